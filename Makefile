@@ -1,0 +1,71 @@
+# `make help` lists the targets. Each part can be made alone; `check` and `test` make several and judge each.
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+export PATH := $(BIN):$(PATH)
+
+SOURCES := plugins tests demo molecule tools/get_pip.py
+# A file's tests share their hubs, so they stay together.
+PYTEST := pytest --numprocesses auto --dist loadfile
+SCENARIOS := systemd supervisord old
+
+.PHONY: help venv check test lint sanity artifact unit hubs engine images molecule refusals tests demo demo-clean bench clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
+
+venv:  ## make .venv with what the tests need
+	@tools/venv
+
+check: venv  ## all that needs no Docker: lint, sanity, artifact, unit
+	@tools/parts lint sanity artifact unit
+
+test: venv  ## everything: check, images, molecule, demo, refusals
+	@tools/parts lint sanity artifact engine images molecule demo demo-clean tests
+
+lint: venv  ## ansible-lint, yamllint, ruff, mypy
+	ruff check
+	ruff format --check
+	mypy $(wildcard $(SOURCES))
+	yamllint --strict .
+	ansible-lint --strict
+
+sanity: venv  ## ansible-test sanity
+	tools/sanity
+
+artifact: venv  ## build and install the collection, and look at what is in it
+	tools/artifact
+
+unit: venv  ## unit tests
+	pytest tests/unit
+
+hubs: venv  ## real hubs and environments on this machine, without Docker
+	$(PYTEST) tests/hubs
+
+engine: venv  ## a running Docker engine, installed where this is Debian and we are root
+	tools/docker-engine
+
+images: engine  ## the test bed's images
+	python -m tests.testbed
+
+molecule: images  ## the molecule scenarios, as many side by side as there are cores
+	printf '%s\n' $(SCENARIOS) | xargs --max-procs $$(nproc) --max-args 1 tools/scenario
+
+refusals: images  ## bad input, each refused with its message and nothing changed
+	pytest tests/refusals
+
+tests: images  ## unit tests, real hubs and refusals in one run
+	$(PYTEST) tests/unit tests/hubs tests/refusals
+
+demo:  ## a real hub upgraded under build/demo, without root, Docker or Node
+	demo/run
+
+demo-clean:  ## stop the demo's hub and remove build/demo
+	demo/clean
+
+bench: images  ## measure the outage against the documented procedure; writes build/bench.json
+	python -m tests.bench
+
+clean:  ## remove what the tests made: containers, build, caches
+	demo/clean
+	tools/remove-containers
+	rm -rf build .cache .mypy_cache .pytest_cache .ruff_cache

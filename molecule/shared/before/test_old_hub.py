@@ -1,0 +1,67 @@
+"""The old hub, on which nothing but attempts has been made: after each of them it is what it was."""
+
+from __future__ import annotations
+
+from conftest import Memory
+
+from tests.testbed import Hub, PlaybookResult
+
+# Only where the service manager starts it: the config loads everywhere else, and so nobody can foresee this.
+BROKEN_FOR_NEWER = """
+import os
+import jupyterhub
+
+if jupyterhub.version_info[0] >= 5 and {"INVOCATION_ID", "SUPERVISOR_PROCESS_NAME"} & set(os.environ):
+    raise RuntimeError("This hub does not come up.")
+"""
+
+
+def attempt_in_vain(hub: Hub, **variables: str) -> PlaybookResult:
+    """The result of an upgrade that must fail and leave the hub as it was."""
+    before = hub.fingerprint()
+    result = hub.playbook("upgrade.yml", variables, expect_rc=2)
+    hub.wait_until_answers(hub.layout.version)
+    assert hub.fingerprint() == before
+    return result
+
+
+def test_a_dry_run_foretells_the_upgrade_and_changes_nothing(hub: Hub, target: str) -> None:
+    before = hub.fingerprint()
+    result = hub.playbook("upgrade.yml", {"jupyterhub_version": target}, check=True)
+    assert result.changed > 0
+    assert hub.fingerprint() == before
+    assert not hub.exists(hub.layout.state_folder)
+
+
+def test_a_plan_is_shown_and_changes_nothing(hub: Hub, target: str) -> None:
+    before = hub.fingerprint()
+    result = hub.playbook("plan.yml", {"jupyterhub_version": target})
+    assert f"1. Stage jupyterhub=={target} in {hub.layout.environments[0]}.staged-{target}." in result.stdout
+    assert result.changed == 0
+    assert hub.fingerprint() == before
+    assert not hub.exists(hub.layout.state_folder)
+
+
+def test_a_lower_version_is_refused(hub: Hub) -> None:
+    result = attempt_in_vain(hub, jupyterhub_version="1.5.1")
+    assert f"The hub runs JupyterHub {hub.layout.version}, which is newer than 1.5.1." in result.stdout
+    assert result.report["outcome"] == "failed"
+
+
+def test_a_hub_that_does_not_come_up_is_restored(hub: Hub, target: str) -> None:
+    config = hub.read(hub.layout.config_file)
+    hub.write(hub.layout.config_file, config + BROKEN_FOR_NEWER)
+    try:
+        result = attempt_in_vain(hub, jupyterhub_version=target, jupyterhub_start_timeout="60")
+    finally:
+        hub.write(hub.layout.config_file, config)
+    assert result.report["outcome"] == "restored"
+    assert "This hub does not come up." in result.stdout
+
+
+def test_what_the_hub_holds_is_kept_for_comparison(hub: Hub, memory: Memory) -> None:
+    cookies = hub.log_in("user-002")
+    fingerprint = hub.fingerprint()
+    memory.keep(
+        rows=hub.rows(), config=fingerprint["config"], secrets=fingerprint["secrets"], cookies=cookies
+    )

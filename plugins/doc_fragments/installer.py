@@ -1,0 +1,29 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  installer:
+    description:
+      - Which program installs packages.
+      - V(auto) takes uv where it can be had (on the host, in the environment, else fetched into the state
+        folder), and pip otherwise, also where the host's configuration of pip has something that uv has not.
+    type: str
+    choices: [auto, uv, pip]
+    default: auto
+  index_url:
+    description: Package index to use instead of the host's own configuration. It may hold credentials.
+    type: str
+    default: ""
+  constraints:
+    description: Constraints file on the host.
+    type: path
+    default: ""
+  wheels:
+    description: Folder of wheels on the host to install from instead of an index.
+    type: path
+    default: ""
+"""

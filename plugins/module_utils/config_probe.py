@@ -1,0 +1,246 @@
+"""A program for the hub environment's own Python: loads the hub's config and says what it means.
+
+Its text is given to ``python -B -c``; it reads ``{"script": ..., "arguments": [...]}`` from standard input
+and prints one JSON document to what was standard output at its start. The config's own output goes to
+standard error, so that it cannot garble the document. It starts nothing and writes nothing: classes are
+looked at, only the application itself is made, and of that only its options are read.
+
+It runs on every JupyterHub from 1.0 on, so it is written for Python 3.6 and later, and stands alone.
+"""
+
+import builtins
+import io
+import json
+import logging
+import os
+import stat
+import sys
+import traceback
+
+DEFAULT_CONFIG_FILE = "jupyterhub_config.py"
+LARGEST_INCLUDED_FILE = 1024 * 1024
+
+
+def main():  # type: ignore[no-untyped-def]
+    sys.dont_write_bytecode = True
+    answer = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    request = json.load(sys.stdin)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    # As for a script: its folder first; for `-m` the working directory, which '' already is.
+    if request["script"]:
+        sys.path[0] = os.path.dirname(os.path.abspath(request["script"]))
+    sys.argv = [request["script"] or "jupyterhub"] + request["arguments"]
+    try:
+        document = look(request["arguments"])
+    except BaseException as error:
+        document = {"error": describe_error(error)}
+    json.dump(document, answer)
+    answer.flush()
+    sys.stderr.flush()
+    # Threads and exit handlers that the config may have set up have nothing to do here.
+    os._exit(0)
+
+
+def look(arguments):  # type: ignore[no-untyped-def]
+    warnings = collect_warnings()
+    from jupyterhub import __version__
+    from jupyterhub.app import JupyterHub
+
+    app = JupyterHub.instance()
+    app.parse_command_line(arguments)
+    files = Files(app.config_file)
+    if files.config_file is None and app.config_file != DEFAULT_CONFIG_FILE:
+        raise FileNotFoundError(f"there is no {os.path.abspath(app.config_file)}")
+    with files:
+        app.load_config_file(app.config_file)
+    return {
+        "jupyterhub": __version__,
+        "config_file": files.config_file,
+        "files": files.included(),
+        "warnings": list(warnings),
+        "db_url": app.db_url,
+        "base_url": app.base_url,
+        "hub_prefix": app.hub_prefix,
+        "bind_url": app.bind_url,
+        "hub_bind_url": hub_bind_url(app),
+        "internal_ssl": app.internal_ssl,
+        "ssl_files": [path for path in (app.ssl_key, app.ssl_cert) if path],
+        "services": [
+            {"name": service.get("name"), "url": service.get("url"), "managed": bool(service.get("command"))}
+            for service in app.services
+        ],
+        "cookie_secret_file": app.cookie_secret_file,
+        "cookie_secret_in_config": bool(app.cookie_secret),
+        "crypt_key_in_config": "keys" in app.config.get("CryptKeeper", {}),
+        "proxy": look_at_proxy(app),
+        "spawner": look_at_spawner(app),
+        "authenticator": look_at_class(app.authenticator_class),
+    }
+
+
+def hub_bind_url(app):  # type: ignore[no-untyped-def]
+    """Where the hub itself listens, as JupyterHub.init_hub works it out."""
+    if app.hub_bind_url:
+        return app.hub_bind_url
+    scheme = "https" if app.internal_ssl else "http"
+    return f"{scheme}://{app.hub_ip}:{app.hub_port}"
+
+
+def look_at_proxy(app):  # type: ignore[no-untyped-def]
+    cls = app.proxy_class
+    found = look_at_class(cls)
+    scheme = "https" if app.internal_ssl else "http"
+    found.update(
+        managed=bool(option(app, cls, "should_start", True)),
+        # The default of ConfigurableHTTPProxy.api_url depends on the application.
+        api_url=option(app, cls, "api_url", None) or scheme + "://127.0.0.1:8001",
+        command=words(option(app, cls, "command", None)),
+        token_in_config=bool(
+            option(app, cls, "auth_token", None) or app.config.JupyterHub.get("proxy_auth_token")
+        ),
+    )
+    return found
+
+
+def look_at_spawner(app):  # type: ignore[no-untyped-def]
+    found = look_at_class(app.spawner_class)
+    found["command"] = words(option(app, app.spawner_class, "cmd", None))
+    return found
+
+
+def option(app, cls, name, otherwise):  # type: ignore[no-untyped-def]
+    """The configured value of a class's option, else the static default, without making an instance."""
+    trait = cls.class_traits().get(name)
+    if trait is None:
+        return otherwise
+    # Lists make their default anew for each instance, plain values have it.
+    default = trait.make_dynamic_default() if hasattr(trait, "make_dynamic_default") else trait.default_value
+    value = default if type(default) in (bool, str, int, list) else otherwise
+    for section in cls.section_names():
+        if section in app.config and name in app.config[section]:
+            configured = app.config[section][name]
+            if type(configured).__name__ == "LazyConfigValue":
+                value = configured.get_value(words(value))
+            else:
+                value = configured
+    return value
+
+
+def words(command):  # type: ignore[no-untyped-def]
+    """A command as JupyterHub's Command trait has it: a string is one word."""
+    if not command:
+        return []
+    return [command] if isinstance(command, str) else [str(word) for word in command]
+
+
+def look_at_class(cls):  # type: ignore[no-untyped-def]
+    package, version = package_of(cls.__module__.split(".")[0])
+    return {"class": cls.__module__ + "." + cls.__name__, "package": package, "version": version}
+
+
+def package_of(module):  # type: ignore[no-untyped-def]
+    """Name and version of the installed package that a module belongs to."""
+    try:
+        from importlib import metadata
+    except ImportError:  # Python 3.7 and older
+        return module, getattr(sys.modules.get(module), "__version__", None)
+    path = getattr(sys.modules.get(module), "__file__", None)
+    for distribution in metadata.distributions():
+        name = distribution.metadata["Name"]
+        if name is None:
+            continue
+        declared = (distribution.read_text("top_level.txt") or "").split()
+        owned = module in declared or (path and not declared and owns(distribution, path))
+        if owned or same_name(module, name):
+            return name.lower().replace("_", "-"), distribution.version
+    return None, getattr(sys.modules.get(module), "__version__", None)
+
+
+def same_name(module, name):  # type: ignore[no-untyped-def]
+    return module.lower().replace("_", "-") == name.lower().replace("_", "-")
+
+
+def owns(distribution, path):  # type: ignore[no-untyped-def]
+    """Whether a package without a list of its modules has installed this file."""
+    tail = "/".join(path.split(os.sep)[-2:])
+    return any(str(file) == tail for file in distribution.files or ())
+
+
+class Files:
+    """The config file, and the files that it reads and the modules that it imports while it is loaded."""
+
+    def __init__(self, config_file):  # type: ignore[no-untyped-def]
+        self.config_file = self.existing(config_file)
+        self.opened = {}
+        self.modules = set(sys.modules)
+        self.open = builtins.open
+
+    @staticmethod
+    def existing(config_file):  # type: ignore[no-untyped-def]
+        """The absolute path of what traitlets loads for a name: with .py, or with .json."""
+        root = os.path.splitext(os.path.abspath(config_file))[0]
+        for path in (root + ".py", root + ".json"):
+            if os.path.exists(path):
+                return path
+        return None
+
+    def __enter__(self):  # type: ignore[no-untyped-def]
+        # Python's own imports do not go through these, so only what the config reads is noticed.
+        builtins.open = io.open = self.note_and_open
+        return self
+
+    def __exit__(self, *_exception):  # type: ignore[no-untyped-def]
+        builtins.open = io.open = self.open
+
+    def note_and_open(self, file, mode="r", *rest, **options):  # type: ignore[no-untyped-def]
+        if not isinstance(file, int) and not set(mode) & set("wax+"):
+            self.opened[os.path.abspath(os.fsdecode(file))] = True
+        return self.open(file, mode, *rest, **options)
+
+    def included(self):  # type: ignore[no-untyped-def]
+        """All of them that belong to the deployment, not to Python or the system; the config file first."""
+        modules = [getattr(sys.modules[name], "__file__", None) for name in set(sys.modules) - self.modules]
+        paths = set(self.opened) | {os.path.abspath(path) for path in modules if path}
+        paths.discard(self.config_file)
+        first = [self.config_file] if self.config_file else []
+        return first + sorted(path for path in paths if belongs_to_config(path))
+
+
+def belongs_to_config(path):  # type: ignore[no-untyped-def]
+    of_others = (sys.prefix, sys.base_prefix, "/usr/lib", "/usr/share", "/proc", "/sys", "/dev", "/run")
+    if any(path.startswith(folder.rstrip("/") + "/") for folder in of_others) or "site-packages" in path:
+        return False
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST_INCLUDED_FILE
+
+
+def collect_warnings():  # type: ignore[no-untyped-def]
+    """The lines that anybody logs at WARNING or above from now on; no handler, for those get replaced."""
+    lines = {}
+    make_record = logging.getLogRecordFactory()
+
+    def make_and_note(*arguments, **options):  # type: ignore[no-untyped-def]
+        record = make_record(*arguments, **options)
+        if record.levelno >= logging.WARNING:
+            lines[record.getMessage()] = True
+        return record
+
+    logging.setLogRecordFactory(make_and_note)
+    return lines
+
+
+def describe_error(error):  # type: ignore[no-untyped-def]
+    """The last line of the traceback, and the place in the config that it came from, empty when in none."""
+    last = traceback.format_exception_only(type(error), error)[-1].strip()
+    if isinstance(error, SyntaxError) and error.filename:
+        return {"message": last, "place": f"{error.filename}:{error.lineno}"}
+    places = [place for place in traceback.extract_tb(error.__traceback__) if belongs_to_config(place[0])]
+    return {"message": last, "place": f"{places[-1][0]}:{places[-1][1]}" if places else ""}
+
+
+if __name__ == "__main__":
+    main()

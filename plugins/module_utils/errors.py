@@ -1,0 +1,18 @@
+"""The one exception of this collection."""
+
+from __future__ import annotations
+
+
+class HubError(Exception):
+    """Something an administrator has to know about.
+
+    ``message`` names the thing and what is wrong with it, ``hint`` says what can be done.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()

@@ -1,0 +1,121 @@
+"""Runs inside the hub's environment, handed over as text: lends a token that may list users and read the hub.
+
+It reads one line of JSON from standard input, ``{"database": path, "seconds": lifetime}``, writes one with
+the token to standard output, and waits for the end of its input. Then it removes what it wrote. Should it be
+killed, the token expires by itself, and the next loan removes the rest.
+
+Works with the models of hubs 1.5 to 6.1: an admin service before 2.0, a service with a role of its own from
+then on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import sys
+from typing import Any
+
+# A leftover's row in these tables is told by its name.
+PREFIX = "hubops-verify-"
+SCOPES = ["list:users", "read:hub"]
+
+
+def end(*_: object) -> None:
+    """Leave by way of the `finally` that removes the token."""
+    raise SystemExit(1)
+
+
+def main() -> None:
+    if sys.path[0] == "":
+        # `python -c` imports from the working directory first; the hub's own script does not.
+        del sys.path[0]
+    signal.signal(signal.SIGTERM, end)
+    request = json.loads(sys.stdin.readline())
+    make_session = sessions(request["database"])
+    number_rows_apart()
+    name = PREFIX + secrets.token_hex(8)
+    try:
+        token = lend(make_session(), name, request["seconds"])
+        sys.stdout.write(json.dumps({"token": token}) + "\n")
+        sys.stdout.flush()
+        sys.stdin.read()
+    finally:
+        session = make_session()
+        remove(session, name)
+        session.close()
+
+
+def sessions(database: str) -> Any:
+    from jupyterhub import orm
+    from sqlalchemy.engine.url import URL
+
+    if not os.path.isfile(database):
+        # SQLAlchemy would create it.
+        raise FileNotFoundError(database)
+    return orm.new_session_factory(str(getattr(URL, "create", URL)("sqlite", database=database)))
+
+
+def kinds() -> list[Any]:
+    """Models of what is lent: services first, and their tokens go with them."""
+    from jupyterhub import orm
+
+    return [orm.Service, orm.Role] if hasattr(orm, "Role") else [orm.Service]
+
+
+def number_rows_apart() -> None:
+    """Give new rows random negative numbers.
+
+    The running hub remembers rows by number. Would a second loan get the number of the first, as SQLite does
+    it, the hub would compare the new token with the hash of the old one. Negative ones leave the hub's own
+    count alone.
+    """
+    from jupyterhub import orm
+    from sqlalchemy import event
+
+    def number(_mapper: Any, _connection: Any, row: Any) -> None:
+        row.id = -1 - secrets.randbelow(2**31 - 1)
+
+    for kind in [*kinds(), orm.APIToken]:
+        event.listen(kind, "before_insert", number)
+
+
+def lend(session: Any, name: str, seconds: int) -> str:
+    from jupyterhub import orm
+
+    forget_leftovers(session)
+    service = orm.Service(name=name)
+    session.add(service)
+    if hasattr(orm, "Role"):
+        role = orm.Role(name=name, description="Verification of an upgrade, for minutes", scopes=SCOPES)
+        session.add(role)
+        role.services.append(service)
+    else:
+        service.admin = True
+    session.commit()
+    token = service.new_api_token(note="verification of an upgrade", expires_in=seconds)
+    session.close()
+    return str(token)
+
+
+def forget_leftovers(session: Any) -> None:
+    """Remove what earlier loans left whose token has expired: their process was killed."""
+    from jupyterhub import orm
+
+    now = orm.APIToken.now()
+    for service in session.query(orm.Service).filter(orm.Service.name.startswith(PREFIX)).all():
+        if all(token.expires_at < now for token in service.api_tokens):
+            remove(session, service.name)
+
+
+def remove(session: Any, name: str) -> None:
+    for kind in kinds():
+        found = session.query(kind).filter(kind.name == name).first()
+        if found is not None:
+            session.delete(found)
+    session.commit()
+
+
+if __name__ == "__main__":
+    main()

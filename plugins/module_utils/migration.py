@@ -1,0 +1,351 @@
+"""Migration of the hub's database to an environment's schema, and the process that waits for its word."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from . import inside_migration, logs, sqlite, state
+from .environment import site_packages
+from .errors import HubError
+from .service import service_of
+from .surroundings import Surroundings
+
+SOCKET = "migration.socket"
+LOG = "migration.log"
+START_TIMEOUT = 60
+ANSWER_TIMEOUT = 10
+
+REVISION = re.compile(r"^(revision|down_revision)\b[^=\n]*=\s*(?:['\"](\w+)['\"]|None)", re.MULTILINE)
+
+# Rows that a revision gives up on purpose, from jupyterhub/alembic/versions.
+GIVEN_UP = {
+    "3ec6993fe20c": {"proxies", "hubs"},
+    "833da8570507": {"api_tokens", "oauth_access_tokens"},
+    "651f5419b74d": {"oauth_code_role_map", "api_token_role_map", "oauth_client_role_map"},
+}
+
+
+class Migration(NamedTuple):
+    """What a migration did to a database."""
+
+    changed: bool
+    from_revision: str | None
+    to_revision: str
+    rows_before: dict[str, int]
+    rows_after: dict[str, int]
+    seconds: float
+    """Duration of the migration itself, without any start of Python."""
+    prepared: bool
+    """Whether a prepared process did it."""
+
+
+def revisions(environment: str | Path) -> dict[str, str | None]:
+    """Return the revisions that an environment's hub knows, each with the one before it; read from disk.
+
+    Raises HubError when the environment has no jupyterhub.
+    """
+    known: dict[str, str | None] = {}
+    for path in (_package(environment) / "alembic" / "versions").glob("*.py"):
+        found = {name: value or None for name, value in REVISION.findall(path.read_text(encoding="utf-8"))}
+        if found.get("revision"):
+            known[str(found["revision"])] = found.get("down_revision")
+    return known
+
+
+def head_revision(environment: str | Path) -> str:
+    """Return the revision that an environment's hub needs; read from disk, no Python is started.
+
+    Raises HubError when the environment has no jupyterhub.
+    """
+    known = revisions(environment)
+    heads = set(known) - set(known.values())
+    if len(heads) != 1:
+        raise HubError(
+            f"The jupyterhub in {environment} has {len(heads)} newest database revisions, not one.",
+            "Install it anew.",
+        )
+    return heads.pop()
+
+
+def prepare(
+    deployment: dict[str, Any],
+    environment: str | Path,
+    folder: Path,
+    *,
+    wait: float = 900,
+    timeout: float = 1800,
+) -> bool:
+    """Start the process that waits for its word, and have it migrate a copy of the database as rehearsal.
+
+    It ends by itself when ``wait`` seconds have passed without a word. ``folder`` is the state folder; it
+    holds the way to the process, for our eyes only. Return False where one for this environment waits
+    already.
+
+    Raises HubError when the environment cannot be used, or the rehearsal fails: then the migration would have
+    failed, too, and nothing has changed.
+    """
+    if is_prepared(environment, folder):
+        return False
+    abandon(folder)
+    _require_older(sqlite.inspect(database_of(deployment)), environment)
+    surroundings = service_of(deployment).surroundings()
+    state.make_private(folder)
+    _start(surroundings, environment, folder, wait)
+    try:
+        if _ask(folder, {"do": "describe"}, START_TIMEOUT) is None:
+            raise HubError(f"The hub in {environment} cannot be loaded: {_log_end(folder)}")
+        _rehearse(database_of(deployment), environment, folder, surroundings, timeout)
+    except BaseException:
+        abandon(folder)
+        raise
+    return True
+
+
+def is_prepared(environment: str | Path, folder: Path) -> bool:
+    """Whether a process waits that has loaded the hub of this environment, whatever path it had then."""
+    answer = _ask(folder, {"do": "describe"}, ANSWER_TIMEOUT)
+    package = _package(environment).stat()
+    return answer is not None and answer["package"] == [package.st_dev, package.st_ino]
+
+
+def is_waiting(folder: Path) -> bool:
+    """Whether any prepared process waits."""
+    return waiting_process(folder) is not None
+
+
+def waiting_process(folder: Path) -> int | None:
+    """Return the number of the prepared process that waits, None where there is none."""
+    answer = _ask(folder, {"do": "describe"}, ANSWER_TIMEOUT)
+    return None if answer is None else int(answer["pid"])
+
+
+def abandon(folder: Path) -> bool:
+    """Tell the waiting process to leave; return whether there was one."""
+    there = _ask(folder, {"do": "leave"}, ANSWER_TIMEOUT) is not None
+    with contextlib.suppress(FileNotFoundError):
+        (folder / SOCKET).unlink()
+    return there
+
+
+def migrate(
+    deployment: dict[str, Any], environment: str | Path, folder: Path, *, timeout: float = 1800
+) -> Migration:
+    """Bring the deployment's database to the schema of an environment, and read the result back.
+
+    The hub must be stopped. A prepared process does it where one waits, else a new one. Nothing is done when
+    the revision is the right one already.
+
+    Raises HubError when the migration fails, takes longer than ``timeout`` seconds, or the database has
+    another revision or fewer rows afterwards. The database may then be half migrated: only a copy helps.
+    """
+    database = database_of(deployment)
+    before = sqlite.inspect(database)
+    prepared = False
+    seconds = 0.0
+    if before.revision != head_revision(environment):
+        _require_older(before, environment)
+        request = {"do": "migrate", "database": str(database.resolve())}
+        prepared = is_prepared(environment, folder)
+        answer = _ask(folder, request, timeout) if prepared else None
+        if answer is None:
+            prepared = False
+            answer = _run(service_of(deployment).surroundings(), environment, request, timeout)
+        seconds = _seconds(answer, database)
+    abandon(folder)
+    after = sqlite.inspect(database)
+    _require_whole(before, after, environment)
+    return Migration(
+        changed=before.revision != after.revision,
+        from_revision=before.revision,
+        to_revision=head_revision(environment),
+        rows_before=before.rows,
+        rows_after=after.rows,
+        seconds=seconds,
+        prepared=prepared,
+    )
+
+
+def source_of(program: ModuleType) -> str:
+    """Return the text of a program that runs inside the hub's environment, also out of Ansible's zip file."""
+    loader: Any = program.__loader__
+    source: str | bytes = loader.get_source(program.__name__)
+    # Ansible's own loader gives bytes.
+    return source.decode() if isinstance(source, bytes) else source
+
+
+def python_of(environment: str | Path) -> str:
+    """Return the path of an environment's interpreter. Raises HubError when there is none."""
+    python = Path(environment, "bin", "python")
+    if not os.access(python, os.X_OK):
+        raise HubError(f"There is no Python in {environment}.", "Build the environment first.")
+    return str(python)
+
+
+def database_of(deployment: dict[str, Any]) -> Path:
+    """Return the deployment's database file. Raises HubError when its database is another than SQLite."""
+    path = deployment["database"]["path"]
+    if not path:
+        raise HubError(
+            f"The hub's database {deployment['database']['url']} is not a SQLite file.",
+            "Migrate it with its own tools; this version handles SQLite.",
+        )
+    return Path(path)
+
+
+def _package(environment: str | Path) -> Path:
+    for folder in site_packages(Path(environment)):
+        if (folder / "jupyterhub" / "alembic").is_dir():
+            return folder / "jupyterhub"
+    raise HubError(f"There is no jupyterhub in {environment}.", "Install it there first.")
+
+
+def _start(surroundings: Surroundings, environment: str | Path, folder: Path, wait: float) -> None:
+    log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as listener, os.fdopen(log, "w") as output:
+        with _address(folder) as address:
+            listener.bind(address)
+        (folder / SOCKET).chmod(0o600)
+        listener.listen()
+        surroundings.start(
+            [python_of(environment), "-c", source_of(inside_migration), str(wait)],
+            stdin=listener.fileno(),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+
+
+@contextlib.contextmanager
+def _address(folder: Path) -> Iterator[str]:
+    """Give the socket's address by descriptor of its folder: a path would be limited to 107 bytes."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{SOCKET}"
+    finally:
+        os.close(descriptor)
+
+
+def _ask(folder: Path, request: dict[str, Any], timeout: float) -> dict[str, Any] | None:
+    """Send a request to the waiting process; None when there is none, or it ended without an answer."""
+    if not (folder / SOCKET).exists():
+        return None
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as connection:
+        connection.settimeout(timeout)
+        try:
+            with _address(folder) as address:
+                connection.connect(address)
+            with connection.makefile("rw") as stream:
+                stream.write(json.dumps(request) + "\n")
+                stream.flush()
+                line = stream.readline()
+        except socket.timeout:
+            raise HubError(
+                f"The prepared migration did not answer within {timeout:g} seconds.",
+                f"Its output is in {folder / LOG}.",
+            ) from None
+        except (ConnectionError, FileNotFoundError):
+            return None
+    return json.loads(line) if line else None
+
+
+def _run(
+    surroundings: Surroundings, environment: str | Path, request: dict[str, Any], timeout: float
+) -> dict[str, Any]:
+    """Have a new process do it."""
+    argv = [python_of(environment), "-c", source_of(inside_migration)]
+    ended = surroundings.run(argv, input=json.dumps(request) + "\n", timeout=timeout)
+    lines = ended.stdout.splitlines()
+    if ended.returncode or not lines:
+        return {"error": logs.reason(ended.stderr) or f"Python ended with status {ended.returncode}"}
+    answer: dict[str, Any] = json.loads(lines[-1])
+    return answer
+
+
+def _rehearse(
+    database: Path, environment: str | Path, folder: Path, surroundings: Surroundings, timeout: float
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="hubops-rehearsal-") as scratch:
+        os.chown(scratch, surroundings.uid, surroundings.gid)
+        copy = Path(scratch, "jupyterhub.sqlite")
+        sqlite.backup(database, copy, owner=(surroundings.uid, surroundings.gid))
+        before = sqlite.inspect(copy)
+        answer = _ask(folder, {"do": "migrate", "database": str(copy)}, timeout)
+        try:
+            _seconds(answer or {"error": _log_end(folder)}, database)
+            _require_whole(before, sqlite.inspect(copy), environment)
+        except HubError as error:
+            raise HubError(
+                f"The rehearsal on a copy of the database failed. {error.message}",
+                f"{error.hint} The database itself is unchanged.".lstrip(),
+            ) from error
+
+
+def _seconds(answer: dict[str, Any], database: Path) -> float:
+    if "error" not in answer:
+        return float(answer["seconds"])
+    reason = str(answer["error"])
+    hint = ""
+    if re.search(r"no such column: (roles\.managed_by_auth|users\.user_info|spawners\.display_name)", reason):
+        hint = (
+            "Stop all users' servers through the old hub first: while one is registered, a hub of version 2 "
+            "cannot be migrated to 5 or later in one step."
+        )
+    elif "database is locked" in reason:
+        hint = "Another process has the database open; find it with `fuser`."
+    raise HubError(f"The migration of {database} failed: {reason.splitlines()[0]}.", hint)
+
+
+def _require_older(found: sqlite.Inspection, environment: str | Path) -> None:
+    """Refuse what is not a hub's database, or that of a newer hub."""
+    if "users" not in found.rows:
+        raise HubError(
+            f"{found.path} is not a hub's database: it has no table of users.",
+            "Compare JupyterHub.db_url and the service's working directory.",
+        )
+    if found.revision is not None and found.revision not in revisions(environment):
+        raise HubError(
+            f"The database {found.path} has revision {found.revision}, which the jupyterhub in {environment} "
+            "does not know.",
+            "It is a newer hub's. There is no way down: restore the copy that belongs to this hub.",
+        )
+
+
+def _require_whole(before: sqlite.Inspection, after: sqlite.Inspection, environment: str | Path) -> None:
+    """Refuse a result that has another revision than the environment, or has lost rows."""
+    known = revisions(environment)
+    head = head_revision(environment)
+    if after.revision != head:
+        raise HubError(
+            f"The database {after.path} has revision {after.revision} after the migration, not {head}.",
+            "Restore the copy.",
+        )
+    given_up: set[str] = {"alembic_version"}
+    step: str | None = head
+    while step and step != before.revision:
+        given_up |= GIVEN_UP.get(step, set())
+        step = known[step]
+    lost = [
+        f"{table} ({count} before, {after.rows.get(table, 0)} after)"
+        for table, count in sorted(before.rows.items())
+        if after.rows.get(table, 0) < count and table not in given_up
+    ]
+    if lost:
+        raise HubError(
+            f"The migration of {after.path} lost rows of {', '.join(lost)}.",
+            "Restore the copy and report it.",
+        )
+
+
+def _log_end(folder: Path) -> str:
+    with contextlib.suppress(FileNotFoundError):
+        return logs.reason((folder / LOG).read_text(errors="replace"))
+    return ""

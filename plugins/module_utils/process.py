@@ -1,0 +1,94 @@
+"""Processes of this host, as /proc shows them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process and its command line."""
+
+    pid: int
+    argv: list[str]
+
+    @property
+    def folder(self) -> Path:
+        return PROC / str(self.pid)
+
+    def directory(self) -> str:
+        """Its working directory. Raises OSError when it has ended, or belongs to somebody else."""
+        return os.readlink(self.folder / "cwd")
+
+    def environment(self) -> dict[str, str]:
+        """The environment it was started with; may hold secrets. Raises OSError as `directory`."""
+        entries = zero_separated((self.folder / "environ").read_bytes())
+        return dict(entry.split("=", 1) for entry in entries if "=" in entry)
+
+    def is_in_container(self) -> bool:
+        """Whether it sees another file system than we do, so that its paths mean nothing here.
+
+        Without root that cannot be told of other users' processes, and is taken for no.
+        """
+        try:
+            return not os.path.samestat(os.stat(self.folder / "root"), os.stat("/"))
+        except OSError:
+            return False
+
+
+def processes() -> Iterator[Process]:
+    """Every process of this host itself whose command line may be read."""
+    for name in os.listdir(PROC):
+        if name.isdigit():
+            process = process_of(int(name))
+            if process and not process.is_in_container():
+                yield process
+
+
+def process_of(pid: int) -> Process | None:
+    """The process of that number; None when it has ended, or is the kernel's."""
+    try:
+        argv = zero_separated((PROC / str(pid) / "cmdline").read_bytes())
+    except OSError:
+        return None
+    return Process(pid, argv) if argv else None
+
+
+def family(pid: int) -> Iterator[Process]:
+    """The process of that number, then all that it and its children started."""
+    process = process_of(pid)
+    if process is None:
+        return
+    yield process
+    try:
+        children = (PROC / str(pid) / "task" / str(pid) / "children").read_text().split()
+    except OSError:
+        return
+    for child in children:
+        yield from family(int(child))
+
+
+def started_at(pid: int) -> float:
+    """When the process was started, in seconds since the epoch. Raises OSError when it has ended."""
+    ticks = int((PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[19])
+    since_boot = ticks / os.sysconf("SC_CLK_TCK")
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + since_boot
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process still runs; one that has ended and only waits to be reaped does not."""
+    try:
+        return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def zero_separated(data: bytes) -> list[str]:
+    """``a\\0b\\0`` as a list; nothing from nothing."""
+    return os.fsdecode(data).rstrip("\0").split("\0") if data else []

@@ -1,0 +1,128 @@
+"""What is left to say at the end of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+#: The phases of an upgrade in their order.
+PHASES = (
+    "find",
+    "plan",
+    "stage",
+    "backup",
+    "stop",
+    "final backup",
+    "switch",
+    "migrate",
+    "start",
+    "verify",
+    "restore",
+)
+
+#: What a module may have seen that somebody should read.
+TOLD = ("warnings", "errors", "access", "unrecognized", "deprecated")
+
+
+def compose(
+    results: dict[str, dict[str, Any]],
+    deployment: dict[str, Any],
+    plan: dict[str, Any],
+    recovery_point: str,
+    failure: dict[str, Any],
+    check: bool = False,
+) -> dict[str, Any]:
+    """The report of one run, or in check mode (``check``) of one that was only tried out.
+
+    ``results`` has what the module of each phase returned, by the phase's name; phases that were not reached
+    are left out. ``failure`` is ``{task, reason}``, or empty.
+
+    The shape: ``{outcome, check, service, from_version, to_version, downtime_seconds, phases, backup,
+    warnings, failure, conclusion}``, phases being ``[{name, seconds, result}]``. ``downtime_seconds`` goes
+    from the word to stop to the first answer, and is None where none came. ``conclusion`` is a sentence for
+    people.
+    """
+    reached = [name for name in PHASES if results.get(name) and not results[name].get("skipped")]
+    outcome = _outcome(results, plan, failure)
+    return {
+        "outcome": outcome,
+        "check": check,
+        "service": deployment.get("service", {}).get("name"),
+        "from_version": deployment.get("hub_environment", {}).get("jupyterhub"),
+        "to_version": plan.get("to_version"),
+        "downtime_seconds": _downtime(results),
+        "phases": [
+            {"name": name, "seconds": results[name].get("seconds"), "result": _result(results[name])}
+            for name in reached
+        ],
+        "backup": recovery_point or None,
+        "warnings": _warnings(results, deployment, plan),
+        "failure": failure or None,
+        "conclusion": _conclusion(outcome, check, results, deployment, plan, recovery_point),
+    }
+
+
+def _outcome(results: dict[str, dict[str, Any]], plan: dict[str, Any], failure: dict[str, Any]) -> str:
+    restore = results.get("restore", {})
+    if failure:
+        return "restored" if restore and not restore.get("failed") else "failed"
+    return "unchanged" if plan.get("action") == "nothing" else "upgraded"
+
+
+def _conclusion(
+    outcome: str,
+    check: bool,
+    results: dict[str, dict[str, Any]],
+    deployment: dict[str, Any],
+    plan: dict[str, Any],
+    recovery_point: str,
+) -> str:
+    """What the hub is like now, and what is to be done."""
+    old = deployment.get("hub_environment", {}).get("jupyterhub")
+    if outcome == "upgraded" and check:
+        return f"Nothing was changed: JupyterHub {old} would become {plan['to_version']}."
+    if outcome == "upgraded":
+        return f"JupyterHub {old} has become {plan['to_version']}."
+    if outcome == "unchanged":
+        return f"JupyterHub {old} was left as it is."
+    if outcome == "restored":
+        return (
+            f"JupyterHub {old} serves again as before. What the attempt left is in {recovery_point}/replaced."
+        )
+    stopped = results.get("stop", {}).get("stopped_at") is not None
+    if not stopped and not results.get("restore"):
+        return "Nothing was changed."
+    left = "The hub is down, and kept down, because it" if stopped else "The users' environments"
+    reason = results.get("restore", {}).get("msg", "that was not reached.")
+    return (
+        f"{left} could not be put back either: {reason} "
+        "When that is mended, do it with: ansible HOST -m hubops.jupyterhub.recovery_point "
+        f"-a 'state=restored path={recovery_point}'"
+    )
+
+
+def _downtime(results: dict[str, dict[str, Any]]) -> float | None:
+    """Seconds without a hub: 0 where it was never stopped, None where it never came back."""
+    stopped = results.get("stop", {}).get("stopped_at")
+    if stopped is None:
+        return 0.0
+    answered = [results[name].get("answered_at") for name in ("restore", "start") if name in results]
+    return next((round(moment - stopped, 3) for moment in answered if moment is not None), None)
+
+
+def _result(result: dict[str, Any]) -> str:
+    """``failed``, ``changed`` or ``ok``."""
+    for word in ("failed", "changed"):
+        if result.get(word):
+            return word
+    return "ok"
+
+
+def _warnings(
+    results: dict[str, dict[str, Any]], deployment: dict[str, Any], plan: dict[str, Any]
+) -> list[str]:
+    """Everything that somebody should read, each once."""
+    said = list(deployment.get("config", {}).get("warnings", []))
+    said += [finding["message"] for finding in plan.get("findings", []) if finding["severity"] == "warning"]
+    for result in results.values():
+        said += [line for kind in TOLD for line in result.get(kind) or []]
+    return list(dict.fromkeys(said))

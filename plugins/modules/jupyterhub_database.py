@@ -1,0 +1,164 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: jupyterhub_database
+short_description: Migrates a JupyterHub's database, and prepares that while the hub serves
+version_added: 0.1.0
+author:
+  - The hubops.jupyterhub maintainers (@hubops)
+description:
+  - Does what C(jupyterhub upgrade-db) does, as the service's user in the service's directory, to exactly the
+    file that the deployment names, and reads revision and row counts back from it.
+  - Starting Python and loading the hub takes seconds, the migration itself a fraction of one. V(prepared)
+    does the slow part before the outage, and rehearses the migration on a copy of the database.
+  - SQLite only.
+extends_documentation_fragment:
+  - hubops.jupyterhub.deployment
+  - hubops.jupyterhub.state_folder
+attributes:
+  check_mode:
+    description: Can run in check mode and say what it would change.
+    support: full
+  diff_mode:
+    description: Shows the database's revision before and after.
+    support: full
+options:
+  state:
+    description:
+      - V(prepared) starts a process that has loaded the environment's hub and waits for its word. It ends by
+        itself after O(wait). It needs no path, so the environment may be renamed in the meantime.
+      - V(migrated) brings the database to the environment's revision, through the prepared process where
+        there is one. The hub must be stopped.
+      - V(abandoned) ends a process that waits.
+    type: str
+    choices: [prepared, migrated, abandoned]
+    default: migrated
+  environment:
+    description:
+      - Path of the Python environment whose hub migrates. The deployment's hub environment, unless given.
+    type: path
+  wait:
+    description: Seconds without a word after which a prepared process ends by itself.
+    type: int
+    default: 900
+  timeout:
+    description: Seconds that the migration may take.
+    type: int
+    default: 1800
+"""
+
+EXAMPLES = r"""
+- name: Load the new hub and rehearse the migration, while the old one serves
+  hubops.jupyterhub.jupyterhub_database:
+    deployment: "{{ jupyterhub_deployment }}"
+    state: prepared
+    environment: /opt/jupyterhub.staged-6.1.1
+
+- name: Migrate the stopped hub's database
+  hubops.jupyterhub.jupyterhub_database:
+    deployment: "{{ jupyterhub_deployment }}"
+    state: migrated
+"""
+
+RETURN = r"""
+from_revision:
+  description: Revision before; null where no hub had stamped the database.
+  returned: state=migrated
+  type: str
+  sample: 0eee8c825d24
+to_revision:
+  description: Revision that the environment's hub needs, and the database has now.
+  returned: state=migrated
+  type: str
+  sample: f460b0348206
+rows_before:
+  description: Number of rows of each table before.
+  returned: state=migrated, not in check mode
+  type: dict
+  sample: {users: 200, api_tokens: 40}
+rows_after:
+  description: Number of rows of each table after.
+  returned: state=migrated, not in check mode
+  type: dict
+  sample: {users: 200, api_tokens: 40}
+seconds:
+  description: Duration of the migration alone, without any start of Python.
+  returned: state=migrated, not in check mode
+  type: float
+  sample: 0.045
+prepared:
+  description: Whether a prepared process did it; for V(prepared), whether one waits now.
+  returned: state=migrated or state=prepared, not in check mode
+  type: bool
+  sample: true
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import migration, sqlite
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.state import state_folder
+
+
+def foresee(deployment: dict[str, Any], environment: str, folder: Path, wanted: str) -> dict[str, Any]:
+    """What would be changed; nothing is."""
+    if wanted == "abandoned":
+        return {"changed": migration.is_waiting(folder)}
+    if not Path(environment).exists():
+        # It is going to be staged by a task that check mode left out.
+        return {"changed": True}
+    if wanted == "prepared":
+        return {"changed": not migration.is_prepared(environment, folder)}
+    before = sqlite.inspect(migration.database_of(deployment)).revision
+    after = migration.head_revision(environment)
+    return {"changed": before != after, "from_revision": before, "to_revision": after}
+
+
+def act(deployment: dict[str, Any], environment: str, folder: Path, params: dict[str, Any]) -> dict[str, Any]:
+    """Do it."""
+    if params["state"] == "abandoned":
+        return {"changed": migration.abandon(folder)}
+    if params["state"] == "prepared":
+        changed = migration.prepare(
+            deployment, environment, folder, wait=params["wait"], timeout=params["timeout"]
+        )
+        return {"changed": changed, "prepared": True}
+    return migration.migrate(deployment, environment, folder, timeout=params["timeout"])._asdict()
+
+
+def main() -> None:
+    """Arguments, call, result."""
+    module = AnsibleModule(
+        argument_spec=dict(
+            deployment=dict(type="dict", required=True),
+            state_folder=dict(type="path"),
+            state=dict(type="str", choices=["prepared", "migrated", "abandoned"], default="migrated"),
+            environment=dict(type="path"),
+            wait=dict(type="int", default=900),
+            timeout=dict(type="int", default=1800),
+        ),
+        supports_check_mode=True,
+    )
+    deployment = module.params["deployment"]
+    folder = state_folder(deployment, module.params["state_folder"])
+    environment = module.params["environment"] or deployment["hub_environment"]["path"]
+    try:
+        if module.check_mode:
+            result = foresee(deployment, environment, folder, module.params["state"])
+        else:
+            result = act(deployment, environment, folder, module.params)
+    except HubError as error:
+        module.fail_json(msg=str(error))
+    if "to_revision" in result:
+        before, after = result["from_revision"], result["to_revision"]
+        result["diff"] = {"before": f"revision {before}\n", "after": f"revision {after}\n"}
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: jupyterhub_environment
+short_description: Stages new Python environments beside the old ones, exchanges them, puts the old ones back
+version_added: 0.1.0
+author:
+  - The hubops.jupyterhub maintainers (@hubops)
+description:
+  - Staging copies an environment (or builds it anew for another interpreter), installs what the plan asks for
+    and proves that the result imports JupyterHub, while the hub serves from the old one, which is only read.
+  - Switching exchanges the two folders. Restoring is the same exchange, so it needs no package index.
+  - Which environment is in place is read from the environments themselves, so each state can be asked for
+    again after an interruption.
+  - While it stages, a line of progress is shown about every second.
+extends_documentation_fragment:
+  - hubops.jupyterhub.deployment
+  - hubops.jupyterhub.installer
+  - hubops.jupyterhub.state_folder
+attributes:
+  check_mode:
+    description: Can run in check mode and say what it would change.
+    support: full
+  diff_mode:
+    description: Shows the packages before and after, where they are known.
+    support: full
+options:
+  state:
+    description:
+      - V(staged) makes the new environments, complete and proven.
+      - V(switched) puts them in place; the old ones are kept beside them.
+      - V(restored) puts the old ones in place, from wherever a switch has got to.
+      - V(absent) removes staged environments that are not in place.
+    type: str
+    choices: [staged, switched, restored, absent]
+    required: true
+  environments:
+    description: C(environments) of the plan that M(hubops.jupyterhub.jupyterhub_plan) returned.
+    type: list
+    elements: dict
+    required: true
+  recovery_point_id:
+    description:
+      - Id of the recovery point that the switch belongs to; it becomes part of the old environments' names.
+      - Required when O(state) is V(switched) or V(restored).
+    type: str
+    default: ""
+  progress_file:
+    description: File on the host to write lines of progress into; used by the action plugin.
+    type: path
+    default: ""
+"""
+
+EXAMPLES = r"""
+- name: Stage the new environments while the hub serves
+  hubops.jupyterhub.jupyterhub_environment:
+    deployment: "{{ jupyterhub_deployment }}"
+    state: staged
+    environments: "{{ jupyterhub_plan.environments }}"
+
+- name: Switch to them while the hub is down
+  hubops.jupyterhub.jupyterhub_environment:
+    deployment: "{{ jupyterhub_deployment }}"
+    state: switched
+    environments: "{{ jupyterhub_plan.environments }}"
+    recovery_point_id: 20261120T211500Z-4.1.6-6.1.1
+
+- name: Go back to the old ones
+  hubops.jupyterhub.jupyterhub_environment:
+    deployment: "{{ jupyterhub_deployment }}"
+    state: restored
+    environments: "{{ jupyterhub_plan.environments }}"
+    recovery_point_id: 20261120T211500Z-4.1.6-6.1.1
+"""
+
+RETURN = r"""
+environments:
+  description: What has become of each environment.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: Where the environment is used from.
+      type: str
+      sample: /opt/jupyterhub
+    staged_path:
+      description: Where the new one is before the switch.
+      type: str
+      sample: /opt/jupyterhub.staged-6.1.1
+    aside:
+      description: Where the old one is after the switch.
+      type: str
+      returned: state=switched or state=restored
+      sample: /opt/jupyterhub.before-20261120T211500Z-4.1.6-6.1.1
+    strategy:
+      description: How it is made.
+      type: str
+      sample: copy
+    changed:
+      description: Whether this one has changed.
+      type: bool
+      sample: true
+    packages_before:
+      description: Packages in place before, by name.
+      type: dict
+      sample: {jupyterhub: 4.1.6, alembic: 1.13.1}
+    packages_after:
+      description: Packages of the new environment (staged), or in place afterwards (other states), by name.
+      type: dict
+      sample: {jupyterhub: 6.1.1, alembic: 1.13.1}
+    changes:
+      description: Packages that differ; V(null) stands for not installed.
+      type: list
+      elements: dict
+      sample: [{name: jupyterhub, from: 4.1.6, to: 6.1.1}]
+    seconds:
+      description: How long it took.
+      type: float
+      sample: 6.2
+    warnings:
+      description: What an administrator should know, such as versions that had to change for another Python.
+      type: list
+      elements: str
+      sample: ["cffi 1.15.1 became 1.17.1 for the new Python."]
+seconds:
+  description: How long it took.
+  returned: always
+  type: float
+  sample: 6.4
+"""
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import environments
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.installer import (
+    INSTALLER_ARGUMENTS,
+    installer_options,
+)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
+
+
+def main() -> None:
+    """Arguments, call, result."""
+    module = AnsibleModule(
+        argument_spec=dict(
+            deployment=dict(type="dict", required=True),
+            state_folder=dict(type="path"),
+            state=dict(type="str", choices=["staged", "switched", "restored", "absent"], required=True),
+            environments=dict(type="list", elements="dict", required=True),
+            recovery_point_id=dict(type="str", default=""),
+            progress_file=dict(type="path", default=""),
+            **INSTALLER_ARGUMENTS,
+        ),
+        supports_check_mode=True,
+    )
+    began = time.monotonic()
+    params = module.params
+    progress = Progress(None if module.check_mode else params["progress_file"])
+    try:
+        result = environments.bring_to(
+            params["state"],
+            params["environments"],
+            params["recovery_point_id"],
+            installer_options(params),
+            progress,
+            module.check_mode,
+        )
+    except HubError as error:
+        progress.end()
+        module.fail_json(msg=str(error), seconds=round(time.monotonic() - began, 3))
+    progress.end()
+    for warning in {line for each in result["environments"] for line in each["warnings"]}:
+        module.warn(warning)
+    module.exit_json(seconds=round(time.monotonic() - began, 3), **result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,215 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: jupyterhub_info
+short_description: Finds the JupyterHub of a host and describes it
+version_added: 0.1.0
+author:
+  - The hubops.jupyterhub maintainers (@hubops)
+description:
+  - Finds the systemd unit or supervisord program that runs a hub, and from it the hub's environment,
+    config, database, secrets, proxy, spawner and single-user environment.
+  - The hub's config is loaded by the hub environment's own Python, as the service's user, in the service's
+    directory and with the service's environment. Nothing is written, neither a cookie secret nor a database.
+  - Names of environment variables are returned, never their values; a database URL's password is masked.
+  - Takes less than half a second of its own; loading the hub's code and config takes the hub's Python one to
+    three seconds more.
+notes:
+  - A hub that runs as another user needs root, because its config can only be read as that user.
+  - Only a supervisord that is running, and only one's own without root, is looked at.
+attributes:
+  check_mode:
+    description: Only reads.
+    support: full
+  diff_mode:
+    description: Changes nothing.
+    support: N/A
+options:
+  service:
+    description:
+      - Name of the hub's service, V(jupyterhub) or V(jupyterhub.service) for a systemd unit, V(program) or
+        V(group:program) for supervisord.
+      - Needed only where there are several hubs, or where the unit starts a script that hides a stopped hub.
+    type: str
+  config_file:
+    description: Config file to use in the place of the one the service names.
+    type: path
+  hub_environment:
+    description: Path of the hub's Python environment, where it cannot be found or another one is meant.
+    type: path
+  user_environments:
+    description:
+      - Paths and globs of single-user environments besides the one of the spawner's command.
+      - A glob takes only folders that have a C(bin/python).
+    type: list
+    elements: str
+    default: []
+  database_path:
+    description: Path of the hub's SQLite database, where the one of the config is not meant.
+    type: path
+"""
+
+EXAMPLES = r"""
+- name: Find the hub
+  hubops.jupyterhub.jupyterhub_info:
+  become: true
+  register: found
+
+- name: Say what runs
+  ansible.builtin.debug:
+    msg: "{{ found.deployment.name }} runs JupyterHub {{ found.deployment.hub_environment.jupyterhub }}"
+
+- name: One of two hubs, with all environments that its users may choose from
+  hubops.jupyterhub.jupyterhub_info:
+    service: jupyterhub-teaching
+    user_environments:
+      - /opt/kernels/*
+"""
+
+RETURN = r"""
+deployment:
+  description: What runs on the host.
+  returned: success
+  type: dict
+  contains:
+    name:
+      description: Name of the deployment, which is the service's without its manager's suffix or group.
+      type: str
+      sample: jupyterhub
+    service:
+      description: What the service manager knows, with state, user, directory and command.
+      type: dict
+      sample:
+        manager: systemd
+        name: jupyterhub.service
+        state: running
+        main_pid: 812
+        user: root
+        group: root
+        home: /root
+        working_directory: /srv/jupyterhub
+        command: [/opt/jupyterhub/bin/jupyterhub, -f, /etc/jupyterhub/jupyterhub_config.py]
+        path: /opt/jupyterhub/bin:/usr/bin:/bin
+        environment_names: [HOME, LANG, PATH]
+        environment_files: [/etc/default/jupyterhub]
+        enabled: true
+        kill_mode: control-group
+        restart: on-failure
+        unit_file: /etc/systemd/system/jupyterhub.service
+        log_file: null
+    config:
+      description: What the hub's config means.
+      type: dict
+      sample:
+        file: /etc/jupyterhub/jupyterhub_config.py
+        files: [/etc/jupyterhub/jupyterhub_config.py]
+        base_url: /
+        bind_url: http://:8000
+        hub_api_url: http://127.0.0.1:8081/hub/api
+        public_url: http://127.0.0.1:8000/
+        services: [{name: idle-culler, url: null, managed: true}]
+        warnings: []
+    database:
+      description: The hub's database. Its C(problem) says why it cannot be read.
+      type: dict
+      sample:
+        kind: sqlite
+        url: sqlite:///jupyterhub.sqlite
+        path: /srv/jupyterhub/jupyterhub.sqlite
+        exists: true
+        bytes: 184320
+        revision: 0eee8c825d24
+        journal_mode: delete
+        rows: {users: 200, spawners: 200}
+        problem: null
+    secrets:
+      description: Where the hub's secrets come from, never what they are.
+      type: dict
+      sample:
+        cookie_secret_file: {path: /srv/jupyterhub/jupyterhub_cookie_secret, exists: true, mode: "0600"}
+        cookie_secret_source: file
+        proxy_auth_token_source: generated
+        crypt_key_source: none
+        files: [/srv/jupyterhub/jupyterhub_cookie_secret]
+    proxy:
+      description: The proxy's class, and whether the hub starts it.
+      type: dict
+      sample:
+        class: jupyterhub.proxy.ConfigurableHTTPProxy
+        package: jupyterhub
+        version: 4.1.6
+        managed: true
+        api_url: http://127.0.0.1:8001
+        command: [configurable-http-proxy]
+    spawner:
+      description: The spawner's class and the single-user command.
+      type: dict
+      sample:
+        class: jupyterhub.spawner.LocalProcessSpawner
+        package: jupyterhub
+        version: 4.1.6
+        command: [/opt/jupyter/bin/jupyterhub-singleuser]
+    authenticator:
+      description: The authenticator's class.
+      type: dict
+      sample: {class: oauthenticator.github.GitHubOAuthenticator, package: oauthenticator, version: 16.2.1}
+    hub_environment:
+      description: The Python environment that the hub runs in.
+      type: dict
+      sample:
+        path: /opt/jupyterhub
+        kind: venv
+        python: /opt/jupyterhub/bin/python
+        python_version: 3.11.2
+        jupyterhub: 4.1.6
+        packages: {jupyterhub: 4.1.6, sqlalchemy: 2.0.30}
+    user_environments:
+      description: The Python environments of single-user servers, without the hub's own.
+      type: list
+      elements: dict
+      sample: []
+seconds:
+  description: How long it took.
+  returned: always
+  type: float
+  sample: 1.9
+"""
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import find_deployment
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "service": {"type": "str"},
+            "config_file": {"type": "path"},
+            "hub_environment": {"type": "path"},
+            "user_environments": {"type": "list", "elements": "str", "default": []},
+            "database_path": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    options = module.params
+    began = time.monotonic()
+    try:
+        deployment = find_deployment(
+            options["service"] or None,
+            config_file=options["config_file"],
+            hub_environment=options["hub_environment"],
+            user_environments=options["user_environments"],
+            database_path=options["database_path"],
+        )
+    except HubError as error:
+        module.fail_json(msg=str(error), seconds=round(time.monotonic() - began, 3))
+    module.exit_json(changed=False, deployment=deployment, seconds=round(time.monotonic() - began, 3))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: jupyterhub_service
+short_description: Stops a JupyterHub and keeps it down, or starts it and waits until it answers
+version_added: 0.1.0
+author:
+  - The hubops.jupyterhub maintainers (@hubops)
+description:
+  - Stopping returns when the hub's main process is gone, starting when the hub answers over HTTP.
+  - While the hub is held, the service manager refuses to start it. Under systemd this is a drop-in with
+    C(AssertPathExists=), which V(armed) places and V(disarmed) removes; it survives a reboot.
+extends_documentation_fragment:
+  - hubops.jupyterhub.deployment
+  - hubops.jupyterhub.state_folder
+attributes:
+  check_mode:
+    description: Can run in check mode and say what it would change.
+    support: full
+  diff_mode:
+    description: Shows the service's state before and after.
+    support: full
+options:
+  state:
+    description:
+      - V(armed) prepares holding, while the hub serves.
+      - V(stopped) holds the hub down, then stops it.
+      - V(started) stops holding, starts the hub and waits until it answers.
+      - V(disarmed) removes what V(armed) placed.
+    type: str
+    choices: [armed, stopped, started, disarmed]
+    required: true
+  version:
+    description: The version that a started hub must answer with; any, unless given.
+    type: str
+    default: ""
+  reason:
+    description: Why the hub is held; written into the hold file.
+    type: str
+    default: held by hubops.jupyterhub
+  timeout:
+    description: Seconds that stopping or starting may take.
+    type: int
+    default: 120
+"""
+
+EXAMPLES = r"""
+- name: Stop the hub and keep it down
+  hubops.jupyterhub.jupyterhub_service:
+    deployment: "{{ jupyterhub_deployment }}"
+    state: stopped
+    reason: upgrade to 6.1.1
+
+- name: Start the hub and wait until it answers as 6.1.1
+  hubops.jupyterhub.jupyterhub_service:
+    deployment: "{{ jupyterhub_deployment }}"
+    state: started
+    version: "6.1.1"
+"""
+
+RETURN = r"""
+stopped_at:
+  description: When the hub was told to stop, in seconds since the epoch on the hub's host.
+  returned: state=stopped
+  type: float
+  sample: 1763673001.25
+log_mark:
+  description: Where the hub's log ended before it was stopped.
+  returned: state=stopped
+  type: str
+  sample: "s=6f0c;i=1f4"
+answered_at:
+  description: When the hub first answered, in seconds since the epoch on the hub's host.
+  returned: state=started
+  type: float
+  sample: 1763673004.75
+version:
+  description: The version that the hub answered with.
+  returned: state=started
+  type: str
+  sample: 6.1.1
+main_pid:
+  description: The hub's process.
+  returned: state=started
+  type: int
+  sample: 4711
+seconds:
+  description: How long it took.
+  returned: always
+  type: float
+  sample: 0.41
+"""
+
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import outage
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.service import service_of
+
+
+def foretold(deployment: dict[str, Any], wanted: str, version: str) -> dict[str, Any]:
+    """What check mode answers: whether ``wanted`` is a change, and the state before and after."""
+    service = service_of(deployment)
+    before = service.state()
+    after = {"stopped": "stopped", "started": "running"}.get(wanted, before)
+    armed = outage.is_armed(service)
+    # Another version than the one that was found cannot answer before the hub was started anew.
+    other_version = version not in ("", deployment["hub_environment"]["jupyterhub"])
+    changed = {
+        "armed": armed is False,
+        "stopped": after != before,
+        "started": after != before or other_version,
+        "disarmed": armed is True,
+    }
+    return {"changed": changed[wanted], "diff": {"before": f"{before}\n", "after": f"{after}\n"}}
+
+
+def bring_about(deployment: dict[str, Any], wanted: str, params: dict[str, Any]) -> dict[str, Any]:
+    """Do what ``wanted`` says; what is known of it afterwards."""
+    base, timeout = params["state_folder"], params["timeout"]
+    if wanted == "stopped":
+        return vars(outage.stop(deployment, base, params["reason"], timeout))
+    if wanted == "started":
+        return vars(outage.start(deployment, base, params["version"], timeout))
+    if wanted == "armed":
+        outage.arm(deployment, base)
+    else:
+        outage.disarm(deployment, base)
+    return {}
+
+
+def main() -> None:
+    """Arguments, call, result."""
+    module = AnsibleModule(
+        argument_spec=dict(
+            deployment=dict(type="dict", required=True),
+            state_folder=dict(type="path"),
+            state=dict(type="str", choices=["armed", "stopped", "started", "disarmed"], required=True),
+            version=dict(type="str", default=""),
+            reason=dict(type="str", default="held by hubops.jupyterhub"),
+            timeout=dict(type="int", default=120),
+        ),
+        supports_check_mode=True,
+    )
+    params = module.params
+    began = time.monotonic()
+    try:
+        result = foretold(params["deployment"], params["state"], params["version"])
+        if not module.check_mode:
+            result.update(bring_about(params["deployment"], params["state"], params))
+    except HubError as error:
+        module.fail_json(msg=str(error), seconds=round(time.monotonic() - began, 3))
+    module.exit_json(seconds=round(time.monotonic() - began, 3), **result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: jupyterhub_verify
+short_description: Proves that a JupyterHub works, in the version and environment it should
+version_added: 0.1.0
+author:
+  - The hubops.jupyterhub maintainers (@hubops)
+description:
+  - Waits until the hub answers, then asks it for its version and interpreter and for its users, which it
+    reads from its database, and reaches it through its proxy.
+  - For these questions it writes a service, a role and a token that expires after 10 minutes into the hub's
+    database, with the hub's own models and as the service's user, and removes them again. The database ends
+    with the rows it had.
+  - Lines of the log with errors, deprecations and options that the hub does not know are returned. They fail
+    nothing.
+  - Starts no server of a user. SQLite only.
+extends_documentation_fragment:
+  - hubops.jupyterhub.deployment
+attributes:
+  check_mode:
+    description: Can run in check mode and say what it finds.
+    support: partial
+    details: Writes no token in check mode, so it asks for version, process and proxy only.
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+options:
+  version:
+    description: The version that the hub must answer with. The deployment's, unless given.
+    type: str
+  environment:
+    description:
+      - Path of the Python environment that the hub must run in. The deployment's hub environment, unless
+        given.
+    type: path
+  since:
+    description:
+      - Where in the service's log to begin, as returned in
+        RV(hubops.jupyterhub.jupyterhub_service#module:log_mark).
+      - The start of the hub's process, unless given.
+    type: str
+    default: ""
+  timeout:
+    description: Seconds to wait until the hub answers.
+    type: int
+    default: 120
+"""
+
+EXAMPLES = r"""
+- name: Prove that the hub runs as version 6.1.1
+  hubops.jupyterhub.jupyterhub_verify:
+    deployment: "{{ jupyterhub_deployment }}"
+    version: "6.1.1"
+"""
+
+RETURN = r"""
+version:
+  description: Version that the running hub names.
+  returned: success
+  type: str
+  sample: 6.1.1
+sys_executable:
+  description: Interpreter that the running hub names; null in check mode.
+  returned: success
+  type: str
+  sample: /opt/jupyterhub/bin/python
+main_pid:
+  description: The hub's process.
+  returned: success
+  type: int
+  sample: 4711
+users:
+  description: Number of users that the hub reads from its database; null in check mode.
+  returned: success
+  type: int
+  sample: 200
+seconds:
+  description: How long it took.
+  returned: success
+  type: float
+  sample: 1.2
+errors:
+  description: Lines of the log of level error or critical, and the last line of each traceback.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+deprecated:
+  description: Lines of the log about what will not work any more.
+  returned: success
+  type: list
+  elements: str
+  sample: ["JupyterHub.extra_handlers is deprecated in JupyterHub 3.1."]
+unrecognized:
+  description: Lines of the log about options in the config that this version does not know.
+  returned: success
+  type: list
+  elements: str
+  sample: ["Config option `statsd_host` not recognized by `JupyterHub`."]
+access:
+  description: Lines of the log that say that the config lets nobody in.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.verification import verify
+
+
+def main() -> None:
+    """Arguments, call, result."""
+    module = AnsibleModule(
+        argument_spec=dict(
+            deployment=dict(type="dict", required=True),
+            version=dict(type="str"),
+            environment=dict(type="path"),
+            since=dict(type="str", default=""),
+            timeout=dict(type="int", default=120),
+        ),
+        supports_check_mode=True,
+    )
+    deployment = module.params["deployment"]
+    try:
+        found = verify(
+            deployment,
+            version=module.params["version"] or deployment["hub_environment"]["jupyterhub"],
+            environment=module.params["environment"] or "",
+            since=module.params["since"],
+            timeout=module.params["timeout"],
+            may_write=not module.check_mode,
+        )
+    except HubError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, **found._asdict())
+
+
+if __name__ == "__main__":
+    main()

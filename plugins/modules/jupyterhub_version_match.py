@@ -1,0 +1,155 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: jupyterhub_version_match
+short_description: Compares a hub's version with its single-user environments and its database
+version_added: 0.1.0
+author:
+  - The hubops.jupyterhub maintainers (@hubops)
+description:
+  - A hub starts single-user servers of any version without complaint; those that do not match fail later, in
+    the browser of a user. This module tells before.
+  - An equal version is V(ok), another release of the same major V(warn), another major or a release newer
+    than the hub's V(fail), and so is an environment without JupyterHub.
+  - A database is V(ok) when its revision is the one that the hub's major needs.
+  - Only installed metadata is read. No interpreter is started, so a thousand environments take less than a
+    second.
+attributes:
+  check_mode:
+    description: Only reads.
+    support: full
+  diff_mode:
+    description: Changes nothing.
+    support: N/A
+options:
+  deployment:
+    description:
+      - The deployment, as RV(hubops.jupyterhub.jupyterhub_info#module:deployment) describes it. The hub's
+        version, its single-user environments and the database's revision are taken from it.
+    type: dict
+  hub_version:
+    description: The hub's version. Needed without O(deployment), and used in the place of the deployment's.
+    type: str
+  environments:
+    description: Paths and globs of single-user environments, besides those of O(deployment).
+    type: list
+    elements: str
+    default: []
+  revision:
+    description:
+      - The database's alembic revision, in the place of the deployment's. Not compared when neither is known.
+    type: str
+  allow:
+    description:
+      - What is to be a warning and not a failure.
+      - V(other_major) is a single-user server of an older major; V(newer) is one newer than the hub.
+      - 1.x and later majors never work together, whatever is allowed.
+    type: list
+    elements: str
+    choices: [other_major, newer]
+    default: []
+  fail:
+    description: Whether the task fails when a verdict is V(fail).
+    type: bool
+    default: true
+"""
+
+EXAMPLES = r"""
+- name: Does everything that a user can start match the hub?
+  hubops.jupyterhub.jupyterhub_version_match:
+    deployment: "{{ jupyterhub_deployment }}"
+    environments:
+      - /opt/kernels/*
+
+- name: What would not match if the hub were upgraded
+  hubops.jupyterhub.jupyterhub_version_match:
+    hub_version: "6.1.1"
+    environments:
+      - /opt/kernels/*
+    fail: false
+  register: foreseen
+"""
+
+RETURN = r"""
+hub_version:
+  description: The version that the others were compared with.
+  returned: always
+  type: str
+  sample: 5.4.6
+environments:
+  description: Each environment with its version, the verdict and the reason.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - path: /opt/kernels/2024
+      version: 4.1.6
+      verdict: fail
+      reason: "It has JupyterHub 4.1.6, the hub has 5.4.6: another major."
+database:
+  description: The database's revision, the verdict and the reason; null where no revision is known.
+  returned: always
+  type: dict
+  sample:
+    revision: 4621fec11365
+    verdict: ok
+    reason: It is what JupyterHub 5.4.6 needs.
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import versions
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environment import expand_environments
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.version_match import failures, match
+
+MOST_TOLD = 10
+
+
+def compared(options: dict[str, Any]) -> dict[str, Any]:
+    """The verdicts on what the options and the deployment in them name."""
+    deployment = options["deployment"] or {}
+    hub_version = options["hub_version"] or deployment.get("hub_environment", {}).get("jupyterhub")
+    if not hub_version:
+        raise HubError("The hub's version is not known.", "Give one of deployment and hub_version.")
+    known = [environment["path"] for environment in deployment.get("user_environments", [])]
+    paths = [*known, *expand_environments(options["environments"])]
+    revision = options["revision"] or deployment.get("database", {}).get("revision")
+    return match(versions.parse_release(hub_version), list(dict.fromkeys(paths)), revision, options["allow"])
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "deployment": {"type": "dict"},
+            "hub_version": {"type": "str"},
+            "environments": {"type": "list", "elements": "str", "default": []},
+            "revision": {"type": "str"},
+            "allow": {
+                "type": "list",
+                "elements": "str",
+                "choices": ["other_major", "newer"],
+                "default": [],
+            },
+            "fail": {"type": "bool", "default": True},
+        },
+        required_one_of=[("deployment", "hub_version")],
+        supports_check_mode=True,
+    )
+    try:
+        result = compared(module.params)
+    except HubError as error:
+        module.fail_json(msg=str(error))
+    failed = failures(result)
+    if failed and module.params["fail"]:
+        more = [f"And {len(failed) - MOST_TOLD} more."] if len(failed) > MOST_TOLD else []
+        module.fail_json(msg=" ".join([*failed[:MOST_TOLD], *more]), **result)
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

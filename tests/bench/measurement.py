@@ -1,0 +1,49 @@
+"""One measured upgrade of a hub in a container of its own."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+from tests.testbed import Hub, Probe
+
+from .procedures import VERSION, Procedure, upgrade
+
+IMAGE = "systemd"
+
+
+class Measurement(NamedTuple):
+    """What was seen of one upgrade, in seconds.
+
+    ``downtime`` is seen from outside the container; ``total`` is the whole procedure, without what was done
+    before it. Of an upgrade, ``phases`` are those of its report, and ``noop`` is a second run.
+    """
+
+    downtime: float
+    total: float
+    phases: dict[str, float]
+    noop: float | None
+
+
+def measure(procedure: Procedure) -> Measurement:
+    """Upgrade a fresh hub. Raises when it does not answer with the new version afterwards."""
+    with Hub.start(IMAGE) as hub:
+        procedure.prepare(hub)
+        with Probe(hub) as probe:
+            began = time.monotonic()
+            report = procedure.perform(hub)
+            hub.wait_until_answers(VERSION)
+            total = time.monotonic() - began
+        return Measurement(
+            downtime=probe.downtime(hub.layout.version, VERSION),
+            total=total,
+            phases={phase["name"]: phase["seconds"] or 0.0 for phase in report.get("phases", [])},
+            noop=_upgraded_again(hub) if report else None,
+        )
+
+
+def _upgraded_again(hub: Hub) -> float:
+    began = time.monotonic()
+    changed = upgrade(hub).changed
+    assert changed == 0, f"The second upgrade changed {changed} things."
+    return time.monotonic() - began

@@ -1,0 +1,172 @@
+"""Real hubs for tests: under supervisord, with the pure-Python proxy, on loopback ports of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import outage
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import find_deployment
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.service import service_of
+
+CACHE = Path(__file__).resolve().parents[2] / ".cache" / "hubs"
+# Hubs before 3.1.1 do not start with SQLAlchemy 2.
+NUMBERS = itertools.count(1)
+OLD = {"1.5.1": ["sqlalchemy<2", "setuptools<80"], "2.3.1": ["sqlalchemy<2"]}
+
+
+def environment(version: str) -> Path:
+    """A virtual environment with this version of JupyterHub; built once, kept in the cache."""
+    path = CACHE / version
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{version}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        complete = path / "complete"
+        if not complete.exists():
+            packages = [
+                f"jupyterhub=={version}",
+                "configurable-http-proxy",
+                "supervisor",
+                *OLD.get(version, []),
+            ]
+            uv, python = Path(sys.executable).parent / "uv", path / "bin" / "python"
+            subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, path], check=True)
+            subprocess.run(
+                [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python, *packages],
+                check=True,
+            )
+            complete.touch()
+    return path
+
+
+def link_environment(version: str, path: Path) -> Path:
+    """The same environment under another path, in hard links."""
+    subprocess.run(["cp", "-al", environment(version), path], check=True)
+    return path
+
+
+def make_database(version: str, path: Path, users: int = 5) -> None:
+    """A database as that hub makes it, with users, a group, roles and a token for each user."""
+    program = """
+        import sys
+        import jupyterhub
+        from jupyterhub import orm
+
+        session = orm.new_session_factory("sqlite:///" + sys.argv[1])()
+        if hasattr(orm, "Role"):
+            from jupyterhub import roles
+            client = orm.OAuthClient(identifier="jupyterhub", secret="", redirect_uri="", description="")
+            session.add(client)
+            session.commit()
+            for role in roles.get_default_roles():
+                roles.create_role(session, role)
+        group = orm.Group(name="people")
+        session.add(group)
+        for number in range(int(sys.argv[2])):
+            user = orm.User(name="user%d" % number)
+            session.add(user)
+            session.commit()
+            if hasattr(orm, "Role"):
+                roles.assign_default_roles(session, user)
+            group.users.append(user)
+            session.commit()
+            user.new_api_token(note="a test's")
+    """
+    # SQLAlchemy before 2.1 takes a name as it is, later ones decode it; a plain name means the same to all.
+    plain = path.with_name("plain.sqlite")
+    python = environment(version) / "bin" / "python"
+    argv: list[str | Path] = [python, "-c", textwrap.dedent(program), plain, str(users)]
+    subprocess.run(argv, check=True, stderr=subprocess.DEVNULL)
+    plain.rename(path)
+
+
+@contextlib.contextmanager
+def stopped_hub(version: str, folder: Path, *, config: str = "") -> Iterator[dict[str, Any]]:
+    """A hub that is not running, with five users; gives its deployment, as `jupyterhub_info` finds it."""
+    with supervised(version, folder, config) as name:
+        yield find_deployment(name)
+
+
+@contextlib.contextmanager
+def running_hub(version: str, folder: Path, *, config: str = "") -> Iterator[dict[str, Any]]:
+    """A hub that answers, with five users; gives its deployment, as `jupyterhub_info` finds it."""
+    with stopped_hub(version, folder, config=config) as deployment:
+        service = service_of(deployment)
+        service.start()
+        outage.wait_for_version(service, deployment["config"]["hub_api_url"], version, 60, service.log_mark())
+        # Found again now that it answers: it has its process and its files.
+        yield find_deployment(deployment["name"])
+
+
+@contextlib.contextmanager
+def supervised(version: str, folder: Path, config: str) -> Iterator[str]:
+    """A supervisord of its own with a hub that is not started yet; gives the program's name."""
+    name = f"hub-{os.getpid()}-{next(NUMBERS)}"
+    path = environment(version)
+    proxy_port, api_port, hub_port = free_ports(3)
+    make_database(version, folder / "jupyterhub.sqlite")
+    (folder / "jupyterhub_config.py").write_text(
+        f"c.JupyterHub.bind_url = 'http://127.0.0.1:{proxy_port}/'\n"
+        f"c.JupyterHub.hub_port = {hub_port}\n"
+        f"c.ConfigurableHTTPProxy.api_url = 'http://127.0.0.1:{api_port}'\n"
+        "c.JupyterHub.authenticator_class = 'jupyterhub.auth.DummyAuthenticator'\n"
+        "c.JupyterHub.spawner_class = 'jupyterhub.spawner.SimpleLocalProcessSpawner'\n" + config
+    )
+    (folder / "supervisord.conf").write_text(
+        f"[supervisord]\nlogfile={folder}/supervisord.log\npidfile={folder}/supervisord.pid\n"
+        "[rpcinterface:supervisor]\n"
+        "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n"
+        f"[unix_http_server]\nfile={folder}/s.sock\nchmod=0700\n"
+        f"[program:{name}]\ncommand={path}/bin/jupyterhub -f {folder}/jupyterhub_config.py\n"
+        f'directory={folder}\nenvironment=PATH="{path}/bin:/usr/bin:/bin"\nautostart=false\n'
+        f"stdout_logfile={folder}/hub.log\nredirect_stderr=true\nstopasgroup=true\nkillasgroup=true\n"
+    )
+    with supervise(folder):
+        yield name
+
+
+@contextlib.contextmanager
+def supervise(folder: Path, variables: dict[str, str] | None = None) -> Iterator[None]:
+    """A running supervisord with ``supervisord.conf`` of this folder, whose socket is ``s.sock`` there."""
+    supervisord = subprocess.Popen(
+        [
+            environment("4.1.6") / "bin" / "supervisord",
+            *("--nodaemon", "--configuration", folder / "supervisord.conf"),
+        ],
+        env={**os.environ, **(variables or {})},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(folder / "s.sock", supervisord)
+        yield
+    finally:
+        supervisord.send_signal(signal.SIGTERM)
+        supervisord.wait(30)
+
+
+def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a process that still runs has made its socket."""
+    while not path.exists():
+        assert process.poll() is None, "supervisord ended at once"
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.02)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback interface that are free, all different."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]

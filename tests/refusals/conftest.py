@@ -1,0 +1,27 @@
+"""A hub to be refused, and the words of the refusal."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.testbed import Hub
+
+# One line of JSON for each failed task: what a module said is read back as it was said.
+os.environ["ANSIBLE_CALLBACK_RESULT_FORMAT"] = "json"
+
+
+@pytest.fixture(scope="session")
+def hub() -> Iterator[Hub]:
+    """One hub for every refusal that changes nothing: each finds it as the one before has left it."""
+    with Hub.start("systemd") as started:
+        yield started
+
+
+@pytest.fixture
+def fresh_hub() -> Iterator[Hub]:
+    """A hub for one test alone, which may leave it in any state."""
+    with Hub.start("systemd") as started:
+        yield started

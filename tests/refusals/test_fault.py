@@ -1,0 +1,175 @@
+"""A release that turns out to be broken: found while the hub serves, or else the old hub is put back."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.testbed import Hub, PlaybookResult, lost_rows
+from tests.testbed.hub import REPOSITORY
+
+from .refusal import attempt, leftovers, reason, refusal, untouched
+from .wheels import release
+
+VERSION = "6.1.9"
+APP = "jupyterhub/app.py"
+USERS = "jupyterhub/apihandlers/users.py"
+MIGRATION = "jupyterhub/alembic/versions/ffffffffffff_broken.py"
+
+DOES_NOT_START = """
+async def _start(self):
+    raise RuntimeError("this release does not start")
+
+JupyterHub.start = _start
+"""
+NEVER_ANSWERS = """
+async def _start(self):
+    self.log.warning("this release waits for ever")
+    await asyncio.Event().wait()
+
+JupyterHub.start = _start
+"""
+# Fails half-way, as SQLite's migrations do: what it has made stays made.
+BREAKS = """
+revision = "ffffffffffff"
+down_revision = "f460b0348206"
+
+import glob
+import sqlalchemy
+from alembic import op
+
+def upgrade():
+    op.add_column("users", sqlalchemy.Column("half_migrated", sqlalchemy.Integer))
+    if op.get_bind().engine.url.database.startswith(FOLDER):
+        op.execute("UPDATE users SET name = 'broken ' || id")
+        op.get_bind().commit()
+        for path in glob.glob(SPOILS):
+            with open(path, "ab") as file:
+                file.write(b"x")
+        raise RuntimeError("this migration breaks")
+"""
+CANNOT_READ_USERS = """
+async def _get(self):
+    raise RuntimeError("this release cannot read its users")
+
+UserListAPIHandler.get = _get
+"""
+
+
+def breaking(folder: str = "/", spoils: str = "") -> str:
+    """A migration that breaks for databases below ``folder``, and spoils the files of a pattern."""
+    return f"FOLDER, SPOILS = {folder!r}, {spoils!r}\n{BREAKS}"
+
+
+def test_packages_that_cannot_be_had(hub: Hub) -> None:
+    said = refusal(hub, **release(hub, "6.1.7", {"Requires-Dist": "package-that-nobody-has"}))
+    assert "package-that-nobody-has" in said
+    assert "jupyterhub_packages" in said
+
+
+def test_migration_that_fails_in_its_rehearsal(hub: Hub) -> None:
+    broken = release(hub, "6.1.8", append={MIGRATION: breaking()})
+    with untouched(hub, apart_from=hub.layout.state_folder):
+        said = attempt(hub, **broken)
+    assert "The rehearsal on a copy of the database failed." in said
+    assert "this migration breaks" in said
+    assert "The database itself is unchanged." in said
+
+
+def test_migration_that_fails_in_the_outage(fresh_hub: Hub) -> None:
+    said = restored(fresh_hub, {MIGRATION: breaking("/srv")})
+    assert f"The migration of {fresh_hub.layout.database} failed" in said
+    assert "this migration breaks" in said
+
+
+def test_hub_that_does_not_start(fresh_hub: Hub) -> None:
+    said = restored(fresh_hub, {APP: DOES_NOT_START})
+    assert "The hub exited at its start." in said
+    assert "RuntimeError: this release does not start" in said
+
+
+def test_hub_that_never_answers(fresh_hub: Hub) -> None:
+    said = restored(fresh_hub, {APP: NEVER_ANSWERS}, jupyterhub_start_timeout=20)
+    assert "The hub was started, but it does not answer at http://127.0.0.1:8081/hub/api after 20 s." in said
+    assert "this release waits for ever" in said
+
+
+def test_hub_that_cannot_read_its_database(fresh_hub: Hub) -> None:
+    said = restored(fresh_hub, {USERS: CANNOT_READ_USERS})
+    assert "/hub/api/users" in said
+    assert "this release cannot read its users" in said
+
+
+def test_way_back_that_is_blocked(fresh_hub: Hub) -> None:
+    hub = fresh_hub
+    copies = f"{hub.layout.state_folder}/jupyterhub/recovery/*/database.sqlite"
+    before = hub.fingerprint()
+    broken = release(hub, VERSION, append={MIGRATION: breaking("/srv", spoils=copies)})
+    finished = hub.playbook("upgrade.yml", broken, expect_rc=2)
+
+    said = reason(finished.stdout)
+    assert "this migration breaks" in said
+    assert "The hub is down, and kept down, because it could not be put back either" in said
+    assert "database.sqlite has changed since it was written" in said
+    assert finished.report["outcome"] == "failed"
+    assert finished.report["downtime_seconds"] is None
+    hub.exec(["systemctl", "start", hub.layout.systemd_unit], check=False)
+    assert hub.version() is None, "the old hub was started on a half-migrated database"
+
+    hub.exec(["sh", "-c", f"truncate --size=-1 {copies}"])
+    by_hand(hub, said)
+    hub.wait_until_answers(hub.layout.version)
+    after = hub.fingerprint()
+    assert after["database"] == before["database"]
+    assert after["environments"] == before["environments"]
+
+
+def by_hand(hub: Hub, said: str) -> None:
+    """Run the command that the message names, as an administrator would."""
+    command = shlex.split(said[said.index("ansible HOST") :].replace("HOST", hub.container))
+    connection = ["-c", "community.docker.docker_api", "-e", "ansible_python_interpreter=/usr/bin/python3"]
+    program = Path(sys.executable).with_name(command[0])
+    subprocess.run(
+        [program, "-i", f"{hub.container},", *connection, *command[1:]], cwd=REPOSITORY, check=True
+    )
+
+
+def restored(hub: Hub, append: dict[str, str], **variables: Any) -> str:
+    """Try to upgrade to a release with a fault; return the reason with which the job ends red.
+
+    Asserts that the old hub serves again with its own database, environments, config and secrets, and that
+    the report says so.
+    """
+    broken = release(hub, VERSION, append=append)
+    cookies = hub.log_in("user-001")
+    before, rows, files = hub.fingerprint(), hub.rows(), leftovers(hub)
+
+    finished = hub.playbook("upgrade.yml", {**broken, **variables}, expect_rc=2)
+
+    hub.wait_until_answers(hub.layout.version)
+    assert hub.fingerprint() == before
+    assert lost_rows(rows, hub.rows()) == []
+    assert hub.knows(cookies), "users have been logged out"
+    left = {path for path in leftovers(hub) ^ files if not path.startswith(hub.layout.state_folder)}
+    assert left == set()
+    said = reason(finished.stdout)
+    states_it(finished, said, hub)
+    return said
+
+
+def states_it(finished: PlaybookResult, said: str, hub: Hub) -> None:
+    """The report has the outcome, the reason, and what the outage cost."""
+    report = finished.report
+    assert report["outcome"] == "restored", json.dumps(report, indent=2)
+    assert said == f"{report['failure']['reason']}\n{report['conclusion']}"
+    assert (report["from_version"], report["to_version"]) == (hub.layout.version, VERSION)
+    assert report["downtime_seconds"] > 0
+    assert hub.exists(f"{report['backup']}/manifest.json")
+    phases = {phase["name"]: phase["result"] for phase in report["phases"]}
+    assert phases["stop"] == "changed"
+    assert phases["restore"] == "changed"
+    assert "failed" in phases.values()

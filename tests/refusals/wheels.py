@@ -1,0 +1,35 @@
+"""Releases of JupyterHub that were never made: 6.1.1 under another version, with faults of our choice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.testbed import Hub
+
+COMPANY = "/usr/local/share/wheels-6.1.1"
+
+
+def release(
+    hub: Hub,
+    version: str,
+    metadata: dict[str, str] | None = None,
+    append: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """Put a release into a folder of wheels on the hub's host; return the variables that ask for it.
+
+    ``metadata`` replaces fields such as Requires-Python, or adds them; ``append`` adds lines to files of the
+    package, or makes new ones. The folder also has everything that 6.1.1 needs.
+    """
+    folder = f"/usr/local/share/wheels-{version}"
+    wanted = {
+        "source": COMPANY,
+        "folder": folder,
+        "version": version,
+        "metadata": metadata or {},
+        "append": append or {},
+    }
+    program = Path(__file__).with_name("repack.py").read_text()
+    hub.exec(["/usr/bin/python3", "-", json.dumps(wanted)], stdin=program)
+    return {"jupyterhub_version": version, "jupyterhub_wheels": folder}

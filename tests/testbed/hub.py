@@ -1,0 +1,351 @@
+"""A real hub in a container, and what tests do with it."""
+
+from __future__ import annotations
+
+import http.cookiejar
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import rows
+from .images import image
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+LABEL = "hubops-test"
+PORT = 8000
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where things are in a hub's container."""
+
+    environments: tuple[str, ...]
+    config_folder: str
+    database: str
+    secrets: tuple[str, ...]
+    state_folder: str
+    version: str
+    run_options: tuple[str, ...]
+    systemd_unit: str = ""
+
+    @property
+    def config_file(self) -> str:
+        return f"{self.config_folder}/jupyterhub_config.py"
+
+    @property
+    def control(self) -> tuple[str, ...]:
+        """The command that starts, stops and restarts the hub, without its verb."""
+        return ("systemctl",) if self.systemd_unit else ("/home/hub/supervisor/bin/supervisorctl",)
+
+
+def _under_systemd(version: str) -> Layout:
+    return Layout(
+        environments=("/opt/jupyterhub", "/opt/user-env"),
+        config_folder="/etc/jupyterhub",
+        database="/srv/jupyterhub/jupyterhub.sqlite",
+        secrets=("/srv/jupyterhub/jupyterhub_cookie_secret", "/etc/jupyterhub/environment"),
+        state_folder="/var/lib/hubops",
+        version=version,
+        run_options=(
+            *("--cap-add", "SYS_ADMIN", "--cgroupns", "host", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw"),
+            *("--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"),
+            *("--tmpfs", "/run", "--tmpfs", "/run/lock"),
+        ),
+        systemd_unit="jupyterhub.service",
+    )
+
+
+LAYOUTS = {
+    "systemd": _under_systemd("4.1.6"),
+    "old": _under_systemd("2.3.1"),
+    "supervisord": Layout(
+        environments=("/home/hub/jupyterhub", "/home/hub/user-env"),
+        config_folder="/home/hub/hub",
+        database="/home/hub/hub/jupyterhub.sqlite",
+        secrets=("/home/hub/hub/jupyterhub_cookie_secret", "/home/hub/supervisord.conf"),
+        state_folder="/home/hub/.local/state/hubops",
+        version="4.1.6",
+        run_options=("--init",),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the hub answered, parsed where it is JSON; ``status`` 0 when it did not answer."""
+
+    status: int
+    body: Any
+
+
+@dataclass(frozen=True)
+class PlaybookResult:
+    """A finished ``ansible-playbook`` and its report, ``{}`` where it made none."""
+
+    rc: int
+    stdout: str
+    report: dict[str, Any]
+
+    @property
+    def changed(self) -> int:
+        """Number of changed tasks, from the recap."""
+        return sum(int(number) for number in re.findall(r"\bchanged=(\d+)", self.stdout))
+
+
+class Hub:
+    """One hub in its container.
+
+    ``Hub.start("systemd")`` gives a seeded, answering hub of version 4.1.6 in seconds, ``"supervisord"`` the
+    same without root, ``"old"`` version 2.3.1. Users ``admin`` and ``user-000`` to ``user-199`` log in with
+    the password ``testbed``; ``admin`` and the first fifty have the API token ``token-of-<name>``. Under
+    systemd the users up to ``user-004`` can start servers, under supervisord all can. Use it as a context
+    manager, or ``remove()`` it.
+    """
+
+    def __init__(self, container: str, kind: str) -> None:
+        self.container = container
+        self.layout = LAYOUTS[kind]
+        inspected = json.loads(_docker("inspect", container).stdout)[0]
+        self.address: str = inspected["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
+
+    @classmethod
+    def start(cls, kind: str, name: str | None = None) -> Hub:
+        """Start a container of the image ``kind`` and wait until its hub answers."""
+        container = name or f"hubops-{kind}-{uuid.uuid4().hex[:8]}"
+        tag = image(kind)
+        _docker(
+            *("run", "--detach", "--name", container, "--hostname", container, "--label", LABEL),
+            *LAYOUTS[kind].run_options,
+            tag,
+        )
+        hub = cls(container, kind)
+        try:
+            hub.wait_until_answers()
+        except BaseException:
+            hub.remove()
+            raise
+        return hub
+
+    def remove(self) -> None:
+        _docker("rm", "--force", "--volumes", self.container)
+
+    def __enter__(self) -> Hub:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+    # The host
+
+    def exec(
+        self, argv: list[str], user: str | None = None, stdin: str = "", check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in the container, as the image's user unless told otherwise."""
+        as_user = ["--user", user] if user else []
+        return _docker("exec", "--interactive", *as_user, self.container, *argv, stdin=stdin, check=check)
+
+    def write(self, path: str, text: str, mode: str = "0644", owner: str | None = None) -> None:
+        self.exec(["sh", "-c", 'cat > "$1" && chmod "$2" "$1"', "sh", path, mode], stdin=text)
+        if owner:
+            self.exec(["chown", owner, path], user="root")
+
+    def read(self, path: str) -> str:
+        return self.exec(["cat", path]).stdout
+
+    def exists(self, path: str) -> bool:
+        return self.exec(["test", "-e", path], check=False).returncode == 0
+
+    def service(self, verb: str) -> None:
+        """``start``, ``stop`` or ``restart`` the hub with its service manager."""
+        self.exec([*self.layout.control, verb, "jupyterhub"])
+
+    def log(self) -> str:
+        """What the hub wrote, to be shown when a test fails."""
+        if self.layout.systemd_unit:
+            return self.exec(["journalctl", "--no-pager", "--unit", self.layout.systemd_unit]).stdout
+        return self.read("/home/hub/log/jupyterhub.log")
+
+    # The hub
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address}:{PORT}"
+
+    def api(
+        self, path: str, token: str | None = "token-of-admin", method: str = "GET", data: Any = None
+    ) -> Answer:
+        """Ask ``/hub/api`` + ``path``, through the proxy, from outside the container."""
+        headers = {"Authorization": f"token {token}"} if token else {}
+        body = None if data is None else json.dumps(data).encode()
+        request = urllib.request.Request(f"{self.url}/hub/api{path}", body, headers, method=method)
+        return _ask(lambda: urllib.request.urlopen(request, timeout=30))
+
+    def version(self) -> str | None:
+        """The version that the running hub states, or None while it does not answer."""
+        answer = self.api("", token=None)
+        return answer.body["version"] if answer.status == 200 else None
+
+    def wait_until_answers(self, version: str | None = None, timeout: float = 60) -> None:
+        """Wait until the hub answers, as ``version`` if one is named."""
+        self._wait(
+            lambda: self.version() is not None if version is None else self.version() == version,
+            f"hub {version or ''} to answer",
+            timeout,
+        )
+
+    def start_server(self, user: str) -> None:
+        """Start the user's single-user server through the API and wait until it is ready."""
+        asked = self.api(f"/users/{user}/server", method="POST")
+        assert asked.status in (201, 202), asked
+        self._wait(lambda: self._server_is_ready(user), f"server of {user}", timeout=120)
+
+    def stop_server(self, user: str) -> None:
+        asked = self.api(f"/users/{user}/server", method="DELETE")
+        assert asked.status in (202, 204), asked
+        self._wait(
+            lambda: not self.api(f"/users/{user}").body["servers"], f"stop of {user}'s server", timeout=60
+        )
+
+    def _server_is_ready(self, user: str) -> bool:
+        return bool(self.api(f"/users/{user}").body["servers"].get("", {}).get("ready"))
+
+    def _wait(self, condition: Callable[[], bool], what: str, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"Waited {timeout:.0f} s for the {what}:\n{self.log()[-4000:]}")
+            time.sleep(0.1)
+
+    def single_user_version(self, user: str) -> str:
+        """The version that the user's running server states."""
+        request = urllib.request.Request(f"{self.url}/user/{user}/api", method="GET")
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return str(answer.headers["X-JupyterHub-Version"])
+
+    def log_in(self, user: str, password: str = "testbed") -> dict[str, str]:
+        """The cookies of a user who logged in through the form, as a browser does."""
+        jar = http.cookiejar.CookieJar()
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
+        page = browser.open(f"{self.url}/hub/login", timeout=30).read().decode()
+        hidden = re.search(r'name="_xsrf" value="([^"]+)"', page)
+        fields = {"username": user, "password": password, "_xsrf": hidden.group(1) if hidden else ""}
+        form = urllib.parse.urlencode(fields).encode()
+        browser.open(f"{self.url}/hub/login?next=%2Fhub%2Fhome", form, timeout=30)
+        cookies = {cookie.name: str(cookie.value) for cookie in jar}
+        assert self.knows(cookies), f"{user} could not log in"
+        return cookies
+
+    def knows(self, cookies: dict[str, str]) -> bool:
+        """Whether the hub takes these cookies for a logged-in user's."""
+        header = "; ".join(f"{name}={value}" for name, value in cookies.items())
+        page = urllib.request.Request(f"{self.url}/hub/home", headers={"Cookie": header})
+        with urllib.request.urlopen(page, timeout=30) as shown:
+            return "/hub/login" not in shown.geturl()
+
+    # What must not change
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Everything that makes the hub what it is: environments, config, secrets, database, service.
+
+        Two fingerprints are equal when nothing of it changed. What a serving hub changes by itself is left
+        out: the times of last activity, and servers that come and go. See ``fingerprint.py`` and ``rows.py``.
+        """
+        layout = {
+            "environments": self.layout.environments,
+            "config": [self.layout.config_file, f"{self.layout.config_folder}/roles.py"],
+            "database": self.layout.database,
+            "secrets": self.layout.secrets,
+            "systemd_unit": self.layout.systemd_unit,
+        }
+        found: dict[str, Any] = self._ask_host("fingerprint.py", json.dumps(layout))
+        found["database"].update(rows.fingerprint(self.rows()))
+        return found
+
+    def rows(self) -> rows.Rows:
+        """Every row of every table of the hub's database; see ``rows.py``."""
+        found: rows.Rows = self._ask_host("rows.py", self.layout.database)
+        return found
+
+    def _ask_host(self, script: str, argument: str) -> Any:
+        """The JSON that one of our scripts prints in the container."""
+        text = Path(__file__).with_name(script).read_text()
+        return json.loads(self.exec(["/usr/bin/python3", "-", argument], stdin=text).stdout)
+
+    # The collection
+
+    def playbook(
+        self,
+        name: str,
+        variables: dict[str, Any] | None = None,
+        check: bool = False,
+        expect_rc: int | None = 0,
+    ) -> PlaybookResult:
+        """Run ``playbooks/<name>`` of this checkout against the hub, with ``variables`` in the inventory.
+
+        Raises AssertionError with the whole output when the exit status is not ``expect_rc`` (None: any).
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            inventory, report = Path(folder, "inventory.json"), Path(folder, "report.json")
+            wanted = {"jupyterhub_report_fetch": str(report), **(variables or {})}
+            inventory.write_text(json.dumps(self._inventory(wanted)))
+            finished = subprocess.run(
+                [
+                    Path(sys.executable).with_name("ansible-playbook"),
+                    *("--inventory", inventory, f"playbooks/{name}"),
+                    *(["--check"] if check else []),
+                ],
+                cwd=REPOSITORY,
+                env={**os.environ, "ANSIBLE_PIPELINING": "1", "ANSIBLE_FORCE_COLOR": "0"},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            made = json.loads(report.read_text()) if report.exists() else {}
+        assert expect_rc in (None, finished.returncode), (
+            f"exit status {finished.returncode}\n{finished.stdout}"
+        )
+        return PlaybookResult(finished.returncode, finished.stdout, made)
+
+    def _inventory(self, variables: dict[str, Any]) -> dict[str, Any]:
+        connection = {
+            "ansible_connection": "community.docker.docker_api",
+            # The engine answers late on a busy machine.
+            "ansible_docker_timeout": 120,
+            "ansible_python_interpreter": "/usr/bin/python3",
+        }
+        return {"jupyterhub": {"hosts": {self.container: {**connection, **variables}}}}
+
+
+def _docker(*arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
+    finished = subprocess.run(["docker", *arguments], input=stdin, capture_output=True, text=True)
+    if check and finished.returncode != 0:
+        raise RuntimeError(f"docker {' '.join(arguments)[:500]}: {finished.stderr or finished.stdout}")
+    return finished
+
+
+def _ask(request: Callable[[], Any]) -> Answer:
+    """Send a request; an error status is an answer too, and no connection is status 0."""
+    try:
+        with request() as response:
+            status, text = response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        status, text = error.code, error.read().decode()
+    except OSError as error:
+        return Answer(0, str(error))
+    try:
+        return Answer(status, json.loads(text))
+    except ValueError:
+        return Answer(status, text)

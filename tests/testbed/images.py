@@ -1,0 +1,135 @@
+"""The images of the test bed: built when their inputs changed, and found again by a hash of these inputs.
+
+``python -m tests.testbed`` builds all of them. They stand on ``TESTBED_BASE`` (``debian:12``, say);
+without it, on a Debian made by mmdebstrap where that is installed, so that no image registry is needed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+FOLDER = Path(__file__).parent / "images"
+# The authorities that this machine trusts, on Debian and on Fedora: the images trust them too.
+BUNDLES = (Path("/etc/ssl/certs/ca-certificates.crt"), Path("/etc/pki/tls/certs/ca-bundle.crt"))
+CERTIFICATES = next((bundle for bundle in BUNDLES if bundle.exists()), BUNDLES[0])
+REPOSITORY = "hubops-test"
+
+
+class Image(NamedTuple):
+    """A Dockerfile's folder, the image it is built from, the files it takes in and its build arguments."""
+
+    folder: str
+    parent: str | None
+    inputs: tuple[str, ...]
+    arguments: dict[str, str]
+
+
+IMAGES = {
+    "base": Image("base", None, ("base", "common/versions.txt"), {}),
+    "systemd": Image("systemd", "base", ("systemd", "common"), {"HUB": "4.1.6"}),
+    "supervisord": Image("supervisord", "base", ("supervisord", "common"), {"HUB": "4.1.6"}),
+    "old": Image("systemd", "base", ("systemd", "common"), {"HUB": "2.3.1", "COMPANY": "sqlalchemy<2"}),
+}
+
+
+def image(name: str) -> str:
+    """The tag of an image, built with its parents unless it is there already; it also becomes ``latest``."""
+    tag = _tag(name)
+    with _one_builder():
+        if not _exists(tag):
+            _build(name, tag)
+        subprocess.run(["docker", "tag", tag, f"{REPOSITORY}/{name}:latest"], check=True)
+    return tag
+
+
+def _build(name: str, tag: str) -> None:
+    recipe = IMAGES[name]
+    arguments = dict(recipe.arguments)
+    if recipe.parent is None:
+        arguments["BASE"] = _debian()
+    else:
+        parent = _tag(recipe.parent)
+        if not _exists(parent):
+            _build(recipe.parent, parent)
+        arguments["PARENT"] = parent
+
+    started = time.monotonic()
+    print(f"image {tag}: building", flush=True)
+    with tempfile.TemporaryDirectory() as context:
+        shutil.copytree(FOLDER, context, dirs_exist_ok=True)
+        shutil.copy(CERTIFICATES, Path(context, "ca-certificates.crt"))
+        dockerfile = f"{context}/{recipe.folder}/Dockerfile"
+        command = ["docker", "build", "--quiet", "--tag", tag, "--file", dockerfile]
+        for key, value in arguments.items():
+            command += ["--build-arg", f"{key}={value}"]
+        built = subprocess.run(
+            [*command, context],
+            env={**os.environ, "DOCKER_BUILDKIT": "0"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    if built.returncode != 0:
+        raise RuntimeError(f"Image {name} could not be built:\n{built.stdout}")
+    print(f"image {tag}: built in {time.monotonic() - started:.0f} s", flush=True)
+
+
+def _debian() -> str:
+    """The image of a bare Debian 12."""
+    if "TESTBED_BASE" in os.environ:
+        return os.environ["TESTBED_BASE"]
+    if shutil.which("mmdebstrap") is None:
+        return "debian:12"
+    tag = f"{REPOSITORY}/debian:12"
+    if not _exists(tag):
+        print(f"image {tag}: building with mmdebstrap", flush=True)
+        bootstrap = ["mmdebstrap", "--quiet", "--variant=minbase"]
+        with subprocess.Popen(
+            [*bootstrap, "--include=ca-certificates", "bookworm", "-"], stdout=subprocess.PIPE
+        ) as tree:
+            subprocess.run(["docker", "import", "-", tag], stdin=tree.stdout, check=True)
+        if tree.returncode != 0:
+            subprocess.run(["docker", "image", "rm", tag], check=True)
+            raise RuntimeError("mmdebstrap could not build a Debian 12.")
+    return tag
+
+
+def _tag(name: str) -> str:
+    return f"{REPOSITORY}/{name}:{_fingerprint(name)}"
+
+
+def _fingerprint(name: str) -> str:
+    """Hash of everything an image is made of: its own files and arguments, and its parent's."""
+    recipe = IMAGES[name]
+    digest = hashlib.sha256(repr(sorted(recipe.arguments.items())).encode())
+    if recipe.parent is None:
+        digest.update(os.environ.get("TESTBED_BASE", "").encode() + CERTIFICATES.read_bytes())
+    else:
+        digest.update(_fingerprint(recipe.parent).encode())
+    for entry in recipe.inputs:
+        path = FOLDER / entry
+        for file in [path] if path.is_file() else sorted(path.iterdir()):
+            digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _exists(tag: str) -> bool:
+    return subprocess.run(["docker", "image", "inspect", tag], capture_output=True).returncode == 0
+
+
+@contextlib.contextmanager
+def _one_builder() -> Iterator[None]:
+    """Two test runs that want the same image build it once."""
+    with Path(tempfile.gettempdir(), f"{REPOSITORY}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,69 @@
+"""How a hub looks from outside, all the time."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import time
+from typing import NamedTuple
+
+from .hub import PORT, Hub
+
+INTERVAL_SECONDS = 0.02
+
+
+class Sample(NamedTuple):
+    """The version that the hub stated at a moment (of ``time.monotonic()``); None when it gave no answer."""
+
+    moment: float
+    version: str | None
+
+
+class Probe:
+    """Asks a hub for its version every 20 ms, in a thread of its own, while the ``with`` block lasts."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.samples: list[Sample] = []
+        self._address = hub.address
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Probe:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def downtime(self, old: str, new: str) -> float:
+        """Seconds from the last answer of the old version to the first answer of the new one."""
+        last_of_old = max(sample.moment for sample in self.samples if sample.version == old)
+        later = [sample for sample in self.samples if sample.moment > last_of_old]
+        return min(sample.moment for sample in later if sample.version == new) - last_of_old
+
+    def longest_silence(self) -> float:
+        """Seconds of the longest time between two answers, of whatever version."""
+        answered = [sample.moment for sample in self.samples if sample.version]
+        return max((later - earlier for earlier, later in zip(answered, answered[1:])), default=0.0)
+
+    def _watch(self) -> None:
+        due = time.monotonic()
+        while not self._end.is_set():
+            version = self._ask()
+            self.samples.append(Sample(time.monotonic(), version))
+            due = max(due + INTERVAL_SECONDS, time.monotonic())
+            self._end.wait(due - time.monotonic())
+
+    def _ask(self) -> str | None:
+        connection = http.client.HTTPConnection(self._address, PORT, timeout=1)
+        try:
+            connection.request("GET", "/hub/api")
+            answer = connection.getresponse()
+            body = answer.read()
+            return str(json.loads(body)["version"]) if answer.status == 200 else None
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()

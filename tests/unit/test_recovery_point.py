@@ -1,0 +1,192 @@
+"""Recovery points of a real database and real files; whole hubs are restored in the molecule scenarios."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import tarfile
+import venv
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import recovery_point
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+
+OLD, NEW = "0eee8c825d24", "f460b0348206"
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> dict[str, Any]:
+    """A hub's files and database below a temporary folder."""
+    home = tmp_path / "hub"
+    home.mkdir()
+    config, secret, database = home / "jupyterhub_config.py", home / "cookie_secret", home / "hub.sqlite"
+    config.write_text("c.JupyterHub.port = 8000\n")
+    secret.write_text("0123\n")
+    secret.chmod(0o600)
+    with sqlite3.connect(database) as connection:
+        connection.executescript(
+            f"create table alembic_version (version_num text); insert into alembic_version values ('{OLD}');"
+            "create table users (name text); insert into users values ('ada'), ('grace');"
+        )
+    venv.create(home / "env")
+    environment = {"path": str(home / "env"), "python_version": "3.11.2", "jupyterhub": "4.1.6"}
+    return {
+        "name": "hub",
+        "service": {"manager": "supervisord", "name": "hub", "unit_file": None, "environment_files": []},
+        "config": {"files": [str(config)]},
+        "secrets": {"files": [str(secret)]},
+        "database": {"kind": "sqlite", "path": str(database)},
+        "hub_environment": environment,
+        "user_environments": [],
+    }
+
+
+@pytest.fixture
+def point(deployment: dict[str, Any], tmp_path: Path) -> Path:
+    return recovery_point.create(deployment, {}, str(tmp_path / "state"), [], lock_timeout=1)
+
+
+def write(database: str, statement: str) -> None:
+    with sqlite3.connect(database) as connection:
+        connection.execute(statement)
+    connection.close()
+
+
+def users(database: Path) -> list[str]:
+    connection = sqlite3.connect(database)
+    try:
+        return [name for (name,) in connection.execute("select name from users order by name")]
+    finally:
+        connection.close()
+
+
+def test_it_holds_what_is_needed_and_only_its_owner_can_read_it(
+    point: Path, deployment: dict[str, Any]
+) -> None:
+    manifest = recovery_point.verify(point)
+    assert (manifest["database"]["revision"], manifest["database"]["rows"]["users"]) == (OLD, 2)
+    assert users(point / "database.sqlite") == ["ada", "grace"]
+    kept = {entry["path"]: (point / entry["file"]).read_text() for entry in manifest["files"]}
+    assert kept[deployment["config"]["files"][0]] == "c.JupyterHub.port = 8000\n"
+    assert kept[deployment["secrets"]["files"][0]] == "0123\n"
+    assert point.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o077 for path in point.rglob("*")} == {0}
+
+
+@pytest.mark.parametrize("damage", ["database.sqlite", "environments/0.txt", "files"])
+def test_one_flipped_bit_is_found(point: Path, damage: str) -> None:
+    victim = point / damage
+    if victim.is_dir():
+        victim = next(path for path in victim.rglob("*") if path.is_file())
+    content = bytearray(victim.read_bytes() or b"\0")
+    content[-1] ^= 1
+    victim.write_bytes(content)
+    with pytest.raises(HubError, match=f"{victim.relative_to(point)} has changed since it was written"):
+        recovery_point.verify(point)
+
+
+def test_a_folder_without_manifest_is_no_recovery_point(point: Path) -> None:
+    (point / "manifest.json").unlink()
+    assert recovery_point.listed(point.parent) == []
+    with pytest.raises(HubError, match="It was never completed"):
+        recovery_point.verify(point)
+
+
+def test_a_format_of_the_future_is_refused(point: Path) -> None:
+    manifest = json.loads((point / "manifest.json").read_text())
+    (point / "manifest.json").write_text(json.dumps({**manifest, "format": 2}))
+    with pytest.raises(HubError, match="has format 2, this collection knows 1"):
+        recovery_point.read(point)
+
+
+def test_nothing_is_left_of_one_that_could_not_be_made(deployment: dict[str, Any], tmp_path: Path) -> None:
+    Path(deployment["database"]["path"]).write_bytes(b"this is not a database" * 100)
+    with pytest.raises(HubError):
+        recovery_point.create(deployment, {}, str(tmp_path / "state"), [], lock_timeout=1)
+    assert list((tmp_path / "state" / "hub" / "recovery").iterdir()) == []
+
+
+def test_a_database_that_was_not_sealed_is_newer_than_its_copy_and_is_kept(
+    point: Path, deployment: dict[str, Any]
+) -> None:
+    database = deployment["database"]["path"]
+    write(database, "insert into users values ('lovelace')")
+    assert recovery_point.differences(point, recovery_point.read(point)) == []
+    recovery_point.put_back(point, recovery_point.read(point))
+    assert users(Path(database)) == ["ada", "grace", "lovelace"]
+
+
+def test_a_sealed_database_is_put_back_with_the_rows_of_its_last_moment(
+    point: Path, deployment: dict[str, Any]
+) -> None:
+    database = deployment["database"]["path"]
+    write(database, "insert into users values ('lovelace')")
+    recovery_point.seal(point, lock_timeout=1)
+    assert recovery_point.differences(point, recovery_point.verify(point)) == []
+
+    write(database, f"update alembic_version set version_num = '{NEW}'")
+    write(database, "delete from users")
+    Path(f"{database}-wal").write_bytes(b"left behind by the new hub")
+    manifest = recovery_point.verify(point)
+    assert recovery_point.differences(point, manifest) == [database]
+    recovery_point.put_back(point, manifest)
+    assert users(Path(database)) == ["ada", "grace", "lovelace"]
+    assert not Path(f"{database}-wal").exists()
+    assert recovery_point.differences(point, recovery_point.verify(point)) == [], (
+        "a second restore has nothing to do"
+    )
+    replaced = {path.name for path in (point / "replaced").rglob("*") if path.is_file()}
+    assert replaced == {"hub.sqlite", "hub.sqlite-wal"}
+
+
+@pytest.mark.parametrize("fault", ["changed", "missing", "readable for all"])
+def test_a_file_that_differs_is_put_back_as_it_was(
+    point: Path, deployment: dict[str, Any], fault: str
+) -> None:
+    secret = Path(deployment["secrets"]["files"][0])
+    if fault == "changed":
+        secret.write_text("another secret")
+    elif fault == "missing":
+        secret.unlink()
+    else:
+        secret.chmod(0o644)
+    manifest = recovery_point.verify(point)
+    assert recovery_point.differences(point, manifest) == [str(secret)]
+    recovery_point.put_back(point, manifest)
+    assert (secret.read_text(), secret.stat().st_mode & 0o777) == ("0123\n", 0o600)
+    assert recovery_point.differences(point, manifest) == []
+
+
+def test_homes_are_packed_when_asked_for(deployment: dict[str, Any], tmp_path: Path) -> None:
+    home = tmp_path / "home" / "ada"
+    home.mkdir(parents=True)
+    (home / "notebook.ipynb").write_text("{}")
+    point = recovery_point.create(deployment, {}, str(tmp_path / "state"), [str(home)], lock_timeout=1)
+    (kept,) = recovery_point.verify(point)["homes"]
+    with tarfile.open(point / kept["file"]) as archive:
+        notebook = archive.extractfile("ada/notebook.ipynb")
+        assert notebook is not None
+        assert notebook.read() == b"{}"
+    assert (point / kept["file"]).stat().st_mode & 0o777 == 0o600
+
+
+def test_only_the_newest_are_kept(deployment: dict[str, Any], tmp_path: Path, point: Path) -> None:
+    folder = point.parent
+    names = ["20250101T000000Z-1", "20250201T000000Z-2", "20250301T000000Z-3"]
+    for name in names:
+        (folder / name).mkdir()
+        (folder / name / "manifest.json").write_bytes((point / "manifest.json").read_bytes())
+    (folder / "old-environment").mkdir()
+    (folder / "link").symlink_to(folder / "old-environment")
+    manifest = json.loads((folder / names[0] / "manifest.json").read_text())
+    manifest["environments"][0]["aside"] = str(folder / "link")
+    (folder / names[0] / "manifest.json").write_text(json.dumps(manifest))
+
+    removed = recovery_point.prune(folder, keep=2)
+    assert not (folder / "link").is_symlink()
+    assert (folder / "old-environment").is_dir(), "where a link leads is not ours to remove"
+    assert [path.name for path in removed] == names[:2]
+    assert [path.name for path in recovery_point.listed(folder)] == [names[2], point.name]
+    assert recovery_point.surplus(folder, keep=0) == recovery_point.listed(folder)
