@@ -10,6 +10,9 @@ from pathlib import Path
 
 PROC = Path("/proc")
 
+#: How often a process is looked at again that seems to be executing another program, which takes microseconds.
+EXECUTING_ATTEMPTS = 1000
+
 
 @dataclass(frozen=True)
 class Process:
@@ -53,11 +56,17 @@ def processes() -> Iterator[Process]:
 
 def process_of(pid: int) -> Process | None:
     """The process of that number; None when it has ended, or is the kernel's."""
+    folder = PROC / str(pid)
     try:
-        argv = zero_separated((PROC / str(pid) / "cmdline").read_bytes())
+        for _attempt in range(EXECUTING_ATTEMPTS):
+            argv = zero_separated((folder / "cmdline").read_bytes())
+            if argv:
+                return Process(pid, argv)
+            # What has ended, and what is the kernel's, has no program; the others have no arguments for a moment.
+            os.readlink(folder / "exe")
     except OSError:
         return None
-    return Process(pid, argv) if argv else None
+    return None
 
 
 def family(pid: int) -> Iterator[Process]:
