@@ -2,7 +2,7 @@
 
     <state folder>/recovery/<id>/
         manifest.json          written last: a folder without it is no recovery point
-        database.sqlite
+        database.sqlite        or sealed.sqlite, once the hub has stopped
         files/<absolute path>  config and what it includes, unit, environment files, secrets
         environments/<n>.txt   every package of each environment, as ``name==version``
         homes/<n>.tar.gz       when asked for
@@ -25,51 +25,28 @@ SHA-256 of the stopped database's own file, by which a restore sees whether ther
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tarfile
-import time
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Iterable
 
-from . import files, sqlite, state, switching
+from . import files, logs, room, sqlite, state, switching, trials
 from .environment import all_packages
 from .errors import HubError
+from .manifest import FORMAT, MANIFEST, damage, listed, read, write
 from .outage import start, stop
+from .service import service_of
 
-FORMAT = 1
-MANIFEST = "manifest.json"
+#: The copies made while the hub serves and after it has stopped; never both are of use.
+DATABASES = ("database.sqlite", "sealed.sqlite")
 
 
 def new_id(from_version: str, to_version: str) -> str:
     """A name that sorts by age and says what it leads back from: ``20261120T211500Z-4.1.6-6.1.1``."""
     stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     return "-".join(part for part in (stamp, from_version, to_version) if part)
-
-
-def listed(folder: Path) -> list[Path]:
-    """The complete recovery points below ``folder``, oldest first."""
-    return sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
-
-
-def read(point: Path) -> dict[str, Any]:
-    """The manifest of ``point``. Raises HubError where there is none or it cannot be read."""
-    try:
-        manifest = json.loads((point / MANIFEST).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise HubError(
-            f"{point} is not a recovery point: it has no {MANIFEST}.", "It was never completed."
-        ) from None
-    except (OSError, ValueError) as error:
-        raise HubError(f"The manifest of {point} cannot be read: {error}.", "") from error
-    if manifest.get("format") != FORMAT:
-        raise HubError(
-            f"{point} has format {manifest.get('format')}, this collection knows {FORMAT}.",
-            "Use the collection's version that made it.",
-        )
-    return dict(manifest)
 
 
 def create(
@@ -104,7 +81,7 @@ def create(
             "homes": [_keep_home(point, number, Path(home)) for number, home in enumerate(homes)],
             "database": _keep_database(point, deployment, lock_timeout),
         }
-        _write_manifest(point, manifest)
+        write(point, manifest)
     except (OSError, HubError) as error:
         shutil.rmtree(point, ignore_errors=True)
         if isinstance(error, HubError):
@@ -117,13 +94,18 @@ def create(
 
 
 def seal(point: Path, lock_timeout: float) -> dict[str, Any]:
-    """Take the database once more, now that the hub has stopped; returns the manifest's ``database``."""
+    """Take the database once more, now that the hub has stopped; returns the manifest's ``database``.
+
+    The earlier copy stays until the manifest names the new one: the point is whole at any moment.
+    """
     manifest = read(point)
     database = manifest["database"]
-    source = Path(database["path"])
-    database.update(_copied(point, source, lock_timeout))
+    source, earlier = Path(database["path"]), point / database["file"]
+    name = next(name for name in DATABASES if name != database["file"])
+    database.update(_copied(point / name, source, lock_timeout))
     database.update(sealed=True, source=_fingerprint(source))
-    _write_manifest(point, manifest)
+    write(point, manifest)
+    earlier.unlink()
     return dict(database)
 
 
@@ -133,35 +115,54 @@ def verify(point: Path) -> dict[str, Any]:
     Raises HubError that lists all that is wrong.
     """
     manifest = read(point)
-    kept = [*manifest["files"], *manifest["homes"], manifest["database"]]
-    kept += [
-        {"file": entry["packages_file"], "sha256": entry["sha256"]} for entry in manifest["environments"]
-    ]
-    wrong = []
-    for entry in kept:
-        path = point / entry["file"]
-        if not path.is_file():
-            wrong.append(f"{entry['file']} is missing")
-        elif files.sha256(path) != entry["sha256"]:
-            wrong.append(f"{entry['file']} has changed since it was written")
+    wrong = damage(point, manifest)
     if wrong:
         raise HubError(f"The recovery point {point} is damaged: {'; '.join(wrong)}.", "It was not used.")
     return manifest
 
 
-def restore(point: Path, timeout: float) -> dict[str, Any]:
+def trial(point: Path) -> None:
+    """Try the way back while the hub serves: checksums, the kept database, the old environments.
+
+    Nothing is touched and nothing is left. Raises HubError that lists all that is wrong.
+    """
+    manifest = verify(point)
+    wrong = trials.try_database(point, manifest)
+    if not wrong:
+        standing = {entry["path"]: Path(entry["path"]) for entry in _planned(manifest)}
+        wrong = trials.try_environments(manifest, point / manifest["database"]["file"], standing)
+    if wrong:
+        raise HubError(f"The way back to {point} does not work: {'; '.join(wrong)}.", "Nothing was touched.")
+
+
+def reserve(point: Path) -> None:
+    """Take the room that a restore needs. May be called again. Raises HubError when there is none."""
+    room.reserve(read(point)["database"])
+
+
+def release_reserve(point: Path) -> None:
+    """Give up the room that `reserve` has taken, if any."""
+    room.release(read(point)["database"])
+
+
+def restore(point: Path, timeout: float, log_mark: str = "") -> dict[str, Any]:
     """Make the host equal to ``point``, and have the old hub serve.
 
     Safe to call from any half-way state, again and again. ``timeout`` is what stopping and starting may take,
-    in seconds each. Returns what was restored, whether anything was changed, and when the hub answered.
+    in seconds each. What the hub has logged since ``log_mark`` is kept with what is replaced. Returns what
+    was restored, whether anything was changed, and when the hub answered.
     """
     manifest = verify(point)
     deployment = manifest["deployment"]
     base = str(point.parents[2])  # <base>/<deployment name>/recovery/<id>
     different = differences(point, manifest)
     if different:
+        aside = point / "replaced" / datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
         stop(deployment, base, f"restoring {point.name}", timeout)
-        put_back(point, manifest)
+        if log_mark:
+            _keep_log(deployment, log_mark, aside)
+        put_back(point, manifest, aside)
+    room.release(manifest["database"])
     started = start(deployment, base, manifest["from_version"], timeout)
     return {
         "restored": different,
@@ -179,16 +180,23 @@ def differences(point: Path, manifest: dict[str, Any]) -> list[str]:
     return different + [entry["path"] for entry in manifest["files"] if _file_differs(entry)]
 
 
-def put_back(point: Path, manifest: dict[str, Any]) -> None:
+def put_back(point: Path, manifest: dict[str, Any], aside: Path) -> None:
     """Put back whatever differs, and set aside what stood there; the hub must be stopped."""
-    aside = point / "replaced" / datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
     switching.switch_back(_planned(manifest))
     database = manifest["database"]
     if _database_differs(database):
+        room.release(database)
         sqlite.place(point / database["file"], Path(database["path"]), aside)
     for entry in manifest["files"]:
         if _file_differs(entry):
             _put_file_back(point, entry, aside)
+
+
+def _keep_log(deployment: dict[str, Any], mark: str, aside: Path) -> None:
+    """Keep what the hub has logged since ``mark``, without secrets."""
+    lines = [f"{logs.scrub(line)}\n" for line in service_of(deployment).log_since(mark)]
+    state.make_private(aside)
+    files.write(aside / "hub.log", "".join(lines).encode())
 
 
 def _planned(manifest: dict[str, Any]) -> list[dict[str, Any]]:
@@ -291,7 +299,7 @@ def _keep_package_lists(
                 "python_version": found["python_version"],
                 "jupyterhub": found["jupyterhub"],
                 "packages_file": name,
-                "sha256": files.sha256(point / name),
+                "packages_sha256": files.sha256(point / name),
                 "planned": found["path"] in planned,
             }
         )
@@ -317,15 +325,15 @@ def _keep_database(point: Path, deployment: dict[str, Any], lock_timeout: float)
     """Copy the database while the hub writes to it."""
     found = deployment["database"]
     source = Path(found["path"])
-    copied = _copied(point, source, lock_timeout)
+    copied = _copied(point / DATABASES[0], source, lock_timeout)
     return {"path": str(source), "kind": found["kind"], "sealed": False, "source": None, **copied}
 
 
-def _copied(point: Path, source: Path, lock_timeout: float) -> dict[str, Any]:
-    """Copy ``source`` into the point; what the manifest says of the copy."""
-    copy = sqlite.backup(source, point / "database.sqlite", timeout=lock_timeout)
+def _copied(copy_path: Path, source: Path, lock_timeout: float) -> dict[str, Any]:
+    """Copy ``source``; what the manifest says of the copy."""
+    copy = sqlite.backup(source, copy_path, timeout=lock_timeout)
     return {
-        "file": "database.sqlite",
+        "file": copy_path.name,
         "sha256": copy.sha256,
         "bytes": copy.bytes,
         "rows": copy.rows,
@@ -340,9 +348,3 @@ def _fingerprint(database: Path) -> dict[str, Any] | None:
         return None
     parts = {"": real, **{suffix: Path(f"{real}{suffix}") for suffix in ("-wal", "-journal")}}
     return {suffix or "file": files.sha256(path) for suffix, path in parts.items() if path.is_file()}
-
-
-def _write_manifest(point: Path, manifest: dict[str, Any]) -> None:
-    """Write the manifest, durably; this is what makes the folder a recovery point."""
-    manifest["written"] = time.time()
-    files.write(point / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True).encode(), mode=0o600)

@@ -278,6 +278,16 @@ def _copy(
             raise _unwritten(error, destination) from error
 
 
+def prove(copy: Path) -> Inspection:
+    """Read every page of a copy that nobody uses. Raises HubError when it is damaged or cannot be read."""
+    _require_database(copy)
+    try:
+        revision, rows, _broken_references = _prove(copy, copy)
+    except sqlite3.Error as error:
+        raise _explain(error, copy) from error
+    return Inspection(copy, copy.stat().st_size, "wal" if _uses_wal(copy) else "delete", revision, rows)
+
+
 def _prove(part: Path, source: Path) -> tuple[str | None, dict[str, int], dict[str, int]]:
     """Check the copy's integrity; return revision, row counts and broken references by table."""
     address = f"file:{quote(str(part))}?immutable=1"

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils import recovery_point
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import manifest as manifests
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import recovery_point, room
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 
 OLD, NEW = "0eee8c825d24", "f460b0348206"
@@ -89,7 +90,7 @@ def test_one_flipped_bit_is_found(point: Path, damage: str) -> None:
 
 def test_a_folder_without_manifest_is_no_recovery_point(point: Path) -> None:
     (point / "manifest.json").unlink()
-    assert recovery_point.listed(point.parent) == []
+    assert manifests.listed(point.parent) == []
     with pytest.raises(HubError, match="It was never completed"):
         recovery_point.verify(point)
 
@@ -98,7 +99,7 @@ def test_a_format_of_the_future_is_refused(point: Path) -> None:
     manifest = json.loads((point / "manifest.json").read_text())
     (point / "manifest.json").write_text(json.dumps({**manifest, "format": 2}))
     with pytest.raises(HubError, match="has format 2, this collection knows 1"):
-        recovery_point.read(point)
+        manifests.read(point)
 
 
 def test_nothing_is_left_of_one_that_could_not_be_made(deployment: dict[str, Any], tmp_path: Path) -> None:
@@ -113,8 +114,8 @@ def test_a_database_that_was_not_sealed_is_newer_than_its_copy_and_is_kept(
 ) -> None:
     database = deployment["database"]["path"]
     write(database, "insert into users values ('lovelace')")
-    assert recovery_point.differences(point, recovery_point.read(point)) == []
-    recovery_point.put_back(point, recovery_point.read(point))
+    assert recovery_point.differences(point, manifests.read(point)) == []
+    recovery_point.put_back(point, manifests.read(point), point / "replaced")
     assert users(Path(database)) == ["ada", "grace", "lovelace"]
 
 
@@ -131,7 +132,7 @@ def test_a_sealed_database_is_put_back_with_the_rows_of_its_last_moment(
     Path(f"{database}-wal").write_bytes(b"left behind by the new hub")
     manifest = recovery_point.verify(point)
     assert recovery_point.differences(point, manifest) == [database]
-    recovery_point.put_back(point, manifest)
+    recovery_point.put_back(point, manifest, point / "replaced")
     assert users(Path(database)) == ["ada", "grace", "lovelace"]
     assert not Path(f"{database}-wal").exists()
     assert recovery_point.differences(point, recovery_point.verify(point)) == [], (
@@ -154,9 +155,34 @@ def test_a_file_that_differs_is_put_back_as_it_was(
         secret.chmod(0o644)
     manifest = recovery_point.verify(point)
     assert recovery_point.differences(point, manifest) == [str(secret)]
-    recovery_point.put_back(point, manifest)
+    recovery_point.put_back(point, manifest, point / "replaced")
     assert (secret.read_text(), secret.stat().st_mode & 0o777) == ("0123\n", 0o600)
     assert recovery_point.differences(point, manifest) == []
+
+
+def test_the_room_for_a_restore_is_taken_once_and_given_up_by_it(
+    point: Path, deployment: dict[str, Any]
+) -> None:
+    database = Path(deployment["database"]["path"])
+    reserve = database.with_name("hub.sqlite.hubops-reserve")
+    for _again in range(2):
+        recovery_point.reserve(point)
+        assert (
+            reserve.stat().st_size == reserve.stat().st_blocks * 512 == database.stat().st_size + 1024 * 1024
+        )
+    recovery_point.seal(point, lock_timeout=1)
+    write(str(database), "delete from users")
+    recovery_point.put_back(point, manifests.read(point), point / "replaced")
+    assert users(database) == ["ada", "grace"]
+    assert not reserve.exists()
+    recovery_point.release_reserve(point)
+
+
+def test_room_that_is_not_there_is_told_and_nothing_is_left(point: Path) -> None:
+    database = {**manifests.read(point)["database"], "bytes": 1 << 60}
+    with pytest.raises(HubError, match="has no room for a second copy of the database"):
+        room.reserve(database)
+    assert not room.reserve_file(database).exists()
 
 
 def test_homes_are_packed_when_asked_for(deployment: dict[str, Any], tmp_path: Path) -> None:
@@ -188,5 +214,5 @@ def test_only_the_newest_are_kept(deployment: dict[str, Any], tmp_path: Path, po
     assert not (folder / "link").is_symlink()
     assert (folder / "old-environment").is_dir(), "where a link leads is not ours to remove"
     assert [path.name for path in removed] == names[:2]
-    assert [path.name for path in recovery_point.listed(folder)] == [names[2], point.name]
-    assert recovery_point.surplus(folder, keep=0) == recovery_point.listed(folder)
+    assert [path.name for path in manifests.listed(folder)] == [names[2], point.name]
+    assert recovery_point.surplus(folder, keep=0) == manifests.listed(folder)

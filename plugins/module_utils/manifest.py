@@ -1,0 +1,64 @@
+"""The manifest of a recovery point: what the old state is, and how the rest of the point is proven.
+
+docs/recovery-point.md has every field. The manifest is written last, so that a folder without it is no
+recovery point.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from . import files
+from .errors import HubError
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+
+
+def listed(folder: Path) -> list[Path]:
+    """The complete recovery points below ``folder``, oldest first."""
+    return sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
+
+
+def read(point: Path) -> dict[str, Any]:
+    """The manifest of ``point``. Raises HubError where there is none or it cannot be read."""
+    try:
+        manifest = json.loads((point / MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise HubError(
+            f"{point} is not a recovery point: it has no {MANIFEST}.", "It was never completed."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise HubError(f"The manifest of {point} cannot be read: {error}.", "") from error
+    if manifest.get("format") != FORMAT:
+        raise HubError(
+            f"{point} has format {manifest.get('format')}, this collection knows {FORMAT}.",
+            "Use the collection's version that made it.",
+        )
+    return dict(manifest)
+
+
+def write(point: Path, manifest: dict[str, Any]) -> None:
+    """Write the manifest, durably; this is what makes the folder a recovery point."""
+    manifest["written"] = time.time()
+    files.write(point / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True).encode(), mode=0o600)
+
+
+def damage(point: Path, manifest: dict[str, Any]) -> list[str]:
+    """What of the kept files is missing or not as the manifest says; empty where all is well."""
+    kept = [*manifest["files"], *manifest["homes"], manifest["database"]]
+    kept += [
+        {"file": entry["packages_file"], "sha256": entry["packages_sha256"]}
+        for entry in manifest["environments"]
+    ]
+    wrong = []
+    for entry in kept:
+        path = point / entry["file"]
+        if not path.is_file():
+            wrong.append(f"{entry['file']} is missing")
+        elif files.sha256(path) != entry["sha256"]:
+            wrong.append(f"{entry['file']} has changed since it was written")
+    return wrong
