@@ -3,10 +3,10 @@
 Equal to ``jupyterhub upgrade-db`` of hubs 1.5 to 6.1, except that it starts Python once, needs no ``alembic``
 on PATH, and migrates exactly the file it is given. There are two ways to use it. With a request (one line of
 JSON) on standard input it answers with one line on standard output. With a listening socket as standard input
-it imports everything first, and answers requests that arrive there until it is told to leave, or none came
+it imports everything first, and answers requests that arrive there until it is ended, or none came
 for as many seconds as ``argv[1]`` says.
 
-Requests: ``{"do": "describe"}``, ``{"do": "migrate", "database": path}``, ``{"do": "leave"}``.
+Requests: ``{"do": "describe"}``, ``{"do": "migrate", "database": path}``.
 """
 
 from __future__ import annotations
@@ -64,8 +64,6 @@ def serve(listener: socket.socket, patience: float) -> None:
             except (OSError, ValueError):
                 # Whoever asked is gone; the next one is welcome.
                 continue
-        if request["do"] == "leave":
-            return
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:

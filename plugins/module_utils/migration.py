@@ -6,21 +6,25 @@ import contextlib
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from . import inside_migration, logs, sqlite, state
+from . import files, inside_migration, logs, sqlite, state
 from .environment import site_packages
 from .errors import HubError
+from .process import birth, is_alive
 from .service import service_of
 from .surroundings import Surroundings
 
 SOCKET = "migration.socket"
+PROCESS = "migration.process"
 LOG = "migration.log"
 START_TIMEOUT = 60
 ANSWER_TIMEOUT = 10
@@ -130,11 +134,19 @@ def waiting_process(folder: Path) -> int | None:
 
 
 def abandon(folder: Path) -> bool:
-    """Tell the waiting process to leave; return whether there was one."""
-    there = _ask(folder, {"do": "leave"}, ANSWER_TIMEOUT) is not None
-    with contextlib.suppress(FileNotFoundError):
-        (folder / SOCKET).unlink()
-    return there
+    """End the prepared process, waiting or at work; return whether there was one. It is gone afterwards."""
+    pid = None
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        number, born = (folder / PROCESS).read_text(encoding="utf-8").split()
+        pid = int(number) if birth(int(number)) == born and is_alive(int(number)) else None
+    if pid:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        while is_alive(pid) and birth(pid) == born:
+            time.sleep(0.01)
+    for name in (SOCKET, PROCESS):
+        (folder / name).unlink(missing_ok=True)
+    return pid is not None
 
 
 def migrate(
@@ -173,6 +185,17 @@ def migrate(
         seconds=seconds,
         prepared=prepared,
     )
+
+
+def trace(deployment: dict[str, Any]) -> list[tuple[int, int]]:
+    """What changes while a migration makes progress: sizes and times of the database's files."""
+    database = database_of(deployment).resolve()
+    found = []
+    for path in (database, *(database.with_name(database.name + suffix) for suffix in sqlite.SIDECARS)):
+        with contextlib.suppress(FileNotFoundError):
+            status = path.stat()
+            found.append((status.st_size, status.st_mtime_ns))
+    return found
 
 
 def source_of(program: ModuleType) -> str:
@@ -216,12 +239,13 @@ def _start(surroundings: Surroundings, environment: str | Path, folder: Path, wa
             listener.bind(address)
         (folder / SOCKET).chmod(0o600)
         listener.listen()
-        surroundings.start(
+        process = surroundings.start(
             [python_of(environment), "-c", source_of(inside_migration), str(wait)],
             stdin=listener.fileno(),
             stdout=output,
             stderr=subprocess.STDOUT,
         )
+        files.write(folder / PROCESS, f"{process.pid} {birth(process.pid)}".encode())
 
 
 @contextlib.contextmanager

@@ -42,9 +42,10 @@ def stop(deployment: dict[str, Any], base: str | None, reason: str, timeout: flo
     """
     service = service_of(deployment)
     hold = state.hold_file(state.state_folder(deployment, base))
+    service.install_hold(hold)
     running = service.state() != "stopped"
     mark = service.log_mark()
-    held = hold.exists()
+    held = service.is_held(hold)
     stopped_at = time.time()
     if not held:
         service.hold(reason, hold)
@@ -61,7 +62,7 @@ def start(deployment: dict[str, Any], base: str | None, version: str, timeout: f
     """
     service = service_of(deployment)
     hold = state.hold_file(state.state_folder(deployment, base))
-    changed = hold.exists() or service.state() == "stopped"
+    changed = service.is_held(hold) or service.state() == "stopped"
     mark = service.log_mark()
     service.release(hold)
     if changed or service.state() != "running":
@@ -120,11 +121,4 @@ def arm(deployment: dict[str, Any], base: str | None) -> None:
 
 def disarm(deployment: dict[str, Any], base: str | None) -> None:
     """Forget the hold file and what made the service manager obey it."""
-    service = service_of(deployment)
-    service.release(state.hold_file(state.state_folder(deployment, base)))
-    service.remove_hold()
-
-
-def is_armed(service: Service) -> bool | None:
-    """Whether `arm` has written what it writes; None where it writes nothing."""
-    return service.drop_in.exists() if service.drop_in else None
+    service_of(deployment).remove_hold(state.hold_file(state.state_folder(deployment, base)))

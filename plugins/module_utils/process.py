@@ -10,7 +10,7 @@ from pathlib import Path
 
 PROC = Path("/proc")
 
-#: How often a process is looked at again that seems to be executing another program, which takes microseconds.
+#: How often a process is looked at again that seems to execute another program, which takes microseconds.
 EXECUTING_ATTEMPTS = 1000
 
 
@@ -62,7 +62,7 @@ def process_of(pid: int) -> Process | None:
             argv = zero_separated((folder / "cmdline").read_bytes())
             if argv:
                 return Process(pid, argv)
-            # What has ended, and what is the kernel's, has no program; the others have no arguments for a moment.
+            # What has ended or is the kernel's has no program; the others have no arguments for a moment.
             os.readlink(folder / "exe")
     except OSError:
         return None
@@ -88,6 +88,14 @@ def started_at(pid: int) -> float:
     ticks = int((PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[19])
     since_boot = ticks / os.sysconf("SC_CLK_TCK")
     return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + since_boot
+
+
+def birth(pid: int) -> str:
+    """When a process was started, which tells it from others of the same number; '' once it has ended."""
+    try:
+        return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[19]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def is_alive(pid: int) -> bool:

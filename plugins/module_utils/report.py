@@ -10,12 +10,14 @@ PHASES = (
     "plan",
     "stage",
     "backup",
+    "guard",
     "stop",
     "final backup",
     "switch",
     "migrate",
     "start",
     "verify",
+    "accept",
     "restore",
 )
 
@@ -62,10 +64,17 @@ def compose(
 
 
 def _outcome(results: dict[str, dict[str, Any]], plan: dict[str, Any], failure: dict[str, Any]) -> str:
-    restore = results.get("restore", {})
-    if failure:
-        return "restored" if restore and not restore.get("failed") else "failed"
+    if _ended(results) == "old":
+        return "restored"
+    if failure and _ended(results) != "new":
+        return "failed"
     return "unchanged" if plan.get("action") == "nothing" else "upgraded"
+
+
+def _ended(results: dict[str, dict[str, Any]]) -> str:
+    """Which hub serves in the end, as far as that was decided: ``old``, ``new``, ``unchanged`` or ''."""
+    outcomes = [results.get(name, {}).get("outcome", {}) for name in ("restore", "accept")]
+    return next((str(outcome["ended"]) for outcome in outcomes if outcome), "")
 
 
 def _conclusion(
@@ -84,18 +93,21 @@ def _conclusion(
         return f"JupyterHub {old} has become {plan['to_version']}."
     if outcome == "unchanged":
         return f"JupyterHub {old} was left as it is."
+    restore = results.get("restore", {})
     if outcome == "restored":
+        by = restore.get("outcome", {}).get("by", "")
+        guarded = " The guard on the host has seen to that." if by == "the guard" else ""
         return (
-            f"JupyterHub {old} serves again as before. What the attempt left is in {recovery_point}/replaced."
+            f"JupyterHub {old} serves again as before.{guarded} "
+            f"What the attempt left is in {recovery_point}/replaced."
         )
-    stopped = results.get("stop", {}).get("stopped_at") is not None
-    if not stopped and not results.get("restore"):
+    if not restore.get("failed"):
         return "Nothing was changed."
+    stopped = results.get("stop", {}).get("stopped_at") is not None
     left = "The hub is down, and kept down, because it" if stopped else "The users' environments"
-    reason = results.get("restore", {}).get("msg", "that was not reached.")
     return (
-        f"{left} could not be put back either: {reason} "
-        "When that is mended, do it with: ansible HOST -m hubops.jupyterhub.recovery_point "
+        f"{left} could not be put back either: {restore.get('msg', '')} The guard on the host tries that again. "
+        "When the reason is mended, do it with: ansible HOST -m hubops.jupyterhub.recovery_point "
         f"-a 'state=restored path={recovery_point}'"
     )
 
@@ -105,8 +117,9 @@ def _downtime(results: dict[str, dict[str, Any]]) -> float | None:
     stopped = results.get("stop", {}).get("stopped_at")
     if stopped is None:
         return 0.0
-    answered = [results[name].get("answered_at") for name in ("restore", "start") if name in results]
-    return next((round(moment - stopped, 3) for moment in answered if moment is not None), None)
+    restore = results.get("restore")
+    answered = (restore.get("outcome", {}) if restore else results.get("start", {})).get("answered_at")
+    return None if answered is None else round(answered - stopped, 3)
 
 
 def _result(result: dict[str, Any]) -> str:

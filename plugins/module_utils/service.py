@@ -100,9 +100,13 @@ class Service(ABC):
         """The file that `install_hold` writes and `remove_hold` removes; None where it writes none."""
         return None
 
-    @abstractmethod
-    def remove_hold(self) -> None:
-        """Undo `install_hold`."""
+    def remove_hold(self, hold_file: Path) -> None:
+        """Undo `install_hold` and `hold`: the service starts whenever it is told to."""
+        self._forget(hold_file)
+
+    def is_held(self, hold_file: Path) -> bool:
+        """Whether the service may not start now."""
+        return hold_file.exists()
 
     def hold(self, reason: str, hold_file: Path) -> None:
         """From now on the service does not start; ``reason`` is what an administrator reads in the file."""
@@ -110,7 +114,10 @@ class Service(ABC):
         files.write(hold_file, f"{reason.strip()}\n".encode(), mode=0o644)
 
     def release(self, hold_file: Path) -> None:
-        """The service may start again."""
+        """The service may start again; where the manager can see to that, only until the next reboot."""
+        self._forget(hold_file)
+
+    def _forget(self, hold_file: Path) -> None:
         if hold_file.exists():
             hold_file.unlink()
             files.sync(hold_file.parent)

@@ -12,16 +12,22 @@ SYSTEM_FOLDER = Path("/var/lib/hubops")
 def state_folder(deployment: dict[str, Any], base: str | None = None) -> Path:
     """The state folder of ``deployment``: ``<base>/<deployment name>``.
 
-    ``base`` defaults to ``/var/lib/hubops`` for root, and for everybody else to ``~/.local/state/hubops`` (or
-    ``$XDG_STATE_HOME/hubops``). The folder need not exist.
+    The folder need not exist.
+    """
+    return base_folder(base) / str(deployment["name"])
+
+
+def base_folder(base: str | None = None) -> Path:
+    """The folder of all state folders.
+
+    ``base`` where it is given, ``/var/lib/hubops`` for root, and for everybody else ``~/.local/state/hubops``
+    (or ``$XDG_STATE_HOME/hubops``).
     """
     if base:
-        folder = Path(base)
-    elif os.geteuid() == 0:
-        folder = SYSTEM_FOLDER
-    else:
-        folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "hubops"
-    return folder / str(deployment["name"])
+        return Path(base)
+    if os.geteuid() == 0:
+        return SYSTEM_FOLDER
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "hubops"
 
 
 def hold_file(folder: Path) -> Path:
@@ -34,9 +40,39 @@ def recovery_folder(folder: Path) -> Path:
     return folder / "recovery"
 
 
+def released_file(folder: Path) -> Path:
+    """The file that lets a held hub start until the next reboot, which clears the folder it is in."""
+    return Path("/run/hubops") / f"{folder.name}.released"
+
+
 def runs_folder(folder: Path) -> Path:
     """The folder that holds what is known of each run, one folder each."""
     return folder / "runs"
+
+
+def run_file(folder: Path) -> Path:
+    """The file that says which run changes the hub now, or did so last: lock and journal in one."""
+    return folder / "run.json"
+
+
+def sign_of_life_file(folder: Path) -> Path:
+    """The file whose content says when something was last heard of the run."""
+    return folder / "seen"
+
+
+def turn_file(folder: Path) -> Path:
+    """The file that a process locks while it changes the hub; its content is the process's number."""
+    return folder / "turn"
+
+
+def guard_folder(folder: Path) -> Path:
+    """The folder with the program that brings the old hub back without Ansible."""
+    return folder / "guard"
+
+
+def state_folders(base: str | None = None) -> list[Path]:
+    """The state folders of all deployments of this host that have one."""
+    return sorted(path for path in base_folder(base).glob("*/") if path.is_dir())
 
 
 def make_private(folder: Path) -> None:

@@ -284,9 +284,6 @@ class SupervisordProgram(Service):
         Only a new supervisord would, after a reboot, where ``autostart`` is on.
         """
 
-    def remove_hold(self) -> None:
-        """Nothing was prepared."""
-
     def log_mark(self) -> str:
         mark = {}
         for path in self._log_files():

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 import grp
 import os
 import pwd
+import signal
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Callable, Sequence, Union
 
 from .errors import HubError
+
+#: linux/prctl.h
+PR_SET_PDEATHSIG = 1
 
 Stream = Union[int, IO[str], None]
 
@@ -44,6 +49,7 @@ class Surroundings:
     ) -> subprocess.CompletedProcess[str]:
         """Run ``argv`` to its end and capture its output as text; the exit status is the caller's to judge.
 
+        Should this process be killed, the program is, too: nobody waits for what it does to the hub.
         Raises HubError when the program cannot be started or takes longer than ``timeout`` seconds.
         """
         process = self.start(
@@ -51,6 +57,7 @@ class Surroundings:
             stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            outlives_us=False,
         )
         with process:
             try:
@@ -64,7 +71,13 @@ class Surroundings:
         return subprocess.CompletedProcess(list(argv), process.returncode, stdout, stderr)
 
     def start(
-        self, argv: Sequence[str], *, stdin: Stream = None, stdout: Stream = None, stderr: Stream = None
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: Stream = None,
+        stdout: Stream = None,
+        stderr: Stream = None,
+        outlives_us: bool = True,
     ) -> subprocess.Popen[str]:
         """Start ``argv`` and return at once. Raises HubError when that is not possible."""
         if not Path(self.directory).is_dir():
@@ -81,14 +94,14 @@ class Surroundings:
                 env=self.environment,
                 text=True,
                 errors="replace",
-                preexec_fn=self._become(),
+                preexec_fn=self._become(outlives_us),
             )
         except FileNotFoundError:
             raise HubError(f"{argv[0]} was not found on the service's PATH ({self.path}).") from None
         except (PermissionError, subprocess.SubprocessError) as error:
             raise HubError(f"{argv[0]} could not be started as user {self.user}: {error}.") from error
 
-    def _become(self) -> Callable[[], None]:
+    def _become(self, outlives_us: bool) -> Callable[[], None]:
         """What the child does before it becomes the program. (Popen's own ``user=`` needs Python 3.9.)"""
         changes_user = os.geteuid() != self.uid
         if changes_user and os.geteuid() != 0:
@@ -96,12 +109,17 @@ class Surroundings:
                 f"The hub runs as user {self.user}, and only root can act as that user.", NEEDS_ROOT
             )
 
+        library = ctypes.CDLL(None)
+
         def become() -> None:
             os.umask(self.umask)
             if changes_user:
                 os.setgroups(self.groups)
                 os.setgid(self.gid)
                 os.setuid(self.uid)
+            if not outlives_us:
+                # After the user was changed, which forgets it.
+                library.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
         return become
 

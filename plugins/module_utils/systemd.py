@@ -17,11 +17,14 @@ from .command import runs_hub
 from .errors import HubError
 from .process import is_alive, processes
 from .service import SYSTEMD, Service
+from .state import make_private, released_file
 from .surroundings import NEEDS_ROOT, Surroundings, account
 
 DROP_IN = "50-hubops-hold.conf"
 _UNITS = Path("/etc/systemd/system")
-_ASSERTION = "AssertPathExists=!"
+#: Of the assertions with a bar one is enough: the hold file is away, or the hub was released since boot.
+_HELD = "AssertPathExists=|!"
+_RELEASED = "AssertPathExists=|"
 
 _PROPERTIES = (
     "Id,LoadState,ActiveState,SubState,UnitFileState,FragmentPath,ExecStart,MainPID,User,Group,"
@@ -125,7 +128,7 @@ class SystemdUnit(Service):
         done = _run(["systemctl", "start", "--", self.name])
         if done.returncode:
             held_by = self._hold_file()
-            if held_by and held_by.exists():
+            if held_by and self.is_held(held_by):
                 reason = held_by.read_text(encoding="utf-8").strip()
                 raise HubError(f"{self.name} is held down: {reason}.", f"Remove {held_by} to let it start.")
             lines = self.log_since(mark)[-5:]
@@ -145,8 +148,9 @@ class SystemdUnit(Service):
 
     def install_hold(self, hold_file: Path) -> None:
         wanted = (
-            "# Written by hubops.jupyterhub: while this file exists, an upgrade needs the hub to stay down.\n"
-            f"[Unit]\n{_ASSERTION}{str(hold_file).replace('%', '%%')}\n"
+            "# Written by hubops.jupyterhub. While the first of these files exists, an upgrade is not\n"
+            "# finished: the hub may start only where the second says so, which a reboot removes.\n"
+            f"[Unit]\n{_HELD}{_escaped(hold_file)}\n{_RELEASED}{_escaped(_released_file(hold_file))}\n"
         )
         drop_in = self.drop_in
         if not drop_in.exists() or drop_in.read_text(encoding="utf-8") != wanted:
@@ -157,7 +161,22 @@ class SystemdUnit(Service):
                 raise HubError(f"{drop_in.parent} may not be written.", NEEDS_ROOT) from None
             _systemctl("daemon-reload")
 
-    def remove_hold(self) -> None:
+    def is_held(self, hold_file: Path) -> bool:
+        return hold_file.exists() and not _released_file(hold_file).exists()
+
+    def hold(self, reason: str, hold_file: Path) -> None:
+        super().hold(reason, hold_file)
+        _released_file(hold_file).unlink(missing_ok=True)
+
+    def release(self, hold_file: Path) -> None:
+        if hold_file.exists():
+            released = _released_file(hold_file)
+            make_private(released.parent)
+            released.touch()
+
+    def remove_hold(self, hold_file: Path) -> None:
+        super().remove_hold(hold_file)
+        _released_file(hold_file).unlink(missing_ok=True)
         drop_in = self.drop_in
         if drop_in.exists():
             drop_in.unlink()
@@ -175,8 +194,8 @@ class SystemdUnit(Service):
         if not self.drop_in.exists():
             return None
         for line in self.drop_in.read_text(encoding="utf-8").splitlines():
-            if line.startswith(_ASSERTION):
-                return Path(line[len(_ASSERTION) :].replace("%%", "%"))
+            if line.startswith(_HELD):
+                return Path(line[len(_HELD) :].replace("%%", "%"))
         return None
 
     def log_mark(self) -> str:
@@ -203,6 +222,15 @@ class SystemdUnit(Service):
             "unit_file": self._one("FragmentPath"),
             "log_file": None,
         }
+
+
+def _released_file(hold_file: Path) -> Path:
+    return released_file(hold_file.parent)
+
+
+def _escaped(path: Path) -> str:
+    """A path in a unit file, where a percent sign begins a specifier."""
+    return str(path).replace("%", "%%")
 
 
 def find_units(name: str | None = None) -> list[SystemdUnit]:

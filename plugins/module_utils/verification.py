@@ -22,11 +22,13 @@ from typing import Any, NamedTuple
 from . import inside_token, logs, outage, sqlite
 from .errors import HubError
 from .migration import database_of, python_of, source_of
+from .process import is_alive
 from .service import Service, service_of
 from .surroundings import Surroundings
 
 TOKEN_SECONDS = 600
 ANSWER_TIMEOUT = 30
+LOOK_SECONDS = 0.5
 BEYOND_ALL = 1_000_000_000
 PAGINATED = "application/jupyterhub-pagination+json"
 
@@ -54,13 +56,14 @@ def verify(
     environment: str = "",
     since: str = "",
     timeout: float = 120,
+    watch: float = 0,
     may_write: bool = True,
 ) -> Verification:
     """Wait until the hub answers as ``version``, and prove that it is the one it should be.
 
     ``environment`` is the path of the environment it must run in, the deployment's unless given. ``since`` is
     a mark in the service's log, the start of its process unless given. Lines in the log are reported and fail
-    nothing.
+    nothing. For ``watch`` seconds more it must go on as the same process, and still answer then.
 
     Raises HubError, with the end of the log, when the hub exits or does not answer within ``timeout``
     seconds, runs in another environment, is still the old process, does not read its database, or cannot be
@@ -80,6 +83,8 @@ def verify(
                 executable = _require_environment(api_url, token, environment, version)
                 users = _require_users(deployment, api_url, token, version)
         _require_proxy(str(deployment["config"]["public_url"]), version)
+        _require_lasting(service, main_pid, watch)
+        outage.wait_for_version(service, api_url, version, ANSWER_TIMEOUT, mark)
     except HubError as error:
         raise HubError(f"{error.message}\n{logs.end(service.log_since(mark))}", error.hint) from error
     return Verification(
@@ -103,6 +108,14 @@ def _require_new_process(deployment: dict[str, Any], service: Service, version: 
     if upgraded and pid == deployment["service"]["main_pid"]:
         raise HubError(f"The hub's process {pid} is the one from before the upgrade.", "Restart the service.")
     return pid
+
+
+def _require_lasting(service: Service, main_pid: int, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if not is_alive(main_pid) or service.main_pid() != main_pid:
+            raise HubError("The hub answered, and then its process ended.", "Its log says why.")
+        time.sleep(LOOK_SECONDS)
 
 
 @contextlib.contextmanager

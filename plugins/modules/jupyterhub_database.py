@@ -18,6 +18,7 @@ description:
 extends_documentation_fragment:
   - hubops.jupyterhub.deployment
   - hubops.jupyterhub.state_folder
+  - hubops.jupyterhub.run
 attributes:
   check_mode:
     description: Can run in check mode and say what it would change.
@@ -100,7 +101,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hubops.jupyterhub.plugins.module_utils import migration, sqlite
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import migration, runs, sqlite
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.state import state_folder
 
@@ -124,11 +125,17 @@ def act(deployment: dict[str, Any], environment: str, folder: Path, params: dict
     if params["state"] == "abandoned":
         return {"changed": migration.abandon(folder)}
     if params["state"] == "prepared":
-        changed = migration.prepare(
-            deployment, environment, folder, wait=params["wait"], timeout=params["timeout"]
-        )
+        with runs.preparing(folder, params["run"]):
+            changed = migration.prepare(
+                deployment, environment, folder, wait=params["wait"], timeout=params["timeout"]
+            )
         return {"changed": changed, "prepared": True}
-    return migration.migrate(deployment, environment, folder, timeout=params["timeout"])._asdict()
+
+    def migrate() -> dict[str, Any]:
+        return migration.migrate(deployment, environment, folder, timeout=params["timeout"])._asdict()
+
+    # It may take minutes. One that waits for a lock may take for ever, and is not alive.
+    return runs.step(folder, params["run"], "migrate", migrate, progress=lambda: migration.trace(deployment))
 
 
 def main() -> None:
@@ -137,6 +144,7 @@ def main() -> None:
         argument_spec=dict(
             deployment=dict(type="dict", required=True),
             state_folder=dict(type="path"),
+            run=dict(type="str", default=""),
             state=dict(type="str", choices=["prepared", "migrated", "abandoned"], default="migrated"),
             environment=dict(type="path"),
             wait=dict(type="int", default=900),

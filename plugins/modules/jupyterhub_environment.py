@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - hubops.jupyterhub.deployment
   - hubops.jupyterhub.installer
   - hubops.jupyterhub.state_folder
+  - hubops.jupyterhub.run
 attributes:
   check_mode:
     description: Can run in check mode and say what it would change.
@@ -134,15 +135,40 @@ seconds:
 """
 
 import time
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hubops.jupyterhub.plugins.module_utils import environments
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import environments, runs
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.installer import (
     INSTALLER_ARGUMENTS,
     installer_options,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.state import state_folder
+
+
+def bring_about(params: dict[str, Any], progress: Progress, check: bool) -> dict[str, Any]:
+    """Do what ``state`` asks for; within a run, switching is a step of its outage."""
+
+    def work() -> dict[str, Any]:
+        return environments.bring_to(
+            params["state"],
+            params["environments"],
+            params["recovery_point_id"],
+            installer_options(params),
+            progress,
+            check,
+        )
+
+    folder = state_folder(params["deployment"], params["state_folder"])
+    if check or not params["run"]:
+        return work()
+    if params["state"] == "switched":
+        in_place = any(entry["strategy"] == "in_place" for entry in params["environments"])
+        return runs.step(folder, params["run"], "upgrade in place" if in_place else "switch", work)
+    with runs.preparing(folder, params["run"]):
+        return work()
 
 
 def main() -> None:
@@ -151,6 +177,7 @@ def main() -> None:
         argument_spec=dict(
             deployment=dict(type="dict", required=True),
             state_folder=dict(type="path"),
+            run=dict(type="str", default=""),
             state=dict(type="str", choices=["staged", "switched", "restored", "absent"], required=True),
             environments=dict(type="list", elements="dict", required=True),
             recovery_point_id=dict(type="str", default=""),
@@ -163,14 +190,7 @@ def main() -> None:
     params = module.params
     progress = Progress(None if module.check_mode else params["progress_file"])
     try:
-        result = environments.bring_to(
-            params["state"],
-            params["environments"],
-            params["recovery_point_id"],
-            installer_options(params),
-            progress,
-            module.check_mode,
-        )
+        result = bring_about(params, progress, module.check_mode)
     except HubError as error:
         progress.end()
         module.fail_json(msg=str(error), seconds=round(time.monotonic() - began, 3))

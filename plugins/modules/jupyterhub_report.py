@@ -38,6 +38,10 @@ options:
     description: The recovery point's folder.
     type: str
     default: ""
+  run:
+    description: The run's id, by which the report is filed.
+    type: str
+    default: ""
   failure:
     description: The failed task and the reason, or nothing.
     type: dict
@@ -80,7 +84,7 @@ import json
 from datetime import datetime, timezone
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hubops.jupyterhub.plugins.module_utils import files, report, state
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import files, report, runs, state
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 
 
@@ -89,6 +93,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec=dict(
             state_folder=dict(type="path"),
+            run=dict(type="str", default=""),
             deployment=dict(type="dict", default={}),
             plan=dict(type="dict", default={}),
             results=dict(type="dict", default={}),
@@ -110,8 +115,8 @@ def main() -> None:
     if module.check_mode or not params["deployment"] or not params["recovery_point"]:
         module.exit_json(changed=False, report=composed)
     try:
-        stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-        folder = state.runs_folder(state.state_folder(params["deployment"], params["state_folder"])) / stamp
+        name = params["run"] or runs.new_id(datetime.now(timezone.utc))
+        folder = state.runs_folder(state.state_folder(params["deployment"], params["state_folder"])) / name
         state.make_private(folder)
         files.write(folder / "report.json", (json.dumps(composed, indent=2) + "\n").encode())
     except HubError as error:

@@ -12,9 +12,11 @@ author:
 description:
   - Stopping returns when the hub's main process is gone, starting when the hub answers over HTTP.
   - While the hub is held, the service manager refuses to start it. Under systemd this is a drop-in with
-    C(AssertPathExists=), which V(armed) places and V(disarmed) removes; it survives a reboot.
+    C(AssertPathExists=), which survives a reboot. Within a run, a reboot also holds a hub that was started
+    but not accepted yet.
 extends_documentation_fragment:
   - hubops.jupyterhub.deployment
+  - hubops.jupyterhub.run
   - hubops.jupyterhub.state_folder
 attributes:
   check_mode:
@@ -26,12 +28,10 @@ attributes:
 options:
   state:
     description:
-      - V(armed) prepares holding, while the hub serves.
       - V(stopped) holds the hub down, then stops it.
       - V(started) stops holding, starts the hub and waits until it answers.
-      - V(disarmed) removes what V(armed) placed.
     type: str
-    choices: [armed, stopped, started, disarmed]
+    choices: [stopped, started]
     required: true
   version:
     description: The version that a started hub must answer with; any, unless given.
@@ -98,26 +98,20 @@ import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hubops.jupyterhub.plugins.module_utils import outage
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import outage, runs
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.service import service_of
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.state import state_folder
 
 
 def foretold(deployment: dict[str, Any], wanted: str, version: str) -> dict[str, Any]:
     """What check mode answers: whether ``wanted`` is a change, and the state before and after."""
-    service = service_of(deployment)
-    before = service.state()
-    after = {"stopped": "stopped", "started": "running"}.get(wanted, before)
-    armed = outage.is_armed(service)
+    before = service_of(deployment).state()
+    after = {"stopped": "stopped", "started": "running"}[wanted]
     # Another version than the one that was found cannot answer before the hub was started anew.
-    other_version = version not in ("", deployment["hub_environment"]["jupyterhub"])
-    changed = {
-        "armed": armed is False,
-        "stopped": after != before,
-        "started": after != before or other_version,
-        "disarmed": armed is True,
-    }
-    return {"changed": changed[wanted], "diff": {"before": f"{before}\n", "after": f"{after}\n"}}
+    other_version = wanted == "started" and version not in ("", deployment["hub_environment"]["jupyterhub"])
+    changed = after != before or other_version
+    return {"changed": changed, "diff": {"before": f"{before}\n", "after": f"{after}\n"}}
 
 
 def bring_about(deployment: dict[str, Any], wanted: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -125,13 +119,10 @@ def bring_about(deployment: dict[str, Any], wanted: str, params: dict[str, Any])
     base, timeout = params["state_folder"], params["timeout"]
     if wanted == "stopped":
         return vars(outage.stop(deployment, base, params["reason"], timeout))
-    if wanted == "started":
-        return vars(outage.start(deployment, base, params["version"], timeout))
-    if wanted == "armed":
-        outage.arm(deployment, base)
-    else:
+    started = vars(outage.start(deployment, base, params["version"], timeout))
+    if not params["run"]:
         outage.disarm(deployment, base)
-    return {}
+    return started
 
 
 def main() -> None:
@@ -140,7 +131,8 @@ def main() -> None:
         argument_spec=dict(
             deployment=dict(type="dict", required=True),
             state_folder=dict(type="path"),
-            state=dict(type="str", choices=["armed", "stopped", "started", "disarmed"], required=True),
+            run=dict(type="str", default=""),
+            state=dict(type="str", choices=["stopped", "started"], required=True),
             version=dict(type="str", default=""),
             reason=dict(type="str", default="held by hubops.jupyterhub"),
             timeout=dict(type="int", default=120),
@@ -148,11 +140,16 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
+    deployment, wanted = params["deployment"], params["state"]
     began = time.monotonic()
     try:
-        result = foretold(params["deployment"], params["state"], params["version"])
+        result = foretold(deployment, wanted, params["version"])
         if not module.check_mode:
-            result.update(bring_about(params["deployment"], params["state"], params))
+            folder = state_folder(deployment, params["state_folder"])
+            name = {"stopped": "stop", "started": "start"}[wanted]
+            result.update(
+                runs.step(folder, params["run"], name, lambda: bring_about(deployment, wanted, params))
+            )
     except HubError as error:
         module.fail_json(msg=str(error), seconds=round(time.monotonic() - began, 3))
     module.exit_json(seconds=round(time.monotonic() - began, 3), **result)

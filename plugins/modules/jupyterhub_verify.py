@@ -20,6 +20,8 @@ description:
   - Starts no server of a user. SQLite only.
 extends_documentation_fragment:
   - hubops.jupyterhub.deployment
+  - hubops.jupyterhub.state_folder
+  - hubops.jupyterhub.run
 attributes:
   check_mode:
     description: Can run in check mode and say what it finds.
@@ -48,6 +50,10 @@ options:
     description: Seconds to wait until the hub answers.
     type: int
     default: 120
+  watch:
+    description: Seconds for which the hub must go on, as the same process, after all else was found well.
+    type: int
+    default: 0
 """
 
 EXAMPLES = r"""
@@ -109,9 +115,34 @@ access:
   sample: []
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import runs
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.state import state_folder
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.verification import verify
+
+
+def verified(params: dict[str, Any], may_write: bool) -> dict[str, Any]:
+    """What the running hub was found to be, as a step of the run where there is one."""
+    deployment = params["deployment"]
+
+    def ask() -> dict[str, Any]:
+        return verify(
+            deployment,
+            version=params["version"] or deployment["hub_environment"]["jupyterhub"],
+            environment=params["environment"] or "",
+            since=params["since"],
+            timeout=params["timeout"],
+            watch=params["watch"],
+            may_write=may_write,
+        )._asdict()
+
+    if not params["run"]:
+        return ask()
+    folder = state_folder(deployment, params["state_folder"])
+    return runs.step(folder, params["run"], "verify", ask, again=True)
 
 
 def main() -> None:
@@ -119,26 +150,21 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec=dict(
             deployment=dict(type="dict", required=True),
+            state_folder=dict(type="path"),
+            run=dict(type="str", default=""),
             version=dict(type="str"),
             environment=dict(type="path"),
             since=dict(type="str", default=""),
             timeout=dict(type="int", default=120),
+            watch=dict(type="int", default=0),
         ),
         supports_check_mode=True,
     )
-    deployment = module.params["deployment"]
     try:
-        found = verify(
-            deployment,
-            version=module.params["version"] or deployment["hub_environment"]["jupyterhub"],
-            environment=module.params["environment"] or "",
-            since=module.params["since"],
-            timeout=module.params["timeout"],
-            may_write=not module.check_mode,
-        )
+        found = verified(module.params, may_write=not module.check_mode)
     except HubError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, **found._asdict())
+    module.exit_json(changed=False, **found)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,10 @@ START = {"answered_at": 103.5, "seconds": 2.5, "changed": True}
 FAILURE = {"task": "Start", "reason": "The hub exited."}
 
 
+def old_hub_at(moment: float, by: str = "the rescue") -> dict[str, Any]:
+    return {"changed": True, "outcome": {"ended": "old", "by": by, "answered_at": moment}}
+
+
 @pytest.mark.parametrize(
     ("results", "plan", "failure", "outcome", "downtime"),
     [
@@ -23,14 +27,14 @@ FAILURE = {"task": "Start", "reason": "The hub exited."}
         ({"find": {"seconds": 1.0}}, {**PLAN, "action": "nothing"}, {}, "unchanged", 0.0),
         ({"find": {"failed": True}}, {}, FAILURE, "failed", 0.0),
         (
-            {"stop": STOP, "start": {"failed": True}, "restore": {"answered_at": 110.0}},
+            {"stop": STOP, "start": {"failed": True}, "restore": old_hub_at(110.0)},
             PLAN,
             FAILURE,
             "restored",
             10.0,
         ),
         (
-            {"stop": STOP, "start": START, "restore": {"answered_at": 112.0}},
+            {"stop": STOP, "start": START, "restore": old_hub_at(112.0)},
             PLAN,
             FAILURE,
             "restored",
@@ -82,8 +86,22 @@ def test_users_environments_that_could_not_be_put_back_are_no_outage() -> None:
         ({}, {**PLAN, "action": "nothing"}, {}, "JupyterHub 4.1.6 was left as it is."),
         ({"find": {"failed": True}}, {}, FAILURE, "Nothing was changed."),
         ({"stop": {"skipped": True, "changed": False}}, PLAN, FAILURE, "Nothing was changed."),
+        ({"restore": {"outcome": {"ended": "unchanged"}}}, PLAN, FAILURE, "Nothing was changed."),
         (
-            {"stop": STOP, "restore": START},
+            {"stop": STOP, "start": START, "accept": {"outcome": {"ended": "new"}}},
+            PLAN,
+            FAILURE,
+            "JupyterHub 4.1.6 has become 6.1.1.",
+        ),
+        (
+            {"stop": STOP, "restore": old_hub_at(700.0, by="the guard")},
+            PLAN,
+            FAILURE,
+            "JupyterHub 4.1.6 serves again as before. The guard on the host has seen to that. "
+            "What the attempt left is in /recovery/1/replaced.",
+        ),
+        (
+            {"stop": STOP, "restore": old_hub_at(103.5)},
             PLAN,
             FAILURE,
             "JupyterHub 4.1.6 serves again as before. What the attempt left is in /recovery/1/replaced.",

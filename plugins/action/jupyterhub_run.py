@@ -1,0 +1,56 @@
+"""Says who begins a run, and knows whether the run in the way is one of this controller's that has died."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.process import birth
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class ActionModule(ActionBase):
+    """Runs the module with ``holder`` filled in."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        task_vars = task_vars or {}
+        result = super().run(tmp, task_vars)
+        arguments = {**self._task.args, "holder": holder()}
+        done = self._execute_module(module_args=arguments, task_vars=task_vars)
+        other = done.get("other")
+        if other and has_died(other["process"]):
+            arguments["take_over"] = other["id"]
+            done = self._execute_module(module_args=arguments, task_vars=task_vars)
+        result.update(done)
+        return result
+
+
+def holder() -> dict[str, str]:
+    """This controller: who, where, and which process, which is the parent of the one that runs a task."""
+    pid = os.getppid()
+    return {
+        "user": getpass.getuser(),
+        "controller": socket.gethostname(),
+        "process": f"{_boot()}/{pid}/{birth(pid)}" if _boot() else "",
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200],
+    }
+
+
+def has_died(process: str) -> bool:
+    """Whether the process of a `holder` has ended; False where that cannot be known from here."""
+    boot, _slash, rest = process.partition("/")
+    pid, _slash, born = rest.partition("/")
+    return bool(boot) and boot == _boot() and pid.isdigit() and birth(int(pid)) != born
+
+
+def _boot() -> str:
+    """Which boot of this machine it is, '' where there is no /proc."""
+    return BOOT_ID.read_text().strip() if BOOT_ID.exists() else ""

@@ -1,0 +1,81 @@
+"""The guard: watches a run from the hub's own host, and puts the old hub back when nothing is heard of it.
+
+A program of its own, without Ansible: `guarding.install` copies it into the hub's state folder.
+
+    python3 <state folder>/guard watch      what the service manager runs
+    python3 <state folder>/guard restore    puts the old hub back now
+    python3 <state folder>/guard status     says how the run stands
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from . import guarding, runs, way_back
+from .errors import HubError
+
+SECONDS_BETWEEN_LOOKS = 1.0
+SECONDS_BETWEEN_ATTEMPTS = 5.0
+
+
+def watch(folder: Path) -> None:
+    """Return when the run is over, whoever ended it; raises HubError when the old hub cannot be put back."""
+    watched = runs.read(folder)
+    guarding.report_for_duty(folder)
+    while True:
+        run = runs.read(folder)
+        if run is None or watched is None or run.id != watched.id or run.phase == runs.STUCK:
+            return
+        if run.is_over:
+            # Whoever ended it may have been cut off while it tidied up.
+            way_back.tidy_up(folder, run.id)
+            return
+        silent = runs.silence(folder, run)
+        if silent <= run.confirm_timeout:
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+            continue
+        reason = (
+            "the host was started anew"
+            if silent == float("inf")
+            else f"nothing was heard of the run for {silent:.0f} s"
+        )
+        say(f"{reason}: putting the old hub back")
+        try:
+            way_back.end_task(folder)
+            way_back.go_back(folder, "the guard", reason)
+        except HubError as error:
+            say(f"<3>the old hub could not be put back: {error}")
+            say(f"<3>the hub is kept down; to try again: {guarding.command(folder, 'restore')}")
+            time.sleep(SECONDS_BETWEEN_ATTEMPTS)
+
+
+def restore(folder: Path) -> None:
+    """Put the old hub back, whatever was tried before."""
+    way_back.go_back(folder, "hand", "")
+    status(folder)
+
+
+def status(folder: Path) -> None:
+    run = runs.read(folder)
+    say(runs.told(run) if run else "No run is known.")
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def main() -> int:
+    """Arguments, call, exit status."""
+    actions = {"watch": watch, "restore": restore, "status": status}
+    folder = Path(__file__).resolve().parents[2]
+    if len(sys.argv) != 2 or sys.argv[1] not in actions:
+        say(f"usage: {guarding.command(folder, '|'.join(actions))}")
+        return 2
+    try:
+        actions[sys.argv[1]](folder)
+    except HubError as error:
+        say(f"<3>{error}")
+        return 1
+    return 0

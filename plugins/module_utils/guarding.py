@@ -1,0 +1,189 @@
+"""Puts the guard on duty on the hub's host, and relieves it.
+
+Under systemd it is a service that a reboot starts again, with a timer that starts it should somebody stop it.
+Elsewhere it is a process of its own, which a reboot ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import pkgutil
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from . import files, state
+from .errors import HubError
+from .migration import source_of
+from .process import birth, is_alive
+
+_UNITS = Path("/etc/systemd/system")
+_PACKAGE = "hubops_guard"
+_MAIN = f"import sys\n\nfrom {_PACKAGE}.guard import main\n\nsys.exit(main())\n"
+_DUTY = "on-duty"
+#: Seconds in which a guard that was called reports for duty, on a busy host.
+_START_TIMEOUT = 30.0
+
+
+def install(folder: Path, deployment: dict[str, Any]) -> None:
+    """Have a guard watch the run of this state folder; returns when it does.
+
+    Raises HubError when it does not report for duty.
+    """
+    write_program(folder)
+    python = _python(deployment)
+    command = [python, str(state.guard_folder(folder)), "watch"]
+    (state.guard_folder(folder) / "python").write_text(python, encoding="utf-8")
+    if _has_systemd():
+        _install_units(folder, command)
+    else:
+        _start_process(folder, command)
+    deadline = time.monotonic() + _START_TIMEOUT
+    while not is_on_duty(folder):
+        if time.monotonic() > deadline:
+            raise HubError(f"The guard did not start: {_said(folder)}", "Nothing was changed.")
+        time.sleep(0.05)
+
+
+def is_on_duty(folder: Path) -> bool:
+    """Whether a guard watches."""
+    try:
+        pid, born = (state.guard_folder(folder) / _DUTY).read_text(encoding="utf-8").split()
+    except (FileNotFoundError, ValueError):
+        return False
+    return is_alive(int(pid)) and birth(int(pid)) == born
+
+
+def report_for_duty(folder: Path) -> None:
+    """The guard says that it watches."""
+    files.write(state.guard_folder(folder) / _DUTY, f"{os.getpid()} {birth(os.getpid())}".encode())
+
+
+def remove(folder: Path) -> None:
+    """Relieve the guard, and take its program away. A guard that does this itself ends afterwards."""
+    name = _unit(folder)
+    units = [_UNITS / f"{name}.timer", _UNITS / f"{name}.service"]
+    if any(unit.exists() for unit in units):
+        _systemctl("disable", "--quiet", *(unit.name for unit in units))
+        _systemctl("stop", f"{name}.timer")
+        for unit in units:
+            unit.unlink(missing_ok=True)
+        files.sync(_UNITS)
+        _systemctl("daemon-reload")
+        if not _is_this_process(folder):
+            _systemctl("stop", f"{name}.service")
+        _systemctl("reset-failed", f"{name}.service")
+    shutil.rmtree(state.guard_folder(folder), ignore_errors=True)
+
+
+def command(folder: Path, verb: str) -> str:
+    """What to type on the host to have the guard's program do something."""
+    python = "python3"
+    with contextlib.suppress(FileNotFoundError):
+        python = (state.guard_folder(folder) / "python").read_text(encoding="utf-8")
+    return f"{python} {shlex.quote(str(state.guard_folder(folder)))} {verb}"
+
+
+def write_program(folder: Path) -> None:
+    """Copy this package, as far as it is here, into the guard's folder."""
+    # Ansible sends along what is imported. Not above: the guard needs this module itself.
+    from . import guard
+
+    target = state.guard_folder(folder) / _PACKAGE
+    shutil.rmtree(target.parent, ignore_errors=True)
+    state.make_private(target)
+    (target / "__init__.py").touch()
+    package = importlib.import_module(guard.__package__)
+    for module in pkgutil.iter_modules(package.__path__):
+        source = source_of(importlib.import_module(f"{package.__name__}.{module.name}"))
+        (target / f"{module.name}.py").write_text(source, encoding="utf-8")
+    files.write(target.parent / "__main__.py", _MAIN.encode())
+
+
+def _python(deployment: dict[str, Any]) -> str:
+    """This Python, by a path that no exchange of environments touches."""
+    python = os.path.realpath(sys.executable)
+    environments = [deployment["hub_environment"], *deployment["user_environments"]]
+    folders = [os.path.realpath(environment["path"]) + os.sep for environment in environments]
+    if not any(python.startswith(folder) for folder in folders):
+        return python
+    found = shutil.which("python3", path="/usr/bin:/usr/local/bin:/bin")
+    if found is None:
+        raise HubError(
+            f"The guard needs a Python outside of the environments, and {python} is in one.",
+            "Install python3 on the host.",
+        )
+    return found
+
+
+def _has_systemd() -> bool:
+    return os.geteuid() == 0 and Path("/run/systemd/system").is_dir()
+
+
+def _unit(folder: Path) -> str:
+    return f"hubops-guard-{folder.name}"
+
+
+def _install_units(folder: Path, argv: list[str]) -> None:
+    exec_start = " ".join('"' + word.replace("%", "%%").replace("$", "$$") + '"' for word in argv)
+    service = (
+        "# Written by hubops.jupyterhub for the time of an upgrade, and removed at its end.\n"
+        "[Unit]\n"
+        f"Description=Puts the old hub back when the upgrade of {folder.name} is cut off\n"
+        "StartLimitIntervalSec=0\n"
+        "[Service]\n"
+        f"ExecStart={exec_start}\n"
+        "Restart=on-failure\n"
+        "RestartSec=1\n"
+        "OOMScoreAdjust=-900\n"
+        "[Install]\nWantedBy=multi-user.target\n"
+    )
+    timer = (
+        "# Written by hubops.jupyterhub for the time of an upgrade, and removed at its end.\n"
+        "[Unit]\n"
+        f"Description=Starts the guard of {folder.name} again should it have been stopped\n"
+        "[Timer]\nOnActiveSec=2\nOnUnitInactiveSec=2\nAccuracySec=100ms\n"
+        "[Install]\nWantedBy=timers.target\n"
+    )
+    name = _unit(folder)
+    files.write(_UNITS / f"{name}.service", service.encode(), mode=0o644)
+    files.write(_UNITS / f"{name}.timer", timer.encode(), mode=0o644)
+    _systemctl("daemon-reload")
+    for verb in ("enable", "restart"):
+        done = _systemctl(verb, "--quiet", f"{name}.service", f"{name}.timer")
+        if done.returncode:
+            raise HubError(f"systemd could not {verb} {name}: {done.stderr.strip()}")
+
+
+def _start_process(folder: Path, argv: list[str]) -> None:
+    with (state.guard_folder(folder) / "log").open("w", encoding="utf-8") as log:
+        subprocess.Popen(
+            argv, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+
+
+def _is_this_process(folder: Path) -> bool:
+    main = getattr(sys.modules["__main__"], "__file__", None)
+    return bool(main) and os.path.realpath(str(main)).startswith(f"{state.guard_folder(folder).resolve()}/")
+
+
+def _said(folder: Path) -> str:
+    """The end of what the guard has written."""
+    if _has_systemd():
+        done = _run(["journalctl", f"--unit={_unit(folder)}", "--lines=5", "--output=cat", "--no-pager"])
+        return done.stdout.strip()
+    return (state.guard_folder(folder) / "log").read_text(encoding="utf-8").strip()
+
+
+def _systemctl(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return _run(["systemctl", *arguments])
+
+
+def _run(argv: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False)

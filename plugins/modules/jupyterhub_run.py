@@ -1,0 +1,217 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: jupyterhub_run
+short_description: Begins and ends a run, one at a time for each JupyterHub
+version_added: 0.1.0
+author:
+  - The hubops.jupyterhub maintainers (@hubops)
+description:
+  - A run is one upgrade, or one rollback. It is a lock against a second one, and a record on the hub's host
+    of what has been done.
+  - Nothing is held open for it. A run of which nothing was heard for longer than its O(confirm_timeout)
+    counts as dead, and so does one whose controller's process is known to have ended.
+extends_documentation_fragment:
+  - hubops.jupyterhub.deployment
+  - hubops.jupyterhub.state_folder
+attributes:
+  check_mode:
+    description: Can run in check mode and say what it would change.
+    support: full
+  diff_mode:
+    description: There is no meaningful text to compare.
+    support: none
+options:
+  deployment:
+    required: false
+  state:
+    description:
+      - V(resumed) brings an earlier run that was cut off to its end, and tells how earlier ones ended.
+      - V(begun) begins a run.
+      - V(ended) ends a run that has failed. Where it has touched the hub, the old hub is put back.
+    type: str
+    choices: [resumed, begun, ended]
+    required: true
+  service:
+    description: The hub's service, where the host has several hubs.
+    type: str
+    default: ""
+  resume:
+    description:
+      - What to do with a run that was cut off in its outage.
+      - V(restore) puts the old hub back. V(complete) goes on where it was cut off, with its own plan.
+    type: str
+    choices: [restore, complete]
+    default: restore
+  take_over:
+    description: A run that is known to be dead, though something was heard of it lately.
+    type: str
+    default: ""
+  plan:
+    description: What the run is going to do.
+    type: dict
+    default: {}
+  run:
+    description: The run to end.
+    type: str
+    default: ""
+  reason:
+    description: Why it ends.
+    type: str
+    default: ""
+  confirm_timeout:
+    description:
+      - Seconds without a sign of life after which the run counts as dead, and the guard puts the old hub
+        back.
+    type: int
+    default: 600
+  holder:
+    description: Who begins the run, from where; set by the action plugin.
+    type: dict
+    default: {}
+"""
+
+EXAMPLES = r"""
+- name: See what earlier runs have left
+  hubops.jupyterhub.jupyterhub_run:
+    state: resumed
+
+- name: Begin
+  hubops.jupyterhub.jupyterhub_run:
+    state: begun
+    deployment: "{{ jupyterhub_deployment }}"
+    plan: "{{ jupyterhub_upgrade_plan }}"
+"""
+
+RETURN = r"""
+run:
+  description: The run that was begun, or that is to be completed; its id is empty where there is none.
+  returned: success
+  type: dict
+  sample: {"id": "20261121T101500.123456Z", "continues": ""}
+said:
+  description: How earlier runs ended.
+  returned: state=resumed
+  type: list
+  elements: str
+  sample: []
+deployment:
+  description: The deployment of a run that is to be completed.
+  returned: when one is
+  type: dict
+plan:
+  description: The plan of a run that is to be completed.
+  returned: when one is
+  type: dict
+recovery_point:
+  description: The recovery point of a run that is to be completed.
+  returned: when one is
+  type: str
+  sample: /var/lib/hubops/jupyterhub/recovery/20261120T211500Z-4.1.6-6.1.1
+outcome:
+  description: How the run ended.
+  returned: state=ended
+  type: dict
+  sample: {"ended": "old", "by": "the rescue", "at": "2026-11-21T10:17:00+00:00", "version": "4.1.6"}
+seconds:
+  description: How long it took.
+  returned: always
+  type: float
+  sample: 4.1
+other:
+  description: The run that is in the way.
+  returned: when there is one
+  type: dict
+  sample: {"id": "20261121T101500.123456Z", "process": "0e5c/4711/123456", "controller": "laptop"}
+"""
+
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import resumption, runs, way_back
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.state import state_folder
+
+NOBODY = {"user": "somebody", "controller": "somewhere", "process": "", "command": "ansible"}
+
+
+def resume(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """See what earlier runs have left, and bring it to an end."""
+    found = resumption.resume(
+        params["state_folder"],
+        params["service"],
+        params["resume"],
+        params["take_over"],
+        {**NOBODY, **params["holder"]},
+        check,
+    )
+    result: dict[str, Any] = {"changed": found.changed, "said": found.said, "run": described(found.run)}
+    if found.run:
+        result.update(
+            deployment=found.run.deployment, plan=found.run.plan, recovery_point=found.run.recovery_point
+        )
+    return result
+
+
+def described(run: runs.Run | None) -> dict[str, str]:
+    """What the tasks that follow need to know of a run."""
+    return {"id": run.id, "continues": run.continues} if run else {"id": "", "continues": ""}
+
+
+def bring_about(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """Do what ``state`` asks for."""
+    if params["state"] == "resumed":
+        return resume(params, check)
+    folder = state_folder(params["deployment"], params["state_folder"])
+    if params["state"] == "ended":
+        outcome = {} if check else way_back.go_back(folder, "the rescue", params["reason"], params["run"])
+        return {"changed": True, "run": described(None), "outcome": outcome}
+    if check:
+        runs.require_none(folder)
+        return {"changed": True, "run": described(None)}
+    begun = runs.begin(
+        folder,
+        {**NOBODY, **params["holder"]},
+        params["confirm_timeout"],
+        deployment=params["deployment"],
+        plan=params["plan"],
+    )
+    return {"changed": True, "run": described(begun)}
+
+
+def main() -> None:
+    """Arguments, call, result."""
+    module = AnsibleModule(
+        argument_spec=dict(
+            deployment=dict(type="dict"),
+            state_folder=dict(type="path"),
+            state=dict(type="str", choices=["resumed", "begun", "ended"], required=True),
+            service=dict(type="str", default=""),
+            resume=dict(type="str", choices=["restore", "complete"], default="restore"),
+            take_over=dict(type="str", default=""),
+            plan=dict(type="dict", default={}),
+            run=dict(type="str", default=""),
+            reason=dict(type="str", default=""),
+            confirm_timeout=dict(type="int", default=600),
+            holder=dict(type="dict", default={}),
+        ),
+        required_if=[("state", "begun", ["deployment"]), ("state", "ended", ["deployment", "run"])],
+        supports_check_mode=True,
+    )
+    began = time.monotonic()
+    try:
+        result = bring_about(module.params, module.check_mode)
+    except runs.RunUnderWay as error:
+        other = {key: getattr(error.run, key) for key in ("id", "process", "controller")}
+        module.fail_json(msg=str(error), other=other, seconds=round(time.monotonic() - began, 3))
+    except HubError as error:
+        module.fail_json(msg=str(error), seconds=round(time.monotonic() - began, 3))
+    module.exit_json(seconds=round(time.monotonic() - began, 3), **result)
+
+
+if __name__ == "__main__":
+    main()
