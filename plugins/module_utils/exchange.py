@@ -38,7 +38,7 @@ def finish_exchange(place: Path, other: Path) -> None:
 
     Raises HubError when the system refuses.
     """
-    aside = _aside(place)
+    aside = aside_of(place)
     if not os.path.lexists(aside):
         return
     try:
@@ -76,7 +76,7 @@ def _exchange_at_once(place: Path, other: Path) -> bool:
 
 
 def _exchange_by_renames(place: Path, other: Path) -> None:
-    aside = _aside(place)
+    aside = aside_of(place)
     place.rename(aside)
     try:
         other.rename(place)
@@ -86,7 +86,7 @@ def _exchange_by_renames(place: Path, other: Path) -> None:
     aside.rename(other)
 
 
-def _aside(place: Path) -> Path:
+def aside_of(place: Path) -> Path:
     """Where ``place`` is during an exchange by renames; always the same, so that anybody can finish it."""
     return place.with_name(f"{place.name}.exchanging")
 

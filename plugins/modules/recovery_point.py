@@ -16,13 +16,14 @@ description:
 extends_documentation_fragment:
   - hubops.jupyterhub.deployment
   - hubops.jupyterhub.state_folder
+  - hubops.jupyterhub.run
 attributes:
   check_mode:
     description: Can run in check mode and say what it would change.
     support: full
   diff_mode:
-    description: There is no meaningful text to compare.
-    support: none
+    description: Says what differs from the recovery point, for O(state=restored).
+    support: partial
 options:
   deployment:
     required: false
@@ -32,9 +33,12 @@ options:
       - V(sealed) copies the database once more, into O(path), now that the hub has stopped.
       - V(verified) compares O(path) with its own checksums.
       - V(restored) makes the host equal to O(path), and starts the old hub.
-      - V(pruned) removes all but the newest O(keep) recovery points.
+      - V(absent) removes O(path), with the old environments that only it needs. It is refused while a run
+        that would go back to it is not over.
+      - V(pruned) removes all but the newest O(keep) recovery points, and those older than O(keep_days). The
+        newest always stays, and so does the one that a run which is not over would go back to.
     type: str
-    choices: [present, sealed, verified, restored, pruned]
+    choices: [present, sealed, verified, restored, absent, pruned]
     required: true
   path:
     description: The recovery point's folder.
@@ -45,6 +49,20 @@ options:
       - None for a mere backup.
     type: dict
     default: {}
+  purpose:
+    description:
+      - What the recovery point is made for.
+      - It decides what restoring one does that was never sealed. The database of a V(backup) is put back. One
+        made for a change that has not reached the database leaves it as it is, unless it was migrated later.
+      - V(upgrade) with a O(plan) and V(backup) without, unless given.
+    type: str
+    choices: [upgrade, rollback, backup]
+  environments:
+    description:
+      - Whether V(verified) also compares the old environments with their checksums.
+      - They are kept beside the new ones, not in the recovery point. It reads every file of them.
+    type: bool
+    default: false
   homes:
     description: Folders with people's files to pack as well. They are never restored by themselves.
     type: list
@@ -54,6 +72,10 @@ options:
     description: How many recovery points to keep.
     type: int
     default: 5
+  keep_days:
+    description: Days after which a recovery point is removed; V(0) for never.
+    type: int
+    default: 0
   timeout:
     description: Seconds that stopping, starting, or waiting for a lock of the database may take, each.
     type: int
@@ -85,11 +107,11 @@ database:
   type: dict
   sample: {"path": "/srv/jupyterhub/jupyterhub.sqlite", "revision": "0eee8c825d24", "sealed": true}
 restored:
-  description: What differed and was put back.
+  description: Paths of what differed and was put back; in check mode, of what would be.
   returned: state=restored
   type: list
   elements: str
-  sample: [environments, database]
+  sample: [/opt/jupyterhub, /srv/jupyterhub/jupyterhub.sqlite]
 answered_at:
   description: When the old hub first answered, in seconds since the epoch on the hub's host.
   returned: state=restored
@@ -117,7 +139,13 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hubops.jupyterhub.plugins.module_utils import recovery_point, state
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import (
+    recovery_point,
+    retention,
+    runs,
+    state,
+    way_back,
+)
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 
 
@@ -130,28 +158,47 @@ def run(module: AnsibleModule) -> dict[str, object]:
         folder = state.recovery_folder(state.state_folder(deployment, base))
         if module.check_mode:
             return {"changed": True, "path": str(folder)}
-        made = recovery_point.create(deployment, params["plan"], base, params["homes"], timeout)
+        with runs.preparing(folder.parent, params["run"]):
+            made = recovery_point.create(
+                deployment,
+                params["plan"],
+                base,
+                params["homes"],
+                timeout,
+                params["purpose"] or "",
+                maker(folder.parent, params["run"]),
+            )
         return {"changed": True, "path": str(made)}
     if wanted == "sealed":
-        return (
-            {"changed": True}
-            if module.check_mode
-            else {
-                "changed": True,
-                "database": recovery_point.seal(path, timeout),
-            }
+        if module.check_mode:
+            return {"changed": True}
+        return runs.step(
+            recovery_point.state_folder_of(path),
+            params["run"],
+            "seal",
+            lambda: {"changed": True, "database": recovery_point.seal(path, timeout)},
         )
     if wanted == "verified":
-        recovery_point.verify(path)
+        recovery_point.verify(path, params["environments"])
         return {"changed": False}
     if wanted == "restored":
-        return {"changed": True} if module.check_mode else recovery_point.restore(path, timeout)
+        if module.check_mode:
+            return recovery_point.foretell(path)
+        return way_back.restore(path, timeout, params["run"])
+    if wanted == "absent":
+        return {"changed": path.is_dir() if module.check_mode else retention.remove(path)}
     folder = state.recovery_folder(state.state_folder(deployment, base))
-    if module.check_mode:
-        surplus = recovery_point.surplus(folder, params["keep"])
-        return {"changed": bool(surplus), "removed": [str(point) for point in surplus]}
-    removed = recovery_point.prune(folder, params["keep"])
+    choose = retention.surplus if module.check_mode else retention.prune
+    removed = choose(folder, params["keep"], params["keep_days"])
     return {"changed": bool(removed), "removed": [str(point) for point in removed]}
+
+
+def maker(state_folder: Path, run_id: str) -> dict[str, str]:
+    """Who makes a recovery point: the run, and the person behind it."""
+    if not run_id:
+        return {}
+    made_by = runs.mine(state_folder, run_id)
+    return {"id": made_by.id, "user": made_by.user, "controller": made_by.controller}
 
 
 def main() -> None:
@@ -160,19 +207,25 @@ def main() -> None:
         argument_spec=dict(
             deployment=dict(type="dict"),
             state_folder=dict(type="path"),
+            run=dict(type="str", default=""),
             state=dict(
-                type="str", choices=["present", "sealed", "verified", "restored", "pruned"], required=True
+                type="str",
+                choices=["present", "sealed", "verified", "restored", "absent", "pruned"],
+                required=True,
             ),
             path=dict(type="path"),
             plan=dict(type="dict", default={}),
             homes=dict(type="list", elements="path", default=[]),
+            purpose=dict(type="str", choices=["upgrade", "rollback", "backup"]),
+            environments=dict(type="bool", default=False),
             keep=dict(type="int", default=5),
+            keep_days=dict(type="int", default=0),
             timeout=dict(type="int", default=120),
         ),
         required_if=[
             ("state", "present", ["deployment"]),
             ("state", "pruned", ["deployment"]),
-            ("state", "verified", ["path"]),
+            *((("state", wanted, ["path"])) for wanted in ("sealed", "verified", "restored", "absent")),
         ],
         supports_check_mode=True,
     )

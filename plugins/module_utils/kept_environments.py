@@ -1,0 +1,75 @@
+"""The environments of a recovery point: kept as they are, told by identity, proven by a hash."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from . import files, state, switching, whereabouts
+from .environment import all_packages
+from .staging import environment_id
+from .tree import tree_sha256
+
+
+def keep(point: Path, deployment: dict[str, Any], plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """Say what each environment is and where it will be after a switch: the manifest's ``environments``."""
+    planned = {entry["path"]: entry for entry in plan.get("environments", [])}
+    kept = []
+    state.make_private(point / "environments")
+    for number, found in enumerate([deployment["hub_environment"], *deployment["user_environments"]]):
+        name = f"environments/{number}.txt"
+        lines = [f"{name}=={version}\n" for name, version in sorted(all_packages(found["path"]).items())]
+        files.write(point / name, "".join(lines).encode(), mode=0o600)
+        kept.append(
+            {
+                **planned.get(found["path"], {}),
+                "path": found["path"],
+                "aside": switching.aside_path(found["path"], point.name),
+                "environment_id": environment_id(found["path"]),
+                "sha256": tree_sha256(Path(found["path"])),
+                "python_version": found["python_version"],
+                "jupyterhub": found["jupyterhub"],
+                "packages_file": name,
+                "packages_sha256": files.sha256(point / name),
+                "planned": found["path"] in planned,
+            }
+        )
+    return kept
+
+
+def required(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """The environments without which there is no way back: the hub's, and those that were to be exchanged.
+
+    Another one may have been changed or removed by its owner since; then it stays as it is.
+    """
+    hub = manifest["deployment"]["hub_environment"]["path"]
+    return [entry for entry in manifest["environments"] if entry["planned"] or entry["path"] == hub]
+
+
+def restorable(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """The environments that a restore brings back: the `required` ones, and others that are not gone."""
+    needed = required(manifest)
+    return [
+        entry
+        for entry in manifest["environments"]
+        if entry in needed or whereabouts.state_of(entry) != whereabouts.GONE
+    ]
+
+
+def changes(manifest: dict[str, Any]) -> list[str]:
+    """What of the required environments is not as the manifest says; reads every file of them."""
+    wrong = []
+    for entry in required(manifest):
+        folder = whereabouts.find(entry)
+        if folder is None:
+            wrong.append(f"the environment {entry['aside']} of {entry['path']} is gone")
+        elif tree_sha256(folder) != entry["sha256"]:
+            wrong.append(
+                f"the environment {folder} has changed since; {entry['packages_file']} has its packages"
+            )
+    return wrong
+
+
+def described(entry: dict[str, Any]) -> str:
+    """What a kept environment is, for people."""
+    return f"JupyterHub {entry['jupyterhub']}, Python {entry['python_version']}"
