@@ -74,7 +74,7 @@ def _adopt(folder: Path, run: Run, holder: dict[str, Any]) -> Run:
     """Go on with a run under another name, so that its own controller, should it wake, is too late."""
     way_back.end_task(folder)
     with runs.turn(folder):
-        recovery_point.trial(Path(run.recovery_point))
+        recovery_point.verify(Path(run.recovery_point))
         started = datetime.now(timezone.utc)
         adopted = Run(
             **{

@@ -268,7 +268,7 @@ def step(
         write(folder, run)
         with alive(folder, run, progress):
             result = action()
-        run.done[name] = result
+        run.done[name] = {key: value for key, value in result.items() if key != "diff"}
         run.doing = ""
         write(folder, run)
         return result

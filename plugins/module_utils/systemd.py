@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import json
 import os
@@ -176,7 +177,10 @@ class SystemdUnit(Service):
 
     def remove_hold(self, hold_file: Path) -> None:
         super().remove_hold(hold_file)
-        _released_file(hold_file).unlink(missing_ok=True)
+        released = _released_file(hold_file)
+        released.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # The folder may be other hubs', or not there.
+            released.parent.rmdir()
         drop_in = self.drop_in
         if drop_in.exists():
             drop_in.unlink()
