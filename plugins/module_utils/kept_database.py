@@ -42,13 +42,14 @@ def remove_other_copies(point: Path, database: dict[str, Any]) -> None:
             (point / name).unlink()
 
 
-def differs(point: Path, manifest: dict[str, Any]) -> bool:
+def differs(point: Path, manifest: dict[str, Any], afresh: bool = False) -> bool:
     """Whether the kept database has to replace the host's.
 
     Not where the host's is still the one that was sealed, or its copy; nor where it was put back already:
     what it has got since then are rows of people who use the hub again. A copy that was made for a change but
     never sealed is older than the database, which the change has not reached: it replaces only one that is
-    missing or has another revision.
+    missing or has another revision. With ``afresh`` it is asked what a new change would find, which forgets
+    that something was put back before.
     """
     database = manifest["database"]
     path = Path(database["path"])
@@ -59,7 +60,7 @@ def differs(point: Path, manifest: dict[str, Any]) -> bool:
         return False
     other_revision = _revision(path, database["revision"]) != database["revision"]
     if database["sealed"] or manifest["purpose"] == "backup":
-        return other_revision or not _was_put_back(point)
+        return other_revision or afresh or not _was_put_back(point)
     return other_revision
 
 

@@ -214,15 +214,18 @@ def _told(different: list[Difference]) -> dict[str, Any]:
     }
 
 
-def differences(point: Path, manifest: dict[str, Any]) -> list[Difference]:
-    """What on the host is not as the recovery point says: environments, database and files."""
+def differences(point: Path, manifest: dict[str, Any], afresh: bool = False) -> list[Difference]:
+    """What on the host is not as the recovery point says: environments, database and files.
+
+    A database that was put back already counts as equal, whatever was written since, unless ``afresh``.
+    """
     found = [
         Difference(entry["path"], _in_place(entry), kept_environments.described(entry))
         for entry in kept_environments.restorable(manifest)
         if whereabouts.state_of(entry) != whereabouts.HERE
     ]
     database = manifest["database"]
-    if kept_database.differs(point, manifest):
+    if kept_database.differs(point, manifest, afresh):
         now, then = kept_database.described_on_host(database), kept_database.described(database)
         found.append(Difference(database["path"], now, then))
     for entry in manifest["files"]:

@@ -60,7 +60,7 @@ def inspect(path: Path, timeout: float = 10) -> Inspection:
     ``timeout`` is the number of seconds to wait for a lock. Raises HubError when there is no such database,
     it is not one, is damaged, cannot be read, or stays locked.
     """
-    with _reading(path, timeout) as connection:
+    with reading(path, timeout) as connection:
         revision, rows = _contents(connection)
         size = _bytes(connection)
     return Inspection(path, size, "wal" if _uses_wal(path) else "delete", revision, rows)
@@ -92,7 +92,7 @@ def backup(
         raise HubError(f"{destination} is the database itself.", "Name another file for the copy.")
     with files.scratch(destination) as part:
         try:
-            with _reading(source, timeout) as reader:
+            with reading(source, timeout) as reader:
                 _require_space(destination.parent, _bytes(reader) + SPARE_BYTES)
                 _copy(reader, part, destination, progress)
             revision, rows, broken_references = _prove(part, source)
@@ -184,8 +184,12 @@ def _keep(path: Path, folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _reading(path: Path, timeout: float) -> Iterator[sqlite3.Connection]:
-    """Give a connection that holds one moment of a database, and cannot write to it."""
+def reading(path: Path, timeout: float, beside: Path | None = None) -> Iterator[sqlite3.Connection]:
+    """Give a connection that holds one moment of a database, and cannot write to it.
+
+    ``beside`` is a copy that nobody uses, to be read as the schema ``beside`` in the same statements. Raises
+    HubError as `inspect` does.
+    """
     _require_database(path)
     with contextlib.ExitStack() as stack:
         try:
@@ -195,6 +199,8 @@ def _reading(path: Path, timeout: float) -> Iterator[sqlite3.Connection]:
             # A WAL database that nobody has open has no -wal file; a reader would create one, and leave it.
             unused = _uses_wal(file) and not _wal(file).exists()
             connection = stack.enter_context(contextlib.closing(_open(file, timeout, immutable=unused)))
+            if beside:
+                connection.execute("ATTACH ? AS beside", (f"file:{quote(str(beside))}?immutable=1",))
             connection.execute("BEGIN")
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             yield connection

@@ -1,0 +1,61 @@
+"""What a rollback would do, for the administrator who has to say yes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+OCCASIONS = {
+    "upgrade": "before its upgrade to {to_version}",
+    "rollback": "before it was rolled back from {from_version}",
+    "backup": "when a backup was made",
+}
+MOST_NAMES = 10
+
+
+def told(chosen: dict[str, Any], compared: dict[str, Any]) -> list[str]:
+    """The lines to read, of a point as `recovery_points.listed` has it and its `recovery_points.compare`."""
+    occasion = OCCASIONS[chosen["purpose"]].format(**chosen)
+    if compared["equal"]:
+        return [f"The hub is as it was at {chosen['created']}, {occasion}: there is nothing to put back."]
+    lines = [
+        f"The hub would be again as it was at {chosen['created']}, {occasion}: JupyterHub "
+        f"{chosen['from_version']}.",
+        f"Recovery point: {chosen['path']}{_maker(chosen)}",
+    ]
+    if chosen["purpose"] == "rollback":
+        lines.append(
+            "This takes back the last rollback: the newer hub serves again, with its rows of that time."
+        )
+    for kind in ("environments", "files"):
+        lines += [f"{each['path']}: {each['now']} -> {each['then']}" for each in compared[kind]]
+    database = compared["database"]
+    if database is None:
+        return [*lines, "The database stays as it is."]
+    lines.append(f"{database['path']}: {database['now']} -> {database['then']}")
+    return [*lines, *_written(compared)]
+
+
+def _maker(chosen: dict[str, Any]) -> str:
+    run = chosen["run"] or {}
+    return f", made by {run['user']} on {run['controller']}" if run else ""
+
+
+def _written(compared: dict[str, Any]) -> list[str]:
+    if compared["problem"]:
+        return [f"What was written since cannot be told: {compared['problem']}"]
+    if not compared["lost"]:
+        return ["Nothing was written since then that anybody would miss."]
+    since = compared["since"]
+    lines = ["Written since then, and lost by going back:"]
+    for table, change in since["tables"].items():
+        if change["new"] or change["changed"]:
+            figures = [f"{change[kind]} {kind}" for kind in ("new", "changed") if change[kind]]
+            newest = f", the newest of {since['newest'][table]}" if table in since["newest"] else ""
+            names = f" ({_names(since['users'])})" if table == "users" and since["users"] else ""
+            lines.append(f"  {table}: {', '.join(figures)}{names}{newest}")
+    return lines
+
+
+def _names(names: list[str]) -> str:
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more

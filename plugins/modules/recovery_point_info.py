@@ -1,0 +1,158 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: recovery_point_info
+short_description: Lists recovery points of a JupyterHub, and compares one with what the hub is now
+version_added: 0.1.0
+author:
+  - The hubops.jupyterhub maintainers (@hubops)
+description:
+  - Finds recovery points by their folders alone, so that a hub which is too broken to be found still has its
+    way back. Nothing is changed.
+extends_documentation_fragment:
+  - hubops.jupyterhub.state_folder
+attributes:
+  check_mode:
+    description: Changes nothing anyway.
+    support: full
+  diff_mode:
+    description: Changes nothing.
+    support: none
+options:
+  service:
+    description: The hub's service, where the host has several hubs.
+    type: str
+    default: ""
+  recovery_point:
+    description:
+      - The id of the recovery point to choose.
+      - The newest that leads to another state than the present one, unless given. So the last upgrade is
+        taken back, or the last rollback, whatever backups were made since.
+    type: str
+    default: ""
+  compare:
+    description: Whether to choose a recovery point and to compare it with the host.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: List recovery points
+  hubops.jupyterhub.recovery_point_info:
+  register: kept
+
+- name: See what a rollback would do
+  hubops.jupyterhub.recovery_point_info:
+    compare: true
+"""
+
+RETURN = r"""
+points:
+  description:
+    - The recovery points, newest first. C(problem) says why there is no way back to one.
+    - C(purpose) is V(upgrade), V(rollback) or V(backup), what it was made for.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - id: 20261120T211500Z-4.1.6-6.1.1
+      path: /var/lib/hubops/jupyterhub/recovery/20261120T211500Z-4.1.6-6.1.1
+      deployment: jupyterhub
+      purpose: upgrade
+      created: "2026-11-20T21:15:00+00:00"
+      from_version: 4.1.6
+      to_version: 6.1.1
+      run: {"id": "20261120T211458.123456Z", "user": "ada", "controller": "laptop"}
+      bytes: 303104
+      sealed: true
+      problem: ""
+chosen:
+  description: The recovery point that was chosen, and the deployment that it was made of.
+  returned: compare=true
+  type: dict
+comparison:
+  description:
+    - What differs on the host (C(environments), C(database), C(files), each with what is there C(now) and
+      what was there C(then)), and what was written C(since).
+    - C(lost) is true where a row would be lost that somebody might miss, or where that cannot be told.
+    - C(equal) is true where there is nothing to put back.
+  returned: compare=true
+  type: dict
+  sample:
+    environments: [{"path": "/opt/jupyterhub", "now": "JupyterHub 6.1.1, Python 3.11.2",
+                    "then": "JupyterHub 4.1.6, Python 3.11.2"}]
+    database: {"path": "/srv/jupyterhub/jupyterhub.sqlite", "now": "revision f460b0348206, 612 rows",
+               "then": "revision 0eee8c825d24, 604 rows"}
+    files: []
+    since: {"tables": {"users": {"now": 202, "then": 201, "new": 1, "changed": 0}}, "users": ["ada"],
+            "tokens": 0, "newest": {"users": "2026-11-21 10:15:00.000000"}}
+    equal: false
+    lost: true
+    problem: ""
+said:
+  description: The same for people.
+  returned: compare=true
+  type: list
+  elements: str
+  sample:
+    - "The hub would be again as it was at 2026-11-20T21:15:00+00:00, before its upgrade: JupyterHub 4.1.6."
+seconds:
+  description: How long it took.
+  returned: always
+  type: float
+  sample: 0.8
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import (
+    manifest,
+    recovery_points,
+    rollback_text,
+)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+
+
+def look(params: dict[str, Any]) -> dict[str, Any]:
+    """List, and choose and compare where asked for."""
+    points = recovery_points.listed(params["state_folder"], params["service"])
+    if not params["compare"]:
+        return {"points": points}
+    chosen = recovery_points.choose(points, params["recovery_point"])
+    path = Path(chosen["path"])
+    compared = recovery_points.compare(path)
+    return {
+        "points": points,
+        "chosen": {**chosen, "deployment": manifest.read(path)["deployment"]},
+        "comparison": compared,
+        "said": rollback_text.told(chosen, compared),
+    }
+
+
+def main() -> None:
+    """Arguments, call, result."""
+    module = AnsibleModule(
+        argument_spec=dict(
+            state_folder=dict(type="path"),
+            service=dict(type="str", default=""),
+            recovery_point=dict(type="str", default=""),
+            compare=dict(type="bool", default=False),
+        ),
+        supports_check_mode=True,
+    )
+    began = time.monotonic()
+    try:
+        result = look(module.params)
+    except HubError as error:
+        module.fail_json(msg=str(error), seconds=round(time.monotonic() - began, 3))
+    module.exit_json(seconds=round(time.monotonic() - began, 3), **result)
+
+
+if __name__ == "__main__":
+    main()
