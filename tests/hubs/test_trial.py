@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils import files, manifest, recovery_point
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.tree import tree_sha256
 from real_hub import link_environment, stopped_hub
 from small_wheels import fingerprint, plan_entry
 
@@ -43,11 +44,19 @@ class Hub:
         kept["database"]["sha256"] = files.sha256(copy)
         manifest.write(self.point, kept)
 
+    def take_for_granted(self) -> None:
+        """Have the manifest's hashes of the environments fit what they are now."""
+        kept = manifest.read(self.point)
+        for entry in kept["environments"]:
+            entry["sha256"] = tree_sha256(Path(entry["path"]))
+        manifest.write(self.point, kept)
+
     def spoil(self, environment: Path, file: str) -> None:
         """Have another text in one file of an environment; the other links to it keep theirs."""
         (path,) = environment.glob(f"lib/python3*/site-packages/{file}")
         path.unlink()
         path.write_text("raise ImportError('spoilt')\n")
+        self.take_for_granted()
 
 
 @pytest.fixture
@@ -108,6 +117,12 @@ def test_every_environment_that_cannot_serve_again_is_named(hub: Hub) -> None:
     assert not (hub.folder / "jupyterhub.sqlite.hubops-trial").exists()
 
 
+def test_an_environment_that_is_not_what_it_was_is_found(hub: Hub) -> None:
+    (hub.users_environment / "pyvenv.cfg").unlink()
+    assert f"the environment {hub.users_environment} has changed since" in refusal(hub)
+
+
 def test_a_python_that_is_gone_is_told(hub: Hub) -> None:
     shutil.rmtree(hub.users_environment / "bin")
+    hub.take_for_granted()
     assert f"{hub.users_environment} cannot serve again: its Python is gone" in refusal(hub)
