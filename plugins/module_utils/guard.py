@@ -42,13 +42,23 @@ def watch(folder: Path) -> None:
             else f"nothing was heard of the run for {silent:.0f} s"
         )
         say(f"{reason}: putting the old hub back")
+        way_back.end_task(folder)
+        _put_back(folder, reason)
+
+
+def _put_back(folder: Path, reason: str) -> None:
+    """Try as often as that may be tried."""
+    while True:
         try:
-            way_back.end_task(folder)
             way_back.go_back(folder, "the guard", reason)
+            return
         except HubError as error:
             say(f"<3>the old hub could not be put back: {error}")
             say(f"<3>the hub is kept down; to try again: {guarding.command(folder, 'restore')}")
-            time.sleep(SECONDS_BETWEEN_ATTEMPTS)
+        run = runs.read(folder)
+        if run is None or run.phase == runs.STUCK:
+            return
+        time.sleep(SECONDS_BETWEEN_ATTEMPTS)
 
 
 def restore(folder: Path) -> None:

@@ -106,8 +106,8 @@ def _conclusion(
     stopped = results.get("stop", {}).get("stopped_at") is not None
     left = "The hub is down, and kept down, because it" if stopped else "The users' environments"
     return (
-        f"{left} could not be put back either: {restore.get('msg', '')} The guard on the host tries that again. "
-        "When the reason is mended, do it with: ansible HOST -m hubops.jupyterhub.recovery_point "
+        f"{left} could not be put back either: {restore.get('msg', '')} "
+        "The guard on the host tries that again. When the reason is mended, do it with: ansible HOST -m hubops.jupyterhub.recovery_point "
         f"-a 'state=restored path={recovery_point}'"
     )
 

@@ -357,9 +357,11 @@ def turn(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
         file.truncate()
         file.write(f"{os.getpid()} {birth(os.getpid())}")
         file.flush()
-        yield
-        file.seek(0)
-        file.truncate()
+        try:
+            yield
+        finally:
+            file.seek(0)
+            file.truncate()
 
 
 def holder_of_turn(folder: Path) -> int | None:

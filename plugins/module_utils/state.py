@@ -79,4 +79,4 @@ def make_private(folder: Path) -> None:
     """Make ``folder`` and its missing parents, open to its owner alone."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     for path in reversed(missing):
-        path.mkdir(mode=0o700)
+        path.mkdir(mode=0o700, exist_ok=True)  # Somebody else may make it at the same time.
