@@ -8,7 +8,7 @@ SOURCES := plugins tests demo molecule tools/get_pip.py
 PYTEST := pytest --numprocesses auto --dist loadfile
 SCENARIOS := systemd supervisord old
 
-.PHONY: help venv check test lint sanity artifact unit hubs engine images molecule refusals tests demo demo-clean bench clean
+.PHONY: help venv check test lint sanity artifact unit hubs engine images molecule refusals faults faults-short tests demo demo-clean bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -19,8 +19,8 @@ venv:  ## make .venv with what the tests need
 check: venv  ## all that needs no Docker: lint, sanity, artifact, unit
 	@tools/parts lint sanity artifact unit
 
-test: venv  ## everything: check, images, molecule, demo, refusals
-	@tools/parts lint sanity artifact engine images molecule demo demo-clean tests
+test: venv  ## everything: check, images, molecule, demo, refusals, a selection of faults
+	@tools/parts lint sanity artifact engine images molecule demo demo-clean tests faults-short
 
 lint: venv  ## ansible-lint, yamllint, ruff, mypy
 	ruff check
@@ -52,6 +52,12 @@ molecule: images  ## the molecule scenarios, as many side by side as there are c
 
 refusals: images  ## bad input, each refused with its message and nothing changed
 	pytest tests/refusals
+
+faults: images  ## an upgrade cut off and broken in every way there is; hours; writes build/faults.json
+	python -m tests.faults --jobs $$(nproc)
+
+faults-short: images  ## the faults that differ most, in a quarter of an hour
+	python -m tests.faults --selection --jobs 2
 
 tests: images  ## unit tests, real hubs and refusals in one run
 	$(PYTEST) tests/unit tests/hubs tests/refusals

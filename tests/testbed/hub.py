@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.cookiejar
 import json
 import os
@@ -14,7 +15,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,17 +118,26 @@ class Hub:
     def __init__(self, container: str, kind: str) -> None:
         self.container = container
         self.layout = LAYOUTS[kind]
-        inspected = json.loads(_docker("inspect", container).stdout)[0]
-        self.address: str = inspected["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
+        self.address = ""
+        self.find()
+
+    def find(self) -> None:
+        """Learn the container's address, which is another one after each start."""
+        inspected = json.loads(_docker("inspect", self.container).stdout)[0]
+        self.address = inspected["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
 
     @classmethod
-    def start(cls, kind: str, name: str | None = None) -> Hub:
-        """Start a container of the image ``kind`` and wait until its hub answers."""
+    def start(cls, kind: str, name: str | None = None, options: tuple[str, ...] = ()) -> Hub:
+        """Start a container of the image ``kind`` and wait until its hub answers.
+
+        ``options`` are further ones of ``docker run``.
+        """
         container = name or f"hubops-{kind}-{uuid.uuid4().hex[:8]}"
         tag = image(kind)
         _docker(
             *("run", "--detach", "--name", container, "--hostname", container, "--label", LABEL),
             *LAYOUTS[kind].run_options,
+            *options,
             tag,
         )
         hub = cls(container, kind)
@@ -137,6 +147,20 @@ class Hub:
             hub.remove()
             raise
         return hub
+
+    def cut_power(self) -> None:
+        """End everything in the container at once, as if its power had failed."""
+        _docker("kill", "--signal", "KILL", self.container)
+
+    def boot(self) -> None:
+        """Start the container again after `cut_power`: with its file systems, but an empty ``/run``."""
+        _docker("start", self.container)
+        self.find()
+
+    def rename(self, name: str) -> None:
+        """Give the container another name, under which it can be reached from now on."""
+        _docker("rename", self.container, name)
+        self.container = name
 
     def remove(self) -> None:
         _docker("rm", "--force", "--volumes", self.container)
@@ -155,6 +179,17 @@ class Hub:
         """Run a command in the container, as the image's user unless told otherwise."""
         as_user = ["--user", user] if user else []
         return _docker("exec", "--interactive", *as_user, self.container, *argv, stdin=stdin, check=check)
+
+    @contextlib.contextmanager
+    def running(self, argv: list[str]) -> Iterator[subprocess.Popen[str]]:
+        """A command that runs in the container until its standard input is closed at the end of the block."""
+        command = ["docker", "exec", "--interactive", self.container, *argv]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdin
+            try:
+                yield process
+            finally:
+                process.stdin.close()
 
     def write(self, path: str, text: str, mode: str = "0644", owner: str | None = None) -> None:
         self.exec(["sh", "-c", 'cat > "$1" && chmod "$2" "$1"', "sh", path, mode], stdin=text)
@@ -299,7 +334,7 @@ class Hub:
         with tempfile.TemporaryDirectory() as folder:
             inventory, report = Path(folder, "inventory.json"), Path(folder, "report.json")
             wanted = {"jupyterhub_report_fetch": str(report), **(variables or {})}
-            inventory.write_text(json.dumps(self._inventory(wanted)))
+            inventory.write_text(json.dumps(self.inventory(wanted)))
             finished = subprocess.run(
                 [
                     Path(sys.executable).with_name("ansible-playbook"),
@@ -319,7 +354,8 @@ class Hub:
         )
         return PlaybookResult(finished.returncode, finished.stdout, made)
 
-    def _inventory(self, variables: dict[str, Any]) -> dict[str, Any]:
+    def inventory(self, variables: dict[str, Any]) -> dict[str, Any]:
+        """An inventory with this hub as its only host."""
         connection = {
             "ansible_connection": "community.docker.docker_api",
             # The engine answers late on a busy machine.

@@ -23,9 +23,10 @@ class Sample(NamedTuple):
 class Probe:
     """Asks a hub for its version every 20 ms, in a thread of its own, while the ``with`` block lasts."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, interval: float = INTERVAL_SECONDS) -> None:
         self.samples: list[Sample] = []
-        self._address = hub.address
+        self._hub = hub
+        self._interval = interval
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -53,11 +54,11 @@ class Probe:
         while not self._end.is_set():
             version = self._ask()
             self.samples.append(Sample(time.monotonic(), version))
-            due = max(due + INTERVAL_SECONDS, time.monotonic())
+            due = max(due + self._interval, time.monotonic())
             self._end.wait(due - time.monotonic())
 
     def _ask(self) -> str | None:
-        connection = http.client.HTTPConnection(self._address, PORT, timeout=1)
+        connection = http.client.HTTPConnection(self._hub.address, PORT, timeout=1)
         try:
             connection.request("GET", "/hub/api")
             answer = connection.getresponse()

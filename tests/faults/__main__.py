@@ -1,0 +1,113 @@
+"""Inject faults, print the table, and write ``build/faults.json``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from tests.testbed.hub import REPOSITORY
+
+from . import catalog, mutations
+from .checkout import copy
+from .reference import reference
+from .row import WHOLE, Fault, Result, judged
+
+RESULT = REPOSITORY / "build/faults.json"
+LOGS = REPOSITORY / "build/log/faults"
+
+
+def main() -> int:
+    """Run what was asked for; exit status 0 when every row is as promised."""
+    options = _options()
+    if options.mutations:
+        return mutations.main(options.only)
+    with tempfile.TemporaryDirectory(prefix="hubops-faults-") as folder:
+        checkout = copy(Path(folder, "checkout"))
+        faults = list(catalog.faults(checkout))
+        if options.random:
+            seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
+            print(f"seed: {seed}", flush=True)
+            faults = list(catalog.at_random(checkout, options.random, seed))
+        chosen = [
+            fault
+            for fault in (map(as_in_ci, faults) if options.selection else faults)
+            if (fault.selected or not options.selection) and re.search(options.only, fault.name)
+        ]
+        if options.list:
+            print("\n".join(f"{'*' if fault.selected else ' '} {fault.name}" for fault in chosen))
+            return 0
+        results = run(chosen, checkout, options.jobs)
+    bad = [result for result in results if result.wrong]
+    print(f"\n{len(results) - len(bad)} of {len(results)} rows as promised, {RESULT.relative_to(REPOSITORY)}")
+    for reason in catalog.NOT_RUN:
+        print(f"not run: {reason}")
+    return 1 if bad or not results else 0
+
+
+def run(chosen: list[Fault], checkout: Path, jobs: int) -> list[Result]:
+    """Each fault with a hub of its own; the table's lines are printed as they come."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    good = reference(checkout)
+    print(f"{'ended':<8}{'outage':>7}{'lost':>5}{'took':>6}  {'restored by':<12}fault", flush=True)
+    results = []
+    with ThreadPoolExecutor(jobs) as pool:
+        begun = {
+            pool.submit(_timed, fault, checkout, good, LOGS / f"{_word(fault.name)}.log") for fault in chosen
+        }
+        for future in as_completed(begun):
+            result, took = future.result()
+            results.append(result)
+            RESULT.write_text(json.dumps([asdict(each) for each in results], indent=2) + "\n")
+            print(line(result, took), flush=True)
+    return results
+
+
+def as_in_ci(fault: Fault) -> Fault:
+    """Without the upgrades again at its end, where CI leaves them out."""
+    return replace(fault, heals=fault.selected == WHOLE)
+
+
+def line(result: Result, took: float) -> str:
+    """One line of the table, and one for each thing that is wrong."""
+    shown = (
+        f"{result.ended:<8}{result.outage_seconds:>7.1f}{result.rows_lost:>5}{took:>5.0f}s  "
+        f"{result.restored_by or '-':<12}{result.fault}, {result.moment}"
+    )
+    return "\n".join([shown, *(f"    WRONG: {wrong[:600]}" for wrong in result.wrong)])
+
+
+def _timed(fault: Fault, *arguments: object) -> tuple[Result, float]:
+    started = time.monotonic()
+    return judged(fault, *arguments), time.monotonic() - started  # type: ignore[arg-type]
+
+
+def _word(name: str) -> str:
+    return re.sub(r"\W+", "-", name).strip("-")[:100]
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--selection", action="store_true", help="only those that CI runs")
+    parser.add_argument("--only", default="", metavar="REGEX", help="only those whose name matches")
+    parser.add_argument("--jobs", type=int, default=1, help="so many at a time (1)")
+    parser.add_argument("--list", action="store_true", help="list them, those of the selection with a star")
+    parser.add_argument(
+        "--random", type=int, default=0, metavar="N", help="instead: N faults at random moments"
+    )
+    parser.add_argument("--seed", type=int, help="of the random moments; one is drawn and printed otherwise")
+    parser.add_argument(
+        "--mutations", action="store_true", help="take out what protects; each fault must turn red"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+"""All faults there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from . import controller, hosts, releases
+from .reference import reference
+from .row import NEW, Fault, Row
+from .tasks import outage
+
+#: What the issue asks for and cannot be done honestly here.
+NOT_RUN = (
+    "clock set back one hour: a container has its machine's clock, and setting that would set everybody's",
+)
+
+
+def nothing(row: Row) -> None:
+    attempt = row.upgrade()
+    row.require(attempt.end() == 0, f"a good upgrade fails: {attempt.last_words()}")
+
+
+def faults(checkout: Path) -> Iterator[Fault]:
+    """In the order of the table."""
+    tasks = outage(checkout, reference(checkout).begun())
+    yield Fault("none", "a good upgrade", nothing, ends=(NEW,))
+    yield from controller.at_each_task(tasks)
+    yield from releases.faults()
+    yield from hosts.faults(tasks)
+
+
+def at_random(checkout: Path, count: int, seed: int) -> Iterator[Fault]:
+    good = reference(checkout)
+    return controller.at_random(count, seed, outage(checkout, good.begun()), good)

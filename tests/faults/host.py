@@ -1,0 +1,216 @@
+"""What can be seen and done on the hub's host during a run, past Ansible."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Dict
+
+from tests.testbed import Hub
+
+#: Where an upgrade leaves things, and where it could forget some.
+FOLDERS = ("/opt", "/srv/jupyterhub", "/etc/jupyterhub", "/etc/systemd/system", "/tmp", "/run/hubops")
+#: In the hub's state folder: what may stay behind a run.
+LASTING = {"put_back.json", "recovery", "runs", "run.json", "migration.log", "builder", "seen", "turn"}
+Killing = contextlib.AbstractContextManager[Dict[str, Any]]
+
+OVER = ("accepted", "restored", "ended")
+STUCK = "stuck"
+POLL_SECONDS = 0.25
+
+#: Says "watching", waits until what it has to wait for is so, kills, and says what it has killed.
+_PREAMBLE = """
+import json, os, signal, sys, time
+def text(*path):
+    try:
+        with open(os.path.join(*path)) as file:
+            return file.read()
+    except OSError:
+        return ""
+def run(folder):
+    try:
+        return json.loads(text(folder, "run.json"))
+    except ValueError:
+        return {}
+def holder(folder):
+    return int((text(folder, "turn").split() or ["0"])[0])
+def kill(pid):
+    os.kill(pid, signal.SIGKILL)
+    print(json.dumps({"killed": pid}), flush=True)
+    sys.exit(0)
+print("watching", flush=True)
+deadline = time.monotonic() + 120
+"""
+
+# The process that a module runs in has read its program from standard input: it has no arguments.
+_KILL_MODULE = (
+    _PREAMBLE
+    + """
+folder, delay, patience = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
+begun = {}
+while time.monotonic() < deadline:
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        if text("/proc", pid, "cmdline") == "/usr/bin/python3\\0":
+            age = time.monotonic() - begun.setdefault(pid, time.monotonic())
+            works = run(folder).get("doing") and holder(folder) == int(pid)
+            if works or age > patience:
+                time.sleep(delay if works else 0)
+                kill(int(pid))
+    time.sleep(0.0005)
+print(json.dumps({"killed": None}), flush=True)
+"""
+)
+
+_KILL_RESTORE = (
+    _PREAMBLE
+    + """
+folder, attempt, delay = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+while time.monotonic() < deadline:
+    found = run(folder)
+    if found.get("phase") == "restoring" and found.get("attempts") == attempt and holder(folder):
+        time.sleep(delay)
+        kill(holder(folder))
+    time.sleep(0.0005)
+print(json.dumps({"killed": None}), flush=True)
+"""
+)
+
+
+class Host:
+    """The host of one hub."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        self.folder = f"{hub.layout.state_folder}/jupyterhub"
+
+    # The run
+
+    def run(self) -> dict[str, Any]:
+        """The present or last run, ``{}`` where there is none."""
+        shown = self.hub.exec(["cat", f"{self.folder}/run.json"], check=False)
+        return dict(json.loads(shown.stdout)) if shown.returncode == 0 and shown.stdout else {}
+
+    def wait_until(self, condition: Callable[[], bool], what: str, timeout: float) -> None:
+        """Poll until something is so; raises TimeoutError with the state of the run."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"waited {timeout:.0f} s for {what}; the run: {summary(self.run())}")
+            time.sleep(POLL_SECONDS)
+
+    def wait_until_over(self, timeout: float) -> dict[str, Any]:
+        """Wait until the run has ended, by whomever, or nobody tries any more; the run."""
+        self.wait_until(lambda: self.run().get("phase") in (*OVER, STUCK), "the end of the run", timeout)
+        return self.run()
+
+    # What is left
+
+    def entries(self) -> set[str]:
+        """Files and folders where an upgrade works, without those of a database transaction."""
+        command = ["find", *FOLDERS, "-maxdepth", "2", "-not", "-name", "*.sqlite-*", "-print"]
+        return set(self.hub.exec(command, check=False).stdout.splitlines())
+
+    def leftovers(self, before: set[str]) -> list[str]:
+        """What a run has forgotten: files, processes and units that were not there before."""
+        left = {path for path in self.entries() - before if ".before-" not in path}
+        # Which environment this is: the fingerprint tells whether it is the right one.
+        left = {path for path in left if not path.endswith("/.hubops-staged.json")} - {"/run/hubops"}
+        inside = self.hub.exec(
+            ["find", self.folder, "-mindepth", "1", "-maxdepth", "1", "-printf", "%f\\n"], check=False
+        )
+        left |= {f"{self.folder}/{name}" for name in set(inside.stdout.split()) - LASTING}
+        reserves = self.hub.exec(["find", f"{self.folder}/recovery", "-name", "*reserve*"], check=False)
+        left |= set(reserves.stdout.split())
+        units = self.hub.exec(
+            ["systemctl", "list-units", "--all", "--plain", "--no-legend", "hubops-*"], check=False
+        )
+        left |= {f"unit {line.split()[0]}" for line in units.stdout.splitlines() if line.strip()}
+        processes = self.hub.exec(
+            ["pgrep", "--full", "stay_in_this_environment|hubops/jupyterhub/guard"], check=False
+        )
+        left |= {f"process {pid}" for pid in processes.stdout.split()}
+        return sorted(left)
+
+    def points(self) -> list[str]:
+        """The recovery points, oldest first."""
+        found = self.hub.exec(
+            ["find", f"{self.folder}/recovery", "-mindepth", "1", "-maxdepth", "1"], check=False
+        )
+        return sorted(found.stdout.split())
+
+    def kept(self) -> list[str]:
+        """The files of the newest recovery point, but for the room that it keeps."""
+        find = ["find", self.points()[-1], "-type", "f", "-not", "-name", "*reserve*", "-printf", "%P\\n"]
+        return sorted(self.hub.exec(find).stdout.splitlines())
+
+    def point_checksums(self) -> str:
+        """All files of all recovery points with their checksums, but for what restores have set aside."""
+        find = "find . -type f -not -path '*/replaced/*' -not -name '*reserve*'"
+        script = f"cd {self.folder}/recovery && {find} | sort | xargs sha256sum"
+        return self.hub.exec(["sh", "-c", script]).stdout
+
+    def is_held(self) -> bool:
+        return self.hub.exists(f"{self.folder}/hold")
+
+    def may_start(self) -> bool:
+        """Whether the service manager starts the hub when somebody asks it to."""
+        asked = self.hub.exec(["systemctl", "start", self.hub.layout.systemd_unit], check=False)
+        return asked.returncode == 0
+
+    # What is done to it
+
+    def guard_pid(self) -> int | None:
+        """The guard's process as systemd knows it, None where none runs."""
+        shown = self.hub.exec(
+            ["systemctl", "show", "--property=MainPID", "hubops-guard-jupyterhub.service"], check=False
+        )
+        pid = int(shown.stdout.strip().rpartition("=")[2] or 0)
+        return pid or None
+
+    def killing_module(self, delay: float, patience: float = 0.6) -> Killing:
+        """Within the block: SIGKILL for the next module's process, ``delay`` seconds after its step begins.
+
+        One that takes no step of the outage is killed ``patience`` seconds after its start. Afterwards the
+        yielded mapping has ``killed``: the process, or None.
+        """
+        return self._watching([_KILL_MODULE, self.folder, str(delay), str(patience)])
+
+    def killing_restore(self, attempt: int, delay: float) -> Killing:
+        """The same for whoever makes this attempt, from 1, at putting the old hub back."""
+        return self._watching([_KILL_RESTORE, self.folder, str(attempt), str(delay)])
+
+    @contextlib.contextmanager
+    def _watching(self, program: list[str]) -> Iterator[dict[str, Any]]:
+        outcome: dict[str, Any] = {"killed": None}
+        with self.hub.running(["/usr/bin/python3", "-c", *program]) as watcher:
+            assert watcher.stdout
+            assert watcher.stdout.readline() == "watching\n"
+            yield outcome
+            outcome.update(json.loads(watcher.stdout.readline() or '{"killed": null}'))
+
+    def give_own_disk(self, folder: str, mebibytes: int) -> None:
+        """Put a folder, with all that is in it, on a file system of limited size; the hub is restarted."""
+        scratch = f"/mnt{folder}"
+        self.hub.service("stop")
+        self.hub.exec(["mkdir", "-p", scratch, folder])
+        self.hub.exec(["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m,mode=0755", "tmpfs", scratch])
+        self.hub.exec(["cp", "-a", f"{folder}/.", scratch])
+        self.hub.exec(["mount", "--bind", scratch, folder])
+        self.hub.service("start")
+        self.hub.wait_until_answers()
+
+    def fill(self, folder: str) -> None:
+        """Leave not one free byte on a folder's file system."""
+        self.hub.exec(["sh", "-c", f"cat /dev/zero > {folder}/filler"], check=False)
+        self.hub.exec(["sh", "-c", f"for n in 1 2 3; do printf x >> {folder}/filler.$n; done"], check=False)
+
+    def unfill(self, folder: str) -> None:
+        self.hub.exec(["sh", "-c", f"rm -f {folder}/filler*"])
+
+
+def summary(run: dict[str, Any]) -> dict[str, Any]:
+    """What matters of a run when something went wrong."""
+    keys = ("id", "phase", "doing", "attempts", "failures", "outcome")
+    return {**{key: run[key] for key in keys if run.get(key)}, "done": list(run.get("done", {}))}

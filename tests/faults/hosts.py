@@ -1,0 +1,406 @@
+"""What goes wrong on the hub's host, whoever is to blame: disks, locks, ports, modes, guards, people."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import re
+import shlex
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+
+from .attempt import Attempt
+from .host import STUCK
+from .releases import BROKEN, made_of
+from .row import BRIEF, CONFIRM_SECONDS, NEW, OLD, RESTORE_SECONDS, WHOLE, Fault, Row
+from .tasks import Task
+
+LOCK = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], timeout=60, isolation_level=None)
+connection.execute("BEGIN EXCLUSIVE")
+print("ready", flush=True)
+sys.stdin.read()
+"""
+LISTEN = """
+import socket, sys
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+print("ready", flush=True)
+sys.stdin.read()
+"""
+HALF_WAY = BROKEN["migration fails", "half-way"]
+#: Makes the choice of instants the same each time.
+SEED = 7
+
+
+def faults(tasks: list[Task]) -> Iterator[Fault]:
+    yield Fault(
+        "disk full",
+        "at the backup",
+        disk_full("/var/lib/hubops", is_backup),
+        prepare=own_disk("/var/lib/hubops", 64),
+    )
+    yield Fault(
+        "disk full",
+        "at the migration",
+        disk_full("/srv/jupyterhub", is_migration),
+        prepare=own_disk("/srv/jupyterhub", 16),
+        ends=(OLD, NEW),
+    )
+    yield Fault(
+        "disk full",
+        "at the switch",
+        disk_full("/opt", is_switch),
+        prepare=own_disk("/opt", 2500),
+        ends=(OLD, NEW),
+    )
+    yield Fault("recovery point damaged", "before the stop, each of its files in turn", damaged_before)
+    yield Fault(
+        "recovery point damaged",
+        "after the stop, and the migration fails",
+        damaged_after,
+        prepare=made_of(HALF_WAY),
+    )
+    for at, when in ((is_seal, "at the last backup"), (is_migration, "at the migration")):
+        yield Fault(
+            "database locked by another process", when, locked(at), variables={"jupyterhub_lock_timeout": 2}
+        )
+    yield Fault(
+        "old hub does not stop",
+        "within its time",
+        does_not_stop,
+        prepare=deaf,
+        variables={"jupyterhub_stop_timeout": 5},
+    )
+    yield Fault(
+        "port taken by another process",
+        "at the start",
+        port_taken,
+        variables={"jupyterhub_start_timeout": 25},
+    )
+    yield Fault("environments' folder not writable", "at the switch", not_writable)
+    yield Fault(
+        "mode of the config wrong",
+        "after the switch",
+        unreadable_config,
+        prepare=honest_root,
+        variables={"jupyterhub_start_timeout": 25},
+    )
+    for task in tasks:
+        yield Fault(
+            "two runs at once",
+            f"at the start of {task}",
+            two_runs(task),
+            ends=(NEW,),
+            variables=PATIENT,
+            selected=BRIEF if is_seal(task) else "",
+        )
+    yield Fault(
+        "hub started by hand",
+        "in each task of the outage",
+        started_by_hand(tasks),
+        ends=(NEW,),
+        variables=PATIENT,
+    )
+    yield Fault("restore interrupted", "three times", restore_interrupted, selected=WHOLE)
+    yield Fault("restore interrupted", "by a power cut", restore_without_power)
+    yield Fault("restore made to fail", "three times", restore_fails)
+    yield Fault("guard killed and stopped, /tmp cleared, daemon reloaded", "in the outage", guard_attacked)
+
+
+#: A run that is looked at from outside needs time that nobody hears of it.
+PATIENT = {"jupyterhub_confirm_timeout": 120}
+
+
+def is_backup(task: Task) -> bool:
+    return task.role == "hub_backup"
+
+
+def is_seal(task: Task) -> bool:
+    return "seal |" in task.name
+
+
+def is_migration(task: Task) -> bool:
+    return "migrate |" in task.name
+
+
+def is_switch(task: Task) -> bool:
+    """The exchange of what was staged, which is the second task of this name."""
+    return "switch |" in task.name and task.number == 2
+
+
+def is_start(task: Task) -> bool:
+    return task.role == "hub_service" and "start |" in task.name
+
+
+def is_arming(task: Task) -> bool:
+    return task.role == "hub_guard" and "arm |" in task.name
+
+
+def is_rescue(task: Task) -> bool:
+    return "failure |" in task.name
+
+
+def ends_red(row: Row, attempt: Attempt, says: str = "") -> None:
+    row.require(attempt.end() != 0, "the run ends green")
+    row.require(re.search(says, attempt.output()), f"the run does not say {says!r}: {attempt.last_words()}")
+
+
+# Disks
+
+
+def own_disk(folder: str, mebibytes: int) -> Callable[[Row], None]:
+    return lambda row: row.host.give_own_disk(folder, mebibytes)
+
+
+def disk_full(folder: str, at: Callable[[Task], bool]) -> Callable[[Row], None]:
+    """Not one byte is free from a task on; the run, or whoever puts the old hub back, gets on with that."""
+
+    def inject(row: Row) -> None:
+        attempt = row.upgrade()
+        attempt.go_to(at)
+        row.host.fill(folder)
+        attempt.end()
+        row.host.wait_until(
+            lambda: row.host.run().get("phase") != "restoring", "the restore", RESTORE_SECONDS
+        )
+        row.require(row.hub.version(), "the hub does not serve on a full disk")
+        row.host.unfill(folder)
+
+    return inject
+
+
+def not_writable(row: Row) -> None:
+    attempt = row.upgrade()
+    attempt.go_to(is_switch)
+    row.hub.exec(["mount", "-o", "remount,bind,ro", "/opt"])
+    row.require(attempt.end() != 0, "the run ends green")
+    row.hub.wait_until_answers(row.hub.layout.version)
+    row.hub.exec(["mount", "-o", "remount,bind,rw", "/opt"])
+    # What could not be removed from it is removed by the next run.
+    row.tidy_later = True
+
+
+# Recovery points
+
+
+def damage(row: Row, path: str) -> None:
+    """Change one bit in the middle of a file, or of nothing where it is empty: then it gets a byte."""
+    script = (
+        "import sys; path = sys.argv[1]; data = bytearray(open(path, 'rb').read());\n"
+        "data[len(data) // 2 : len(data) // 2 + 1] = bytes([data[len(data) // 2] ^ 1]) if data else b'x'\n"
+        "open(path, 'wb').write(data)"
+    )
+    row.hub.exec(["/usr/bin/python3", "-c", script, path])
+
+
+def damaged_before(row: Row) -> None:
+    """The way back is tried before the outage: a recovery point with a wrong bit is refused."""
+    process = row.hub.exec(["systemctl", "show", "--property=InvocationID", "jupyterhub.service"]).stdout
+    attempt = row.upgrade()
+    attempt.go_to(is_arming)
+    for number, kept in enumerate(row.host.kept()):
+        if number:
+            attempt = row.upgrade()
+            attempt.go_to(is_arming)
+        damage(row, f"{row.host.points()[-1]}/{kept}")
+        ends_red(row, attempt)
+        row.require(row.hub.version() == row.hub.layout.version, f"{kept} is damaged, and the hub is down")
+        attempt.close()
+    same = row.hub.exec(["systemctl", "show", "--property=InvocationID", "jupyterhub.service"]).stdout
+    row.require(same == process, "the hub was stopped although there was no way back")
+
+
+def damaged_after(row: Row) -> None:
+    """Neither forward nor back: the hub is held; the command that finishes by hand is printed, and works."""
+    attempt = row.upgrade()
+    attempt.go_to(is_migration)
+    copy = f"{row.host.points()[-1]}/sealed.sqlite"
+    damage(row, copy)
+    row.require(attempt.end() != 0, "the run ends green")
+    said = attempt.last_words()
+    row.host.wait_until(
+        lambda: row.host.run().get("phase") == STUCK,
+        "the guard to give up",
+        4 * CONFIRM_SECONDS + RESTORE_SECONDS,
+    )
+    row.require(not row.host.may_start(), "the hub may be started in between")
+    row.require(row.hub.version() is None, "the hub answers in between")
+    damage(row, copy)
+    by_hand(row, said)
+
+
+def by_hand(row: Row, said: str) -> None:
+    """Run the command that a message names, as an administrator would on the host."""
+    command = re.search(r"\S*python\S* \S+/guard restore", said)
+    if command is None:
+        row.require(False, f"no command to finish by hand in: {said}")
+        return
+    done = row.hub.exec(shlex.split(command[0]), check=False)
+    row.require(done.returncode == 0, f"the command to finish by hand fails: {done.stdout}{done.stderr}")
+
+
+def restore_fails(row: Row) -> None:
+    """The database cannot be put in its place: three attempts, then the hub is held until somebody comes."""
+    attempt = row.upgrade()
+    attempt.go_to(is_start)
+    row.hub.exec(["mount", "-o", "remount,bind,ro", "/srv"])
+    attempt.signal(signal.SIGKILL)
+    attempt.end()
+    row.host.wait_until(
+        lambda: row.host.run().get("phase") == STUCK,
+        "the guard to give up",
+        4 * CONFIRM_SECONDS + 4 * RESTORE_SECONDS,
+    )
+    row.require(row.host.run().get("failures") == 3, f"{row.host.run().get('failures')} attempts")
+    row.require(not row.host.may_start(), "the hub may be started in between")
+    row.require(row.hub.version() is None, "the hub answers in between")
+    journal = row.hub.exec(["journalctl", "--no-pager", "--unit=hubops-guard-jupyterhub.service"]).stdout
+    row.hub.exec(["mount", "-o", "remount,bind,rw", "/srv"])
+    by_hand(row, journal)
+
+
+# Restores
+
+
+def restore_interrupted(row: Row) -> None:
+    """Whoever restores is killed three times, at other instants; the recovery point stays as it was."""
+    chance = random.Random(SEED)
+    attempt = row.upgrade()
+    attempt.go_to(is_start)
+    before = row.host.point_checksums()
+    attempt.signal(signal.SIGKILL)
+    attempt.end()
+    for number in (1, 2, 3):
+        with row.host.killing_restore(number, chance.uniform(0, 0.5)) as outcome:
+            pass
+        row.require(outcome["killed"], f"attempt {number} was over before it could be interrupted")
+    row.host.wait_until_over(RESTORE_SECONDS)
+    row.require(row.host.point_checksums() == before, "the recovery point has changed")
+
+
+def restore_without_power(row: Row) -> None:
+    attempt = row.upgrade()
+    attempt.go_to(is_start)
+    attempt.signal(signal.SIGKILL)
+    attempt.end()
+    row.host.wait_until(
+        lambda: row.host.run().get("phase") == "restoring", "the guard", CONFIRM_SECONDS + RESTORE_SECONDS
+    )
+    row.hub.cut_power()
+    row.hub.boot()
+
+
+def guard_attacked(row: Row) -> None:
+    """All that could end the guard but the removal of its files."""
+    attempt = row.upgrade()
+    attempt.go_to(is_migration)
+    pid = row.host.guard_pid()
+    row.require(pid, "no guard runs in the outage")
+    if pid:
+        row.hub.exec(["kill", "-KILL", str(pid)])
+    row.hub.exec(["systemctl", "stop", "hubops-guard-jupyterhub.service"], check=False)
+    row.hub.exec(["systemctl", "daemon-reload"])
+    row.hub.exec(["sh", "-c", "rm -rf /tmp/* /tmp/.[!.]*"])
+    attempt.signal(signal.SIGKILL)
+    attempt.end()
+
+
+# Other processes
+
+
+@contextlib.contextmanager
+def running(row: Row, program: str, argument: str) -> Iterator[subprocess.Popen[str]]:
+    """Another process on the host, from when it says that it is ready to the end of the block."""
+    with row.hub.running(["/usr/bin/python3", "-c", program, argument]) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        yield process
+
+
+def locked(at: Callable[[Task], bool]) -> Callable[[Row], None]:
+    def inject(row: Row) -> None:
+        attempt = row.upgrade()
+        attempt.go_to(at)
+        with running(row, LOCK, row.hub.layout.database):
+            attempt.go_to(is_rescue)
+        ends_red(row, attempt, "locked")
+
+    return inject
+
+
+def port_taken(row: Row) -> None:
+    attempt = row.upgrade()
+    attempt.go_to(is_start)
+    with running(row, LISTEN, "8081"):
+        attempt.go_to(is_rescue)
+    ends_red(row, attempt)
+
+
+def deaf(row: Row) -> None:
+    """The unit sends a signal that the hub does not heed, and waits long."""
+    row.hub.exec(["mkdir", "-p", "/etc/systemd/system/jupyterhub.service.d"])
+    row.hub.write(
+        "/etc/systemd/system/jupyterhub.service.d/deaf.conf",
+        "[Service]\nKillSignal=SIGWINCH\nTimeoutStopSec=900\n",
+    )
+    row.hub.exec(["systemctl", "daemon-reload"])
+
+
+def does_not_stop(row: Row) -> None:
+    ends_red(row, row.upgrade(), "did not stop within 5 seconds")
+
+
+# People
+
+
+def honest_root(row: Row) -> None:
+    """A root that modes apply to, as they do to the user of many a hub."""
+    row.hub.exec(["mkdir", "-p", "/etc/systemd/system/jupyterhub.service.d"])
+    row.hub.write(
+        "/etc/systemd/system/jupyterhub.service.d/modes.conf",
+        "[Service]\nCapabilityBoundingSet=~CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH\n",
+    )
+    row.hub.exec(["systemctl", "daemon-reload"])
+    row.hub.service("restart")
+    row.hub.wait_until_answers()
+
+
+def unreadable_config(row: Row) -> None:
+    attempt = row.upgrade()
+    attempt.go_to(is_start)
+    row.hub.exec(["chmod", "0000", row.hub.layout.config_file])
+    ends_red(row, attempt)
+
+
+def two_runs(task: Task) -> Callable[[Row], None]:
+    """The second one is refused and names the first one, which gets on as if nothing had been."""
+
+    def inject(row: Row) -> None:
+        first = row.upgrade()
+        first.go_to(task)
+        run = row.host.run()
+        second = row.upgrade()
+        ends_red(row, second, re.escape(run.get("id", "no run")))
+        row.require(first.end() == 0, f"the first run fails: {first.last_words()}")
+
+    return inject
+
+
+def started_by_hand(tasks: list[Task]) -> Callable[[Row], None]:
+    """While neither the old nor the new hub may run, nobody can start one."""
+
+    def inject(row: Row) -> None:
+        attempt = row.upgrade()
+        stopped = False
+        for task in tasks:
+            attempt.go_to(task)
+            if stopped:
+                row.require(not row.host.may_start(), f"the hub can be started at the start of {task}")
+            if is_start(task):
+                break
+            stopped = stopped or "stop |" in task.name
+        row.require(attempt.end() == 0, f"the run fails: {attempt.last_words()}")
+
+    return inject

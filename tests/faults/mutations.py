@@ -1,0 +1,59 @@
+"""Takes out what protects a hub, one thing at a time: the fault that it protects from must turn red."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import catalog
+from .checkout import copy
+from .reference import reference
+from .row import judged
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A change of one file of the collection, and the fault that must notice."""
+
+    name: str
+    file: str
+    pattern: str
+    replacement: str
+    fault: str
+
+
+MUTATIONS: tuple[Mutation, ...] = ()
+
+
+def main(only: str) -> int:
+    """Exit status 0 when every mutation is noticed."""
+    missed = 0
+    for mutation in MUTATIONS:
+        if not re.search(only, mutation.name):
+            continue
+        with tempfile.TemporaryDirectory(prefix="hubops-mutation-") as folder:
+            whole = copy(Path(folder, "whole"))
+            fault = next(fault for fault in catalog.faults(whole) if fault.name.startswith(mutation.fault))
+            changed = copy(Path(folder, "changed"))
+            apply(mutation, changed)
+            # A good upgrade is the same without what protects it.
+            result = judged(fault, changed, reference(whole), Path(folder, "log"))
+        red = bool(result.wrong)
+        missed += not red
+        print(f"{'red' if red else 'NOT NOTICED':<12}{mutation.name}: {fault.name}", flush=True)
+        for wrong in result.wrong[:3]:
+            print(f"            {wrong[:200]}", flush=True)
+    return 1 if missed else 0
+
+
+def apply(mutation: Mutation, checkout: Path) -> None:
+    """Raises ValueError when the code is not what the mutation was written for."""
+    file = checkout / mutation.file
+    text, count = re.subn(
+        mutation.pattern, mutation.replacement, file.read_text(), flags=re.MULTILINE | re.DOTALL
+    )
+    if count != 1:
+        raise ValueError(f"{mutation.name}: {mutation.file} has {count} places to change, not one")
+    file.write_text(text)

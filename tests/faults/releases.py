@@ -1,0 +1,147 @@
+"""Releases with a fault that shows only in the outage: in the migration, or when the new hub runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tests.refusals.wheels import release
+
+from .row import BRIEF, OLD, Fault, Row
+
+VERSION = "6.1.9"
+APP = "jupyterhub/app.py"
+USERS = "jupyterhub/apihandlers/users.py"
+MIGRATION = "jupyterhub/alembic/versions/ffffffffffff_broken.py"
+
+#: Its rehearsal is on a copy, which is elsewhere.
+_MIGRATION = """
+revision = "ffffffffffff"
+down_revision = "f460b0348206"
+
+import os
+import signal
+
+import sqlalchemy
+from alembic import op
+
+def spoil():
+    op.execute("UPDATE users SET name = 'spoilt ' || id")
+
+def work():
+    op.add_column("users", sqlalchemy.Column("half_migrated", sqlalchemy.Integer))
+
+def commit():
+    op.get_bind().commit()
+
+def upgrade():
+    if op.get_bind().engine.url.database.startswith("/srv"):
+        in_the_outage()
+    else:
+        work()
+"""
+FAILS_BEFORE = """
+def in_the_outage():
+    raise RuntimeError("this migration breaks")
+"""
+FAILS_HALF_WAY = """
+def in_the_outage():
+    work()
+    spoil()
+    commit()
+    raise RuntimeError("this migration breaks")
+"""
+FAILS_AFTER = """
+def in_the_outage():
+    work()
+    spoil()
+    op.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
+    commit()
+    raise RuntimeError("this migration breaks")
+"""
+#: Leaves a hot journal: pages of its transaction are in the database, and the way back beside it.
+DIES = """
+def in_the_outage():
+    op.execute("PRAGMA cache_size = 2")
+    op.execute("PRAGMA cache_spill = 1")
+    for _ in range(3):
+        op.execute("CREATE TABLE IF NOT EXISTS spoilt AS SELECT hex(randomblob(2000)) AS x FROM users")
+        op.execute("INSERT INTO spoilt SELECT * FROM spoilt")
+        spoil()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+HANGS = """
+def in_the_outage():
+    signal.pause()
+"""
+
+EXITS = """
+async def _start(self):
+    raise RuntimeError("this release does not start")
+
+JupyterHub.start = _start
+"""
+NEVER_LISTENS = """
+async def _start(self):
+    await asyncio.Event().wait()
+
+JupyterHub.start = _start
+"""
+ANSWERS_500 = """
+async def _get(self):
+    raise RuntimeError("this release cannot read its users")
+
+UserListAPIHandler.get = _get
+"""
+DIES_LATER = """
+_start = JupyterHub.start
+
+async def _start_and_die(self):
+    asyncio.get_running_loop().call_later(20, os._exit, 3)
+    return await _start(self)
+
+JupyterHub.start = _start_and_die
+"""
+
+BROKEN: dict[tuple[str, str], dict[str, str]] = {
+    ("migration fails", "before its work"): {MIGRATION: _MIGRATION + FAILS_BEFORE},
+    ("migration fails", "half-way"): {MIGRATION: _MIGRATION + FAILS_HALF_WAY},
+    ("migration fails", "after its work"): {MIGRATION: _MIGRATION + FAILS_AFTER},
+    ("migration is killed", "with a transaction on its disk"): {MIGRATION: _MIGRATION + DIES},
+    ("new hub exits", "at once"): {APP: EXITS},
+    ("new hub answers 500", "when asked for its users"): {USERS: ANSWERS_500},
+    ("new hub never listens", "after its start"): {APP: NEVER_LISTENS},
+    ("new hub dies", "20 s after its start"): {APP: DIES_LATER},
+}
+VARIABLES = {
+    ("new hub never listens", "after its start"): {"jupyterhub_start_timeout": 25},
+    ("new hub dies", "20 s after its start"): {"jupyterhub_watch_seconds": 30},
+}
+
+
+def faults() -> Iterator[Fault]:
+    for (fault, moment), append in BROKEN.items():
+        yield Fault(
+            fault,
+            moment,
+            refused,
+            ends=(OLD,),
+            prepare=made_of(append),
+            variables={"jupyterhub_migration_timeout": 60, **VARIABLES.get((fault, moment), {})},
+            selected=BRIEF if moment == "half-way" else "",
+        )
+
+
+def made_of(append: dict[str, str]) -> Callable[[Row], None]:
+    """Have the run ask for a release with these lines."""
+
+    def prepare(row: Row) -> None:
+        wanted: dict[str, Any] = release(row.hub, VERSION, append=append)
+        row.variables.update(wanted)
+
+    return prepare
+
+
+def refused(row: Row) -> None:
+    attempt = row.upgrade()
+    row.require(attempt.end() != 0, "a release with a fault is accepted")

@@ -1,0 +1,252 @@
+"""One row of the table: a hub of its own, one fault, and what has become of the hub."""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.testbed import Hub, Probe, lost_rows
+
+from . import reference as good
+from .attempt import Attempt, NotInjected
+from .host import STUCK, Host, summary
+from .ledger import Ledger, without_ledger
+from .reference import TARGET, VARIABLES, Reference
+
+CONFIRM_SECONDS: int = VARIABLES["jupyterhub_confirm_timeout"]
+#: Beyond the confirm timeout: what a restore with its verification may take on a busy machine.
+RESTORE_SECONDS = 120
+PROBE_SECONDS = 0.1
+SHORTEST_OUTAGE_SECONDS = 1.0
+#: Variables that ask for other environments than those of the good upgrade.
+STAGED_ANEW = {"jupyterhub_wheels", "jupyterhub_environment_strategy"}
+WHOLE, BRIEF = "whole", "brief"
+OLD, NEW, NEITHER = "old", "new", "neither"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is done to an upgrade, and when."""
+
+    fault: str
+    moment: str
+    #: Runs the upgrade and breaks it. When it returns, the playbook has ended or is dead.
+    inject: Callable[[Row], None]
+    #: How it must end: old, new, or either of them.
+    ends: tuple[str, ...] = (OLD,)
+    #: Changes the hub before anything of it is remembered.
+    prepare: Callable[[Row], None] | None = None
+    variables: dict[str, Any] = field(default_factory=dict)
+    #: Whether CI runs it: WHOLE, or BRIEF without the upgrades again at its end.
+    selected: str = ""
+    #: Whether the same upgrade is run again, and once more.
+    heals: bool = True
+
+    @property
+    def name(self) -> str:
+        return f"{self.fault}, {self.moment}"
+
+
+@dataclass
+class Result:
+    """A line of ``build/faults.json``; ``wrong`` is empty when all is as promised."""
+
+    fault: str
+    moment: str
+    ended: str
+    outage_seconds: float
+    rows_lost: int
+    restored_by: str
+    wrong: list[str]
+
+
+class Row:
+    """A fault's surroundings, and the judgement."""
+
+    def __init__(self, fault: Fault, checkout: Path, reference: Reference, hub: Hub) -> None:
+        self.fault = fault
+        self.hub = hub
+        self.host = Host(hub)
+        self.checkout = checkout
+        self.reference = reference
+        self.variables: dict[str, Any] = {
+            **VARIABLES,
+            **fault.variables,
+        }
+        self.wrong: list[str] = []
+        #: What the run has left behind is looked for only after the next one.
+        self.tidy_later = False
+        self._attempts: list[Attempt] = []
+
+    def require(self, holds: object, otherwise: str) -> None:
+        """Note what is wrong; the row goes on."""
+        if not holds:
+            self.wrong.append(otherwise)
+
+    def upgrade(self, **variables: Any) -> Attempt:
+        """Begin an upgrade, which waits at its first task."""
+        attempt = Attempt(self.checkout, "upgrade.yml", self.hub, {**self.variables, **variables})
+        self._attempts.append(attempt)
+        return attempt
+
+    def judge(self) -> Result:
+        """Run the fault, and everything that is asked afterwards."""
+        ended, outage, by, lost = NEITHER, 0.0, "", 0
+        try:
+            if self.fault.prepare:
+                self.fault.prepare(self)
+            if not self.variables.keys() & STAGED_ANEW:
+                good.lay_out_staged(self.hub)
+            cookies = self.hub.log_in("user-001")
+            before = good.fingerprint(self.hub)
+            rows = self.hub.rows()
+            entries = {path for path in self.host.entries() if ".staged-" not in path}
+            with Probe(self.hub, PROBE_SECONDS) as probe, Ledger(self.hub) as ledger:
+                self.fault.inject(self)
+                self._settle()
+            outage = outage_seconds(probe)
+            run = self.host.run()
+            by = run.get("outcome", {}).get("by", "")
+
+            after, rows_after = good.fingerprint(self.hub), self.hub.rows()
+            ended = self._which(before, after)
+            self.require(ended in self.fault.ends, f"ended {ended}, not {' or '.join(self.fault.ends)}")
+            gone = ledger.missing(rows_after) + lost_rows(without_ledger(rows), without_ledger(rows_after))
+            lost = len(gone)
+            self.wrong += [f"lost {row}" for row in gone[:5]]
+            if not self.tidy_later:
+                self._require_tidy(entries)
+            self._require_working(cookies)
+            if self.fault.heals or self.tidy_later:
+                self._require_healing(ended)
+            if self.tidy_later:
+                self._require_tidy(entries)
+            gone = ledger.missing(self.hub.rows())
+            self.require(not gone, f"lost by the next upgrade: {gone[:3]}")
+        except NotInjected as error:
+            self.wrong.append(f"not injected: {error}")
+            ended = NEITHER
+        except Exception as error:
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            self.wrong.append(f"{type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})")
+            self.wrong.append(f"run: {summary(self._last_run())}")
+            ended = NEITHER
+        finally:
+            for attempt in self._attempts:
+                attempt.close()
+        return Result(self.fault.fault, self.fault.moment, ended, outage, lost, by, self.wrong)
+
+    def outputs(self) -> str:
+        """What the playbooks have said, to be kept beside the result."""
+        return "\n\n".join(attempt.output() for attempt in self._attempts)
+
+    def _settle(self) -> None:
+        """Wait for the end of the run and for the hub."""
+        phase = self.host.run().get("phase")
+        if phase not in (None, "preparing"):
+            run = self.host.wait_until_over(CONFIRM_SECONDS + RESTORE_SECONDS)
+            self.require(run["phase"] != STUCK, f"the run is stuck: {summary(run)}")
+        self.hub.wait_until_answers(timeout=90)
+        # A run that dies before the guard watches has touched nothing, and the next one tidies up behind it.
+        self.tidy_later = self.tidy_later or phase == "preparing"
+
+    def _last_run(self) -> dict[str, Any]:
+        with contextlib.suppress(Exception):
+            return self.host.run()
+        return {}
+
+    def _which(self, before: dict[str, Any], after: dict[str, Any]) -> str:
+        """Which of the two hubs this is, exactly; notes how it differs from both."""
+        if after == before:
+            return OLD
+        if after == self.reference.fingerprint:
+            return NEW
+        self.wrong.append(f"differs from old: {differences(before, after)}")
+        self.wrong.append(f"differs from new: {differences(self.reference.fingerprint, after)}")
+        return NEITHER
+
+    def _require_tidy(self, before: set[str]) -> None:
+        left = self.host.leftovers(before)
+        self.require(not left, f"left behind: {left}")
+        self.require(not self.host.is_held(), "the hub is still held")
+
+    def _require_working(self, cookies: dict[str, str]) -> None:
+        self.require(self.hub.knows(cookies), "a cookie from before is not valid any more")
+        asked = self.hub.api("/user", token="token-of-user-001")
+        self.require(asked.status == 200, f"a token from before is not valid any more: {asked}")
+        self.hub.log_in("user-002")
+        self.hub.start_server("user-003")
+        self.hub.stop_server("user-003")
+
+    def _require_healing(self, ended: str) -> None:
+        """The same upgrade again succeeds, and once more changes nothing."""
+        if ended != NEW:
+            good.lay_out_staged(self.hub)
+            self._again("again", TARGET)
+            now = good.fingerprint(self.hub)
+            for part in ("environments", "config", "secrets", "service"):
+                wanted = self.reference.fingerprint[part]
+                self.require(
+                    now[part] == wanted, f"after the same upgrade again: {differences(wanted, now[part])}"
+                )
+        changed = self._again("for the third time", TARGET)
+        self.require(changed == 0, f"the upgrade for the third time changes {changed}")
+
+    def _again(self, which: str, version: str) -> int:
+        attempt = Attempt(
+            self.checkout,
+            "upgrade.yml",
+            self.hub,
+            VARIABLES,
+        )
+        self._attempts.append(attempt)
+        status = attempt.end()
+        self.require(status == 0, f"the upgrade {which} fails: {attempt.last_words()}")
+        self.require(self.hub.version() == version, f"the upgrade {which} ends with {self.hub.version()}")
+        return attempt.changed()
+
+
+def outage_seconds(probe: Probe) -> float:
+    """From the last answer before the first silence to the first answer after the last one."""
+    answered = [sample.moment for sample in probe.samples if sample.version]
+    silences = [
+        (earlier, later)
+        for earlier, later in zip(answered, answered[1:])
+        if later - earlier > SHORTEST_OUTAGE_SECONDS
+    ]
+    return round(silences[-1][1] - silences[0][0], 1) if silences else 0.0
+
+
+def differences(wanted: Any, found: Any, path: str = "") -> list[str]:
+    """Where two nested mappings differ, the first few."""
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        keys = sorted(wanted.keys() | found.keys())
+        return [
+            line for key in keys for line in differences(wanted.get(key), found.get(key), f"{path}/{key}")
+        ][:8]
+    return [] if wanted == found else [f"{path}: {_short(wanted)} is {_short(found)}"]
+
+
+def _short(value: Any) -> str:
+    return str(value)[:60]
+
+
+@contextlib.contextmanager
+def row(fault: Fault, checkout: Path, reference: Reference) -> Iterator[Row]:
+    """A row with its hub."""
+    with good.start(reference) as hub:
+        yield Row(fault, checkout, reference, hub)
+
+
+def judged(fault: Fault, checkout: Path, reference: Reference, log: Path) -> Result:
+    """Run one row to its end, whatever happens; what was said goes into ``log`` when something is wrong."""
+    with row(fault, checkout, reference) as one:
+        result = one.judge()
+        if result.wrong:
+            guard = one.hub.exec(["journalctl", "--no-pager", "--output=short-precise"], check=False).stdout
+            log.write_text(f"{asdict(result)}\n\n{one.outputs()}\n\n{guard}")
+        return result

@@ -1,0 +1,58 @@
+"""The tasks of the outage, read off a good upgrade: a task that is added tomorrow is under fire tomorrow."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+FIRST = re.compile(r"hub_guard : arm \|")
+LAST = re.compile(r"hub_guard : accept \|")
+
+
+class Task(NamedTuple):
+    """A task by its name, and which of those of this name it is, from 1."""
+
+    name: str
+    number: int = 1
+
+    def __str__(self) -> str:
+        short = self.name.replace("hubops.jupyterhub.", "")
+        return short if self.number == 1 else f"{short} ({self.number})"
+
+    @property
+    def role(self) -> str:
+        """The role it belongs to, '' where it stands in the playbook itself."""
+        return self.name.split(" : ")[0].rpartition(".")[2] if " : " in self.name else ""
+
+
+def listed(checkout: Path) -> list[Task]:
+    """All tasks of the upgrade, in their order; those of dynamic includes do not show."""
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    command = [program, "--list-tasks", "--inventory", "localhost,", "playbooks/upgrade.yml"]
+    printed = subprocess.run(command, cwd=checkout, stdout=subprocess.PIPE, text=True, check=True).stdout
+    times: Counter[str] = Counter()
+    tasks = []
+    for name in re.findall(r"^ {6}(.+?)\tTAGS: ", printed, re.MULTILINE):
+        times[name] += 1
+        tasks.append(Task(name, times[name]))
+    return tasks
+
+
+def outage(checkout: Path, begun: list[Task]) -> list[Task]:
+    """Of the tasks that an upgrade has ``begun``: from the arming of the guard to the acceptance, with both.
+
+    Raises ValueError when Ansible lists a task between them that was never begun.
+    """
+    first = next(number for number, task in enumerate(begun) if FIRST.search(task.name))
+    last = max(number for number, task in enumerate(begun) if LAST.search(task.name))
+    within = begun[first : last + 1]
+    known = listed(checkout)
+    ends = [number for number, task in enumerate(known) if task in within]
+    escaped = set(known[ends[0] : ends[-1] + 1]) - set(within)
+    if escaped:
+        raise ValueError(f"tasks of the outage that a good upgrade does not come to: {escaped}")
+    return within
