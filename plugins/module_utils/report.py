@@ -13,6 +13,7 @@ PHASES = (
     "guard",
     "stop",
     "final backup",
+    "roll back",
     "switch",
     "migrate",
     "start",
@@ -65,7 +66,7 @@ def compose(
 
 def _outcome(results: dict[str, dict[str, Any]], plan: dict[str, Any], failure: dict[str, Any]) -> str:
     if _ended(results) == "old":
-        return "restored"
+        return "restored" if failure else "rolled back"
     if failure and _ended(results) != "new":
         return "failed"
     return "unchanged" if plan.get("action") == "nothing" else "upgraded"
@@ -94,11 +95,13 @@ def _conclusion(
     if outcome == "unchanged":
         return f"JupyterHub {old} was left as it is."
     restore = results.get("restore", {})
+    if outcome == "rolled back":
+        return f"JupyterHub {old} has been taken back to {results['roll back']['version']}."
     if outcome == "restored":
-        by = restore.get("outcome", {}).get("by", "")
-        guarded = " The guard on the host has seen to that." if by == "the guard" else ""
+        end = restore.get("outcome", {})
+        guarded = " The guard on the host has seen to that." if end.get("by") == "the guard" else ""
         return (
-            f"JupyterHub {old} serves again as before.{guarded} "
+            f"JupyterHub {end.get('version', old)} serves again as before.{guarded} "
             f"What the attempt left is in {recovery_point}/replaced."
         )
     if not restore.get("failed"):
@@ -107,7 +110,8 @@ def _conclusion(
     left = "The hub is down, and kept down, because it" if stopped else "The users' environments"
     return (
         f"{left} could not be put back either: {restore.get('msg', '')} "
-        "The guard on the host tries that again. When the reason is mended, do it with: ansible HOST -m hubops.jupyterhub.recovery_point "
+        "The guard on the host tries that again. When the reason is mended, do it with: "
+        "ansible HOST -m hubops.jupyterhub.recovery_point "
         f"-a 'state=restored path={recovery_point}'"
     )
 
@@ -117,9 +121,11 @@ def _downtime(results: dict[str, dict[str, Any]]) -> float | None:
     stopped = results.get("stop", {}).get("stopped_at")
     if stopped is None:
         return 0.0
-    restore = results.get("restore")
-    answered = (restore.get("outcome", {}) if restore else results.get("start", {})).get("answered_at")
-    return None if answered is None else round(answered - stopped, 3)
+    ends = [results.get("restore", {}).get("outcome"), results.get("roll back"), results.get("start")]
+    answered = next((end.get("answered_at") for end in ends if end), None)
+    return (
+        None if answered is None or results.get("restore", {}).get("failed") else round(answered - stopped, 3)
+    )
 
 
 def _result(result: dict[str, Any]) -> str:

@@ -24,6 +24,13 @@ def old_hub_at(moment: float, by: str = "the rescue") -> dict[str, Any]:
     ("results", "plan", "failure", "outcome", "downtime"),
     [
         ({"stop": STOP, "start": START}, PLAN, {}, "upgraded", 3.5),
+        (
+            {"stop": STOP, "roll back": {"version": "3.1.1", "answered_at": 102.5}, "accept": {"outcome": {"ended": "old"}}},
+            {},
+            {},
+            "rolled back",
+            2.5,
+        ),
         ({"find": {"seconds": 1.0}}, {**PLAN, "action": "nothing"}, {}, "unchanged", 0.0),
         ({"find": {"failed": True}}, {}, FAILURE, "failed", 0.0),
         (
@@ -85,6 +92,12 @@ def test_users_environments_that_could_not_be_put_back_are_no_outage() -> None:
         ({"stop": STOP, "start": START}, PLAN, {}, "JupyterHub 4.1.6 has become 6.1.1."),
         ({}, {**PLAN, "action": "nothing"}, {}, "JupyterHub 4.1.6 was left as it is."),
         ({"find": {"failed": True}}, {}, FAILURE, "Nothing was changed."),
+        (
+            {"stop": STOP, "roll back": {"version": "3.1.1"}, "accept": {"outcome": {"ended": "old"}}},
+            {},
+            {},
+            "JupyterHub 4.1.6 has been taken back to 3.1.1.",
+        ),
         ({"stop": {"skipped": True, "changed": False}}, PLAN, FAILURE, "Nothing was changed."),
         ({"restore": {"outcome": {"ended": "unchanged"}}}, PLAN, FAILURE, "Nothing was changed."),
         (
