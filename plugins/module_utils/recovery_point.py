@@ -243,6 +243,8 @@ def put_back(point: Path, manifest: dict[str, Any], aside: Path) -> None:
     for entry in manifest["files"]:
         if kept_files.described_on_host(entry) != kept_files.described(entry):
             kept_files.put_back(point, entry, aside)
+            if entry["path"] == manifest["deployment"]["service"]["unit_file"]:
+                service_of(manifest["deployment"]).reread()
 
 
 def _in_place(entry: dict[str, Any]) -> str:

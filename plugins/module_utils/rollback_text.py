@@ -23,9 +23,7 @@ def told(chosen: dict[str, Any], compared: dict[str, Any]) -> list[str]:
         f"Recovery point: {chosen['path']}{_maker(chosen)}",
     ]
     if chosen["purpose"] == "rollback":
-        lines.append(
-            "This takes back the last rollback: the newer hub serves again, with its rows of that time."
-        )
+        lines.append("This takes a rollback back: the hub of before it serves again, with its rows of then.")
     for kind in ("environments", "files"):
         lines += [f"{each['path']}: {each['now']} -> {each['then']}" for each in compared[kind]]
     database = compared["database"]

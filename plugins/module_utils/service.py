@@ -104,6 +104,10 @@ class Service(ABC):
         """Undo `install_hold` and `hold`: the service starts whenever it is told to."""
         self._forget(hold_file)
 
+    @abstractmethod
+    def reread(self) -> None:
+        """Have the service manager read the service's own file again, if that concerns this service alone."""
+
     def is_held(self, hold_file: Path) -> bool:
         """Whether the service may not start now."""
         return hold_file.exists()

@@ -278,6 +278,9 @@ class SupervisordProgram(Service):
             if fault.faultCode != _NOT_RUNNING:
                 raise HubError(f"supervisord could not stop {self.name}: {fault.faultString}.") from None
 
+    def reread(self) -> None:
+        """supervisord would stop and start whatever else has changed in its config: that is not ours to say."""
+
     def install_hold(self, hold_file: Path) -> None:
         """Nothing to prepare: what supervisord was told to stop, it never starts by itself.
 

@@ -175,6 +175,9 @@ class SystemdUnit(Service):
             make_private(released.parent)
             released.touch()
 
+    def reread(self) -> None:
+        _systemctl("daemon-reload")
+
     def remove_hold(self, hold_file: Path) -> None:
         super().remove_hold(hold_file)
         released = _released_file(hold_file)
