@@ -279,7 +279,7 @@ class SupervisordProgram(Service):
                 raise HubError(f"supervisord could not stop {self.name}: {fault.faultString}.") from None
 
     def reread(self) -> None:
-        """supervisord would stop and start whatever else has changed in its config: that is not ours to say."""
+        """Nothing: supervisord would also stop and start whatever else has changed in its config."""
 
     def install_hold(self, hold_file: Path) -> None:
         """Nothing to prepare: what supervisord was told to stop, it never starts by itself.
