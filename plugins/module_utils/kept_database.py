@@ -24,7 +24,17 @@ def keep(point: Path, found: dict[str, Any], lock_timeout: float) -> dict[str, A
     copied = _copied(point / NAMES[0], source, lock_timeout)
     # Of no use where somebody wrote meanwhile: then nobody knows which file the copy is of.
     same = before if _fingerprint(source) == before else None
-    return {"path": str(source), "kind": found["kind"], "sealed": False, "source": same, **copied}
+    facts = source.stat()
+    return {
+        "path": str(source),
+        "kind": found["kind"],
+        "mode": f"{facts.st_mode & 0o7777:04o}",
+        "owner": facts.st_uid,
+        "group": facts.st_gid,
+        "sealed": False,
+        "source": same,
+        **copied,
+    }
 
 
 def sealed(point: Path, database: dict[str, Any], lock_timeout: float) -> dict[str, Any]:
@@ -68,6 +78,20 @@ def put_back(point: Path, database: dict[str, Any], aside: Path) -> None:
     """Put the kept database in its place; what stood there goes into the folder ``aside``."""
     room.release(database)
     sqlite.place(point / database["file"], Path(database["path"]), aside)
+
+
+def is_owned_otherwise(database: dict[str, Any]) -> bool:
+    """Whether the host's database belongs to somebody else, or lets others at it than the manifest says."""
+    return not files.is_owned(Path(database["path"]), *_ownership(database))
+
+
+def give_back(database: dict[str, Any]) -> None:
+    """Have the host's database belong to whom the manifest says."""
+    files.own(Path(database["path"]), *_ownership(database))
+
+
+def _ownership(database: dict[str, Any]) -> tuple[tuple[int, int], int]:
+    return (database["owner"], database["group"]), int(database["mode"], 8)
 
 
 def remember_put_back(point: Path) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 
 from . import files, state, switching, whereabouts
 from .environment import all_packages
+from .errors import HubError
 from .staging import environment_id
+from .surroundings import NEEDS_ROOT
 from .tree import tree_sha256
 
 
@@ -26,7 +28,7 @@ def keep(point: Path, deployment: dict[str, Any], plan: dict[str, Any]) -> list[
                 "path": found["path"],
                 "aside": switching.aside_path(found["path"], point.name),
                 "environment_id": environment_id(found["path"]),
-                "sha256": tree_sha256(Path(found["path"])),
+                "sha256": _hash(Path(found["path"])),
                 "python_version": found["python_version"],
                 "jupyterhub": found["jupyterhub"],
                 "packages_file": name,
@@ -63,11 +65,18 @@ def changes(manifest: dict[str, Any]) -> list[str]:
         folder = whereabouts.find(entry)
         if folder is None:
             wrong.append(f"the environment {entry['aside']} of {entry['path']} is gone")
-        elif tree_sha256(folder) != entry["sha256"]:
+        elif _hash(folder) != entry["sha256"]:
             wrong.append(
                 f"the environment {folder} has changed since; {entry['packages_file']} has its packages"
             )
     return wrong
+
+
+def _hash(folder: Path) -> str:
+    try:
+        return tree_sha256(folder)
+    except OSError as error:
+        raise HubError(f"{error.filename} cannot be read: {error.strerror}.", NEEDS_ROOT) from error
 
 
 def described(entry: dict[str, Any]) -> str:

@@ -47,9 +47,12 @@ def write(point: Path, manifest: dict[str, Any]) -> None:
     files.write(point / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True).encode(), mode=0o600)
 
 
-def damage(point: Path, manifest: dict[str, Any]) -> list[str]:
-    """What of the kept files is missing or not as the manifest says; empty where all is well."""
-    kept = [*manifest["files"], *manifest["homes"], manifest["database"]]
+def damage(point: Path, manifest: dict[str, Any], homes: bool = True) -> list[str]:
+    """What of the kept files is missing or not as the manifest says; empty where all is well.
+
+    People's ``homes`` can be large, and no restore needs them.
+    """
+    kept = [*manifest["files"], *(manifest["homes"] if homes else []), manifest["database"]]
     kept += [
         {"file": entry["packages_file"], "sha256": entry["packages_sha256"]}
         for entry in manifest["environments"]

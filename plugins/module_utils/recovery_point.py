@@ -13,7 +13,9 @@ docs/recovery-point.md has the manifest's fields, what a restore does, and how t
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Iterable, NamedTuple
@@ -121,14 +123,14 @@ def seal(point: Path, lock_timeout: float) -> dict[str, Any]:
     return dict(manifest["database"])
 
 
-def verify(point: Path, environments: bool = False) -> dict[str, Any]:
+def verify(point: Path, environments: bool = False, homes: bool = True) -> dict[str, Any]:
     """Compare everything in ``point`` with its manifest, and return that.
 
     With ``environments`` also the old environments, which are kept beside the new ones; that takes seconds.
-    Raises HubError that lists all that is wrong.
+    Without ``homes`` not those. Raises HubError that lists all that is wrong.
     """
     manifest = manifests.read(point)
-    wrong = manifests.damage(point, manifest)
+    wrong = manifests.damage(point, manifest, homes)
     wrong += kept_environments.changes(manifest) if environments else []
     if wrong:
         raise HubError(f"The recovery point {point} is damaged: {'; '.join(wrong)}.", "It was not used.")
@@ -178,22 +180,23 @@ def restore(point: Path, timeout: float, log_mark: str = "") -> dict[str, Any]:
     in seconds each. What the hub has logged since ``log_mark`` is kept with what is replaced. Returns what
     was restored, also as a diff, whether anything was changed, and when the hub answered.
     """
-    manifest = verify(point)
-    whereabouts.require(kept_environments.required(manifest))
-    deployment = manifest["deployment"]
-    base = str(state_folder_of(point).parent)
-    different = differences(point, manifest)
-    if different:
-        aside = point / "replaced" / datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
-        stop(deployment, base, f"restoring {point.name}", timeout)
-        if log_mark:
-            _keep_log(deployment, log_mark, aside)
-        put_back(point, manifest, aside)
-    for entry in kept_environments.restorable(manifest):
-        whereabouts.tidy(entry, point.parent)
-    room.release(manifest["database"])
-    # Before the first row of the hub that serves again: it must survive if somebody restores once more.
-    kept_database.remember_put_back(point)
+    with _no_os_error(point):
+        manifest = verify(point, homes=False)
+        whereabouts.require(kept_environments.required(manifest))
+        deployment = manifest["deployment"]
+        base = str(state_folder_of(point).parent)
+        different = differences(point, manifest)
+        if different:
+            aside = point / "replaced" / datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
+            stop(deployment, base, f"restoring {point.name}", timeout)
+            if log_mark:
+                _keep_log(deployment, log_mark, aside)
+            put_back(point, manifest, aside)
+        for entry in kept_environments.restorable(manifest):
+            whereabouts.tidy(entry, point.parent)
+        room.release(manifest["database"])
+        # Before the first row of the hub that serves again: it must survive if somebody restores once more.
+        kept_database.remember_put_back(point)
     started = start(deployment, base, manifest["from_version"], timeout)
     return {
         **_told(different),
@@ -201,6 +204,18 @@ def restore(point: Path, timeout: float, log_mark: str = "") -> dict[str, Any]:
         "answered_at": started.answered_at,
         "version": started.version,
     }
+
+
+@contextlib.contextmanager
+def _no_os_error(point: Path) -> Iterator[None]:
+    """Whatever the system refuses is a failed restore, to be tried again, and no broken program."""
+    try:
+        yield
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        raise HubError(
+            f"{point} could not be put back: {what}.", "Mend that and restore it again: it goes on from here."
+        ) from error
 
 
 def _told(different: list[Difference]) -> dict[str, Any]:
@@ -228,6 +243,8 @@ def differences(point: Path, manifest: dict[str, Any], afresh: bool = False) -> 
     if kept_database.differs(point, manifest, afresh):
         now, then = kept_database.described_on_host(database), kept_database.described(database)
         found.append(Difference(database["path"], now, then))
+    elif kept_database.is_owned_otherwise(database):
+        found.append(Difference(database["path"], "another owner or mode", f"mode {database['mode']}"))
     for entry in manifest["files"]:
         now, then = kept_files.described_on_host(entry), kept_files.described(entry)
         found += [Difference(entry["path"], now, then)] if now != then else []
@@ -240,6 +257,7 @@ def put_back(point: Path, manifest: dict[str, Any], aside: Path) -> None:
         whereabouts.bring_back(entry, point.parent)
     if kept_database.differs(point, manifest):
         kept_database.put_back(point, manifest["database"], aside)
+    kept_database.give_back(manifest["database"])
     for entry in manifest["files"]:
         if kept_files.described_on_host(entry) != kept_files.described(entry):
             kept_files.put_back(point, entry, aside)

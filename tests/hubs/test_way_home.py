@@ -258,6 +258,26 @@ def test_every_kept_file_is_proven_before_anything_is_touched(upgraded: tuple[Ho
     recovery_point.verify(point, environments=True)
 
 
+@pytest.mark.parametrize("fault", ["readable for all", "missing", "another owner"])
+def test_a_database_gets_its_owner_and_mode_again(upgraded: tuple[Host, Path, Any], fault: str) -> None:
+    host, point, before = upgraded
+    host.put_back(point)
+    mode = host.database.stat().st_mode
+    if fault == "readable for all":
+        host.database.chmod(0o666)
+    elif fault == "missing":
+        host.database.unlink()
+    elif os.geteuid() == 0:
+        os.chown(host.database, 12345, 12345)
+    else:
+        host.database.chmod(0o400)
+    assert host.differs(point) == [str(host.database)]
+    host.put_back(point)
+    assert (host.database.stat().st_mode, host.database.stat().st_uid) == (mode, os.geteuid())
+    assert host.state() == before
+    assert host.differs(point) == []
+
+
 @pytest.mark.parametrize("sidecar", ["-wal", "-shm", "-journal"])
 def test_what_a_dead_hub_left_beside_its_database_does_not_reach_the_old_one(
     upgraded: tuple[Host, Path, Any], sidecar: str
