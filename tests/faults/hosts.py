@@ -106,6 +106,8 @@ def faults(tasks: list[Task]) -> Iterator[Fault]:
     yield Fault("restore interrupted", "three times", restore_interrupted, selected=WHOLE)
     yield Fault("restore interrupted", "by a power cut", restore_without_power)
     yield Fault("restore made to fail", "three times", restore_fails)
+    for at, when in ((is_migration, "migration"), (is_start, "start")):
+        yield Fault("power cut, what was not synced is lost", f"before the {when}", power_cut_unsynced(at))
     yield Fault("guard killed and stopped, /tmp cleared, daemon reloaded", "in the outage", guard_attacked)
 
 
@@ -290,6 +292,19 @@ def restore_without_power(row: Row) -> None:
     )
     row.hub.cut_power()
     row.hub.boot()
+
+
+def power_cut_unsynced(at: Callable[[Task], bool]) -> Callable[[Row], None]:
+    """What the disk does not have is gone: whatever counts must have been synced before it was counted on."""
+
+    def inject(row: Row) -> None:
+        attempt = row.upgrade()
+        attempt.go_to(at)
+        row.hub.cut_power_unsynced(("/opt", "/srv", "/var/lib/hubops", "/etc/jupyterhub"))
+        row.hub.boot()
+        row.require(attempt.end() != 0, "a run whose host was started anew ends green")
+
+    return inject
 
 
 def guard_attacked(row: Row) -> None:

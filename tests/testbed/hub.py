@@ -152,6 +152,22 @@ class Hub:
         """End everything in the container at once, as if its power had failed."""
         _docker("kill", "--signal", "KILL", self.container)
 
+    def cut_power_unsynced(self, folders: tuple[str, ...]) -> list[str]:
+        """`cut_power` that empties what the disk did not have yet of the files below ``folders``; which.
+
+        The folders are volumes. The kernel says of each file whether the disk has all of it.
+        """
+        program = Path(__file__).with_name("unsynced.py").read_text()
+        lost = json.loads(self.exec(["/usr/bin/python3", "-", *folders], stdin=program).stdout)
+        self.cut_power()
+        empty = "import json, os, sys; [os.truncate(path, 0) for path in json.load(sys.stdin)]"
+        volumes = ("--volumes-from", self.container, "--entrypoint", "/usr/bin/python3")
+        _docker("run", "--rm", "--interactive", *volumes, self._tag(), "-c", empty, stdin=json.dumps(lost))
+        return [str(path) for path in lost]
+
+    def _tag(self) -> str:
+        return str(json.loads(_docker("inspect", self.container).stdout)[0]["Config"]["Image"])
+
     def boot(self) -> None:
         """Start the container again after `cut_power`: with its file systems, but an empty ``/run``."""
         _docker("start", self.container)
