@@ -60,8 +60,12 @@ def damage(point: Path, manifest: dict[str, Any], homes: bool = True) -> list[st
     wrong = []
     for entry in kept:
         path = point / entry["file"]
-        if not path.is_file():
+        try:
+            changed = files.sha256(path) != entry["sha256"]
+        except FileNotFoundError:
             wrong.append(f"{entry['file']} is missing")
-        elif files.sha256(path) != entry["sha256"]:
-            wrong.append(f"{entry['file']} has changed since it was written")
+        except OSError as error:
+            wrong.append(f"{entry['file']} cannot be read: {error.strerror}")
+        else:
+            wrong += [f"{entry['file']} has changed since it was written"] if changed else []
     return wrong

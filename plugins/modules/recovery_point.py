@@ -156,6 +156,8 @@ def run(module: AnsibleModule) -> dict[str, object]:
     deployment, path = params["deployment"], Path(params["path"] or "")
     if wanted == "present":
         folder = state.recovery_folder(state.state_folder(deployment, base))
+        if not params["run"]:
+            runs.require_none(folder.parent)  # what would be kept may be half old and half new
         if module.check_mode:
             return {"changed": True, "path": str(folder)}
         with runs.preparing(folder.parent, params["run"]):
