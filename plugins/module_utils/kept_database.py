@@ -76,7 +76,7 @@ def differs(point: Path, manifest: dict[str, Any], afresh: bool = False) -> bool
 
 def put_back(point: Path, database: dict[str, Any], aside: Path) -> None:
     """Put the kept database in its place; what stood there goes into the folder ``aside``."""
-    room.release(database)
+    room.release_beside(database)
     sqlite.place(point / database["file"], Path(database["path"]), aside)
 
 

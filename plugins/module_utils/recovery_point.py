@@ -156,12 +156,12 @@ def trial(point: Path) -> None:
 
 def reserve(point: Path) -> None:
     """Take the room that a restore needs. May be called again. Raises HubError when there is none."""
-    room.reserve(manifests.read(point)["database"])
+    room.reserve(state_folder_of(point), manifests.read(point)["database"])
 
 
 def release_reserve(point: Path) -> None:
     """Give up the room that `reserve` has taken, if any."""
-    room.release(manifests.read(point)["database"])
+    room.release(state_folder_of(point), manifests.read(point)["database"])
 
 
 def foretell(point: Path) -> dict[str, Any]:
@@ -188,13 +188,14 @@ def restore(point: Path, timeout: float, log_mark: str = "") -> dict[str, Any]:
         different = differences(point, manifest)
         if different:
             aside = point / "replaced" / datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
+            room.release_aside(state_folder_of(point))
             stop(deployment, base, f"restoring {point.name}", timeout)
             if log_mark:
                 _keep_log(deployment, log_mark, aside)
             put_back(point, manifest, aside)
         for entry in kept_environments.restorable(manifest):
             whereabouts.tidy(entry, point.parent)
-        room.release(manifest["database"])
+        room.release(state_folder_of(point), manifest["database"])
         # Before the first row of the hub that serves again: it must survive if somebody restores once more.
         kept_database.remember_put_back(point)
     started = start(deployment, base, manifest["from_version"], timeout)

@@ -171,22 +171,23 @@ def test_the_room_for_a_restore_is_taken_once_and_given_up_by_it(
     reserve = database.with_name("hub.sqlite.hubops-reserve")
     for _again in range(2):
         recovery_point.reserve(point)
-        assert (
-            reserve.stat().st_size == reserve.stat().st_blocks * 512 == database.stat().st_size + 1024 * 1024
-        )
+        taken = reserve.stat()
+        assert taken.st_size == taken.st_blocks * 512 == database.stat().st_size + room.SPARE_BYTES
     recovery_point.seal(point, lock_timeout=1)
     write(str(database), "delete from users")
     recovery_point.put_back(point, manifests.read(point), point / "replaced")
     assert users(database) == ["ada", "grace"]
     assert not reserve.exists()
     recovery_point.release_reserve(point)
+    assert not (point.parents[1] / "reserve").exists()
 
 
 def test_room_that_is_not_there_is_told_and_nothing_is_left(point: Path) -> None:
     database = {**manifests.read(point)["database"], "bytes": 1 << 60}
-    with pytest.raises(HubError, match="has no room for a second copy of the database"):
-        room.reserve(database)
+    with pytest.raises(HubError, match="has no room for the way back"):
+        room.reserve(point.parents[1], database)
     assert not room.reserve_file(database).exists()
+    assert not (point.parents[1] / "reserve").exists()
 
 
 def test_homes_are_packed_when_asked_for(deployment: dict[str, Any], tmp_path: Path) -> None:

@@ -1,0 +1,118 @@
+"""Back to the old hub days after the upgrade, told what that would lose; and there again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import recovery_point
+
+from tests.testbed import Hub, lost_rows
+
+from .refusal import TARGET, leftovers, main_process, reason, untouched
+
+BY_ITSELF = ("/var/lib/hubops", "/tmp")
+
+
+def upgrade(hub: Hub, version: str = TARGET) -> None:
+    hub.playbook("upgrade.yml", {"jupyterhub_version": version})
+    hub.wait_until_answers(version)
+
+
+def roll_back(hub: Hub, version: str, **variables: Any) -> str:
+    """Roll back, wait for the version that must serve then, and return what was said."""
+    finished = hub.playbook("rollback.yml", variables)
+    hub.wait_until_answers(version)
+    assert finished.report["outcome"] == "rolled back", finished.report
+    assert finished.report["conclusion"].endswith(f" has been taken back to {version}.")
+    return finished.stdout
+
+
+def points(hub: Hub) -> list[str]:
+    """Ids of the recovery points, oldest first."""
+    listed = hub.exec(["ls", f"{hub.layout.state_folder}/jupyterhub/recovery"]).stdout
+    return listed.split()
+
+
+def test_a_backup_is_copied_and_put_back(fresh_hub: Hub, tmp_path: Path) -> None:
+    hub = fresh_hub
+    unit = f"/etc/systemd/system/{hub.layout.systemd_unit}"
+    old, old_rows = hub.fingerprint(), hub.rows()
+    hub.playbook("backup.yml", {"jupyterhub_backup_fetch": str(tmp_path / "copies")})
+    (point,) = points(hub)
+    copy = tmp_path / "copies" / hub.container / point
+    assert {path.stat().st_mode & 0o777 for path in copy.rglob("*")} == {0o600, 0o700}
+    assert copy.parent.stat().st_mode & 0o777 == 0o700
+    recovery_point.verify(copy)
+    assert (copy / "files/etc/jupyterhub/environment").read_text() == hub.read("/etc/jupyterhub/environment")
+
+    text = hub.read(unit)
+    hub.exec(["tee", "-a", unit], stdin="[Service]\nEnvironment=SPOILT=yes\n")
+    hub.exec(["systemctl", "daemon-reload"])
+    assert hub.api("/users/newcomer", method="POST").status == 201
+    named = {"jupyterhub_recovery_point": point}
+    said = reason(hub.playbook("rollback.yml", named, expect_rc=2).stdout)
+    assert "users: 1 new (newcomer)" in said
+
+    kept = f"{hub.layout.state_folder}/jupyterhub/recovery/{point}/database.sqlite"
+    hub.exec(["sh", "-c", f"printf x >> {kept}"])
+    with untouched(hub):
+        said = reason(hub.playbook("rollback.yml", named, expect_rc=2).stdout)
+    assert "database.sqlite has changed since it was written" in said
+    hub.exec(["truncate", "--size=-1", kept])
+
+    roll_back(hub, hub.layout.version, jupyterhub_accept_loss=True, **named)
+    assert hub.fingerprint() == old
+    assert lost_rows(hub.rows(), old_rows) == lost_rows(old_rows, hub.rows()) == []
+    assert hub.read(unit) == text
+    shown = hub.exec(
+        ["systemctl", "show", "--property=Environment,NeedDaemonReload", hub.layout.systemd_unit]
+    )
+    assert "SPOILT" not in shown.stdout
+    assert "NeedDaemonReload=no" in shown.stdout
+
+    again = hub.playbook("rollback.yml", named)
+    assert again.changed == 0, again.stdout
+    assert "there is nothing to put back" in again.stdout
+
+
+def test_there_and_back_and_there_again(fresh_hub: Hub) -> None:
+    hub = fresh_hub
+    cookies = hub.log_in("user-001")
+    old, old_rows, old_files = hub.fingerprint(), hub.rows(), leftovers(hub)
+    upgrade(hub)
+
+    unlost = hub.playbook("rollback.yml", check=True).stdout
+    assert "Nothing was written since then that anybody would miss." in unlost
+    assert "/opt/jupyterhub: JupyterHub 6.1.1" in unlost
+
+    assert hub.api("/users/newcomer", method="POST").status == 201
+    new, new_rows, process = hub.fingerprint(), hub.rows(), main_process(hub)
+
+    told = hub.playbook("rollback.yml", check=True)
+    assert "users: 1 new (newcomer)" in told.stdout
+    assert "jupyterhub_accept_loss: true" in told.stdout
+    assert told.changed == 0
+    said = reason(hub.playbook("rollback.yml", expect_rc=2).stdout)
+    assert "users: 1 new (newcomer)" in said
+    assert "To go back all the same, set jupyterhub_accept_loss: true." in said
+    assert (hub.fingerprint(), main_process(hub)) == (new, process), "refused, and yet something has happened"
+
+    roll_back(hub, hub.layout.version, jupyterhub_accept_loss=True)
+    assert hub.fingerprint() == old
+    assert lost_rows(old_rows, hub.rows()) == []
+    assert hub.knows(cookies)
+    before, second = points(hub)
+    kept = tuple(f"{path}.before-{second}" for path in hub.layout.environments)
+    added = {path for path in leftovers(hub) ^ old_files if not path.startswith(BY_ITSELF)}
+    assert {path for path in added if not path.startswith(kept)} == set()
+    assert added >= set(kept)
+
+    again = roll_back(hub, TARGET)
+    assert "This takes a rollback back" in again
+    assert hub.fingerprint() == new
+    assert lost_rows(new_rows, hub.rows()) == []
+    assert hub.api("/users/newcomer").status == 200
+
+    roll_back(hub, hub.layout.version, jupyterhub_accept_loss=True, jupyterhub_recovery_point=before)
+    assert hub.fingerprint() == old
