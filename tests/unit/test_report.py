@@ -25,7 +25,11 @@ def old_hub_at(moment: float, by: str = "the rescue") -> dict[str, Any]:
     [
         ({"stop": STOP, "start": START}, PLAN, {}, "upgraded", 3.5),
         (
-            {"stop": STOP, "roll back": {"version": "3.1.1", "answered_at": 102.5}, "accept": {"outcome": {"ended": "old"}}},
+            {
+                "stop": STOP,
+                "roll back": {"version": "3.1.1", "answered_at": 102.5},
+                "accept": {"outcome": {"ended": "old"}},
+            },
             {},
             {},
             "rolled back",
