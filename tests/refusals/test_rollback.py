@@ -116,3 +116,16 @@ def test_there_and_back_and_there_again(fresh_hub: Hub) -> None:
 
     roll_back(hub, hub.layout.version, jupyterhub_accept_loss=True, jupyterhub_recovery_point=before)
     assert hub.fingerprint() == old
+
+
+def test_back_from_a_hub_that_is_too_broken_to_be_found(fresh_hub: Hub) -> None:
+    hub = fresh_hub
+    old, old_rows = hub.fingerprint(), hub.rows()
+    upgrade(hub)
+    hub.exec(["rm", "-r", "/opt/jupyterhub/bin"])
+    hub.exec(["systemctl", "restart", hub.layout.systemd_unit], check=False)
+    said = roll_back(hub, hub.layout.version)
+    assert "there will be no second recovery point of it" in said
+    assert hub.fingerprint() == old
+    assert lost_rows(old_rows, hub.rows()) == []
+    assert len(points(hub)) == 1
