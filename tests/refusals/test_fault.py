@@ -109,7 +109,7 @@ def test_hub_that_cannot_read_its_database(fresh_hub: Hub) -> None:
 
 def test_way_back_that_is_blocked(fresh_hub: Hub) -> None:
     hub = fresh_hub
-    copies = f"{hub.layout.state_folder}/jupyterhub/recovery/*/database.sqlite"
+    copies = f"{hub.layout.state_folder}/jupyterhub/recovery/*/sealed.sqlite"
     before = hub.fingerprint()
     broken = release(hub, VERSION, append={MIGRATION: breaking("/srv", spoils=copies)})
     finished = hub.playbook("upgrade.yml", broken, expect_rc=2)
@@ -117,7 +117,7 @@ def test_way_back_that_is_blocked(fresh_hub: Hub) -> None:
     said = reason(finished.stdout)
     assert "this migration breaks" in said
     assert "The hub is down, and kept down, because it could not be put back either" in said
-    assert "database.sqlite has changed since it was written" in said
+    assert "sealed.sqlite has changed since it was written" in said
     assert finished.report["outcome"] == "failed"
     assert finished.report["downtime_seconds"] is None
     hub.exec(["systemctl", "start", hub.layout.systemd_unit], check=False)
