@@ -26,7 +26,10 @@ def watch(folder: Path) -> None:
     guarding.report_for_duty(folder)
     while True:
         run = runs.read(folder)
-        if run is None or watched is None or run.id != watched.id or run.phase == runs.STUCK:
+        if run is None or watched is None or run.id != watched.id:
+            return
+        if run.phase == runs.STUCK:
+            guarding.stand_down(folder)
             return
         if run.is_over:
             # Whoever ended it may have been cut off while it tidied up.
@@ -87,6 +90,6 @@ def main() -> int:
     try:
         actions[sys.argv[1]](folder)
     except HubError as error:
-        say(f"<3>{error}")
+        say(str(error))
         return 1
     return 0

@@ -67,6 +67,12 @@ def report_for_duty(folder: Path) -> None:
 
 def remove(folder: Path) -> None:
     """Relieve the guard, and take its program away. A guard that does this itself ends afterwards."""
+    stand_down(folder)
+    shutil.rmtree(state.guard_folder(folder), ignore_errors=True)
+
+
+def stand_down(folder: Path) -> None:
+    """Relieve the guard, and leave its program to whoever has to finish by hand."""
     name = _unit(folder)
     units = [_UNITS / f"{name}.timer", _UNITS / f"{name}.service"]
     if any(unit.exists() for unit in units):
@@ -79,7 +85,6 @@ def remove(folder: Path) -> None:
         if not _is_this_process(folder):
             _systemctl("stop", f"{name}.service")
         _systemctl("reset-failed", f"{name}.service")
-    shutil.rmtree(state.guard_folder(folder), ignore_errors=True)
 
 
 def command(folder: Path, verb: str) -> str:
