@@ -39,18 +39,21 @@ def holder() -> dict[str, str]:
     return {
         "user": getpass.getuser(),
         "controller": socket.gethostname(),
-        "process": f"{_boot()}/{pid}/{birth(pid)}" if _boot() else "",
+        "process": f"{_machine()}/{pid}/{birth(pid)}" if _machine() else "",
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200],
     }
 
 
 def has_died(process: str) -> bool:
     """Whether the process of a `holder` has ended; False where that cannot be known from here."""
-    boot, _slash, rest = process.partition("/")
+    machine, _slash, rest = process.partition("/")
     pid, _slash, born = rest.partition("/")
-    return bool(boot) and boot == _boot() and pid.isdigit() and birth(int(pid)) != born
+    return bool(machine) and machine == _machine() and birth(int(pid)) != born
 
 
-def _boot() -> str:
-    """Which boot of this machine it is, '' where there is no /proc."""
-    return BOOT_ID.read_text().strip() if BOOT_ID.exists() else ""
+def _machine() -> str:
+    """Whose processes can be seen here: the machine's boot and the container; '' where there is no /proc."""
+    if not BOOT_ID.exists():
+        return ""
+    # A process of another container has a number here, too, or none.
+    return f"{BOOT_ID.read_text().strip()} {os.readlink('/proc/self/ns/pid')}"

@@ -200,13 +200,15 @@ def test_whose_turn_it_is_ends_with_the_process(tmp_path: Path) -> None:
 
 
 def test_a_controller_knows_when_its_own_process_has_died() -> None:
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    machine = jupyterhub_run.holder()["process"].split("/")[0]
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as other:
-        process = f"{boot}/{other.pid}/{birth(other.pid)}"
+        process = f"{machine}/{other.pid}/{birth(other.pid)}"
         assert not jupyterhub_run.has_died(process)
         other.communicate()
     assert jupyterhub_run.has_died(process)
+    boot, container = machine.split()
     assert not jupyterhub_run.has_died(process.replace(boot, "another machine"))
+    assert not jupyterhub_run.has_died(process.replace(container, "another container"))
     assert not jupyterhub_run.has_died("")
 
 
