@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 #: The phases of an upgrade in their order.
@@ -110,7 +111,8 @@ def _conclusion(
     left = "The hub is down, and kept down, because it" if stopped else "The users' environments"
     return (
         f"{left} could not be put back either: {restore.get('msg', '')} "
-        "The guard on the host tries that again. When the reason is mended, do it with: "
+        "The guard on the host tries that again. When the reason is mended, do it on the host with: "
+        f"python3 {Path(recovery_point).parent.parent}/guard restore - or from here with: "
         "ansible HOST -m hubops.jupyterhub.recovery_point "
         f"-a 'state=restored path={recovery_point}'"
     )
