@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tests.refusals.wheels import release
+from tests.testbed.releases import (
+    APP,
+    CANNOT_READ_USERS,
+    DOES_NOT_START,
+    MIGRATION,
+    NEVER_ANSWERS,
+    USERS,
+    VERSION,
+    release,
+)
 
 from .row import BRIEF, OLD, Fault, Row
-
-VERSION = "6.1.9"
-APP = "jupyterhub/app.py"
-USERS = "jupyterhub/apihandlers/users.py"
-MIGRATION = "jupyterhub/alembic/versions/ffffffffffff_broken.py"
 
 #: Its rehearsal is on a copy, which is elsewhere.
 _MIGRATION = """
@@ -75,24 +79,6 @@ def in_the_outage():
     signal.pause()
 """
 
-EXITS = """
-async def _start(self):
-    raise RuntimeError("this release does not start")
-
-JupyterHub.start = _start
-"""
-NEVER_LISTENS = """
-async def _start(self):
-    await asyncio.Event().wait()
-
-JupyterHub.start = _start
-"""
-ANSWERS_500 = """
-async def _get(self):
-    raise RuntimeError("this release cannot read its users")
-
-UserListAPIHandler.get = _get
-"""
 DIES_LATER = """
 _start = JupyterHub.start
 
@@ -108,9 +94,9 @@ BROKEN: dict[tuple[str, str], dict[str, str]] = {
     ("migration fails", "half-way"): {MIGRATION: _MIGRATION + FAILS_HALF_WAY},
     ("migration fails", "after its work"): {MIGRATION: _MIGRATION + FAILS_AFTER},
     ("migration is killed", "with a transaction on its disk"): {MIGRATION: _MIGRATION + DIES},
-    ("new hub exits", "at once"): {APP: EXITS},
-    ("new hub answers 500", "when asked for its users"): {USERS: ANSWERS_500},
-    ("new hub never listens", "after its start"): {APP: NEVER_LISTENS},
+    ("new hub exits", "at once"): {APP: DOES_NOT_START},
+    ("new hub answers 500", "when asked for its users"): {USERS: CANNOT_READ_USERS},
+    ("new hub never listens", "after its start"): {APP: NEVER_ANSWERS},
     ("new hub dies", "20 s after its start"): {APP: DIES_LATER},
 }
 VARIABLES = {

@@ -11,28 +11,19 @@ from typing import Any
 
 from tests.testbed import Hub, PlaybookResult, lost_rows
 from tests.testbed.hub import REPOSITORY
+from tests.testbed.releases import (
+    APP,
+    CANNOT_READ_USERS,
+    DOES_NOT_START,
+    MIGRATION,
+    NEVER_ANSWERS,
+    USERS,
+    VERSION,
+    release,
+)
 
 from .refusal import attempt, leftovers, reason, untouched
-from .wheels import release
 
-VERSION = "6.1.9"
-APP = "jupyterhub/app.py"
-USERS = "jupyterhub/apihandlers/users.py"
-MIGRATION = "jupyterhub/alembic/versions/ffffffffffff_broken.py"
-
-DOES_NOT_START = """
-async def _start(self):
-    raise RuntimeError("this release does not start")
-
-JupyterHub.start = _start
-"""
-NEVER_ANSWERS = """
-async def _start(self):
-    self.log.warning("this release waits for ever")
-    await asyncio.Event().wait()
-
-JupyterHub.start = _start
-"""
 # Fails half-way, as SQLite's migrations do: what it has made stays made.
 BREAKS = """
 revision = "ffffffffffff"
@@ -51,12 +42,6 @@ def upgrade():
             with open(path, "ab") as file:
                 file.write(b"x")
         raise RuntimeError("this migration breaks")
-"""
-CANNOT_READ_USERS = """
-async def _get(self):
-    raise RuntimeError("this release cannot read its users")
-
-UserListAPIHandler.get = _get
 """
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tests.testbed import Hub
+from tests.testbed.releases import release
 
 from .refusal import reason, refusal, untouched
-from .wheels import release
 
 
 def test_no_version(hub: Hub) -> None:

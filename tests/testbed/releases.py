@@ -6,9 +6,35 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.testbed import Hub
+from .hub import Hub
 
 COMPANY = "/usr/local/share/wheels-6.1.1"
+
+#: A version that was never released, and files of the package to append lines to.
+VERSION = "6.1.9"
+APP = "jupyterhub/app.py"
+USERS = "jupyterhub/apihandlers/users.py"
+MIGRATION = "jupyterhub/alembic/versions/ffffffffffff_broken.py"
+
+DOES_NOT_START = """
+async def _start(self):
+    raise RuntimeError("this release does not start")
+
+JupyterHub.start = _start
+"""
+NEVER_ANSWERS = """
+async def _start(self):
+    self.log.warning("this release waits for ever")
+    await asyncio.Event().wait()
+
+JupyterHub.start = _start
+"""
+CANNOT_READ_USERS = """
+async def _get(self):
+    raise RuntimeError("this release cannot read its users")
+
+UserListAPIHandler.get = _get
+"""
 
 
 def release(

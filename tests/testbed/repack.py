@@ -1,6 +1,6 @@
 """Makes a wheel of another release out of JupyterHub's wheel.
 
-On the hub's host: ``python3 - WANTED < repack.py``, where ``WANTED`` is JSON, see `wheels.release`.
+On the hub's host: ``python3 - WANTED < repack.py``, where ``WANTED`` is JSON, see `releases.release`.
 """
 
 from __future__ import annotations
