@@ -153,7 +153,8 @@ def states_it(finished: PlaybookResult, said: str, hub: Hub) -> None:
     """The report has the outcome, the reason, and what the outage cost."""
     report = finished.report
     assert report["outcome"] == "restored", json.dumps(report, indent=2)
-    assert said == f"{report['failure']['reason']}\n{report['conclusion']}"
+    failure = report["failure"]
+    assert said == f"{failure['reason']}\nIn the task '{failure['task']}'.\n{report['conclusion']}"
     assert (report["from_version"], report["to_version"]) == (hub.layout.version, VERSION)
     assert report["downtime_seconds"] > 0
     assert hub.exists(f"{report['backup']}/manifest.json")
