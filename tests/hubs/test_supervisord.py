@@ -131,7 +131,10 @@ def test_start_and_stop(folder: Path) -> None:
 
 def test_a_log_that_was_rotated_loses_no_line(folder: Path) -> None:
     service = program(folder, "good")
+    mark = service.log_mark()
     service.start()
+    # A signal that comes before supervisord's child has become the program is lost.
+    wait_until_serving(service, mark)
     service.stop(10)
     log = folder / "good.log"
     mark = service.log_mark()

@@ -22,7 +22,7 @@ from tests.testbed.releases import (
     release,
 )
 
-from .refusal import attempt, leftovers, reason, untouched
+from .refusal import attempt, failed_staging, leftovers, reason, untouched
 
 # Fails half-way, as SQLite's migrations do: what it has made stays made.
 BREAKS = """
@@ -51,10 +51,7 @@ def breaking(folder: str = "/", spoils: str = "") -> str:
 
 
 def test_packages_that_cannot_be_had(hub: Hub) -> None:
-    broken = release(hub, "6.1.7", {"Requires-Dist": "package-that-nobody-has"})
-    with untouched(hub, apart_from=hub.layout.state_folder):
-        said = attempt(hub, **broken)
-    assert said.endswith("\nNothing was changed.")
+    said = failed_staging(hub, **release(hub, "6.1.7", {"Requires-Dist": "package-that-nobody-has"}))
     assert "package-that-nobody-has" in said
     assert "jupyterhub_packages" in said
 

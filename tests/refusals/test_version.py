@@ -57,6 +57,6 @@ def test_index_that_cannot_be_reached(hub: Hub) -> None:
 
 
 def test_packages_that_do_not_go_together(hub: Hub) -> None:
-    said = refusal(hub, jupyterhub_packages=["sqlalchemy<1.4"])
+    said = failed_staging(hub, jupyterhub_packages=["sqlalchemy<1.4"])
     assert "sqlalchemy<1.4" in said
     assert "jupyterhub_packages" in said
