@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.testbed import Hub
 from tests.testbed.releases import release
 
-from .refusal import reason, refusal, untouched
+from .refusal import failed_staging, reason, refusal, untouched
 
 
 def test_no_version(hub: Hub) -> None:
