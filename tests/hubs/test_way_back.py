@@ -35,11 +35,11 @@ PATIENCE = 60
 class Cut:
     """A run on a real hub, as far as somebody has brought it."""
 
-    def __init__(self, deployment: dict[str, Any], base: Path, confirm_timeout: float) -> None:
+    def __init__(self, deployment: dict[str, Any], base: Path) -> None:
         self.deployment, self.base = deployment, base
         self.folder = state.state_folder(deployment, str(base))
         self.database = Path(deployment["database"]["path"])
-        self.run = runs.begin(self.folder, ADA, confirm_timeout, deployment=deployment, plan={})
+        self.run = runs.begin(self.folder, ADA, 600, deployment=deployment, plan={})
         self.point = recovery_point.create(deployment, {}, str(base), [], 10)
 
     def arm(self) -> None:
@@ -59,6 +59,12 @@ class Cut:
 
     def step(self, name: str, action: Callable[[], dict[str, Any]]) -> None:
         runs.step(self.folder, self.run.id, name, action)
+
+    def fall_silent(self) -> None:
+        """Have nothing been heard of the run for too long, from now on."""
+        run = self.now()
+        run.confirm_timeout = -1
+        runs.write(self.folder, run)
 
     def now(self) -> runs.Run:
         found = runs.read(self.folder)
@@ -92,21 +98,22 @@ class Cut:
 
 
 @pytest.fixture
-def cut(tmp_path: Path) -> Iterator[Callable[..., Cut]]:
+def cut(tmp_path: Path) -> Iterator[Callable[[], Cut]]:
     """Makes runs on one hub of version 4.1.6."""
     home = tmp_path / "hub"
     home.mkdir()
     with running_hub("4.1.6", home) as deployment:
-        yield lambda confirm_timeout=600: Cut(deployment, tmp_path / "state", confirm_timeout)
+        yield lambda: Cut(deployment, tmp_path / "state")
 
 
-def test_the_guard_puts_the_old_hub_back_when_nothing_is_heard(cut: Callable[..., Cut]) -> None:
-    run = cut(3)
+def test_the_guard_puts_the_old_hub_back_when_nothing_is_heard(cut: Callable[[], Cut]) -> None:
+    run = cut()
     before = run.left()
     run.arm()
     assert "jupyterhub.sqlite.hubops-reserve" in run.left()
     run.stop()
     run.half_migrate()
+    run.fall_silent()
     ended = run.wait_for(runs.RESTORED, runs.STUCK)
     assert (ended.outcome["ended"], ended.outcome["by"]) == ("old", "the guard")
     assert ended.outcome["reason"].startswith("nothing was heard of the run for")
@@ -121,8 +128,8 @@ def test_the_guard_puts_the_old_hub_back_when_nothing_is_heard(cut: Callable[...
         way_back.accept(run.folder, run.run.id)
 
 
-def test_the_guard_leaves_when_the_new_hub_is_accepted(cut: Callable[..., Cut]) -> None:
-    run = cut(600)
+def test_the_guard_leaves_when_the_new_hub_is_accepted(cut: Callable[[], Cut]) -> None:
+    run = cut()
     before = run.left()
     run.arm()
     run.stop()
@@ -133,18 +140,19 @@ def test_the_guard_leaves_when_the_new_hub_is_accepted(cut: Callable[..., Cut]) 
     assert not guarding.is_on_duty(run.folder)
 
 
-def test_a_run_that_touched_nothing_is_called_off(cut: Callable[..., Cut]) -> None:
-    run = cut(3)
+def test_a_run_that_touched_nothing_is_called_off(cut: Callable[[], Cut]) -> None:
+    run = cut()
     pid = service_of(run.deployment).main_pid()
     run.arm()
+    run.fall_silent()
     ended = run.wait_for(runs.ENDED)
     assert ended.outcome["ended"] == "unchanged"
     assert service_of(run.deployment).main_pid() == pid, "the hub was restarted for nothing"
     assert run.serves_as_before()
 
 
-def test_no_outage_when_the_way_back_would_fail(cut: Callable[..., Cut]) -> None:
-    run = cut(600)
+def test_no_outage_when_the_way_back_would_fail(cut: Callable[[], Cut]) -> None:
+    run = cut()
     with (run.point / "database.sqlite").open("r+b") as file:
         file.write(b"X")
     with pytest.raises(HubError, match=r"database.sqlite has changed since it was written"):
@@ -155,14 +163,15 @@ def test_no_outage_when_the_way_back_would_fail(cut: Callable[..., Cut]) -> None
     assert run.serves_as_before()
 
 
-def test_a_task_that_hangs_does_not_keep_the_guard_away(cut: Callable[..., Cut]) -> None:
-    run = cut(3)
+def test_a_task_that_hangs_does_not_keep_the_guard_away(cut: Callable[[], Cut]) -> None:
+    run = cut()
     run.arm()
     run.stop()
     hanging = os.fork()
     if hanging == 0:
         with contextlib.suppress(BaseException), runs.turn(run.folder):
             run.spoil()
+            run.fall_silent()
             signal.pause()
         os._exit(0)
     ended = run.wait_for(runs.RESTORED, runs.STUCK)
@@ -171,13 +180,14 @@ def test_a_task_that_hangs_does_not_keep_the_guard_away(cut: Callable[..., Cut])
     assert run.serves_as_before()
 
 
-def test_three_failures_and_nobody_tries_again_but_a_hand(cut: Callable[..., Cut]) -> None:
-    run = cut(2)
+def test_three_failures_and_nobody_tries_again_but_a_hand(cut: Callable[[], Cut]) -> None:
+    run = cut()
     run.arm()
     run.stop()
     run.half_migrate()
     for copy in run.point.glob("*.sqlite"):
         copy.rename(copy.with_suffix(".hidden"))
+    run.fall_silent()
     stuck = run.wait_for(runs.STUCK)
     assert stuck.failures == way_back.MOST_FAILURES
     assert "sealed.sqlite is missing" in stuck.outcome["reason"]
@@ -197,15 +207,15 @@ def resume(run: Cut, how: str = "restore", take_over: str = "") -> resumption.Re
     return resumption.resume(str(run.base), "", how, take_over, {**ADA, "user": "bob"}, False)
 
 
-def test_the_next_run_leaves_a_live_one_alone(cut: Callable[..., Cut]) -> None:
-    run = cut(600)
+def test_the_next_run_leaves_a_live_one_alone(cut: Callable[[], Cut]) -> None:
+    run = cut()
     with pytest.raises(runs.RunUnderWay, match=r"ada on laptop"):
         resume(run)
     assert not run.now().is_over
 
 
-def test_the_next_run_puts_the_old_hub_back(cut: Callable[..., Cut]) -> None:
-    run = cut(600)
+def test_the_next_run_puts_the_old_hub_back(cut: Callable[[], Cut]) -> None:
+    run = cut()
     run.arm()
     run.stop()
     run.half_migrate()
@@ -217,8 +227,8 @@ def test_the_next_run_puts_the_old_hub_back(cut: Callable[..., Cut]) -> None:
     assert resume(run).said == [], "it is told once"
 
 
-def test_the_next_run_goes_on_with_it(cut: Callable[..., Cut]) -> None:
-    run = cut(600)
+def test_the_next_run_goes_on_with_it(cut: Callable[[], Cut]) -> None:
+    run = cut()
     run.arm()
     run.stop()
     found = resume(run, "complete", take_over=run.run.id)
@@ -232,16 +242,17 @@ def test_the_next_run_goes_on_with_it(cut: Callable[..., Cut]) -> None:
     assert run.serves_as_before()
 
 
-def test_what_the_guard_did_is_told_by_the_next_run(cut: Callable[..., Cut]) -> None:
-    run = cut(2)
+def test_what_the_guard_did_is_told_by_the_next_run(cut: Callable[[], Cut]) -> None:
+    run = cut()
     run.arm()
     run.stop()
+    run.fall_silent()
     run.wait_for(runs.RESTORED)
     assert "was ended by the guard" in resume(run).said[0]
 
 
-def test_a_hand_that_restores_ends_the_run(cut: Callable[..., Cut]) -> None:
-    run = cut(600)
+def test_a_hand_that_restores_ends_the_run(cut: Callable[[], Cut]) -> None:
+    run = cut()
     run.arm()
     run.stop()
     run.half_migrate()
