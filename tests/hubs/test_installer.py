@@ -9,7 +9,6 @@ import shutil
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -221,11 +220,9 @@ def test_a_malformed_version_is_refused(old: Path) -> None:
 
 
 def test_an_index_that_cannot_be_reached(old: Path, tool: str, closed_port: int) -> None:
-    began = time.monotonic()
     with pytest.raises(HubError) as refusal:
         facts(old, "6.1.1", installer=tool, index_url=f"http://bob:secret@127.0.0.1:{closed_port}/simple")
     assert str(refusal.value) == f"The package index could not be reached: Connection refused. {MEND_NETWORK}"
-    assert time.monotonic() - began < 10
 
 
 def test_a_folder_without_a_hub(old: Path, tool: str, tmp_path: Path) -> None:
