@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -155,7 +156,8 @@ class Attempt:
         except OSError:
             return
         times: Counter[str] = Counter()
-        with connection, connection.makefile("rw") as stream:
+        # A playbook that was killed does not hear the last word.
+        with contextlib.suppress(BrokenPipeError), connection, connection.makefile("rw") as stream:
             while line := _line(stream):
                 name = line.strip()
                 times[name] += 1
