@@ -18,6 +18,8 @@ from .errors import HubError
 
 SECONDS_BETWEEN_LOOKS = 1.0
 SECONDS_BETWEEN_ATTEMPTS = 5.0
+#: How long a task may keep the guard waiting that has just begun with the hub; it gives a sign every second.
+GRACE_SECONDS = 3.0
 
 
 def watch(folder: Path) -> None:
@@ -44,9 +46,21 @@ def watch(folder: Path) -> None:
             if silent == float("inf")
             else f"nothing was heard of the run for {silent:.0f} s"
         )
-        say(f"{reason}: putting the old hub back")
-        way_back.end_task(folder)
-        _put_back(folder, reason)
+        if _is_dead(folder, run):
+            say(f"{reason}: putting the old hub back")
+            _put_back(folder, reason)
+
+
+def _is_dead(folder: Path, run: runs.Run) -> bool:
+    """Whether there is still no sign of life once no task works on the hub; one that hangs is ended."""
+    try:
+        with runs.turn(folder, GRACE_SECONDS):
+            pass
+    except HubError:
+        # Whoever has his turn may have begun just now; then he is heard of by now.
+        if not runs.is_live(folder, run):
+            way_back.end_task(folder)
+    return not runs.is_live(folder, run)
 
 
 def _put_back(folder: Path, reason: str) -> None:

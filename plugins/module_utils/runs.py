@@ -260,10 +260,10 @@ def step(
             require_none(folder)
             return action()
         run = mine(folder, run_id)
+        require_in_time(folder, run)
         if name in run.done and not again:
             give_sign(folder, run)
             return {**run.done[name], "changed": False}
-        require_in_time(folder, run)
         run.phase, run.doing = OUTAGE, name
         write(folder, run)
         with alive(folder, run, progress):
