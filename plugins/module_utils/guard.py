@@ -23,7 +23,7 @@ GRACE_SECONDS = 3.0
 
 
 def watch(folder: Path) -> None:
-    """Return when the run is over, whoever ended it; raises HubError when the old hub cannot be put back."""
+    """Return when the run is over, whoever ended it, or when the old hub cannot be put back."""
     watched = runs.read(folder)
     guarding.report_for_duty(folder)
     while True:

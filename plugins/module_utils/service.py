@@ -95,11 +95,6 @@ class Service(ABC):
         Done before the outage: it may cost a reload of the manager.
         """
 
-    @property
-    def drop_in(self) -> Path | None:
-        """The file that `install_hold` writes and `remove_hold` removes; None where it writes none."""
-        return None
-
     def remove_hold(self, hold_file: Path) -> None:
         """Undo `install_hold` and `hold`: the service starts whenever it is told to."""
         self._forget(hold_file)
