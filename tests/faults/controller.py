@@ -28,6 +28,15 @@ def killed(row: Row, task: Task) -> None:
     attempt.end()
 
 
+def killed_after(row: Row, task: Task) -> None:
+    """Nobody has a reason to go back: the new hub is kept, and the next run says so."""
+    attempt = row.upgrade()
+    attempt.go_to(task)
+    attempt.go_to(lambda _next: True)
+    attempt.signal(signal.SIGKILL)
+    attempt.end()
+
+
 def interrupted(row: Row, task: Task) -> None:
     attempt = row.upgrade()
     attempt.go_to(task)
@@ -111,6 +120,9 @@ def at_each_task(tasks: list[Task]) -> Iterator[Fault]:
                 variables=_variables(inject, task, tasks),
                 selected=_selected(fault, task, tasks),
             )
+    yield Fault(
+        "ansible-playbook killed (SIGKILL)", "after the acceptance", _at(killed_after, tasks[-1]), ends=(NEW,)
+    )
 
 
 def at_random(count: int, seed: int, tasks: list[Task], reference: Reference) -> Iterator[Fault]:

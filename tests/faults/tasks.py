@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 FIRST = re.compile(r"hub_guard : arm \|")
-LAST = re.compile(r"hub_guard : accept \|")
+LAST = re.compile(r"hub_guard : accept \| Keep the new hub")
 
 
 class Task(NamedTuple):
