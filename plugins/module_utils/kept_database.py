@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,38 @@ def keep(point: Path, found: dict[str, Any], lock_timeout: float) -> dict[str, A
     }
 
 
+def prepare_seal(point: Path, database: dict[str, Any]) -> None:
+    """Lay out a second copy while the hub serves: of that, `sealed` has to write only what has changed.
+
+    Raises HubError when there is no room for it.
+    """
+    target = point / _other_name(database)
+    with files.scratch(target) as part:
+        try:
+            shutil.copyfile(point / database["file"], part)
+            files.rename(part, target)
+        except OSError as error:
+            raise HubError(
+                f"{point} has no room for the last backup, {database['bytes']:,} bytes: {error.strerror}.",
+                "Make room there.",
+            ) from error
+
+
 def sealed(point: Path, database: dict[str, Any], lock_timeout: float) -> dict[str, Any]:
     """Copy the database once more, beside the earlier copy; returns the manifest's new ``database``."""
     source = Path(database["path"])
-    name = next(name for name in NAMES if name != database["file"])
-    copied = _copied(point / name, source, lock_timeout)
+    target = point / _other_name(database)
+    if sqlite.is_at_rest(source):
+        copied = _facts(sqlite.refresh(target, source, timeout=lock_timeout))
+        # The same, byte for byte.
+        return {**database, **copied, "sealed": True, "source": {"file": copied["sha256"]}}
+    copied = _copied(target, source, lock_timeout)
     return {**database, **copied, "sealed": True, "source": _fingerprint(source)}
+
+
+def _other_name(database: dict[str, Any]) -> str:
+    """The name that the manifest's copy does not have."""
+    return next(name for name in NAMES if name != database["file"])
 
 
 def remove_other_copies(point: Path, database: dict[str, Any]) -> None:
@@ -125,9 +152,13 @@ def described_on_host(database: dict[str, Any]) -> str:
 
 
 def _copied(copy_path: Path, source: Path, lock_timeout: float) -> dict[str, Any]:
-    copy = sqlite.backup(source, copy_path, timeout=lock_timeout)
+    return _facts(sqlite.backup(source, copy_path, timeout=lock_timeout))
+
+
+def _facts(copy: sqlite.BackupResult) -> dict[str, Any]:
+    """What the manifest says of a copy."""
     return {
-        "file": copy_path.name,
+        "file": copy.path.name,
         "sha256": copy.sha256,
         "bytes": copy.bytes,
         "rows": copy.rows,

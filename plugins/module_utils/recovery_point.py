@@ -155,13 +155,21 @@ def trial(point: Path) -> None:
 
 
 def reserve(point: Path) -> None:
-    """Take the room that a restore needs. May be called again. Raises HubError when there is none."""
-    room.reserve(state_folder_of(point), manifests.read(point)["database"])
+    """Take the room that sealing and restoring need. May be called again; HubError when there is none."""
+    database = manifests.read(point)["database"]
+    try:
+        kept_database.prepare_seal(point, database)
+        room.reserve(state_folder_of(point), database)
+    except HubError:
+        kept_database.remove_other_copies(point, database)
+        raise
 
 
 def release_reserve(point: Path) -> None:
     """Give up the room that `reserve` has taken, if any."""
-    room.release(state_folder_of(point), manifests.read(point)["database"])
+    database = manifests.read(point)["database"]
+    kept_database.remove_other_copies(point, database)
+    room.release(state_folder_of(point), database)
 
 
 def foretell(point: Path) -> dict[str, Any]:

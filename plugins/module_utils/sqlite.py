@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import shutil
 import sqlite3
@@ -15,7 +16,7 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 from urllib.parse import quote
 
 from . import files
@@ -107,6 +108,57 @@ def backup(
         except OSError as error:
             raise _unwritable(destination, error) from error
     return BackupResult(destination, changed, sha256, size, revision, rows, broken_references)
+
+
+def is_at_rest(database: Path) -> bool:
+    """Whether the file is all of the database: there is no journal and no ``-wal`` beside it."""
+    real = database.resolve()
+    sidecars = (real.with_name(real.name + suffix) for suffix in ("-wal", "-journal"))
+    return not any(sidecar.exists() and sidecar.stat().st_size for sidecar in sidecars)
+
+
+def refresh(copy: Path, source: Path, *, timeout: float = 10) -> BackupResult:
+    """Make ``copy``, which may be an earlier one, byte for byte the same as a database at rest, and prove it.
+
+    Only what differs is written, so this takes seconds less than `backup` where much is the same. ``timeout``
+    is in seconds. Raises HubError as `backup` does; ``copy`` is then worth nothing.
+    """
+    _require_database(source)
+    # Opened before SQLite opens it and closed afterwards: closing a file drops the locks that a process has.
+    with source.open("rb") as origin, reading(source, timeout):
+        try:
+            _require_space(copy.parent, origin.seek(0, os.SEEK_END) - _size(copy) + SPARE_BYTES)
+            sha256, changed = _write_differences(origin, copy)
+        except OSError as error:
+            raise _unwritable(copy, error) from error
+    revision, rows, broken_references = _prove(copy, source)
+    return BackupResult(copy, changed, sha256, copy.stat().st_size, revision, rows, broken_references)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _write_differences(origin: BinaryIO, copy: Path) -> tuple[str, bool]:
+    """Bring ``copy`` to what ``origin`` holds, on the disk; its SHA-256, and whether anything was written."""
+    digest = hashlib.sha256()
+    changed = False
+    origin.seek(0)
+    copy.touch(mode=0o600)
+    with copy.open("r+b") as target:
+        for chunk in iter(lambda: origin.read(files.CHUNK), b""):
+            digest.update(chunk)
+            if target.read(len(chunk)) != chunk:
+                target.seek(origin.tell() - len(chunk))
+                target.write(chunk)
+                changed = True
+        if target.seek(0, os.SEEK_END) > origin.tell():
+            target.truncate(origin.tell())
+            changed = True
+        target.flush()
+        os.fsync(target.fileno())
+    files.sync(copy.parent)
+    return digest.hexdigest(), changed
 
 
 def would_change(

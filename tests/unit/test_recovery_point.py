@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import sqlite3
@@ -180,6 +181,27 @@ def test_the_room_for_a_restore_is_taken_once_and_given_up_by_it(
     assert not reserve.exists()
     recovery_point.release_reserve(point)
     assert not (point.parents[1] / "reserve").exists()
+
+
+def test_what_was_laid_out_for_sealing_goes_when_nothing_is_sealed(point: Path) -> None:
+    recovery_point.reserve(point)
+    assert len(list(point.glob("*.sqlite"))) == 2
+    recovery_point.release_reserve(point)
+    assert [path.name for path in point.glob("*.sqlite")] == ["database.sqlite"]
+    recovery_point.verify(point)
+
+
+def test_rows_that_are_still_in_the_write_ahead_log_are_sealed(
+    point: Path, deployment: dict[str, Any]
+) -> None:
+    recovery_point.reserve(point)
+    with contextlib.closing(sqlite3.connect(deployment["database"]["path"])) as hub:
+        hub.execute("PRAGMA journal_mode = WAL")
+        hub.execute("insert into users values ('hopper')")
+        hub.commit()
+        recovery_point.seal(point, lock_timeout=1)
+        assert differing(point) == []
+    assert users(point / "sealed.sqlite") == ["ada", "grace", "hopper"]
 
 
 def test_room_that_is_not_there_is_told_and_nothing_is_left(point: Path) -> None:

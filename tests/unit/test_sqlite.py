@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils import files, sqlite
@@ -223,6 +224,78 @@ def test_what_is_no_sound_database_is_refused(tmp_path: Path, spoil, message: st
     assert sorted(os.listdir(tmp_path)) == before
 
 
+def test_an_earlier_copy_is_brought_up_to_date_by_what_differs(tmp_path: Path) -> None:
+    source, copy = make(tmp_path / "hub.sqlite", rows=200_000), tmp_path / "copy"
+    sqlite.backup(source, copy)
+    with contextlib.closing(sqlite3.connect(source)) as database:
+        database.execute("UPDATE users SET name = 'grace' WHERE id = 100000")
+        database.commit()
+    with bytes_written() as written:
+        result = sqlite.refresh(copy, source)
+    assert copy.read_bytes() == source.read_bytes()
+    assert result.changed
+    assert (result.sha256, result.rows["users"]) == (files.sha256(source), 200_000)
+    assert 0 < written[0] <= 3 * files.CHUNK < source.stat().st_size, "more was written than had changed"
+    assert not sqlite.refresh(copy, source).changed
+
+
+def test_a_copy_of_nothing_and_one_that_is_too_long_become_the_database(tmp_path: Path) -> None:
+    source, copy = make(tmp_path / "hub.sqlite"), tmp_path / "copy"
+    assert sqlite.refresh(copy, source).changed
+    copy.write_bytes(copy.read_bytes() + b"more")
+    assert sqlite.refresh(copy, source).changed
+    assert copy.read_bytes() == source.read_bytes()
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+
+
+def test_nobody_writes_to_a_database_while_its_file_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make(tmp_path / "hub.sqlite")
+    refused = []
+
+    def copied(*arguments: Any) -> Any:
+        done = subprocess.run(
+            [sys.executable, "-c", LATE_WRITER, str(source)], stderr=subprocess.PIPE, text=True
+        )
+        refused.append("database is locked" in done.stderr)
+        return copy_differences(*arguments)
+
+    copy_differences = sqlite._write_differences
+    monkeypatch.setattr(sqlite, "_write_differences", copied)
+    sqlite.refresh(tmp_path / "copy", source)
+    assert refused == [True]
+
+
+LATE_WRITER = """
+import sqlite3, sys
+with sqlite3.connect(sys.argv[1], timeout=0) as hub:
+    hub.execute("INSERT INTO users (name) VALUES ('late')")
+"""
+
+
+@contextlib.contextmanager
+def bytes_written() -> Iterator[list[int]]:
+    """Bytes that this process writes within the block, as the kernel counts them."""
+
+    def count() -> int:
+        return int(re.search(r"^wchar: (\d+)", Path("/proc/self/io").read_text(), re.MULTILINE)[1])  # type: ignore[index]
+
+    written = [count()]
+    yield written
+    written[0] = count() - written[0]
+
+
+def test_a_database_with_a_journal_beside_it_is_not_at_rest(tmp_path: Path) -> None:
+    source = make(tmp_path / "hub.sqlite", wal=True)
+    assert sqlite.is_at_rest(source)
+    with contextlib.closing(sqlite3.connect(source)) as hub:
+        hub.execute("INSERT INTO users (name) VALUES ('grace')")
+        hub.commit()
+        assert not sqlite.is_at_rest(source)
+    assert sqlite.is_at_rest(source)
+
+
 def test_a_lock_is_waited_for_and_then_named(tmp_path: Path) -> None:
     source = make(tmp_path / "hub.sqlite")
     with process(LOCKER, source) as locker:
@@ -230,6 +303,7 @@ def test_a_lock_is_waited_for_and_then_named(tmp_path: Path) -> None:
         for act in (
             sqlite.inspect,
             lambda path, timeout: sqlite.backup(path, tmp_path / "copy", timeout=timeout),
+            lambda path, timeout: sqlite.refresh(tmp_path / "copy", path, timeout=timeout),
         ):
             with pytest.raises(HubError, match="The database .*hub.sqlite is locked by another process."):
                 act(source, 0.2)
