@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from . import config_probe, database, sqlite
+from . import config_probe, database, managed_services, sqlite
 from .command import HubCommand, with_config_file
 from .environment import (
     environment_of_command,
@@ -62,7 +62,7 @@ def find_deployment(
     return {
         "name": service.deployment_name,
         "service": described,
-        "config": describe_config(config),
+        "config": describe_config(config, described["main_pid"]),
         "database": describe_database(config["db_url"], hub, surroundings, database_path),
         "secrets": describe_secrets(config, surroundings, described),
         "proxy": {
@@ -176,8 +176,9 @@ def _source_of_probe() -> str:
     return source if isinstance(source, str) else source.decode("utf-8")
 
 
-def describe_config(config: dict[str, Any]) -> dict[str, Any]:
-    """The ``config`` part of a deployment."""
+def describe_config(config: dict[str, Any], main_pid: int | None) -> dict[str, Any]:
+    """The ``config`` part of a deployment whose hub is the process ``main_pid``."""
+    running = managed_services.running(main_pid)
     public = urlsplit(config["bind_url"])
     scheme = "https" if config["ssl_files"] else public.scheme
     api = urlsplit(config["hub_bind_url"])
@@ -188,7 +189,10 @@ def describe_config(config: dict[str, Any]) -> dict[str, Any]:
         "bind_url": config["bind_url"],
         "hub_api_url": _url(api.scheme, _reachable(api.netloc), f"{config['hub_prefix']}api"),
         "public_url": _url(scheme, _reachable(public.netloc), config["base_url"]),
-        "services": config["services"],
+        "services": [
+            {**service, "running": service["managed"] and service["name"] in running}
+            for service in config["services"]
+        ],
         "warnings": config["warnings"],
     }
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import inside_token, logs, outage, sqlite
+from . import inside_token, logs, managed_services, outage, sqlite
 from .errors import HubError
 from .migration import database_of, python_of, source_of
 from .process import is_alive
@@ -28,6 +28,7 @@ from .surroundings import Surroundings
 
 TOKEN_SECONDS = 600
 ANSWER_TIMEOUT = 30
+SERVICES_TIMEOUT = 30
 LOOK_SECONDS = 0.5
 BEYOND_ALL = 1_000_000_000
 PAGINATED = "application/jupyterhub-pagination+json"
@@ -66,8 +67,8 @@ def verify(
     nothing. For ``watch`` seconds more it must go on as the same process, and still answer then.
 
     Raises HubError, with the end of the log, when the hub exits or does not answer within ``timeout``
-    seconds, runs in another environment, is still the old process, does not read its database, or cannot be
-    reached through the proxy.
+    seconds, runs in another environment, is still the old process, does not read its database, cannot be
+    reached through the proxy, or does not run a managed service that it ran before.
     """
     started = time.monotonic()
     service = service_of(deployment)
@@ -84,6 +85,7 @@ def verify(
                 users = _require_users(deployment, api_url, token, version)
         _require_proxy(str(deployment["config"]["public_url"]), version)
         _require_lasting(service, main_pid, watch)
+        managed_services.require(_services_before(deployment), main_pid, SERVICES_TIMEOUT)
         outage.wait_for_version(service, api_url, version, ANSWER_TIMEOUT, mark)
     except HubError as error:
         raise HubError(f"{error.message}\n{logs.end(service.log_since(mark))}", error.hint) from error
@@ -108,6 +110,11 @@ def _require_new_process(deployment: dict[str, Any], service: Service, version: 
     if upgraded and pid == deployment["service"]["main_pid"]:
         raise HubError(f"The hub's process {pid} is the one from before the upgrade.", "Restart the service.")
     return pid
+
+
+def _services_before(deployment: dict[str, Any]) -> list[str]:
+    """The managed services that ran when the hub was found; one that did not is nobody's fault now."""
+    return [service["name"] for service in deployment["config"]["services"] if service.get("running")]
 
 
 def _require_lasting(service: Service, main_pid: int, seconds: float) -> None:

@@ -110,7 +110,7 @@ deployment:
         bind_url: http://:8000
         hub_api_url: http://127.0.0.1:8081/hub/api
         public_url: http://127.0.0.1:8000/
-        services: [{name: idle-culler, url: null, managed: true}]
+        services: [{name: idle-culler, url: null, managed: true, running: true}]
         warnings: []
     database:
       description: The hub's database. Its C(problem) says why it cannot be read.

@@ -11,7 +11,8 @@ author:
   - The hubops.jupyterhub maintainers (@hubops)
 description:
   - Waits until the hub answers, then asks it for its version and interpreter and for its users, which it
-    reads from its database, and reaches it through its proxy.
+    reads from its database, reaches it through its proxy, and waits until it runs the managed services that
+    it ran when the deployment was described.
   - For these questions it writes a service, a role and a token that expires after 10 minutes into the hub's
     database, with the hub's own models and as the service's user, and removes them again. The database ends
     with the rows it had.

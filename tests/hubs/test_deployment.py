@@ -97,7 +97,7 @@ def test_the_hub_itself_loads_its_config_and_nothing_is_written(version: str, he
     }
     assert found["authenticator"]["class"].endswith(".Own")
     assert found["authenticator"]["package"] is None
-    described = deployment.describe_config(found)
+    described = deployment.describe_config(found, None)
     assert described["base_url"] == "/base/"
     assert described["hub_api_url"] == "http://127.0.0.1:9081/base/hub/api"
     assert described["public_url"] == "http://127.0.0.1:9876/base/"
@@ -112,7 +112,7 @@ def test_a_hub_without_a_config_has_jupyterhubs_defaults(version: str, here: Sur
     assert (found["config_file"], found["files"], found["warnings"]) == (None, [], [])
     assert found["db_url"] == "sqlite:///jupyterhub.sqlite"
     assert found["spawner"]["command"] == ["jupyterhub-singleuser"]
-    described = deployment.describe_config(found)
+    described = deployment.describe_config(found, None)
     assert described["hub_api_url"] == "http://127.0.0.1:8081/hub/api"
     assert described["public_url"] == "http://127.0.0.1:8000/"
     assert os.listdir(here.directory) == []
@@ -249,7 +249,8 @@ def test_addresses_to_call(bind_url: str, hub_bind_url: str, public_url: str, ap
             "ssl_files": [],
             "services": [],
             "warnings": [],
-        }
+        },
+        None,
     )
     assert (described["public_url"], described["hub_api_url"]) == (public_url, api_url)
 

@@ -15,7 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils import inside_token, verification
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import (
+    inside_token,
+    managed_services,
+    verification,
+)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import find_deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.migration import source_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.service import service_of
@@ -148,6 +153,38 @@ def test_a_hub_that_cannot_write_its_database_fails(hub: dict[str, Any]) -> None
         ended = subprocess.run(argv, input=json.dumps(hub), capture_output=True, text=True)
     assert "No token could be written into" in ended.stderr
     assert "database is locked" in ended.stderr
+
+
+SERVICES = """
+import sys
+c.JupyterHub.services = [
+    {"name": name, "command": [sys.executable, "-c", open(name + ".py").read()]}
+    for name in ("culler", "failing")
+]
+"""
+
+
+@pytest.mark.parametrize("version", ["1.5.1", "6.1.1"])
+def test_a_service_that_ran_before_has_to_run_on(tmp_path: Path, version: str) -> None:
+    (tmp_path / "culler.py").write_text("import time; time.sleep(600)")
+    (tmp_path / "failing.py").write_text("import time; time.sleep(0.2)")
+    with running_hub(version, tmp_path, config=SERVICES) as deployment:
+        managed_services.require(["culler"], deployment["service"]["main_pid"], 30)
+        deployment = find_deployment(deployment["name"])
+        ran = {service["name"]: service["running"] for service in deployment["config"]["services"]}
+        assert ran["culler"]
+        # One that failed before does not make an upgrade fail.
+        deployment["config"]["services"][1]["running"] = False
+        verification.verify(deployment, version=version)
+
+        (tmp_path / "culler.py").write_text("raise SystemExit('no scope to list users')")
+        service = service_of(deployment)
+        mark = service.log_mark()
+        service.stop(30)
+        service.start()
+        with pytest.raises(HubError, match="The hub does not run culler, which it did before") as caught:
+            verification.verify(deployment, version=version, since=mark)
+        assert "no scope to list users" in str(caught.value)
 
 
 def test_a_hub_that_exits_fails_with_the_end_of_its_log(tmp_path: Path) -> None:
