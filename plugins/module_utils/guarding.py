@@ -106,6 +106,8 @@ def write_program(folder: Path) -> None:
     (target / "__init__.py").touch()
     package = importlib.import_module(guard.__package__)
     for module in pkgutil.iter_modules(package.__path__):
+        if module.ispkg:  # the guard finds nothing, it restores
+            continue
         source = source_of(importlib.import_module(f"{package.__name__}.{module.name}"))
         (target / f"{module.name}.py").write_text(source, encoding="utf-8")
     files.write(target.parent / "__main__.py", _MAIN.encode())

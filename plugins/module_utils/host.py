@@ -11,7 +11,7 @@ from typing import Any
 
 from . import state
 from .environment import all_packages
-from .plan import Host
+from .upgrade import Host
 
 
 def look(deployment: dict[str, Any], base: str | None, python: str) -> Host:

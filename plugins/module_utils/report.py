@@ -143,7 +143,7 @@ def _warnings(
 ) -> list[str]:
     """Everything that somebody should read, each once."""
     said = list(deployment.get("config", {}).get("warnings", []))
-    said += [finding["message"] for finding in plan.get("findings", []) if finding["severity"] == "warning"]
+    said += [finding["found"] for finding in plan.get("findings", []) if finding["severity"] == "warning"]
     for result in results.values():
         said += [line for kind in TOLD for line in result.get(kind) or []]
     return list(dict.fromkeys(said))

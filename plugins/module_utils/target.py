@@ -7,7 +7,7 @@ from typing import Any
 from .errors import HubError
 from .installer import InstallerOptions, target_facts
 from .migration import head_revision
-from .plan import Finding, Target
+from .upgrade import Target
 
 
 def find_target(deployment: dict[str, Any], version: str, options: InstallerOptions) -> Target:
@@ -22,5 +22,5 @@ def find_target(deployment: dict[str, Any], version: str, options: InstallerOpti
     try:
         facts = target_facts(version, environment["python"], options)
     except HubError as error:
-        return Target(version, problem=Finding("target-not-available", "blocker", error.message, error.hint))
+        return Target(version, problem=error.message, hint=error.hint)
     return Target(facts["version"], facts["requires_python"], facts["schema_head"])

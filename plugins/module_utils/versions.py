@@ -182,11 +182,11 @@ def major_of_revision(revision: str) -> int | None:
     return REVISIONS.get(revision)
 
 
-def known_problem(release: Release) -> str | None:
-    """Why a release should not be a target, with a better one; None when nothing is known against it."""
+def known_problem(release: Release) -> tuple[str, str] | None:
+    """Why a release should not be a target, and a better one; None when nothing is known against it."""
     for specifiers, problem, better in _KNOWN_BAD:
         if satisfies(release.text, specifiers):
-            return f"JupyterHub {release} is known to be bad: {problem}. Take {better}."
+            return problem, better
     return None
 
 

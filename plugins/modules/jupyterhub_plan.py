@@ -106,6 +106,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hubops.jupyterhub.plugins.module_utils import host, plan, versions
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.findings.finding import sentence
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.installer import (
     INSTALLER_ARGUMENTS,
     installer_options,
@@ -142,9 +143,7 @@ def main() -> None:
         made = plan.make_plan(deployment, target, seen, policy)
     except HubError as error:
         module.fail_json(msg=str(error), seconds=round(time.monotonic() - began, 3))
-    blockers = [
-        f"{finding['id']}: {finding['message']} {finding['mend']}".strip() for finding in plan.blockers(made)
-    ]
+    blockers = [f"{finding['id']}: {sentence(finding)}" for finding in plan.blockers(made)]
     module.exit_json(changed=False, plan=made, blockers=blockers, seconds=round(time.monotonic() - began, 3))
 
 

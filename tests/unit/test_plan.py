@@ -1,90 +1,9 @@
 from __future__ import annotations
 
-import copy
-from typing import Any
-
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.plan import (
-    Finding,
-    Host,
-    Policy,
-    Target,
-    blockers,
-    make_plan,
-)
-
-GIBIBYTE = 1024**3
-HUB = "/opt/jupyterhub"
-USERS = "/opt/user-env"
-DEPLOYMENT: dict[str, Any] = {
-    "name": "jupyterhub",
-    "service": {"manager": "systemd", "name": "jupyterhub.service", "state": "running"},
-    "database": {
-        "kind": "sqlite",
-        "url": "sqlite:///jupyterhub.sqlite",
-        "path": "/srv/jupyterhub/jupyterhub.sqlite",
-        "exists": True,
-        "bytes": 1_000_000,
-        "revision": "0eee8c825d24",
-    },
-    "proxy": {"class": "jupyterhub.proxy.ConfigurableHTTPProxy", "package": "jupyterhub"},
-    "spawner": {
-        "class": "jupyterhub.spawner.LocalProcessSpawner",
-        "package": "jupyterhub",
-        "command": [f"{USERS}/bin/jupyterhub-singleuser"],
-    },
-    "authenticator": {"class": "oauthenticator.github.GitHubOAuthenticator", "package": "oauthenticator"},
-    "hub_environment": {
-        "path": HUB,
-        "kind": "venv",
-        "python": f"{HUB}/bin/python",
-        "python_version": "3.11.2",
-        "jupyterhub": "4.1.6",
-        "packages": {"jupyterhub": "4.1.6"},
-    },
-    "user_environments": [
-        {
-            "path": USERS,
-            "kind": "venv",
-            "python": f"{USERS}/bin/python",
-            "python_version": "3.11.2",
-            "jupyterhub": "4.1.6",
-            "packages": {"jupyterhub": "4.1.6", "jupyterlab": "4.2.0"},
-        }
-    ],
-}
-TARGET = Target("6.1.1", ">=3.10", "f460b0348206")
-
-
-def deployment(**changes: Any) -> dict[str, Any]:
-    """A healthy hub 4.1.6, but for ``changes``: ``noun__key=value``."""
-    changed = copy.deepcopy(DEPLOYMENT)
-    for name, value in changes.items():
-        noun, _separator, key = name.partition("__")
-        if key:
-            changed[noun][key] = value
-        else:
-            changed[noun] = value
-    return changed
-
-
-def host(**changes: Any) -> Host:
-    facts: dict[str, Any] = {
-        "root": True,
-        "user": "root",
-        "state_folder": "/var/lib/hubops/jupyterhub",
-        "free_bytes": {"/opt": 20 * GIBIBYTE, "/var/lib/hubops/jupyterhub": 20 * GIBIBYTE},
-        "environment_bytes": {HUB: GIBIBYTE, USERS: GIBIBYTE},
-    }
-    return Host(**{**facts, **changes})
-
-
-def upgraded() -> dict[str, Any]:
-    changed = deployment(database__revision="f460b0348206", hub_environment__jupyterhub="6.1.1")
-    changed["hub_environment"]["packages"]["jupyterhub"] = "6.1.1"
-    changed["user_environments"][0]["jupyterhub"] = "6.1.1"
-    changed["user_environments"][0]["packages"]["jupyterhub"] = "6.1.1"
-    return changed
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.plan import blockers, make_plan
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.upgrade import Policy, Target
+from healthy_hub import GIBIBYTE, HUB, TARGET, USERS, deployment, host, upgraded
 
 
 def test_a_healthy_hub_is_upgraded_with_its_users_environments_and_its_database() -> None:
@@ -156,55 +75,6 @@ def test_packages_that_go_along_count_only_when_they_are_missing(
     assert make_plan(upgraded(), TARGET, seen, Policy(packages=[requirement]))["action"] == action
 
 
-PROBLEM = Finding("no-such-version", "blocker", "JupyterHub 99.9.9 does not exist on the index.")
-
-
-@pytest.mark.parametrize(
-    ("found", "target", "seen", "policy", "ids"),
-    [
-        (deployment(), Target("5.4.1", ">=3.8", "4621fec11365"), host(), Policy(), ["known-bad-target"]),
-        (deployment(), Target("99.9.9", problem=PROBLEM), host(), Policy(), ["no-such-version"]),
-        (deployment(), Target("3.1.1", ">=3.7", "651f5419b74d"), host(), Policy(), ["downgrade"]),
-        (deployment(), Target("6.1.1", ">=3.12"), host(), Policy(), ["python-too-old", "python-too-old"]),
-        (deployment(database__exists=False), TARGET, host(), Policy(), ["database-missing"]),
-        (deployment(database__kind="other"), TARGET, host(), Policy(), ["database-not-supported"]),
-        (deployment(database__problem="malformed"), TARGET, host(), Policy(), ["database-not-readable"]),
-        (deployment(service__state="stopped"), TARGET, host(), Policy(), ["hub-not-running"]),
-        (deployment(hub_environment__kind="conda"), TARGET, host(), Policy(), ["environment-not-supported"]),
-        (deployment(), TARGET, host(root=False, user="ada"), Policy(), ["no-permission"]),
-        (deployment(), TARGET, host(not_writable=["/opt"]), Policy(), ["not-writable"]),
-        (
-            deployment(),
-            TARGET,
-            host(free_bytes={"/var/lib/hubops/jupyterhub": 1}),
-            Policy(),
-            ["no-space"],
-        ),
-        (
-            deployment(database__path="/srv/hub/jupyterhub.sqlite", database__bytes=2),
-            TARGET,
-            host(free_bytes={"/srv/hub": 3}),
-            Policy(),
-            ["no-space"],
-        ),
-        (deployment(), TARGET, host(), Policy(strategy="in_place"), ["in-place", "in-place"]),
-        (
-            deployment(),
-            TARGET,
-            host(python_versions={"/usr/bin/python4": ""}),
-            Policy(python="/usr/bin/python4"),
-            ["no-such-python", "no-such-python"],
-        ),
-    ],
-)
-def test_each_finding_is_found(
-    found: dict[str, Any], target: Target, seen: Host, policy: Policy, ids: list[str]
-) -> None:
-    plan = make_plan(found, target, seen, policy)
-    assert [finding["id"] for finding in plan["findings"]] == ids
-    assert all(finding["message"] for finding in plan["findings"])
-
-
 def test_all_blockers_are_told_at_once_and_before_the_warnings() -> None:
     plan = make_plan(
         deployment(service__state="failed", database__exists=False),
@@ -220,12 +90,6 @@ def test_all_blockers_are_told_at_once_and_before_the_warnings() -> None:
         "python-too-old",
         "no-permission",
     }
-
-
-def test_a_stopped_hub_may_be_accepted_and_a_downgrade_may_not() -> None:
-    accept = Policy(accept=["hub-not-running", "downgrade"])
-    assert blockers(make_plan(deployment(service__state="stopped"), TARGET, host(), accept)) == []
-    assert len(blockers(make_plan(deployment(), Target("3.1.1"), host(), accept))) == 1
 
 
 def test_another_interpreter_rebuilds_and_satisfies_the_target() -> None:

@@ -149,7 +149,7 @@ def test_phases_that_were_reached_stand_in_their_order() -> None:
 def test_each_warning_is_told_once() -> None:
     plan = {
         **PLAN,
-        "findings": [{"severity": "warning", "message": "in place"}, {"severity": "note", "message": "x"}],
+        "findings": [{"severity": "warning", "found": "in place"}, {"severity": "note", "found": "x"}],
     }
     report = compose({"verify": {"warnings": ["deprecated", "slow"]}}, DEPLOYMENT, plan, "", {})
     assert report["warnings"] == ["deprecated", "in place", "slow"]

@@ -1,0 +1,49 @@
+"""Findings: everything that speaks against an upgrade or should be known before it, told by reading.
+
+One file for each subject. Each has its ``KINDS``, and ``check``, a pure function of the `Upgrade`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import replace
+from typing import Sequence
+
+from ..errors import HubError
+from ..upgrade import Upgrade
+from . import database, environments, room, service, target
+from .finding import BLOCKER, SEVERITIES, WARNING, Finding, Kind
+
+#: In the order in which an administrator would look.
+SUBJECTS = (target, database, environments, service, room)
+
+KINDS: dict[str, Kind] = {kind.id: kind for subject in SUBJECTS for kind in subject.KINDS}
+
+
+def find(upgrade: Upgrade) -> list[Finding]:
+    """All findings, blockers first; those that the policy accepts are warnings.
+
+    Raises HubError where the policy accepts something that no check knows.
+    """
+    _require_known(upgrade.policy.accept)
+    found = [finding for subject in SUBJECTS for finding in subject.check(upgrade)]
+    judged = [_judged(finding, upgrade.policy.accept) for finding in found]
+    return sorted(judged, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def _judged(finding: Finding, accepted: Sequence[str]) -> Finding:
+    if finding.severity != BLOCKER or finding.id not in accepted:
+        return finding
+    if not finding.accept:
+        return replace(finding, mend=f"{finding.mend} It cannot be accepted.".lstrip())
+    return replace(finding, severity=WARNING, found=f"{finding.found} (It was accepted: {finding.id}.)")
+
+
+def _require_known(accepted: Sequence[str]) -> None:
+    unknown = [id for id in accepted if id not in KINDS]
+    if unknown:
+        near = [each for id in unknown for each in difflib.get_close_matches(id, KINDS, n=3)]
+        raise HubError(
+            f"jupyterhub_accept names what no check knows: {', '.join(unknown)}.",
+            f"Did you mean {', '.join(dict.fromkeys(near))}?" if near else "docs/findings.md lists all ids.",
+        )

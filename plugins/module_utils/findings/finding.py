@@ -1,0 +1,53 @@
+"""Finding: something an administrator should know before the upgrade, and the kind that it is of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+BLOCKER, WARNING, NOTE = SEVERITIES = ("blocker", "warning", "note")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found on this host, why it matters and how to mend it.
+
+    ``accept`` says whether a blocker may be accepted by its ``id`` in ``jupyterhub_accept``.
+    """
+
+    id: str
+    severity: str
+    found: str
+    why: str
+    mend: str
+    accept: bool = False
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What findings of one id have in common; ``what`` says of any host what `Finding.found` says of one."""
+
+    id: str
+    severity: str
+    what: str
+    why: str
+    mend: str
+    accept: bool = False
+
+    def found(self, found: str, mend: str = "", why: str = "") -> Finding:
+        """A finding of this kind; ``mend`` and ``why`` where more than the general is known."""
+        return Finding(self.id, self.severity, found, why or self.why, mend or self.mend, self.accept)
+
+
+def sentence(finding: dict[str, Any]) -> str:
+    """A finding of a plan as a person reads it: what was found, why it matters, how to mend it."""
+    accept = f"Or accept it: jupyterhub_accept: [{finding['id']}]."
+    blocks = finding["severity"] == BLOCKER and finding["accept"]
+    parts = [finding["found"], finding["why"], finding["mend"], accept if blocks else ""]
+    return " ".join(part for part in parts if part)
+
+
+def listing(names: list[str], most: int = 5) -> str:
+    """``a, b and 3 more``."""
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -1,0 +1,202 @@
+"""Each finding, found where it should be and nowhere else; and the list of them in docs/findings.md."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import findings
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.findings.finding import listing, sentence
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.plan import blockers, make_plan
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.upgrade import Host, Policy, Target
+from healthy_hub import GIBIBYTE, TARGET
+from healthy_hub import deployment as hub
+from healthy_hub import host as machine
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class Case(NamedTuple):
+    """One thing that is wrong with an otherwise healthy hub, and what has to be said of it."""
+
+    id: str
+    found: str
+    deployment: dict[str, Any] = hub()
+    target: Target = TARGET
+    host: Host = machine()
+    policy: Policy = Policy()
+
+
+CASES = [
+    Case(
+        "known-bad-target",
+        "JupyterHub 5.4.1 is known to be bad: it mishandles stopped servers when it starts.",
+        target=Target("5.4.1", ">=3.8", "4621fec11365"),
+    ),
+    Case(
+        "target-not-available",
+        "JupyterHub 99.9.9 does not exist on the index.",
+        target=Target("99.9.9", problem="JupyterHub 99.9.9 does not exist on the index."),
+    ),
+    Case(
+        "downgrade",
+        "The hub runs JupyterHub 4.1.6, which is newer than 3.1.1.",
+        target=Target("3.1.1", ">=3.7", "651f5419b74d"),
+    ),
+    Case(
+        "python-too-old",
+        "JupyterHub 6.1.1 needs Python >=3.12, /opt/jupyterhub has 3.11.2.",
+        target=Target("6.1.1", ">=3.12", "f460b0348206"),
+    ),
+    Case(
+        "database-missing",
+        "The hub's database /srv/jupyterhub/jupyterhub.sqlite does not exist.",
+        hub(database__exists=False),
+    ),
+    Case(
+        "database-not-supported",
+        "The database sqlite:///jupyterhub.sqlite is not SQLite.",
+        hub(database__kind="other"),
+    ),
+    Case(
+        "database-not-readable",
+        "The hub's database /srv/jupyterhub/jupyterhub.sqlite cannot be used: it is locked.",
+        hub(database__problem="it is locked."),
+    ),
+    Case(
+        "hub-not-running",
+        "The hub's service jupyterhub.service is stopped, so it cannot be seen to work.",
+        hub(service__state="stopped"),
+    ),
+    Case(
+        "environment-not-supported",
+        "/opt/jupyterhub is a conda environment; only venvs can be staged yet.",
+        hub(hub_environment__kind="conda"),
+    ),
+    Case(
+        "no-permission",
+        "Stopping jupyterhub.service needs root, and this runs as ada.",
+        host=machine(root=False, user="ada"),
+    ),
+    Case("not-writable", "/opt is not writable for root.", host=machine(not_writable=["/opt"])),
+    Case(
+        "no-space",
+        "/var/lib/hubops/jupyterhub has 0 MiB free, the upgrade needs 2 MiB there.",
+        host=machine(free_bytes={"/var/lib/hubops/jupyterhub": 1}),
+    ),
+    Case(
+        "in-place",
+        "/opt/jupyterhub is upgraded in place.",
+        policy=Policy(strategy="in_place"),
+    ),
+    Case(
+        "no-such-python",
+        "The interpreter /usr/bin/python4 does not exist on the host or does not run.",
+        host=machine(python_versions={"/usr/bin/python4": ""}),
+        policy=Policy(python="/usr/bin/python4"),
+    ),
+    Case(
+        "no-jupyterhub-for-users",
+        "/opt/user-env has no jupyterhub.",
+        hub(user_environments__jupyterhub=None),
+    ),
+    Case(
+        "version-mismatch",
+        "/opt/user-env has jupyterhub 3.1.1, the hub 4.1.6.",
+        hub(user_environments__jupyterhub="3.1.1"),
+    ),
+]
+
+#: What looks like a fault and is none, by the id that must not be found.
+HEALTHY = [
+    Case("no-space", "", host=machine(free_bytes={"/srv/jupyterhub": GIBIBYTE})),
+    Case("hub-not-running", "", hub(hub_environment__jupyterhub="4.1.6")),
+]
+
+
+def found_in(case: Case) -> dict[str, dict[str, Any]]:
+    """The plan's findings by their ids; of several with one id the first."""
+    plan = make_plan(case.deployment, case.target, case.host, case.policy)
+    return {finding["id"]: finding for finding in reversed(plan["findings"])}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_it_is_found(case: Case) -> None:
+    finding = found_in(case)[case.id]
+    kind = findings.KINDS[case.id]
+    assert finding["found"] == case.found
+    assert (finding["severity"], finding["accept"]) == (kind.severity, kind.accept)
+    assert finding["why"] and finding["mend"]
+
+
+@pytest.mark.parametrize("case", HEALTHY, ids=lambda case: case.id)
+def test_it_is_not_found(case: Case) -> None:
+    assert case.id not in found_in(case)
+
+
+def test_a_healthy_hub_has_no_findings_but_what_the_new_majors_bring() -> None:
+    plan = make_plan(hub(), TARGET, machine(), Policy())
+    assert [finding for finding in plan["findings"] if finding["severity"] != "note"] == []
+
+
+def test_each_finding_has_its_case() -> None:
+    assert {case.id for case in CASES} == set(findings.KINDS)
+
+
+def test_no_two_kinds_share_an_id() -> None:
+    assert len(findings.KINDS) == sum(len(subject.KINDS) for subject in findings.SUBJECTS)
+    assert [id for id in findings.KINDS if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", id)] == []
+
+
+def test_only_blockers_need_to_be_accepted() -> None:
+    assert [kind.id for kind in findings.KINDS.values() if kind.accept and kind.severity != "blocker"] == []
+
+
+def test_the_documentation_lists_what_the_code_knows() -> None:
+    checked = subprocess.run(
+        [sys.executable, REPOSITORY / "tools/findings_table", "--check"], capture_output=True, text=True
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_a_blocker_that_is_accepted_becomes_a_warning_that_says_so() -> None:
+    stopped = hub(service__state="stopped")
+    [before] = [
+        each for each in make_plan(stopped, TARGET, machine(), Policy())["findings"] if each["accept"]
+    ]
+    assert sentence(before).endswith("Or accept it: jupyterhub_accept: [hub-not-running].")
+    plan = make_plan(stopped, TARGET, machine(), Policy(accept=["hub-not-running"]))
+    [after] = [each for each in plan["findings"] if each["accept"]]
+    assert blockers(plan) == []
+    assert after["severity"] == "warning"
+    assert after["found"] == f"{before['found']} (It was accepted: hub-not-running.)"
+    assert "jupyterhub_accept" not in sentence(after)
+
+
+def test_a_downgrade_cannot_be_accepted() -> None:
+    plan = make_plan(hub(), Target("3.1.1"), machine(), Policy(accept=["downgrade"]))
+    [finding] = blockers(plan)
+    assert finding["mend"] == "Name a newer version. It cannot be accepted."
+
+
+@pytest.mark.parametrize(
+    ("accepted", "said"),
+    [
+        ("hub-not-runing", "what no check knows: hub-not-runing. Did you mean hub-not-running"),
+        ("xyzzy", "jupyterhub_accept names what no check knows: xyzzy. docs/findings.md lists all ids."),
+    ],
+)
+def test_what_no_check_knows_cannot_be_accepted(accepted: str, said: str) -> None:
+    with pytest.raises(HubError) as caught:
+        make_plan(hub(), TARGET, machine(), Policy(accept=[accepted]))
+    assert said in str(caught.value)
+
+
+def test_long_lists_are_cut() -> None:
+    assert listing(["a", "b"]) == "a, b"
+    assert listing(list("abcdefg"), 5) == "a, b, c, d, e and 2 more"
