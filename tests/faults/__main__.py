@@ -56,7 +56,9 @@ def run(chosen: list[Fault], checkout: Path, jobs: int) -> list[Result]:
     """Each fault with a hub of its own; the table's lines are printed as they come."""
     LOGS.mkdir(parents=True, exist_ok=True)
     good = reference(checkout)
-    print(f"{'ended':<8}{'outage':>7}{'lost':>5}{'took':>6}  {'restored by':<12}fault", flush=True)
+    print(
+        f"{'ended':<8}{'outage':>7}{'lost':>5}{'rows/s':>7}{'took':>6}  {'restored by':<12}fault", flush=True
+    )
     results = []
     with ThreadPoolExecutor(jobs) as pool:
         begun = {
@@ -78,7 +80,8 @@ def as_in_ci(fault: Fault) -> Fault:
 def line(result: Result, took: float) -> str:
     """One line of the table, and one for each thing that is wrong."""
     shown = (
-        f"{result.ended:<8}{result.outage_seconds:>7.1f}{result.rows_lost:>5}{took:>5.0f}s  "
+        f"{result.ended:<8}{result.outage_seconds:>7.1f}{result.rows_lost:>5}"
+        f"{result.rows_per_second:>7.0f}{took:>5.0f}s  "
         f"{result.restored_by or '-':<12}{result.fault}, {result.moment}"
     )
     return "\n".join([shown, *(f"    WRONG: {wrong[:600]}" for wrong in result.wrong)])

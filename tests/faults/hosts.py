@@ -14,7 +14,7 @@ from .attempt import Attempt
 from .host import STUCK
 from .releases import BROKEN, made_of
 from .row import BRIEF, CONFIRM_SECONDS, NEW, OLD, RESTORE_SECONDS, WHOLE, Fault, Row
-from .tasks import Task
+from .tasks import Task, is_arming, is_backup, is_migration, is_rescue, is_seal, is_start, is_switch
 
 LOCK = """
 import sqlite3, sys
@@ -113,35 +113,6 @@ def faults(tasks: list[Task]) -> Iterator[Fault]:
 
 #: A run that is looked at from outside needs time that nobody hears of it.
 PATIENT = {"jupyterhub_confirm_timeout": 120}
-
-
-def is_backup(task: Task) -> bool:
-    return task.role == "hub_backup"
-
-
-def is_seal(task: Task) -> bool:
-    return "seal |" in task.name
-
-
-def is_migration(task: Task) -> bool:
-    return "migrate |" in task.name
-
-
-def is_switch(task: Task) -> bool:
-    """The exchange of what was staged, which is the second task of this name."""
-    return "switch |" in task.name and task.number == 2
-
-
-def is_start(task: Task) -> bool:
-    return task.role == "hub_service" and "start |" in task.name
-
-
-def is_arming(task: Task) -> bool:
-    return task.role == "hub_guard" and "arm |" in task.name
-
-
-def is_rescue(task: Task) -> bool:
-    return "failure |" in task.name
 
 
 def ends_red(row: Row, attempt: Attempt, says: str = "") -> None:

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import threading
-from typing import Any
+import time
 
 from tests.testbed import Hub, Rows
+from tests.testbed.hub import PORT
 
 PREFIX = "ledger-"
-SECONDS_BETWEEN_ROWS = 0.1
+#: Users that the faults leave alone. Each call writes a group and all of them into it: ten rows.
+MEMBERS = tuple(f"user-{number}" for number in range(190, 199))
+ROWS_PER_CALL = 1 + len(MEMBERS)
+#: 150 rows a second, which leaves the upgrade half of a small machine.
+SECONDS_BETWEEN_CALLS = 1 / 15
 
 
 class Ledger:
-    """Adds users through the hub's API, one after the other, until the hub stops answering.
+    """Adds groups of users through the hub's API, one after the other, until the hub stops answering.
 
-    ``acknowledged`` are the names that the hub has confirmed; one more may be there.
+    ``acknowledged`` are the names of the groups that the hub has confirmed; one more may be there.
     """
 
     def __init__(self, hub: Hub) -> None:
         self.acknowledged: list[str] = []
         self._hub = hub
+        self._seconds = 0.0
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._write, daemon=True)
 
@@ -31,26 +39,50 @@ class Ledger:
         self._end.set()
         self._thread.join()
 
+    @property
+    def rows_per_second(self) -> float:
+        """How many rows the hub has confirmed, over the time from the first call to the last answer."""
+        return round(len(self.acknowledged) * ROWS_PER_CALL / self._seconds, 1) if self._seconds else 0.0
+
     def missing(self, rows: Rows) -> list[str]:
-        """The users that the hub has confirmed and does not have any more."""
-        there = {row["name"] for row in rows["users"]}
-        return [f"users: {name}" for name in self.acknowledged if name not in there]
+        """The rows that the hub has confirmed and does not have any more."""
+        groups = {row["name"]: row["id"] for row in rows["groups"]}
+        users = {row["name"]: row["id"] for row in rows["users"]}
+        pairs = {(row["user_id"], row["group_id"]) for row in rows["user_group_map"]}
+        lost = [f"groups: {name}" for name in self.acknowledged if name not in groups]
+        return lost + [
+            f"user_group_map: {member} in {name}"
+            for name in self.acknowledged
+            for member in MEMBERS
+            if (users.get(member), groups.get(name)) not in pairs
+        ]
 
     def _write(self) -> None:
-        number = 0
-        while not self._end.wait(SECONDS_BETWEEN_ROWS):
-            name = f"{PREFIX}{number:05}"
-            if self._hub.api(f"/users/{name}", method="POST").status != 201:
-                return
+        connection = http.client.HTTPConnection(self._hub.address, PORT, timeout=30)
+        headers = {"Authorization": "token token-of-admin"}
+        body = json.dumps({"users": MEMBERS})
+        begun = due = time.monotonic()
+        while not self._end.wait(due - time.monotonic()):
+            name = f"{PREFIX}{len(self.acknowledged):05}"
+            try:
+                connection.request("POST", f"/hub/api/groups/{name}", body, headers)
+                answer = connection.getresponse()
+                answer.read()
+            except (OSError, http.client.HTTPException):
+                break
+            if answer.status != http.client.CREATED:
+                break
             self.acknowledged.append(name)
-            number += 1
+            self._seconds = time.monotonic() - begun
+            due = max(due + SECONDS_BETWEEN_CALLS, time.monotonic())
+        connection.close()
 
 
 def without_ledger(rows: Rows) -> Rows:
-    """The database as it would be had nobody written to it: without the ledger's users and what is theirs."""
-    theirs = {row["id"] for row in rows["users"] if str(row["name"]).startswith(PREFIX)}
-
-    def is_theirs(table: str, row: dict[str, Any]) -> bool:
-        return (row["id"] if table == "users" else row.get("user_id")) in theirs
-
-    return {table: [row for row in found if not is_theirs(table, row)] for table, found in rows.items()}
+    """The database as it would be had nobody written to it: without the ledger's groups and their members."""
+    theirs = {row["id"] for row in rows["groups"] if str(row["name"]).startswith(PREFIX)}
+    return {
+        **rows,
+        "groups": [row for row in rows["groups"] if row["id"] not in theirs],
+        "user_group_map": [row for row in rows["user_group_map"] if row["group_id"] not in theirs],
+    }

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import json
+import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from tests.testbed import Hub
 from tests.testbed.hub import REPOSITORY
+from tests.testbed.images import image
 
 from .attempt import Attempt
 from .checkout import IMAGE, digest
@@ -27,6 +29,8 @@ CACHE = REPOSITORY / "build/faults"
 #: Where a row finds the environments that the good upgrade has staged, and where they belong.
 STAGED = "/mnt/staged"
 PLACE = "/opt"
+#: The locks of the references that this process uses, which keep others from removing them.
+_IN_USE: dict[Path, TextIO] = {}
 
 
 @dataclass(frozen=True)
@@ -67,16 +71,39 @@ def lay_out_staged(hub: Hub) -> None:
 
 
 def reference(checkout: Path) -> Reference:
-    """The reference of this code, made now unless there is one."""
+    """The reference of this code, made now unless there is one; those of other code that nobody uses go."""
     folder = CACHE / digest(checkout)
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
+    made = folder / "reference.json"
+    if folder not in _IN_USE:
+        lock = (folder / "lock").open("w")
         fcntl.flock(lock, fcntl.LOCK_EX)
-        made = folder / "reference.json"
+        _IN_USE[folder] = lock
         if not made.exists():
             print("reference: one good upgrade", flush=True)
             made.write_text(json.dumps(asdict(_make(checkout, folder / "staged")), indent=1))
-        return Reference(**json.loads(made.read_text()))
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        _prune(folder)
+    return Reference(**json.loads(made.read_text()))
+
+
+def _prune(newest: Path) -> None:
+    """Remove every other reference that no process holds a lock on: half a gigabyte each."""
+    for folder in CACHE.iterdir():
+        if folder == newest:
+            continue
+        with (folder / "lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """In a container: what an upgrade has staged belongs to root."""
+    command = ["docker", "run", "--rm", "--volume", f"{folder.parent}:{PLACE}", "--entrypoint", "rm"]
+    subprocess.run([*command, image(IMAGE), "-rf", f"{PLACE}/{folder.name}"], check=True)
 
 
 def _make(checkout: Path, staged: Path) -> Reference:

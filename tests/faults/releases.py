@@ -16,7 +16,8 @@ from tests.testbed.releases import (
     release,
 )
 
-from .row import BRIEF, OLD, Fault, Row
+from .row import BRIEF, CONFIRM_SECONDS, NEW, OLD, Fault, Row
+from .tasks import is_arming
 
 #: Its rehearsal is on a copy, which is elsewhere.
 _MIGRATION = """
@@ -79,6 +80,22 @@ def in_the_outage():
     signal.pause()
 """
 
+#: Longer than the guard waits for a sign of life; what it has written each second is one.
+WORKS = """
+import time
+
+def in_the_outage():
+    op.execute("CREATE TABLE slow AS SELECT id, name FROM users")
+    for second in range(40):
+        op.execute(f"UPDATE slow SET name = name || {second}")
+        commit()
+        time.sleep(1)
+    op.execute("DROP TABLE slow")
+
+def work():
+    pass
+"""
+
 DIES_LATER = """
 _start = JupyterHub.start
 
@@ -94,6 +111,7 @@ BROKEN: dict[tuple[str, str], dict[str, str]] = {
     ("migration fails", "half-way"): {MIGRATION: _MIGRATION + FAILS_HALF_WAY},
     ("migration fails", "after its work"): {MIGRATION: _MIGRATION + FAILS_AFTER},
     ("migration is killed", "with a transaction on its disk"): {MIGRATION: _MIGRATION + DIES},
+    ("migration hangs", "without a sign of work"): {MIGRATION: _MIGRATION + HANGS},
     ("new hub exits", "at once"): {APP: DOES_NOT_START},
     ("new hub answers 500", "when asked for its users"): {USERS: CANNOT_READ_USERS},
     ("new hub never listens", "after its start"): {APP: NEVER_ANSWERS},
@@ -116,6 +134,13 @@ def faults() -> Iterator[Fault]:
             variables={"jupyterhub_migration_timeout": 60, **VARIABLES.get((fault, moment), {})},
             selected=BRIEF if moment == "half-way" else "",
         )
+    yield Fault(
+        "migration is slow",
+        "and works for longer than the guard waits for a sign of life",
+        slow,
+        ends=(NEW,),
+        prepare=made_of({MIGRATION: _MIGRATION + WORKS}),
+    )
 
 
 def made_of(append: dict[str, str]) -> Callable[[Row], None]:
@@ -131,3 +156,15 @@ def made_of(append: dict[str, str]) -> Callable[[Row], None]:
 def refused(row: Row) -> None:
     attempt = row.upgrade()
     row.require(attempt.end() != 0, "a release with a fault is accepted")
+
+
+def slow(row: Row) -> None:
+    """What was staged has to be the new hub, with the revision of this release."""
+    attempt = row.upgrade()
+    attempt.go_to(is_arming)
+    staged = row.hub.environments(suffix=f".staged-{VERSION}")
+    database = {**row.new["database"], "revision": "ffffffffffff"}
+    row.new = {**row.new, "environments": staged, "database": database}
+    row.require(attempt.end() == 0, f"a migration that works is not waited for: {attempt.last_words()}")
+    seconds = row.host.run()["done"]["migrate"]["seconds"]
+    row.require(seconds > CONFIRM_SECONDS, f"the migration has taken {seconds} s only")

@@ -15,7 +15,7 @@ from . import reference as good
 from .attempt import Attempt, NotInjected
 from .host import STUCK, Host, summary
 from .ledger import Ledger, without_ledger
-from .reference import TARGET, VARIABLES, Reference
+from .reference import VARIABLES, Reference
 
 CONFIRM_SECONDS: int = VARIABLES["jupyterhub_confirm_timeout"]
 #: Beyond the confirm timeout: what a restore with its verification may take on a busy machine.
@@ -61,6 +61,8 @@ class Result:
     outage_seconds: float
     rows_lost: int
     restored_by: str
+    #: What the hub has confirmed of the writer's rows, until it stopped.
+    rows_per_second: float
     wrong: list[str]
 
 
@@ -73,6 +75,8 @@ class Row:
         self.host = Host(hub)
         self.checkout = checkout
         self.reference = reference
+        #: The fingerprint of the new hub; a fault that asks for another release says what that must be.
+        self.new = reference.fingerprint
         self.variables: dict[str, Any] = {
             **VARIABLES,
             **fault.variables,
@@ -95,7 +99,7 @@ class Row:
 
     def judge(self) -> Result:
         """Run the fault, and everything that is asked afterwards."""
-        ended, outage, by, lost = NEITHER, 0.0, "", 0
+        ended, outage, by, lost, rate = NEITHER, 0.0, "", 0, 0.0
         try:
             if self.fault.prepare:
                 self.fault.prepare(self)
@@ -108,7 +112,7 @@ class Row:
             with Probe(self.hub, PROBE_SECONDS) as probe, Ledger(self.hub) as ledger:
                 self.fault.inject(self)
                 self._settle()
-            outage = outage_seconds(probe)
+            outage, rate = outage_seconds(probe), ledger.rows_per_second
             run = self.host.run()
             by = run.get("outcome", {}).get("by", "")
 
@@ -138,7 +142,7 @@ class Row:
         finally:
             for attempt in self._attempts:
                 attempt.close()
-        return Result(self.fault.fault, self.fault.moment, ended, outage, lost, by, self.wrong)
+        return Result(self.fault.fault, self.fault.moment, ended, outage, lost, by, rate, self.wrong)
 
     def outputs(self) -> str:
         """What the playbooks have said, to be kept beside the result."""
@@ -163,10 +167,10 @@ class Row:
         """Which of the two hubs this is, exactly; notes how it differs from both."""
         if after == before:
             return OLD
-        if after == self.reference.fingerprint:
+        if after == self.new:
             return NEW
         self.wrong.append(f"differs from old: {differences(before, after)}")
-        self.wrong.append(f"differs from new: {differences(self.reference.fingerprint, after)}")
+        self.wrong.append(f"differs from new: {differences(self.new, after)}")
         return NEITHER
 
     def _require_tidy(self, before: set[str]) -> None:
@@ -186,27 +190,23 @@ class Row:
         """The same upgrade again succeeds, and once more changes nothing."""
         if ended != NEW:
             good.lay_out_staged(self.hub)
-            self._again("again", TARGET)
+            self._again("again", VARIABLES)
             now = good.fingerprint(self.hub)
             for part in ("environments", "config", "secrets", "service"):
                 wanted = self.reference.fingerprint[part]
                 self.require(
                     now[part] == wanted, f"after the same upgrade again: {differences(wanted, now[part])}"
                 )
-        changed = self._again("for the third time", TARGET)
+        changed = self._again("for the third time", VARIABLES if ended != NEW else self.variables)
         self.require(changed == 0, f"the upgrade for the third time changes {changed}")
 
-    def _again(self, which: str, version: str) -> int:
-        attempt = Attempt(
-            self.checkout,
-            "upgrade.yml",
-            self.hub,
-            VARIABLES,
-        )
+    def _again(self, which: str, variables: dict[str, Any]) -> int:
+        attempt = Attempt(self.checkout, "upgrade.yml", self.hub, variables)
         self._attempts.append(attempt)
         status = attempt.end()
         self.require(status == 0, f"the upgrade {which} fails: {attempt.last_words()}")
-        self.require(self.hub.version() == version, f"the upgrade {which} ends with {self.hub.version()}")
+        found, wanted = self.hub.version(), variables["jupyterhub_version"]
+        self.require(found == wanted, f"the upgrade {which} ends with {found}")
         return attempt.changed()
 
 

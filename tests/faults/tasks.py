@@ -56,3 +56,32 @@ def outage(checkout: Path, begun: list[Task]) -> list[Task]:
     if escaped:
         raise ValueError(f"tasks of the outage that a good upgrade does not come to: {escaped}")
     return within
+
+
+def is_backup(task: Task) -> bool:
+    return task.role == "hub_backup"
+
+
+def is_seal(task: Task) -> bool:
+    return "seal |" in task.name
+
+
+def is_migration(task: Task) -> bool:
+    return "migrate |" in task.name
+
+
+def is_switch(task: Task) -> bool:
+    """The exchange of what was staged, which is the second task of this name."""
+    return "switch |" in task.name and task.number == 2
+
+
+def is_start(task: Task) -> bool:
+    return task.role == "hub_service" and "start |" in task.name
+
+
+def is_arming(task: Task) -> bool:
+    return task.role == "hub_guard" and "arm |" in task.name
+
+
+def is_rescue(task: Task) -> bool:
+    return "failure |" in task.name

@@ -324,6 +324,19 @@ class Hub:
         found["database"].update(rows.fingerprint(self.rows()))
         return found
 
+    def environments(self, suffix: str) -> dict[str, Any]:
+        """The environments beside the hub's own, as its fingerprint will have them once they are in place.
+
+        Their paths are those of the hub's own with ``suffix``.
+        """
+        beside = [f"{path}{suffix}" for path in self.layout.environments]
+        layout = {"environments": beside, "config": [], "secrets": [], "systemd_unit": ""}
+        found = self._ask_host("fingerprint.py", json.dumps({**layout, "database": self.layout.database}))
+        return {
+            path: {**found["environments"][there], "target": path}
+            for path, there in zip(self.layout.environments, beside)
+        }
+
     def rows(self) -> rows.Rows:
         """Every row of every table of the hub's database; see ``rows.py``."""
         found: rows.Rows = self._ask_host("rows.py", self.layout.database)
