@@ -355,17 +355,23 @@ class Hub:
         variables: dict[str, Any] | None = None,
         check: bool = False,
         expect_rc: int | None = 0,
+        beside: tuple[Hub, ...] = (),
     ) -> PlaybookResult:
         """Run ``playbooks/<name>`` of this checkout against the hub, with ``variables`` in the inventory.
 
-        Raises AssertionError with the whole output when the exit status is not ``expect_rc`` (None: any).
+        The hubs ``beside`` it are in the inventory with the same variables; the result is this one's. Raises
+        AssertionError with the whole output when the exit status is not ``expect_rc`` (None: any).
         """
         with tempfile.TemporaryDirectory() as folder:
             inventory, report = Path(folder, "inventory.json"), Path(folder, "report.json")
             # What a hub does long after its start is for a fault to show.
             usual = {"jupyterhub_report_fetch": str(report), "jupyterhub_watch_seconds": 0}
             wanted = {**usual, **(variables or {})}
-            inventory.write_text(json.dumps(self.inventory(wanted)))
+            fleet = self.inventory(wanted)
+            for number, other in enumerate(beside):
+                theirs = {**wanted, "jupyterhub_report_fetch": f"{folder}/{number}.json"}
+                fleet["jupyterhub"]["hosts"].update(other.inventory(theirs)["jupyterhub"]["hosts"])
+            inventory.write_text(json.dumps(fleet))
             finished = subprocess.run(
                 [
                     Path(sys.executable).with_name("ansible-playbook"),

@@ -1,0 +1,55 @@
+"""Two hubs in one run: what becomes of one is nothing to the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import manifest, recovery_point
+
+from tests.testbed import Hub
+
+from .refusal import TARGET
+
+DROP_IN = "/etc/systemd/system/jupyterhub.service.d/slow.conf"
+#: Stopping takes until somebody lets it.
+SLOW = """[Service]
+ExecStop=/bin/sh -c 'while ! [ -e /run/may-stop ]; do sleep 0.1; done; kill -TERM $MAINPID'
+"""
+
+
+@pytest.fixture
+def slow_hub() -> Iterator[Hub]:
+    with Hub.start("systemd") as hub:
+        hub.exec(["mkdir", "-p", str(Path(DROP_IN).parent)])
+        hub.write(DROP_IN, SLOW)
+        hub.exec(["systemctl", "daemon-reload"])
+        yield hub
+
+
+def test_no_hub_stays_down_because_another_one_does(fresh_hub: Hub, slow_hub: Hub, tmp_path: Path) -> None:
+    hub = fresh_hub
+    wanted = {
+        "jupyterhub_version": TARGET,
+        "jupyterhub_stop_timeout": 600,
+        "jupyterhub_backup_fetch": str(tmp_path),
+    }
+    with ThreadPoolExecutor() as pool:
+        run = pool.submit(hub.playbook, "upgrade.yml", wanted, beside=(slow_hub,))
+        try:
+            hub.wait_until_answers(TARGET, timeout=300)
+            assert slow_hub.version() in (slow_hub.layout.version, None)
+        finally:
+            slow_hub.exec(["touch", "/run/may-stop"])
+        finished = run.result()
+    assert finished.report["outcome"] == "upgraded"
+    slow_hub.wait_until_answers(TARGET)
+
+    for each in (hub, slow_hub):
+        (copy,) = (tmp_path / each.container).iterdir()
+        recovery_point.verify(copy)
+        kept = manifest.read(copy)["database"]
+        assert kept["sealed"], "the copy has the database of before the last backup"
+        assert [path.name for path in copy.glob("*.sqlite")] == [kept["file"]]
