@@ -1,0 +1,75 @@
+"""A plan that somebody has reviewed, compared with what would be done now."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+#: Sizes, times and process numbers are others at each look, and no reason to review again.
+NUMBERS = re.compile(r"\d[\d.,:]*")
+
+
+def changes(reviewed: dict[str, Any], plan: dict[str, Any]) -> list[str]:
+    """What would not be done as it was reviewed, as sentences; empty when all would.
+
+    Both are plans that the rehearsal has completed. Compared are versions, environments, packages and
+    findings, those without their numbers; not how long it takes.
+    """
+    return [
+        *_changed_versions(reviewed, plan),
+        *_changed_environments(reviewed, plan),
+        *_changed_packages(reviewed.get("packages", {}), plan.get("packages", {})),
+        *_changed_findings(reviewed["findings"], plan["findings"]),
+    ]
+
+
+def _changed_versions(reviewed: dict[str, Any], plan: dict[str, Any]) -> list[str]:
+    then, now = (f"from {each['from_version']} to {each['to_version']}" for each in (reviewed, plan))
+    return [] if then == now else [f"It goes {now}, and not {then}."]
+
+
+def _changed_environments(reviewed: dict[str, Any], plan: dict[str, Any]) -> list[str]:
+    def described(each: dict[str, Any]) -> dict[str, str]:
+        return {
+            entry["path"]: f"{', '.join(entry['requirements'])} ({entry['strategy']})"
+            for entry in each["environments"]
+        }
+
+    return _differences(described(reviewed), described(plan), "not upgraded")
+
+
+def _changed_packages(reviewed: dict[str, Any], plan: dict[str, Any]) -> list[str]:
+    def described(packages: dict[str, Any]) -> dict[str, str]:
+        return {
+            f"{change['name']} in {path}": str(change["to"] or "nothing")
+            for path, changed in packages.items()
+            for change in changed
+        }
+
+    return _differences(described(reviewed), described(plan), "as it is")
+
+
+def _differences(then: dict[str, str], now: dict[str, str], absent: str) -> list[str]:
+    return [
+        f"{name}: {now.get(name, absent)}, and not {then.get(name, absent)}."
+        for name in sorted(then.keys() | now.keys())
+        if then.get(name) != now.get(name)
+    ]
+
+
+def _changed_findings(reviewed: list[dict[str, Any]], plan: list[dict[str, Any]]) -> list[str]:
+    def told(findings: list[dict[str, Any]]) -> dict[tuple[str, str, str], str]:
+        return {
+            (
+                each["id"],
+                each["severity"],
+                NUMBERS.sub("#", each["found"]),
+            ): f"{each['severity']} {each['id']}: {each['found']}"
+            for each in findings
+        }
+
+    then, now = told(reviewed), told(plan)
+    return [
+        *(f"New since the review: {now[key]}" for key in now if key not in then),
+        *(f"Not found any more: {then[key]}" for key in then if key not in now),
+    ]
