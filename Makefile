@@ -5,10 +5,10 @@ export PATH := $(BIN):$(PATH)
 
 SOURCES := plugins tests demo molecule tools/get_pip.py
 # A file's tests share their hubs, so they stay together.
-PYTEST := pytest --numprocesses auto --dist loadfile
+PYTEST := pytest --numprocesses auto --dist loadfile --durations 20
 SCENARIOS := systemd supervisord old
 
-.PHONY: help venv check test lint sanity artifact unit hubs engine images molecule refusals faults faults-short tests demo demo-clean bench clean
+.PHONY: help venv check test lint sanity artifact unit hubs engine images molecule refusals faults faults-short failures failures-short tests demo demo-clean bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -19,8 +19,8 @@ venv:  ## make .venv with what the tests need
 check: venv  ## all that needs no Docker: lint, sanity, artifact, unit
 	@tools/parts lint sanity artifact unit
 
-test: venv  ## everything: check, images, molecule, demo, refusals, a selection of faults
-	@tools/parts lint sanity artifact engine images molecule demo demo-clean tests faults-short
+test: venv  ## everything: check, images, molecule, demo, refusals, selections of faults and failures
+	@tools/parts lint sanity artifact engine images molecule demo demo-clean tests faults-short failures-short
 
 lint: venv  ## ansible-lint, yamllint, ruff, mypy
 	ruff check
@@ -58,6 +58,12 @@ faults: images  ## an upgrade cut off and broken in every way there is; hours; w
 
 faults-short: images  ## the faults that differ most, in a quarter of an hour
 	python -m tests.faults --selection --jobs 2
+
+failures: images  ## what upgrades fail of, each on a real hub, and who catches it; writes build/failures.json
+	python -m tests.failures --jobs $$(nproc)
+
+failures-short: images  ## three of them, one for each who catches
+	python -m tests.failures --selection --jobs 2
 
 tests: images  ## unit tests, real hubs and refusals in one run
 	$(PYTEST) tests/unit tests/hubs tests/refusals

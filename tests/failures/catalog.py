@@ -1,0 +1,269 @@
+"""The failures of upgrades that can be brought about on a hub of the test bed, 4.1.6 to 6.1.1 unless said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.faults.releases import BROKEN
+from tests.testbed import Hub
+from tests.testbed.releases import (
+    APP,
+    CANNOT_READ_USERS,
+    DOES_NOT_START,
+    MIGRATION,
+    NEVER_ANSWERS,
+    USERS,
+    VERSION,
+    release,
+)
+
+from .row import PREFLIGHT, REHEARSAL, RESTORE, Failure
+
+BringAbout = Callable[[Hub], "dict[str, Any]"]
+
+#: Only where the service manager starts it: nobody else can foresee this.
+ONLY_FOR_REAL = """
+import os
+import jupyterhub
+
+if jupyterhub.version_info[0] >= 5 and "INVOCATION_ID" in os.environ:
+    raise RuntimeError("This hub does not come up.")
+"""
+MIGRATION_FAILS = """
+revision = "ffffffffffff"
+down_revision = "f460b0348206"
+
+def upgrade():
+    raise RuntimeError("this migration breaks")
+"""
+LOGIN_WITHOUT_XSRF = '<form action="{{ login_url }}" method="post"><input name="username"></form>\n'
+#: What stands in for a package that somebody has built for the old hub.
+OLD_COMPANION = """Metadata-Version: 2.1
+Name: old-companion
+Version: 1.0
+Requires-Dist: jupyterhub<5
+"""
+
+
+def failures() -> list[Failure]:
+    """In the order of the table."""
+    return [
+        *_of_the_config(),
+        *_of_the_database(),
+        *_of_packages_and_programs(),
+        *_of_the_release(),
+    ]
+
+
+def _of_the_config() -> list[Failure]:
+    return [
+        Failure(
+            "no allow rule, crossing 5.0",
+            config("c.Authenticator.allowed_users = set()\nc.Authenticator.admin_users = set()"),
+            PREFLIGHT,
+            "no-allow-rule",
+            selected=True,
+        ),
+        Failure(
+            "option that the target does not know",
+            config("c.JupyterHub.statsd_host = 'metrics'"),
+            PREFLIGHT,
+            "config-option-gone",
+        ),
+        Failure(
+            "config that does not load with the target",
+            config("import jupyterhub\nassert jupyterhub.version_info < (5,), 'This is for JupyterHub 4.'"),
+            REHEARSAL,
+            "rehearsal-config",
+        ),
+        Failure(
+            "hub that does not come up as a service only",
+            config(ONLY_FOR_REAL),
+            RESTORE,
+            variables={"jupyterhub_start_timeout": 60},
+            selected=True,
+        ),
+        Failure("auth state without a key", without_crypt_key, PREFLIGHT, "crypt-key-missing"),
+        Failure("auth state with another key", other_crypt_key, REHEARSAL, "rehearsal-auth-state"),
+        Failure(
+            "cookie secret that others may read",
+            shell("chmod 0644 {secret}"),
+            PREFLIGHT,
+            "cookie-secret-mode",
+        ),
+        Failure("cookie secret missing", shell("rm {secret}"), PREFLIGHT, "cookie-secret-missing"),
+        Failure("log-in form without _xsrf", own_login_page, PREFLIGHT, "login-without-xsrf", kind="old"),
+        Failure(
+            "PKCE required of older servers",
+            config("c.JupyterHub.oauth_require_pkce = True"),
+            PREFLIGHT,
+            "pkce-required",
+        ),
+    ]
+
+
+def _of_the_database() -> list[Failure]:
+    return [
+        Failure("database damaged", damaged, PREFLIGHT, "database-damaged"),
+        Failure(
+            "database half migrated",
+            sql("ALTER TABLE users ADD COLUMN user_info JSON"),
+            PREFLIGHT,
+            "database-half-migrated",
+        ),
+        Failure(
+            "database of a newer hub",
+            sql("UPDATE alembic_version SET version_num = 'eeeeeeeeeeee'"),
+            PREFLIGHT,
+            "database-revision-unknown",
+        ),
+        Failure(
+            "2.3.1 to 6.1.1 with a server registered",
+            registered_server,
+            REHEARSAL,
+            "rehearsal-migration",
+            kind="old",
+        ),
+    ]
+
+
+def _of_packages_and_programs() -> list[Failure]:
+    return [
+        Failure("proxy not on the service's PATH", without_proxy, PREFLIGHT, "proxy-not-found"),
+        Failure("package that forbids the target", old_companion, PREFLIGHT, "packages-conflict"),
+        Failure(
+            "single-user environment that starts no server",
+            single_user_breaks,
+            REHEARSAL,
+            "rehearsal-spawn",
+            selected=True,
+        ),
+    ]
+
+
+def _of_the_release() -> list[Failure]:
+    return [
+        Failure(
+            "migration that fails", made_of({MIGRATION: MIGRATION_FAILS}), REHEARSAL, "rehearsal-migration"
+        ),
+        Failure(
+            "migration that fails on the real database only",
+            made_of(BROKEN["migration fails", "half-way"]),
+            RESTORE,
+        ),
+        Failure("new hub that exits", made_of({APP: DOES_NOT_START}), REHEARSAL, "rehearsal-start"),
+        Failure(
+            "new hub that never answers",
+            made_of({APP: NEVER_ANSWERS}),
+            REHEARSAL,
+            "rehearsal-no-answer",
+            variables={"jupyterhub_start_timeout": 25},
+        ),
+        Failure(
+            "new hub that cannot read its users",
+            made_of({USERS: CANNOT_READ_USERS}),
+            REHEARSAL,
+            "rehearsal-database",
+        ),
+    ]
+
+
+# How they are brought about
+
+
+def config(lines: str) -> BringAbout:
+    """Lines at the end of the hub's config; the hub that serves has read it before."""
+    return lambda hub: _append(hub, hub.layout.config_file, lines)
+
+
+def _append(hub: Hub, path: str, lines: str) -> dict[str, Any]:
+    hub.exec(["tee", "-a", path], stdin=f"\n{lines}\n")
+    return {}
+
+
+def shell(command: str) -> BringAbout:
+    def bring_about(hub: Hub) -> dict[str, Any]:
+        hub.exec(["sh", "-c", command.format(secret=hub.layout.secrets[0])])
+        return {}
+
+    return bring_about
+
+
+def sql(statement: str) -> BringAbout:
+    program = (
+        "import sqlite3, sys; hub = sqlite3.connect(sys.argv[1]); hub.execute(sys.argv[2]); hub.commit()"
+    )
+
+    def bring_about(hub: Hub) -> dict[str, Any]:
+        hub.exec(["/usr/bin/python3", "-c", program, hub.layout.database, statement])
+        return {}
+
+    return bring_about
+
+
+def damaged(hub: Hub) -> dict[str, Any]:
+    """Three pages in the middle of the database are overwritten."""
+    hub.exec(
+        [
+            "dd",
+            "if=/dev/urandom",
+            f"of={hub.layout.database}",
+            "bs=4096",
+            "seek=20",
+            "count=3",
+            "conv=notrunc",
+        ]
+    )
+    return {}
+
+
+def without_crypt_key(hub: Hub) -> dict[str, Any]:
+    hub.exec(["sed", "-i", "/JUPYTERHUB_CRYPT_KEY/d", f"{hub.layout.config_folder}/environment"])
+    return {}
+
+
+def other_crypt_key(hub: Hub) -> dict[str, Any]:
+    key = "0" * 64
+    file = f"{hub.layout.config_folder}/environment"
+    hub.exec(["sed", "-i", f"s/^JUPYTERHUB_CRYPT_KEY=.*/JUPYTERHUB_CRYPT_KEY={key}/", file])
+    return {}
+
+
+def own_login_page(hub: Hub) -> dict[str, Any]:
+    hub.exec(["mkdir", "-p", "/etc/jupyterhub/templates"])
+    hub.write("/etc/jupyterhub/templates/login.html", LOGIN_WITHOUT_XSRF)
+    return _append(hub, hub.layout.config_file, "c.JupyterHub.template_paths = ['/etc/jupyterhub/templates']")
+
+
+def registered_server(hub: Hub) -> dict[str, Any]:
+    hub.start_server("user-000")
+    return {}
+
+
+def without_proxy(hub: Hub) -> dict[str, Any]:
+    return _append(
+        hub, hub.layout.config_file, "c.ConfigurableHTTPProxy.command = ['configurable-http-proxy-of-old']"
+    )
+
+
+def old_companion(hub: Hub) -> dict[str, Any]:
+    """A package in the hub's environment which says that it goes with JupyterHub 4 only."""
+    found = hub.exec(
+        ["sh", "-c", f"echo {hub.layout.environments[0]}/lib/python3.*/site-packages"]
+    ).stdout.strip()
+    folder = f"{found}/old_companion-1.0.dist-info"
+    hub.exec(["mkdir", folder])
+    hub.write(f"{folder}/METADATA", OLD_COMPANION)
+    hub.write(f"{folder}/RECORD", "")
+    return {}
+
+
+def single_user_breaks(hub: Hub) -> dict[str, Any]:
+    """Servers of the new version end at their start: their jupyter_server is told to."""
+    breaks = {"jupyterhub/singleuser/extension.py": "raise RuntimeError('no server from this release')\n"}
+    return release(hub, VERSION, append=breaks)
+
+
+def made_of(append: dict[str, str]) -> BringAbout:
+    return lambda hub: release(hub, VERSION, append=append)
