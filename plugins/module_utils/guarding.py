@@ -39,7 +39,7 @@ def install(folder: Path, deployment: dict[str, Any]) -> None:
     write_program(folder)
     python = _python(deployment)
     command = [python, str(state.guard_folder(folder)), "watch"]
-    (state.guard_folder(folder) / "python").write_text(python, encoding="utf-8")
+    files.write(state.guard_folder(folder) / "python", python.encode())
     if _has_systemd():
         _install_units(folder, command)
     else:
@@ -96,7 +96,7 @@ def command(folder: Path, verb: str) -> str:
 
 
 def write_program(folder: Path) -> None:
-    """Copy this package, as far as it is here, into the guard's folder."""
+    """Copy this package, as far as it is here, into the guard's folder; power cuts cannot take it again."""
     # Ansible sends along what is imported. Not above: the guard needs this module itself.
     from . import guard
 
@@ -110,6 +110,8 @@ def write_program(folder: Path) -> None:
             continue
         source = source_of(importlib.import_module(f"{package.__name__}.{module.name}"))
         (target / f"{module.name}.py").write_text(source, encoding="utf-8")
+    for path in (*target.iterdir(), target):
+        files.sync(path)
     files.write(target.parent / "__main__.py", _MAIN.encode())
 
 
