@@ -98,8 +98,11 @@ def migrate(database: str) -> dict[str, Any]:
         # It also stamps a database that is older than hub 0.8 with the revision it must have.
         orm.check_db_revision(engine)
     except orm.DatabaseSchemaMismatch:
-        with dbutil._temp_alembic_ini(url) as settings:
-            command.upgrade(Config(settings), "head")
+        # The template itself, and not a copy that would be left behind by a process that is killed.
+        settings = Config(dbutil.ALEMBIC_INI_TEMPLATE_PATH)
+        settings.set_main_option("script_location", dbutil.ALEMBIC_DIR.replace("%", "%%"))
+        settings.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+        command.upgrade(settings, "head")
     finally:
         engine.dispose()
     return {"seconds": round(time.monotonic() - started, 3)}

@@ -288,6 +288,8 @@ def _run(
     argv = [python_of(environment), "-c", source_of(inside_migration)]
     ended = surroundings.run(argv, input=json.dumps(request) + "\n", timeout=timeout)
     lines = ended.stdout.splitlines()
+    if ended.returncode < 0:
+        return {"error": f"signal {-ended.returncode} ended it"}
     if ended.returncode or not lines:
         return {"error": logs.reason(ended.stderr) or f"Python ended with status {ended.returncode}"}
     answer: dict[str, Any] = json.loads(lines[-1])

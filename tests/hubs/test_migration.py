@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -163,8 +164,8 @@ def test_the_rehearsal_finds_what_would_fail_while_the_database_is_untouched(
     assert not migration.is_waiting(folder)
 
 
-def add_revision(target: Path, statement: str) -> None:
-    """A hub whose newest migration does something that it should not."""
+def add_revision(target: Path, statement: str, then: str = "pass") -> None:
+    """A hub whose newest migration does something that it should not; ``then`` is a line of Python."""
     [package] = target.glob("lib/python3.*/site-packages/jupyterhub/alembic/versions")
     (package / "0123456789ab_bad.py").write_text(
         "revision = '0123456789ab'\n"
@@ -172,6 +173,7 @@ def add_revision(target: Path, statement: str) -> None:
         "from alembic import op\n"
         "def upgrade():\n"
         f"    op.execute({statement!r})\n"
+        f"    {then}\n"
     )
 
 
@@ -193,6 +195,18 @@ def test_a_bad_migration_is_noticed(
         migration.prepare(deployment, bad, folder)
     with pytest.raises(HubError, match=message):
         migration.migrate(deployment, bad, folder)
+
+
+def test_a_migration_that_is_killed_leaves_no_file_behind(
+    service: dict[str, Any], tmp_path: Path, folder: Path
+) -> None:
+    deployment = with_database(service, tmp_path / "hub.sqlite", "6.1.1")
+    bad = link_environment("6.1.1", tmp_path / "bad")
+    add_revision(bad, "SELECT 1", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    with pytest.raises(HubError, match=r"The migration of .* failed: signal 9 ended it\."):
+        migration.migrate(deployment, bad, folder)
+    settings = Path(tempfile.gettempdir()).glob("*/alembic.ini")
+    assert not [file for file in settings if str(tmp_path) in file.read_text()]
 
 
 def test_a_prepared_process_leaves_when_told_or_when_its_time_is_over(
