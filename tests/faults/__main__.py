@@ -37,8 +37,8 @@ def main() -> int:
             print(f"seed: {seed}", flush=True)
             faults = list(catalog.at_random(checkout, options.random, seed))
         chosen = [
-            fault
-            for fault in (map(as_in_ci, faults) if options.selection else faults)
+            as_in_ci(fault) if options.selection else brief(fault) if options.brief else fault
+            for fault in faults
             if (fault.selected or not options.selection) and re.search(options.only, fault.name)
         ]
         if options.list:
@@ -74,7 +74,12 @@ def run(chosen: list[Fault], checkout: Path, jobs: int) -> list[Result]:
 
 def as_in_ci(fault: Fault) -> Fault:
     """Without the upgrades again at its end, where CI leaves them out."""
-    return replace(fault, heals=fault.selected == WHOLE)
+    return fault if fault.selected == WHOLE else brief(fault)
+
+
+def brief(fault: Fault) -> Fault:
+    """Without the upgrades again at its end."""
+    return replace(fault, heals=False)
 
 
 def line(result: Result, took: float) -> str:
@@ -101,6 +106,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--selection", action="store_true", help="only those that CI runs")
     parser.add_argument("--only", default="", metavar="REGEX", help="only those whose name matches")
     parser.add_argument("--jobs", type=int, default=1, help="so many at a time (1)")
+    parser.add_argument("--brief", action="store_true", help="do not run the same upgrade again at their end")
     parser.add_argument("--list", action="store_true", help="list them, those of the selection with a star")
     parser.add_argument(
         "--random", type=int, default=0, metavar="N", help="instead: N faults at random moments"

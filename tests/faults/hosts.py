@@ -10,6 +10,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 
+from . import reference
 from .attempt import Attempt
 from .host import STUCK
 from .releases import BROKEN, made_of
@@ -72,6 +73,7 @@ def faults(tasks: list[Task]) -> Iterator[Fault]:
         does_not_stop,
         prepare=deaf,
         variables={"jupyterhub_stop_timeout": 5},
+        heals=False,  # It would not stop for the next upgrade either.
     )
     yield Fault(
         "port taken by another process",
@@ -175,6 +177,7 @@ def damaged_before(row: Row) -> None:
     attempt.go_to(is_arming)
     for number, kept in enumerate(row.host.kept()):
         if number:
+            reference.lay_out_staged(row.hub)
             attempt = row.upgrade()
             attempt.go_to(is_arming)
         damage(row, f"{row.host.points()[-1]}/{kept}")
