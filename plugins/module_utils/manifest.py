@@ -6,6 +6,7 @@ recovery point.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from pathlib import Path
@@ -38,13 +39,21 @@ def read(point: Path) -> dict[str, Any]:
             f"{point} has format {manifest.get('format')}, this collection knows {FORMAT}.",
             "Use the collection's version that made it.",
         )
+    if manifest.pop("sha256", None) not in (None, _sha256(manifest)):
+        raise HubError(f"The manifest of {point} has changed since it was written.", "It was not used.")
     return dict(manifest)
 
 
 def write(point: Path, manifest: dict[str, Any]) -> None:
     """Write the manifest, durably; this is what makes the folder a recovery point."""
     manifest["written"] = time.time()
-    files.write(point / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True).encode(), mode=0o600)
+    proven = {**manifest, "sha256": _sha256(manifest)}
+    files.write(point / MANIFEST, json.dumps(proven, indent=2, sort_keys=True).encode(), mode=0o600)
+
+
+def _sha256(manifest: dict[str, Any]) -> str:
+    """Over everything in the manifest but this itself."""
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def damage(point: Path, manifest: dict[str, Any], homes: bool = True) -> list[str]:

@@ -108,6 +108,13 @@ def test_a_format_of_the_future_is_refused(point: Path) -> None:
         manifests.read(point)
 
 
+def test_a_manifest_that_says_something_else_is_refused(point: Path) -> None:
+    written = (point / "manifest.json").read_text()
+    (point / "manifest.json").write_text(written.replace("jupyterhub_config.py", "jupyterhub_config.pz"))
+    with pytest.raises(HubError, match="The manifest of .* has changed since it was written"):
+        recovery_point.verify(point)
+
+
 def test_nothing_is_left_of_one_that_could_not_be_made(deployment: dict[str, Any], tmp_path: Path) -> None:
     Path(deployment["database"]["path"]).write_bytes(b"this is not a database" * 100)
     with pytest.raises(HubError):
