@@ -85,12 +85,12 @@ WORKS = """
 import time
 
 def in_the_outage():
-    op.execute("CREATE TABLE slow AS SELECT id, name FROM users")
-    for second in range(40):
-        op.execute(f"UPDATE slow SET name = name || {second}")
-        commit()
-        time.sleep(1)
-    op.execute("DROP TABLE slow")
+    with op.get_context().autocommit_block():
+        op.execute("CREATE TABLE slow AS SELECT id, name FROM users")
+        for second in range(40):
+            op.execute(f"UPDATE slow SET name = name || {second}")
+            time.sleep(1)
+        op.execute("DROP TABLE slow")
 
 def work():
     pass
