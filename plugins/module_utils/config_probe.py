@@ -18,6 +18,8 @@ import sys
 import traceback
 
 DEFAULT_CONFIG_FILE = "jupyterhub_config.py"
+#: Packages that the hub has imported when its config is loaded; another place than its environment is wrong.
+COMPANY = ("alembic", "jinja2", "jupyterhub", "oauthlib", "pydantic", "sqlalchemy", "tornado", "traitlets")
 LARGEST_INCLUDED_FILE = 1024 * 1024
 
 
@@ -66,16 +68,19 @@ def look(arguments):  # type: ignore[no-untyped-def]
         "hub_bind_url": hub_bind_url(app),
         "internal_ssl": app.internal_ssl,
         "ssl_files": [path for path in (app.ssl_key, app.ssl_cert) if path],
-        "services": [
-            {"name": service.get("name"), "url": service.get("url"), "managed": bool(service.get("command"))}
-            for service in app.services
-        ],
+        "options": options(app.config),
+        "services": [look_at_service(service) for service in app.services],
+        "roles": [look_at_role(role) for role in option(app, JupyterHub, "load_roles", [])],
+        "template_folders": template_folders(app),
+        "cleanup_servers": bool(app.cleanup_servers),
+        "oauth_require_pkce": bool(option(app, JupyterHub, "oauth_require_pkce", False)),
+        "shadowed": shadowed(),
         "cookie_secret_file": app.cookie_secret_file,
         "cookie_secret_in_config": bool(app.cookie_secret),
         "crypt_key_in_config": "keys" in app.config.get("CryptKeeper", {}),
         "proxy": look_at_proxy(app),
         "spawner": look_at_spawner(app),
-        "authenticator": look_at_class(app.authenticator_class),
+        "authenticator": look_at_authenticator(app),
     }
 
 
@@ -104,27 +109,110 @@ def look_at_proxy(app):  # type: ignore[no-untyped-def]
 
 
 def look_at_spawner(app):  # type: ignore[no-untyped-def]
+    from jupyterhub.spawner import LocalProcessSpawner
+
     found = look_at_class(app.spawner_class)
     found["command"] = words(option(app, app.spawner_class, "cmd", None))
+    found["local"] = issubclass(app.spawner_class, LocalProcessSpawner)
     return found
+
+
+def look_at_authenticator(app):  # type: ignore[no-untyped-def]
+    """Its class, the names of the options that let somebody in, and whether the class decides by itself."""
+    cls = app.authenticator_class
+    found = look_at_class(cls)
+    names = set(cls.class_traits(config=True))
+    for section in cls.section_names():
+        names.update(app.config.get(section, {}))
+    rules = [name for name in names if name.startswith("allow") or name in ("whitelist", "any_allow_config")]
+    own = [each for each in cls.__mro__ if each.__module__.split(".")[0] not in ("jupyterhub", "traitlets")]
+    found.update(
+        bases=[each.__module__ + "." + each.__name__ for each in cls.__mro__],
+        allow_rules=sorted(name for name in rules if option(app, cls, name, None)),
+        admins=bool(option(app, cls, "admin_users", None) or app.config.JupyterHub.get("admin_users")),
+        decides_itself=any("check_allowed" in vars(each) or allows_all(each) for each in own),
+        auth_state=bool(option(app, cls, "enable_auth_state", False)),
+    )
+    return found
+
+
+def allows_all(cls):  # type: ignore[no-untyped-def]
+    """Whether a class has a default of its own for ``allow_all`` (traitlets keeps them as handlers)."""
+    return any(getattr(value, "trait_name", None) == "allow_all" for value in vars(cls).values())
+
+
+def look_at_service(service):  # type: ignore[no-untyped-def]
+    """A service without its secrets: its command may hold some, too."""
+    command = " ".join(str(word) for word in words(service.get("command")))
+    return {
+        "name": service.get("name"),
+        "url": service.get("url"),
+        "managed": bool(command),
+        "admin": bool(service.get("admin")),
+        "token": bool(service.get("api_token")) or bool(command),
+        "culls": "cull" in command or "cull" in str(service.get("name")),
+        "oauth": any(service.get(name) for name in ("oauth_client_id", "oauth_no_confirm")),
+        "oauth_redirect": bool(service.get("oauth_redirect_uri")),
+    }
+
+
+def look_at_role(role):  # type: ignore[no-untyped-def]
+    return {
+        "name": role.get("name"),
+        "scopes": [str(scope) for scope in role.get("scopes") or []],
+        "services": [str(service) for service in role.get("services") or []],
+    }
+
+
+def options(config):  # type: ignore[no-untyped-def]
+    """``{class: [names]}`` of what the config sets; values may be secrets."""
+    return {
+        section: sorted(values)
+        for section, values in config.items()
+        if section[:1].isupper() and isinstance(values, dict) and values
+    }
+
+
+def template_folders(app):  # type: ignore[no-untyped-def]
+    """Folders of templates that are not JupyterHub's own."""
+    own = os.path.join(app.data_files_path, "templates")
+    return [os.path.abspath(str(path)) for path in app.template_paths if str(path) != own]
+
+
+def shadowed():  # type: ignore[no-untyped-def]
+    """``{package: file}`` of what was imported from PYTHONPATH or somebody's ~/.local."""
+    import site
+
+    folders = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    if site.ENABLE_USER_SITE:
+        folders.append(site.getusersitepackages())
+    files = {name: getattr(sys.modules.get(name), "__file__", None) or "" for name in COMPANY}
+    return {
+        name: file
+        for name, file in files.items()
+        if any(file.startswith(os.path.abspath(folder) + os.sep) for folder in folders)
+    }
 
 
 def option(app, cls, name, otherwise):  # type: ignore[no-untyped-def]
     """The configured value of a class's option, else the static default, without making an instance."""
     trait = cls.class_traits().get(name)
-    if trait is None:
-        return otherwise
     # Lists make their default anew for each instance, plain values have it.
-    default = trait.make_dynamic_default() if hasattr(trait, "make_dynamic_default") else trait.default_value
+    make = getattr(trait, "make_dynamic_default", None)
+    default = make() if make else getattr(trait, "default_value", None)
     value = default if type(default) in (bool, str, int, list) else otherwise
     for section in cls.section_names():
         if section in app.config and name in app.config[section]:
-            configured = app.config[section][name]
-            if type(configured).__name__ == "LazyConfigValue":
-                value = configured.get_value(words(value))
-            else:
-                value = configured
+            value = settled(app.config[section][name], value)
     return value
+
+
+def settled(configured, value):  # type: ignore[no-untyped-def]
+    """A configured value; what ``c.A.b.append(...)``, ``.update(...)`` or ``.add(...)`` make of a default."""
+    if type(configured).__name__ != "LazyConfigValue":
+        return configured
+    changes = configured.to_dict()
+    return changes["update"] if "update" in changes else configured.get_value(words(value))
 
 
 def words(command):  # type: ignore[no-untyped-def]

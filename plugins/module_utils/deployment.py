@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from . import config_probe, database, managed_services, sqlite
+from . import config_probe, database, health, managed_services, proxy, sqlite
 from .command import HubCommand, with_config_file
 from .environment import (
     environment_of_command,
@@ -66,8 +66,11 @@ def find_deployment(
         "database": describe_database(config["db_url"], hub, surroundings, database_path),
         "secrets": describe_secrets(config, surroundings, described),
         "proxy": {
-            key: config["proxy"][key]
-            for key in ("class", "package", "version", "managed", "api_url", "command")
+            **{
+                key: config["proxy"][key]
+                for key in ("class", "package", "version", "managed", "api_url", "command")
+            },
+            "program": proxy.find_program_of(config["proxy"], surroundings),
         },
         "spawner": config["spawner"],
         "authenticator": config["authenticator"],
@@ -193,6 +196,13 @@ def describe_config(config: dict[str, Any], main_pid: int | None) -> dict[str, A
             {**service, "running": service["managed"] and service["name"] in running}
             for service in config["services"]
         ],
+        "roles": config["roles"],
+        "options": config["options"],
+        "template_folders": config["template_folders"],
+        "cleanup_servers": config["cleanup_servers"],
+        "oauth_require_pkce": config["oauth_require_pkce"],
+        "tls": bool(config["ssl_files"]) or config["internal_ssl"],
+        "shadowed": config["shadowed"],
         "warnings": config["warnings"],
     }
 
@@ -231,12 +241,15 @@ def describe_database(
         "revision": None,
         "journal_mode": None,
         "rows": None,
+        **health.UNKNOWN,
         "problem": None,
     }
     if file:
+        described.update(health.place(file, surroundings))
         try:
             read = sqlite.inspect(file, timeout=LOCK_SECONDS)
             described.update(revision=read.revision, journal_mode=read.journal_mode, rows=read.rows)
+            described.update(health.examine(file, read.revision, timeout=LOCK_SECONDS))
         except HubError as error:
             described["problem"] = str(error)
     return described

@@ -484,8 +484,8 @@ def target_facts(version: str, environment_python: str, options: InstallerOption
     """What a JupyterHub release needs, from its own wheel; nothing is installed, and any Python will do.
 
     Returns ``{"version": "6.1.1", "requires_python": ">=3.10", "schema_head": "f460b0348206",
-    "requires_dist": ["alembic>=1.4", ...]}``. Raises HubError when the release does not exist or the index
-    cannot be reached.
+    "revisions": [...], "requires_dist": ["alembic>=1.4", ...]}``. Raises HubError when the release does not
+    exist or the index cannot be reached.
     """
     release = parse_release(version)
     environment = str(Path(environment_python).parent.parent)
@@ -498,13 +498,14 @@ def target_facts(version: str, environment_python: str, options: InstallerOption
         installer = Installer(options, environment, may_build=not has_pip)
         unpacked = installer.fetch(release.text, Path(folder, "wheel"))
         metadata = next(unpacked.glob("jupyterhub-*.dist-info/METADATA")).read_text(encoding="utf-8")
-        head = _schema_head(unpacked / "jupyterhub" / "alembic" / "versions")
+        head, revisions = _schema(unpacked / "jupyterhub" / "alembic" / "versions")
     header = metadata.split("\n\n", 1)[0]
     requires_python = re.search(r"^Requires-Python: *(.*)$", header, re.MULTILINE)
     return {
         "version": re.findall(r"^Version: *(\S+)$", header, re.MULTILINE)[0],
         "requires_python": requires_python[1] if requires_python else "",
         "schema_head": head,
+        "revisions": revisions,
         "requires_dist": re.findall(r"^Requires-Dist: *(.*)$", header, re.MULTILINE),
     }
 
@@ -520,15 +521,16 @@ def find_uv(environment: str, options: InstallerOptions) -> str:
     return next((candidate for candidate in candidates if candidate and _runs(candidate)), "")
 
 
-def _schema_head(versions: Path) -> str | None:
-    """The one revision that no other follows, or None when the release has no migrations."""
-    revisions, followed = set(), set()
+def _schema(versions: Path) -> tuple[str | None, list[str]]:
+    """The one revision that no other follows, and all of them; None when the release has no migrations."""
+    revisions: set[str] = set()
+    followed: set[str] = set()
     for file in versions.glob("*.py"):
         text = file.read_text(encoding="utf-8")
         revisions.update(re.findall(r"^revision\s*=\s*['\"](\w+)['\"]", text, re.MULTILINE))
         followed.update(re.findall(r"^down_revision\s*=\s*['\"](\w+)['\"]", text, re.MULTILINE))
     heads = revisions - followed
-    return heads.pop() if len(heads) == 1 else None
+    return (heads.pop() if len(heads) == 1 else None), sorted(revisions)
 
 
 def _releases_named(output: str) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from .errors import HubError
 from .installer import InstallerOptions, target_facts
-from .migration import head_revision
+from .migration import head_revision, revisions
 from .upgrade import Target
 
 
@@ -18,9 +18,13 @@ def find_target(deployment: dict[str, Any], version: str, options: InstallerOpti
     """
     environment = deployment["hub_environment"]
     if environment["jupyterhub"] == version:
-        return Target(version, schema_head=head_revision(environment["path"]))
+        return Target(
+            version,
+            schema_head=head_revision(environment["path"]),
+            revisions=list(revisions(environment["path"])),
+        )
     try:
         facts = target_facts(version, environment["python"], options)
     except HubError as error:
         return Target(version, problem=error.message, hint=error.hint)
-    return Target(facts["version"], facts["requires_python"], facts["schema_head"])
+    return Target(facts["version"], facts["requires_python"], facts["schema_head"], facts["revisions"])

@@ -16,14 +16,16 @@ DATABASE_COPIES = 2
 
 @dataclass(frozen=True)
 class Target:
-    """The release that is wanted, as its own metadata describes it.
+    """The release that is wanted, as its own wheel describes it.
 
+    ``revisions`` are those of the database that it knows, in no order; empty where that is not known.
     ``problem`` says instead why it could not be had, ``hint`` what can be done.
     """
 
     version: str
     requires_python: str = ""
     schema_head: str | None = None
+    revisions: list[str] = field(default_factory=list)
     problem: str = ""
     hint: str = ""
 
@@ -77,10 +79,14 @@ class Upgrade:
     def is_downgrade(self) -> bool:
         return versions.parse_release(self.target.version) < versions.parse_release(self.current)
 
+    @property
+    def major(self) -> int:
+        """The target's major."""
+        return versions.parse_release(self.target.version).major
+
     def crosses(self, major: int) -> bool:
         """Whether the hub is older than this major, and the target is not."""
-        current, wanted = (versions.parse_release(text).major for text in (self.current, self.target.version))
-        return current < major <= wanted
+        return versions.parse_release(self.current).major < major <= self.major
 
 
 def environments_of(deployment: dict[str, Any]) -> list[dict[str, Any]]:

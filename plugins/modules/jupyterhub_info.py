@@ -110,7 +110,23 @@ deployment:
         bind_url: http://:8000
         hub_api_url: http://127.0.0.1:8081/hub/api
         public_url: http://127.0.0.1:8000/
-        services: [{name: idle-culler, url: null, managed: true, running: true}]
+        services:
+          - name: idle-culler
+            url: null
+            managed: true
+            running: true
+            admin: false
+            token: true
+            culls: true
+            oauth: false
+            oauth_redirect: false
+        roles: [{name: culler, scopes: ["list:users"], services: [idle-culler]}]
+        options: {JupyterHub: [bind_url, services]}
+        template_folders: []
+        cleanup_servers: true
+        oauth_require_pkce: false
+        tls: false
+        shadowed: {}
         warnings: []
     database:
       description: The hub's database. Its C(problem) says why it cannot be read.
@@ -124,6 +140,15 @@ deployment:
         revision: 0eee8c825d24
         journal_mode: delete
         rows: {users: 200, spawners: 200}
+        file_system: ext4
+        writable: {/srv/jupyterhub/jupyterhub.sqlite: true, /srv/jupyterhub: true}
+        damage: null
+        broken_references: {}
+        revisions: 1
+        ahead: []
+        servers: 3
+        server_names: []
+        encrypted: 0
         problem: null
     secrets:
       description: Where the hub's secrets come from, never what they are.
@@ -135,7 +160,7 @@ deployment:
         crypt_key_source: none
         files: [/srv/jupyterhub/jupyterhub_cookie_secret]
     proxy:
-      description: The proxy's class, and whether the hub starts it.
+      description: The proxy's class, whether the hub starts it, and the program that it starts.
       type: dict
       sample:
         class: jupyterhub.proxy.ConfigurableHTTPProxy
@@ -144,6 +169,13 @@ deployment:
         managed: true
         api_url: http://127.0.0.1:8001
         command: [configurable-http-proxy]
+        program:
+          path: /usr/local/bin/configurable-http-proxy
+          kind: node
+          version: 5.1.0
+          node: /usr/bin/node
+          node_version: 18.20.4
+          engine: ">=18"
     spawner:
       description: The spawner's class and the single-user command.
       type: dict
@@ -152,10 +184,19 @@ deployment:
         package: jupyterhub
         version: 4.1.6
         command: [/opt/jupyter/bin/jupyterhub-singleuser]
+        local: true
     authenticator:
-      description: The authenticator's class.
+      description: The authenticator's class, and the names of the options that let people in.
       type: dict
-      sample: {class: oauthenticator.github.GitHubOAuthenticator, package: oauthenticator, version: 16.2.1}
+      sample:
+        class: oauthenticator.github.GitHubOAuthenticator
+        package: oauthenticator
+        version: 16.2.1
+        bases: [oauthenticator.github.GitHubOAuthenticator, jupyterhub.auth.Authenticator]
+        allow_rules: [allowed_organizations]
+        admins: true
+        decides_itself: true
+        auth_state: false
     hub_environment:
       description: The Python environment that the hub runs in.
       type: dict

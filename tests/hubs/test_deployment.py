@@ -81,10 +81,20 @@ def test_the_hub_itself_loads_its_config_and_nothing_is_written(version: str, he
     assert found["jupyterhub"] == version
     assert found["db_url"] == here.environment["DB_URL"]
     assert found["warnings"] == ["Config option `no_such_option` not recognized by `JupyterHub`."]
+    plain = {"admin": False, "oauth": False, "oauth_redirect": False}
     assert found["services"] == [
-        {"name": "up", "url": "http://127.0.0.1:1", "managed": False},
-        {"name": "cull", "url": None, "managed": True},
+        {
+            "name": "up",
+            "url": "http://127.0.0.1:1",
+            "managed": False,
+            "token": False,
+            "culls": False,
+            **plain,
+        },
+        {"name": "cull", "url": None, "managed": True, "token": True, "culls": True, **plain},
     ]
+    assert found["options"]["LocalProcessSpawner"] == ["cmd"]
+    assert (found["cleanup_servers"], found["template_folders"], found["shadowed"]) == (True, [], {})
     proxy = found["proxy"]
     assert (proxy["class"], proxy["package"]) == ("jupyterhub.proxy.ConfigurableHTTPProxy", "jupyterhub")
     assert (proxy["version"], proxy["managed"]) == (version, False)
@@ -94,9 +104,12 @@ def test_the_hub_itself_loads_its_config_and_nothing_is_written(version: str, he
         "package": "jupyterhub",
         "version": version,
         "command": ["/opt/users/bin/jupyterhub-singleuser", "--debug"],
+        "local": True,
     }
     assert found["authenticator"]["class"].endswith(".Own")
     assert found["authenticator"]["package"] is None
+    assert "jupyterhub.auth.PAMAuthenticator" in found["authenticator"]["bases"]
+    assert (found["authenticator"]["admins"], found["authenticator"]["allow_rules"]) == (True, [])
     described = deployment.describe_config(found, None)
     assert described["base_url"] == "/base/"
     assert described["hub_api_url"] == "http://127.0.0.1:9081/base/hub/api"
@@ -151,6 +164,50 @@ def test_a_config_that_does_not_load(here: Surroundings, text: str, message: str
 def test_a_config_file_that_is_named_and_not_there(here: Surroundings) -> None:
     with pytest.raises(HubError, match="does not load: .*nope.py"):
         load("4.1.6", here, "-f", "nope.py")
+
+
+AUTHENTICATOR = "from jupyterhub.auth import Authenticator, PAMAuthenticator as PAM\n"
+OWN = "class Own(PAM):\n    {}\nc.JupyterHub.authenticator_class = Own\n"
+
+
+@pytest.mark.parametrize(
+    ("version", "text", "rules", "decides_itself"),
+    [
+        ("4.1.6", "", [], False),
+        ("4.1.6", "c.Authenticator.allowed_users = set()\n", [], False),
+        ("4.1.6", "c.Authenticator.allowed_users = {'ada'}\n", ["allowed_users"], False),
+        ("1.5.1", "c.Authenticator.whitelist = {'ada'}\n", ["whitelist"], False),
+        ("4.1.6", "c.PAMAuthenticator.allowed_groups.add('people')\n", ["allowed_groups"], False),
+        # What an administrator sets before the upgrade, though the hub of today does not know it.
+        ("4.1.6", "c.Authenticator.allow_all = True\n", ["allow_all"], False),
+        ("5.4.6", "c.Authenticator.any_allow_config = True\n", ["any_allow_config"], False),
+        ("4.1.6", "c.Authenticator.blocked_users = {'eve'}\n", [], False),
+        ("4.1.6", OWN.format("pass"), [], False),
+        ("4.1.6", OWN.format("def check_allowed(self, name, model=None): return True"), [], True),
+        (
+            "5.4.6",
+            "from traitlets import default\n" + OWN.format("_all = default('allow_all')(lambda self: True)"),
+            [],
+            True,
+        ),
+    ],
+)
+def test_what_allows_people_to_log_in(
+    version: str, text: str, rules: list[str], decides_itself: bool, here: Surroundings
+) -> None:
+    write(here.directory, jupyterhub_config=AUTHENTICATOR + text)
+    found = load(version, here)["authenticator"]
+    assert (found["allow_rules"], found["decides_itself"]) == (rules, decides_itself)
+
+
+def test_what_shadows_the_hubs_packages_is_told(here: Surroundings) -> None:
+    path = environment("4.1.6")
+    [packages] = path.glob("lib/python3.*/site-packages")
+    Path(here.directory, "elsewhere").mkdir()
+    Path(here.directory, "elsewhere", "oauthlib").symlink_to(packages / "oauthlib")
+    here.environment["PYTHONPATH"] = f"{here.directory}/elsewhere"
+    write(here.directory, jupyterhub_config="")
+    assert load("4.1.6", here)["shadowed"] == {"oauthlib": f"{here.directory}/elsewhere/oauthlib/__init__.py"}
 
 
 def test_an_environment_whose_python_is_gone(here: Surroundings) -> None:
@@ -247,8 +304,10 @@ def test_addresses_to_call(bind_url: str, hub_bind_url: str, public_url: str, ap
             "bind_url": bind_url,
             "hub_bind_url": hub_bind_url,
             "ssl_files": [],
+            "internal_ssl": False,
             "services": [],
-            "warnings": [],
+            **dict.fromkeys(("roles", "options", "template_folders", "shadowed", "warnings")),
+            **dict.fromkeys(("cleanup_servers", "oauth_require_pkce"), False),
         },
         None,
     )

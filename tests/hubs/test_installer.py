@@ -181,6 +181,7 @@ def test_facts_come_from_the_target_s_own_wheel(old: Path, wheels: Path, tool: s
         "version": "3.0.0",
         "requires_python": ">=3.98",
         "schema_head": "bbbb",
+        "revisions": ["aaaa", "bbbb"],
         "requires_dist": [],
     }
 

@@ -12,7 +12,26 @@ HUB = "/opt/jupyterhub"
 USERS = "/opt/user-env"
 DEPLOYMENT: dict[str, Any] = {
     "name": "jupyterhub",
-    "service": {"manager": "systemd", "name": "jupyterhub.service", "state": "running"},
+    "service": {
+        "manager": "systemd",
+        "name": "jupyterhub.service",
+        "state": "running",
+        "path": "/opt/jupyterhub/bin:/usr/bin:/bin",
+        "kill_mode": "control-group",
+        "working_directory": "/srv/jupyterhub",
+    },
+    "config": {
+        "file": "/etc/jupyterhub/jupyterhub_config.py",
+        "services": [],
+        "roles": [],
+        "options": {"JupyterHub": ["bind_url", "db_url"]},
+        "template_folders": [],
+        "cleanup_servers": True,
+        "oauth_require_pkce": False,
+        "tls": False,
+        "shadowed": {},
+        "warnings": [],
+    },
     "database": {
         "kind": "sqlite",
         "url": "sqlite:///jupyterhub.sqlite",
@@ -20,14 +39,57 @@ DEPLOYMENT: dict[str, Any] = {
         "exists": True,
         "bytes": 1_000_000,
         "revision": "0eee8c825d24",
+        "journal_mode": "delete",
+        "rows": {"users": 200, "api_tokens": 50},
+        "file_system": "ext4",
+        "writable": {"/srv/jupyterhub/jupyterhub.sqlite": True, "/srv/jupyterhub": True},
+        "damage": None,
+        "broken_references": {},
+        "revisions": 1,
+        "ahead": [],
+        "servers": 0,
+        "server_names": [],
+        "encrypted": 0,
+        "problem": None,
     },
-    "proxy": {"class": "jupyterhub.proxy.ConfigurableHTTPProxy", "package": "jupyterhub"},
+    "secrets": {
+        "cookie_secret_file": {
+            "path": "/srv/jupyterhub/jupyterhub_cookie_secret",
+            "exists": True,
+            "mode": "0600",
+        },
+        "cookie_secret_source": "file",
+        "crypt_key_source": "none",
+    },
+    "proxy": {
+        "class": "jupyterhub.proxy.ConfigurableHTTPProxy",
+        "package": "jupyterhub",
+        "managed": True,
+        "command": ["configurable-http-proxy"],
+        "program": {
+            "path": "/usr/bin/configurable-http-proxy",
+            "kind": "node",
+            "version": "5.1.0",
+            "node": "/usr/bin/node",
+            "node_version": "18.20.4",
+            "engine": ">=18",
+        },
+    },
     "spawner": {
         "class": "jupyterhub.spawner.LocalProcessSpawner",
         "package": "jupyterhub",
         "command": [f"{USERS}/bin/jupyterhub-singleuser"],
+        "local": True,
     },
-    "authenticator": {"class": "oauthenticator.github.GitHubOAuthenticator", "package": "oauthenticator"},
+    "authenticator": {
+        "class": "oauthenticator.github.GitHubOAuthenticator",
+        "package": "oauthenticator",
+        "bases": ["oauthenticator.github.GitHubOAuthenticator", "jupyterhub.auth.Authenticator"],
+        "allow_rules": ["allowed_organizations"],
+        "admins": True,
+        "decides_itself": True,
+        "auth_state": False,
+    },
     "hub_environment": {
         "path": HUB,
         "kind": "venv",
@@ -47,7 +109,9 @@ DEPLOYMENT: dict[str, Any] = {
         }
     ],
 }
-TARGET = Target("6.1.1", ">=3.10", "f460b0348206")
+TARGET = Target(
+    "6.1.1", ">=3.10", "f460b0348206", ["4dc2d5a8c53c", "0eee8c825d24", "4621fec11365", "f460b0348206"]
+)
 
 
 def deployment(**changes: Any) -> dict[str, Any]:

@@ -19,6 +19,10 @@ from healthy_hub import deployment as hub
 from healthy_hub import host as machine
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+DATABASE = "/srv/jupyterhub/jupyterhub.sqlite"
+PROXY: dict[str, Any] = hub()["proxy"]["program"]
+CONFIG = "/etc/jupyterhub/jupyterhub_config.py"
+PAM = {"class": "jupyterhub.auth.PAMAuthenticator", "package": "jupyterhub", "decides_itself": False}
 
 
 class Case(NamedTuple):
@@ -112,8 +116,144 @@ CASES = [
     ),
 ]
 
+CASES += [
+    Case(
+        "database-damaged",
+        f"The database {DATABASE} is damaged: row 3 missing from index.",
+        hub(database__damage="row 3 missing from index"),
+    ),
+    Case(
+        "database-not-a-hubs",
+        f"{DATABASE} is not a hub's database: it has no table of users.",
+        hub(database__rows={"songs": 3}),
+    ),
+    Case(
+        "database-revision-unknown",
+        f"The database {DATABASE} has revision abcdefabcdef, which JupyterHub 6.1.1 does not know.",
+        hub(database__revision="abcdefabcdef"),
+    ),
+    Case(
+        "database-half-migrated",
+        f"The database {DATABASE} is stamped 0eee8c825d24, but it has roles.managed_by_auth already.",
+        hub(database__ahead=["roles.managed_by_auth"]),
+    ),
+    Case(
+        "database-not-writable",
+        "The hub's user may not write /srv/jupyterhub.",
+        hub(database__writable={DATABASE: True, "/srv/jupyterhub": False}),
+    ),
+    Case(
+        "database-on-network",
+        f"The database {DATABASE} is on a network file system (nfs4).",
+        hub(database__file_system="nfs4"),
+    ),
+    Case(
+        "database-in-wal-mode",
+        f"The database {DATABASE} is in WAL mode.",
+        hub(database__journal_mode="wal"),
+    ),
+    Case(
+        "database-broken-references",
+        f"Rows of {DATABASE} refer to nothing (oauth_codes: 2, spawners: 1).",
+        hub(database__broken_references={"spawners": 1, "oauth_codes": 2}),
+    ),
+    Case(
+        "no-allow-rule",
+        f"No option allows anybody, with jupyterhub.auth.PAMAuthenticator in {CONFIG}.",
+        hub(authenticator={**hub()["authenticator"], **PAM, "allow_rules": [], "admins": False}),
+    ),
+    Case(
+        "allow-rule-unclear",
+        f"Only admin_users are named, with ours.Authenticator in {CONFIG}.",
+        hub(
+            authenticator={
+                **hub()["authenticator"],
+                **{"class": "ours.Authenticator", "package": None, "allow_rules": []},
+            }
+        ),
+    ),
+    Case(
+        "crypt-key-missing",
+        "oauthenticator.github.GitHubOAuthenticator has enable_auth_state, and jupyterhub.service has "
+        "neither "
+        "JUPYTERHUB_CRYPT_KEY nor CryptKeeper.keys; 0 users have encrypted auth_state.",
+        hub(authenticator__auth_state=True),
+    ),
+    Case(
+        "cookie-secret-mode",
+        "The cookie secret /srv/secret has mode 0644.",
+        hub(secrets__cookie_secret_file={"path": "/srv/secret", "exists": True, "mode": "0644"}),
+    ),
+    Case(
+        "cookie-secret-missing",
+        "The cookie secret /srv/secret does not exist.",
+        hub(secrets__cookie_secret_file={"path": "/srv/secret", "exists": False, "mode": None}),
+    ),
+    Case(
+        "pkce-required",
+        "c.JupyterHub.oauth_require_pkce is True.",
+        hub(config__oauth_require_pkce=True),
+    ),
+    Case(
+        "proxy-not-found",
+        "configurable-http-proxy is not on the PATH of jupyterhub.service, "
+        "/opt/jupyterhub/bin:/usr/bin:/bin.",
+        hub(proxy__program={**PROXY, "path": None}),
+    ),
+    Case(
+        "node-not-found",
+        "configurable-http-proxy 5.1.0 (/usr/bin/configurable-http-proxy) needs Node.js on the PATH of "
+        "jupyterhub.service, /opt/jupyterhub/bin:/usr/bin:/bin: it is not there.",
+        hub(proxy__program={**PROXY, "node": None, "node_version": None}),
+    ),
+    Case(
+        "node-too-old",
+        "configurable-http-proxy 5.3.0 (/usr/bin/configurable-http-proxy) asks for Node.js >=20, and "
+        "/usr/bin/node is 18.20.4.",
+        hub(proxy__program={**PROXY, "version": "5.3.0", "engine": None}),
+    ),
+    Case(
+        "proxy-without-tls",
+        "/usr/bin/configurable-http-proxy is a Python program, and the config has TLS.",
+        hub(proxy__program={**PROXY, "kind": "python"}, config__tls=True),
+    ),
+]
+
+RULES = hub()["authenticator"]
+DUMMY = {**RULES, "bases": ["jupyterhub.auth.DummyAuthenticator"], "allow_rules": []}
 #: What looks like a fault and is none, by the id that must not be found.
 HEALTHY = [
+    Case("no-allow-rule", "", hub(authenticator=DUMMY)),
+    Case("no-allow-rule", "", hub(authenticator={**RULES, **PAM, "allow_rules": ["allow_all"]})),
+    Case(
+        "no-allow-rule",
+        "",
+        hub(authenticator={**RULES, **PAM, "allow_rules": []}, hub_environment__jupyterhub="5.4.6"),
+    ),
+    Case("allow-rule-unclear", "", hub(authenticator={**RULES, "allow_rules": []})),
+    Case("crypt-key-missing", "", hub(authenticator__auth_state=True, secrets__crypt_key_source="config")),
+    Case(
+        "cookie-secret-missing",
+        "",
+        hub(
+            secrets__cookie_secret_file={"path": "/srv/secret", "exists": False, "mode": None},
+            secrets__cookie_secret_source="environment",
+        ),
+    ),
+    Case(
+        "cookie-secret-mode",
+        "",
+        hub(secrets__cookie_secret_file={"path": "/s", "exists": True, "mode": "0640"}),
+    ),
+    Case("pkce-required", "", hub(config__oauth_require_pkce=True, hub_environment__jupyterhub="6.0.0")),
+    Case("proxy-not-found", "", hub(proxy__program=None)),
+    Case("node-not-found", "", hub(proxy__program={**PROXY, "kind": "python", "node_version": None})),
+    Case("node-too-old", "", hub(proxy__program={**PROXY, "engine": "^18 || >=20"})),
+    Case("node-too-old", "", hub(proxy__program={**PROXY, "version": None, "engine": None})),
+    Case("node-too-old", "", hub(proxy__program={**PROXY, "version": "5.1.0", "engine": None})),
+    Case("proxy-without-tls", "", hub(config__tls=True)),
+    Case("database-on-network", "", hub(database__file_system="overlay")),
+    Case("database-revision-unknown", "", target=Target("6.1.1", ">=3.10", "f460b0348206")),
     Case("no-space", "", host=machine(free_bytes={"/srv/jupyterhub": GIBIBYTE})),
     Case("hub-not-running", "", hub(hub_environment__jupyterhub="4.1.6")),
 ]

@@ -11,11 +11,11 @@ from typing import Sequence
 
 from ..errors import HubError
 from ..upgrade import Upgrade
-from . import database, environments, room, service, target
+from . import database, environments, proxy, room, security, service, target
 from .finding import BLOCKER, SEVERITIES, WARNING, Finding, Kind
 
 #: In the order in which an administrator would look.
-SUBJECTS = (target, database, environments, service, room)
+SUBJECTS = (target, database, environments, security, proxy, service, room)
 
 KINDS: dict[str, Kind] = {kind.id: kind for subject in SUBJECTS for kind in subject.KINDS}
 

@@ -1,0 +1,113 @@
+"""Who may log in to the new hub, and the secrets that keep old sessions and tokens valid."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator
+
+from ..upgrade import Upgrade
+from .finding import BLOCKER, WARNING, Finding, Kind
+
+_ALLOW = (
+    "Set c.Authenticator.allow_all = True for the rule of old, or name who is allowed: allowed_users, "
+    "allow_existing_users, or the authenticator's own rules. An older hub ignores the new ones with a "
+    "warning."
+)
+NO_ALLOW_RULE = Kind(
+    "no-allow-rule",
+    BLOCKER,
+    "No option of the config allows anybody, and the upgrade crosses 5.0.",
+    "Without a rule everybody was allowed before 5.0, and nobody but admin users is since: the hub is "
+    "healthy "
+    "and people cannot log in (https://jupyterhub.readthedocs.io/en/stable/howto/upgrading-v5.html).",
+    _ALLOW,
+    accept=True,
+)
+ALLOW_RULE_UNCLEAR = Kind(
+    "allow-rule-unclear",
+    WARNING,
+    "No option of the config allows anybody, the upgrade crosses 5.0, and the authenticator decides by "
+    "itself.",
+    "From 5.0 on nobody is allowed without a rule, unless its class says otherwise, which only its author "
+    "knows.",
+    f"Read its documentation for JupyterHub 5. {_ALLOW}",
+)
+CRYPT_KEY_MISSING = Kind(
+    "crypt-key-missing",
+    BLOCKER,
+    "auth_state is enabled, and the service gets no key to encrypt it with.",
+    "The hub exits at its start: `auth_state is enabled, but encryption is not available`.",
+    "Set JUPYTERHUB_CRYPT_KEY in the service's environment, to the key of old: another one loses what is "
+    "stored.",
+    accept=True,
+)
+COOKIE_SECRET_MODE = Kind(
+    "cookie-secret-mode",
+    BLOCKER,
+    "The file of the cookie secret may be read or written by anybody.",
+    "The hub refuses to start with it.",
+    "chmod 600 it, and replace it if somebody may have read it.",
+)
+COOKIE_SECRET_MISSING = Kind(
+    "cookie-secret-missing",
+    WARNING,
+    "The file of the cookie secret does not exist, and neither config nor environment has the secret.",
+    "The new hub writes a new one, and everybody is logged out.",
+    "Check cookie_secret_file, and the working directory of the service that it is relative to.",
+)
+PKCE_REQUIRED = Kind(
+    "pkce-required",
+    WARNING,
+    "JupyterHub.oauth_require_pkce is on, and the upgrade crosses 6.0.",
+    "Single-user servers of JupyterHub 5 and older know no PKCE: people cannot log in to those that run on.",
+    "Turn it on when every single-user environment has 6.0 or later.",
+)
+KINDS = (
+    NO_ALLOW_RULE,
+    ALLOW_RULE_UNCLEAR,
+    CRYPT_KEY_MISSING,
+    COOKIE_SECRET_MODE,
+    COOKIE_SECRET_MISSING,
+    PKCE_REQUIRED,
+)
+
+#: Classes that allow everybody by default in 5.0 too, or nobody at any time (jupyterhub/auth.py).
+_NEED_NO_RULE = {"jupyterhub.auth.DummyAuthenticator", "jupyterhub.auth.NullAuthenticator"}
+#: Others may read or write a cookie secret (JupyterHub.init_secrets).
+_OTHERS = 0o007
+
+
+def check(upgrade: Upgrade) -> Iterator[Finding]:
+    """Who would be locked out."""
+    yield from _allow_rule(upgrade)
+    yield from _secrets(upgrade.deployment)
+    if upgrade.crosses(6) and upgrade.deployment["config"]["oauth_require_pkce"]:
+        yield PKCE_REQUIRED.found("c.JupyterHub.oauth_require_pkce is True.")
+
+
+def _allow_rule(upgrade: Upgrade) -> Iterator[Finding]:
+    authenticator = upgrade.deployment["authenticator"]
+    needs_none = _NEED_NO_RULE.intersection(authenticator["bases"])
+    if not upgrade.crosses(5) or authenticator["allow_rules"] or needs_none:
+        return
+    only = "Only admin_users are named" if authenticator["admins"] else "No option allows anybody"
+    found = f"{only}, with {authenticator['class']} in {upgrade.deployment['config']['file']}."
+    own = authenticator["decides_itself"] and authenticator["package"] != "oauthenticator"
+    yield (ALLOW_RULE_UNCLEAR if own else NO_ALLOW_RULE).found(found)
+
+
+def _secrets(deployment: dict[str, Any]) -> Iterator[Finding]:
+    secrets, authenticator = deployment["secrets"], deployment["authenticator"]
+    if authenticator["auth_state"] and secrets["crypt_key_source"] == "none":
+        yield CRYPT_KEY_MISSING.found(
+            f"{authenticator['class']} has enable_auth_state, and {deployment['service']['name']} has "
+            "neither "
+            f"JUPYTERHUB_CRYPT_KEY nor CryptKeeper.keys; {deployment['database']['encrypted']} users have "
+            "encrypted auth_state."
+        )
+    cookie = secrets["cookie_secret_file"]
+    if secrets["cookie_secret_source"] != "file":
+        return
+    if not cookie["exists"]:
+        yield COOKIE_SECRET_MISSING.found(f"The cookie secret {cookie['path']} does not exist.")
+    elif int(cookie["mode"], 8) & _OTHERS:
+        yield COOKIE_SECRET_MODE.found(f"The cookie secret {cookie['path']} has mode {cookie['mode']}.")
