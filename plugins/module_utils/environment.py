@@ -85,6 +85,22 @@ def all_packages(path: str | os.PathLike[str]) -> dict[str, str]:
     return packages
 
 
+def declared_requirements(root: Path) -> dict[str, list[str]]:
+    """``{normalised name: [Requires-Dist]}`` of everything installed in the environment.
+
+    Raises HubError when there is no environment at ``root`` or it may not be read.
+    """
+    found: dict[str, list[str]] = {}
+    for folder in site_packages(root):
+        for metadata in folder.glob("*.dist-info/METADATA"):
+            header = metadata.read_text(encoding="utf-8", errors="replace").split("\n\n", 1)[0]
+            name = re.search(r"^Name: *(\S+)", header, re.MULTILINE)
+            if name:
+                requires = re.findall(r"^Requires-Dist: *(.*)$", header, re.MULTILINE)
+                found.setdefault(normalised(name[1]), requires)
+    return found
+
+
 def installed_version(path: str | os.PathLike[str], package: str) -> str | None:
     """Version of one package of the environment, or None; cheaper than `all_packages`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import getpass
 import os
 import shutil
@@ -10,12 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from . import state
-from .environment import all_packages
+from .environment import all_packages, find_program
+from .target import installed_options
 from .upgrade import Host
+
+#: What is read of a template or a script: more than anybody writes by hand.
+LARGEST_TEXT = 256 * 1024
+MOST_TEMPLATES = 200
 
 
 def look(deployment: dict[str, Any], base: str | None, python: str) -> Host:
-    """Read the host, and write nothing. ``python`` is an interpreter that somebody wants to use, or ''."""
+    """Read the host, and write nothing. ``python`` is an interpreter that somebody wants to use, or ''.
+
+    What an installer would do is not looked at: see `resolution.resolve`.
+    """
     folder = state.state_folder(deployment, base)
     environments = [entry["path"].rstrip("/") for entry in _environments(deployment)]
     parents = {str(Path(path).parent) for path in environments}
@@ -25,6 +34,7 @@ def look(deployment: dict[str, Any], base: str | None, python: str) -> Host:
         database = Path(deployment["database"]["path"])
         must_write += [str(database), str(database.parent)]
         folders.add(str(database.parent))
+    interpreters = [python, *(entry["python"] for entry in _environments(deployment))]
     return Host(
         root=os.geteuid() == 0,
         user=getpass.getuser(),
@@ -34,8 +44,11 @@ def look(deployment: dict[str, Any], base: str | None, python: str) -> Host:
         not_writable=[
             path for path in dict.fromkeys(must_write) if not os.access(_existing(Path(path)), os.W_OK)
         ],
-        python_versions={python: _python_version(python)} if python else {},
+        python_versions=_python_versions([each for each in interpreters if each]),
         installed={path: all_packages(path) for path in environments},
+        options=installed_options(deployment["hub_environment"]["path"]),
+        templates=_templates(deployment["config"]["template_folders"]),
+        single_user_script=_single_user_script(deployment),
     )
 
 
@@ -65,12 +78,41 @@ def _bytes(folder: Path) -> int:
     return total
 
 
+def _templates(folders: list[str]) -> dict[str, str]:
+    """The texts of custom templates by their paths."""
+    files = sorted(file for folder in folders for file in Path(folder).rglob("*.html"))
+    return {str(file): _text(file) for file in files[:MOST_TEMPLATES]}
+
+
+def _single_user_script(deployment: dict[str, Any]) -> tuple[str, str]:
+    """Path and text of the single-user command, where that is a script."""
+    command = deployment["spawner"]["command"]
+    program = find_program(command[0], deployment["service"]["path"]) if command else None
+    text = _text(program) if program else ""
+    return (str(program), text) if text.startswith("#!") else ("", "")
+
+
+def _text(file: Path) -> str:
+    """The beginning of a text file, '' where it cannot be read."""
+    try:
+        with file.open(encoding="utf-8", errors="replace") as opened:
+            return opened.read(LARGEST_TEXT)
+    except OSError:
+        return ""
+
+
+def _python_versions(interpreters: list[str]) -> dict[str, str]:
+    """What interpreters say of themselves, side by side: starting one costs more than to wait for it."""
+    with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
+        return dict(zip(interpreters, pool.map(_python_version, interpreters)))
+
+
 def _python_version(python: str) -> str:
     """The version of an interpreter, '' where it does not run."""
     code = "import platform; print(platform.python_version())"
     try:
         done = subprocess.run(
-            [python, "-I", "-c", code], capture_output=True, text=True, timeout=20, check=False
+            [python, "-I", "-S", "-c", code], capture_output=True, text=True, timeout=20, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""

@@ -18,6 +18,7 @@ from typing import Any, Callable, Iterable, Iterator, Sequence
 from . import state
 from .environment import installed_version, normalised, python_of
 from .errors import HubError
+from .options import read_options
 from .pip_settings import read_pip_settings, uv_settings, without_index
 from .versions import parse_release
 
@@ -156,7 +157,7 @@ class Installer:
 
     def planned(self, environment: str, requirements: Iterable[str]) -> dict[str, str]:
         """``{name: version}`` of what `install` would change; it is not done. Raises HubError as it would."""
-        output = self._install(environment, requirements, ["--dry-run"], silent)
+        output = self._install(environment, requirements, ["--dry-run"], silent, TARGET_TIMEOUT_SECONDS)
         if self._uv:
             found = re.findall(r"^ [+~] ([^\s=]+)==(\S+)", output, re.MULTILINE)
         else:
@@ -170,6 +171,7 @@ class Installer:
         requirements: Iterable[str],
         flags: list[str],
         progress: Callable[[str], None],
+        timeout: float | None = None,
     ) -> str:
         """Install, and return what the tool said."""
         wanted = _checked(requirements)
@@ -182,7 +184,7 @@ class Installer:
             else:
                 argv = [*self._pip(python), "install", "--no-compile", "--upgrade"]
                 argv += ["--upgrade-strategy", "only-if-needed"]
-            returned, output = self._run([*argv, *flags, *self._sources(), "-r", file], progress)
+            returned, output = self._run([*argv, *flags, *self._sources(), "-r", file], progress, timeout)
         if returned:
             named = ", ".join(map(without_credentials, wanted))
             raise self._failure(output, f"{named} cannot be installed into {environment}")
@@ -309,7 +311,7 @@ class Installer:
                 wanted = [
                     name
                     for name in archive.namelist()
-                    if re.search(r"\.dist-info/|^jupyterhub/alembic/", name)
+                    if re.search(r"\.dist-info/|^jupyterhub/(alembic/|authenticators/|\w+\.py$)", name)
                 ]
                 archive.extractall(folder, wanted)
         return folder
@@ -480,24 +482,32 @@ class Installer:
         )
 
 
+@contextlib.contextmanager
+def passing_installer(environment: str, options: InstallerOptions) -> Iterator[Installer]:
+    """An installer for somebody who only asks, and must leave nothing behind on the host."""
+    with tempfile.TemporaryDirectory(prefix="hubops-asking-") as folder:
+        has_uv = options.installer != "pip" and bool(find_uv(environment, options))
+        has_pip = options.installer != "uv" and bool(installed_version(environment, "pip"))
+        if not has_uv and not has_pip:
+            options = replace(options, builder_folder=f"{folder}/builder")
+        yield Installer(options, environment, may_build=not has_pip)
+
+
 def target_facts(version: str, environment_python: str, options: InstallerOptions) -> dict[str, Any]:
     """What a JupyterHub release needs, from its own wheel; nothing is installed, and any Python will do.
 
     Returns ``{"version": "6.1.1", "requires_python": ">=3.10", "schema_head": "f460b0348206",
-    "revisions": [...], "requires_dist": ["alembic>=1.4", ...]}``. Raises HubError when the release does not
-    exist or the index cannot be reached.
+    "revisions": [...], "options": {class: [...]}, "requires_dist": ["alembic>=1.4", ...]}``. Raises HubError
+    when the release does not exist or the index cannot be reached.
     """
     release = parse_release(version)
     environment = str(Path(environment_python).parent.parent)
-    with tempfile.TemporaryDirectory(prefix="hubops-target-") as folder:
-        has_uv = options.installer != "pip" and bool(find_uv(environment, options))
-        has_pip = options.installer != "uv" and bool(installed_version(environment, "pip"))
-        if not has_uv and not has_pip:
-            # Who only asks must leave nothing behind on the host.
-            options = replace(options, builder_folder=f"{folder}/builder")
-        installer = Installer(options, environment, may_build=not has_pip)
+    with tempfile.TemporaryDirectory(prefix="hubops-target-") as folder, passing_installer(
+        environment, options
+    ) as installer:
         unpacked = installer.fetch(release.text, Path(folder, "wheel"))
         metadata = next(unpacked.glob("jupyterhub-*.dist-info/METADATA")).read_text(encoding="utf-8")
+        options_known = read_options(unpacked / "jupyterhub")
         head, revisions = _schema(unpacked / "jupyterhub" / "alembic" / "versions")
     header = metadata.split("\n\n", 1)[0]
     requires_python = re.search(r"^Requires-Python: *(.*)$", header, re.MULTILINE)
@@ -506,6 +516,7 @@ def target_facts(version: str, environment_python: str, options: InstallerOption
         "requires_python": requires_python[1] if requires_python else "",
         "schema_head": head,
         "revisions": revisions,
+        "options": options_known,
         "requires_dist": re.findall(r"^Requires-Dist: *(.*)$", header, re.MULTILINE),
     }
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from .environment import site_packages
 from .errors import HubError
 from .installer import InstallerOptions, target_facts
 from .migration import head_revision, revisions
+from .options import read_options
 from .upgrade import Target
 
 
@@ -18,13 +21,22 @@ def find_target(deployment: dict[str, Any], version: str, options: InstallerOpti
     """
     environment = deployment["hub_environment"]
     if environment["jupyterhub"] == version:
-        return Target(
-            version,
-            schema_head=head_revision(environment["path"]),
-            revisions=list(revisions(environment["path"])),
-        )
+        path = environment["path"]
+        return Target(version, "", head_revision(path), list(revisions(path)), installed_options(path))
     try:
         facts = target_facts(version, environment["python"], options)
     except HubError as error:
         return Target(version, problem=error.message, hint=error.hint)
-    return Target(facts["version"], facts["requires_python"], facts["schema_head"], facts["revisions"])
+    return Target(
+        facts["version"],
+        facts["requires_python"],
+        facts["schema_head"],
+        facts["revisions"],
+        facts["options"],
+    )
+
+
+def installed_options(environment: str) -> dict[str, list[str]]:
+    """The options that the jupyterhub of an environment knows, by class; read from disk."""
+    packages = (folder / "jupyterhub" for folder in site_packages(Path(environment)))
+    return next((read_options(package) for package in packages if package.is_dir()), {})

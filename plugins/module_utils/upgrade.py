@@ -18,7 +18,8 @@ DATABASE_COPIES = 2
 class Target:
     """The release that is wanted, as its own wheel describes it.
 
-    ``revisions`` are those of the database that it knows, in no order; empty where that is not known.
+    ``revisions`` are those of the database that it knows, in no order, and ``options`` those of the config,
+    by class; empty where that is not known.
     ``problem`` says instead why it could not be had, ``hint`` what can be done.
     """
 
@@ -26,13 +27,34 @@ class Target:
     requires_python: str = ""
     schema_head: str | None = None
     revisions: list[str] = field(default_factory=list)
+    options: dict[str, list[str]] = field(default_factory=dict)
     problem: str = ""
     hint: str = ""
 
 
 @dataclass(frozen=True)
+class Resolution:
+    """What the installer would make of an environment.
+
+    ``packages`` are all that it would have, ``conflicts`` what would not go together then, a sentence each.
+    ``problem`` says why there is no answer; ``answered`` is False where that is not the packages' fault.
+    """
+
+    packages: dict[str, str]
+    conflicts: list[str] = field(default_factory=list)
+    problem: str = ""
+    hint: str = ""
+    answered: bool = True
+
+
+@dataclass(frozen=True)
 class Host:
-    """What the plan has to know of the host besides the deployment."""
+    """What the plan has to know of the host besides the deployment.
+
+    ``python_versions`` are told by the interpreters themselves, by their path, '' where one does not run.
+    ``options`` are those that the hub of today knows, by class; ``templates`` the custom ones' texts by
+    path; ``single_user_script`` path and text of the single-user command where that is a script.
+    """
 
     root: bool
     user: str
@@ -42,6 +64,10 @@ class Host:
     not_writable: list[str] = field(default_factory=list)
     python_versions: dict[str, str] = field(default_factory=dict)
     installed: dict[str, dict[str, str]] = field(default_factory=dict)
+    resolved: dict[str, Resolution] = field(default_factory=dict)
+    options: dict[str, list[str]] = field(default_factory=dict)
+    templates: dict[str, str] = field(default_factory=dict)
+    single_user_script: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True)
@@ -78,6 +104,11 @@ class Upgrade:
     @property
     def is_downgrade(self) -> bool:
         return versions.parse_release(self.target.version) < versions.parse_release(self.current)
+
+    def packages_after(self, path: str) -> dict[str, str]:
+        """Packages of an environment after the upgrade, as far as that is known, else those of today."""
+        resolution = self.host.resolved.get(path)
+        return resolution.packages if resolution else self.host.installed.get(path, {})
 
     @property
     def major(self) -> int:

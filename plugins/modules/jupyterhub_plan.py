@@ -11,7 +11,8 @@ author:
   - The hubops.jupyterhub maintainers (@hubops)
 description:
   - Compares the deployment with the wanted version, and returns the plan with all that speaks against it.
-  - Writes nothing. The package index is asked only when the hub does not have the wanted version.
+  - Writes nothing. The package index is asked for the wanted version, and for what the environments would
+    become with it (a dry run of the installer), unless they have all that is wanted.
 extends_documentation_fragment:
   - hubops.jupyterhub.deployment
   - hubops.jupyterhub.installer
@@ -104,14 +105,14 @@ seconds:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hubops.jupyterhub.plugins.module_utils import host, plan, versions
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import foresight, plan, versions
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.findings.finding import sentence
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.installer import (
     INSTALLER_ARGUMENTS,
     installer_options,
 )
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.target import find_target
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.upgrade import Policy
 
 
 def main() -> None:
@@ -135,12 +136,12 @@ def main() -> None:
     deployment = params["deployment"]
     try:
         versions.parse_release(params["version"])
-        target = find_target(deployment, params["version"], installer_options(params))
-        policy = plan.Policy(
+        policy = Policy(
             **{key: params[key] for key in ("strategy", "python", "packages", "user_packages", "accept")}
         )
-        seen = host.look(deployment, params["state_folder"], params["python"])
-        made = plan.make_plan(deployment, target, seen, policy)
+        made = foresight.plan(
+            deployment, params["version"], policy, installer_options(params), params["state_folder"]
+        )
     except HubError as error:
         module.fail_json(msg=str(error), seconds=round(time.monotonic() - began, 3))
     blockers = [f"{finding['id']}: {sentence(finding)}" for finding in plan.blockers(made)]

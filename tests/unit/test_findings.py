@@ -13,8 +13,13 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils import findings
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.findings.finding import listing, sentence
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.plan import blockers, make_plan
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.upgrade import Host, Policy, Target
-from healthy_hub import GIBIBYTE, TARGET
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.upgrade import (
+    Host,
+    Policy,
+    Resolution,
+    Target,
+)
+from healthy_hub import GIBIBYTE, HUB, TARGET, USERS
 from healthy_hub import deployment as hub
 from healthy_hub import host as machine
 
@@ -219,6 +224,200 @@ CASES += [
     ),
 ]
 
+OLD = Target("2.3.1", ">=3.6", "833da8570507")
+SERVICE: dict[str, Any] = {
+    "name": "culler",
+    "url": None,
+    "managed": True,
+    "admin": False,
+    "token": True,
+    "culls": True,
+    "oauth": False,
+    "oauth_redirect": False,
+}
+ENOUGH = ["list:users", "read:users:activity", "read:servers", "delete:servers"]
+
+
+def hub_1(**changes: Any) -> dict[str, Any]:
+    """The healthy hub, were it of 1.5.1."""
+    return hub(hub_environment__jupyterhub="1.5.1", user_environments__jupyterhub="1.5.1", **changes)
+
+
+def with_packages(packages: dict[str, str], **resolution: Any) -> Host:
+    """A host on which the hub's environment would get these packages."""
+    return machine(resolved={HUB: Resolution(packages, **resolution)})
+
+
+def role(*scopes: str) -> list[dict[str, Any]]:
+    return [{"name": "culler", "scopes": list(scopes), "services": ["culler"]}]
+
+
+LOGIN = '<form action="{{ login_url }}" method="post"><input name="username"></form>'
+SAFE_LOGIN = LOGIN.replace("</form>", '<input type="hidden" name="_xsrf" value="{{ xsrf }}" /></form>')
+OPTIONS = {"JupyterHub": ["bind_url", "db_url", "statsd_host"], "Authenticator": ["allow_robots"]}
+AFTER = Target(
+    "6.1.1", ">=3.10", "f460b0348206", options={"JupyterHub": ["bind_url", "db_url"], "Authenticator": []}
+)
+
+CASES += [
+    Case(
+        "interpreter-gone",
+        "/opt/user-env/bin/python is not there or does not run.",
+        hub(user_environments__python=None),
+    ),
+    Case(
+        "interpreter-changed",
+        "/opt/jupyterhub was made for Python 3.11.2, and /opt/jupyterhub/bin/python is 3.13.5.",
+        host=machine(python_versions={f"{HUB}/bin/python": "3.13.5"}),
+    ),
+    Case(
+        "packages-conflict",
+        "In /opt/jupyterhub: a 1.0 requires b <2, which would be 2.0.",
+        host=with_packages({}, conflicts=["a 1.0 requires b <2, which would be 2.0."]),
+    ),
+    Case(
+        "packages-not-available",
+        "a<2, b cannot be installed: b needs a>=2",
+        host=with_packages({}, problem="a<2, b cannot be installed: b needs a>=2"),
+    ),
+    Case(
+        "packages-not-checked",
+        "/opt/jupyterhub: no such option: --dry-run",
+        host=with_packages({}, problem="no such option: --dry-run", answered=False),
+    ),
+    Case(
+        "sqlalchemy-too-new",
+        "JupyterHub 2.3.1 would get SQLAlchemy 2.0.30, which it does not start with.",
+        hub_1(),
+        OLD,
+        with_packages({"sqlalchemy": "2.0.30"}),
+    ),
+    Case(
+        "database-path-decoded",
+        "The database sqlite:////srv/100%25/jupyterhub.sqlite has %25 in its name, and SQLAlchemy 2.0.30 "
+        "becomes 2.1.0.",
+        hub(
+            database__url="sqlite:////srv/100%25/jupyterhub.sqlite",
+            hub_environment__packages={"jupyterhub": "4.1.6", "sqlalchemy": "2.0.30"},
+        ),
+        host=with_packages({"sqlalchemy": "2.1.0"}),
+    ),
+    Case(
+        "package-too-old",
+        "batchspawner 1.2.0 in /opt/jupyterhub does not tell the hub the port of a server "
+        "(https://github.com/jupyterhub/batchspawner/issues/277).",
+        host=with_packages({"batchspawner": "1.2.0"}),
+    ),
+    Case(
+        "packages-shadowed",
+        "The hub imports tornado (/root/.local/tornado/__init__.py).",
+        hub(config__shadowed={"tornado": "/root/.local/tornado/__init__.py"}),
+    ),
+    Case(
+        "config-option-gone",
+        f"{CONFIG} sets JupyterHub.statsd_host, which JupyterHub 6.1.1 does not know.",
+        hub(config__options={"JupyterHub": ["bind_url", "statsd_host"], "KubeSpawner": ["image"]}),
+        AFTER,
+        machine(options=OPTIONS),
+    ),
+    Case(
+        "allow-option-gone",
+        f"{CONFIG} sets Authenticator.allow_robots, which JupyterHub 6.1.1 does not know.",
+        hub(config__options={"Authenticator": ["allow_robots"]}),
+        AFTER,
+        machine(options=OPTIONS),
+    ),
+    Case(
+        "config-option-unknown",
+        f"{CONFIG} sets Authenticator.alowed_users, which nobody knows.",
+        hub(
+            config__warnings=[
+                "Config option `alowed_users` not recognized by `Authenticator`.  Did you mean ..."
+            ]
+        ),
+    ),
+    Case(
+        "oauth-redirect-missing",
+        "The service grafana uses OAuth, and has neither url nor oauth_redirect_uri.",
+        hub(config__services=[{**SERVICE, "name": "grafana", "oauth": True}]),
+    ),
+    Case("tokens-lost", f"{DATABASE} has 50 API tokens.", hub_1(), OLD),
+    Case(
+        "service-without-scopes",
+        "Services without any scope: culler.",
+        hub_1(config__services=[SERVICE]),
+        OLD,
+    ),
+    Case(
+        "culler-without-scopes",
+        "The service culler lacks read:servers, delete:servers.",
+        hub_1(config__services=[SERVICE], config__roles=role("list:users", "read:users:activity")),
+        OLD,
+    ),
+    Case(
+        "service-admin",
+        "Services with `admin`: culler.",
+        hub_1(config__services=[{**SERVICE, "admin": True}]),
+        OLD,
+    ),
+    Case(
+        "service-access",
+        "Services that nobody has a role for: culler.",
+        hub_1(config__services=[{**SERVICE, "url": "http://127.0.0.1:1"}], config__roles=role(*ENOUGH)),
+        OLD,
+    ),
+    Case(
+        "named-servers",
+        "2 names of servers: GPU, a--b.",
+        hub(database__server_names=["GPU", "a--b", "lab-2", "x"]),
+    ),
+    Case("no-jupyterlab", "/opt/user-env has no jupyterlab.", hub_1(), OLD),
+    Case(
+        "single-user-arguments",
+        "/opt/wrap speaks of --ip or --port.",
+        hub_1(),
+        OLD,
+        machine(single_user_script=("/opt/wrap", '#!/bin/sh\nexec jupyter notebook --port="$2"\n')),
+    ),
+    Case(
+        "labhub",
+        "c.Spawner.cmd is /opt/user-env/bin/jupyter-labhub.",
+        hub_1(spawner__command=["/opt/user-env/bin/jupyter-labhub"]),
+        OLD,
+    ),
+    Case(
+        "login-without-xsrf",
+        "Forms without `_xsrf`: /srv/templates/login.html.",
+        hub(hub_environment__jupyterhub="3.1.1"),
+        host=machine(templates={"/srv/templates/login.html": LOGIN, "/srv/templates/page.html": "<p>"}),
+    ),
+    Case(
+        "form-without-xsrf",
+        "Forms without `_xsrf`: /srv/templates/spawn.html.",
+        hub(hub_environment__jupyterhub="3.1.1"),
+        host=machine(templates={"/srv/templates/login.html": SAFE_LOGIN, "/srv/templates/spawn.html": LOGIN}),
+    ),
+    Case(
+        "template-bootstrap-3",
+        "Classes of Bootstrap 3: /srv/templates/page.html.",
+        host=machine(templates={"/srv/templates/page.html": '<a class="btn btn-default">x</a>'}),
+    ),
+    Case(
+        "kill-mode",
+        "c.JupyterHub.cleanup_servers is False, and jupyterhub.service has KillMode=control-group.",
+        hub(config__cleanup_servers=False),
+    ),
+    Case("servers-running", "3 servers are registered as running.", hub(database__servers=3)),
+    *(
+        Case(
+            f"changes-{major}",
+            f"From JupyterHub 1.5.1 to 6.1.1 crosses {major}.0.",
+            hub_1(),
+        )
+        for major in (2, 3, 4, 5, 6)
+    ),
+]
+
 RULES = hub()["authenticator"]
 DUMMY = {**RULES, "bases": ["jupyterhub.auth.DummyAuthenticator"], "allow_rules": []}
 #: What looks like a fault and is none, by the id that must not be found.
@@ -253,6 +452,86 @@ HEALTHY = [
     Case("node-too-old", "", hub(proxy__program={**PROXY, "version": "5.1.0", "engine": None})),
     Case("proxy-without-tls", "", hub(config__tls=True)),
     Case("database-on-network", "", hub(database__file_system="overlay")),
+    Case(
+        "interpreter-gone", "", hub(user_environments__python=None), policy=Policy(python="/usr/bin/python3")
+    ),
+    Case("interpreter-changed", "", host=machine(python_versions={f"{HUB}/bin/python": "3.11.9"})),
+    Case("sqlalchemy-too-new", "", host=with_packages({"sqlalchemy": "2.0.30"})),
+    Case("sqlalchemy-too-new", "", hub_1(), OLD, with_packages({"sqlalchemy": "1.4.52"})),
+    Case("package-too-old", "", host=with_packages({"batchspawner": "1.3.0", "oauthenticator": "17.1.0"})),
+    Case("package-too-old", "", hub_1(), OLD, with_packages({"batchspawner": "1.2.0"})),
+    Case(
+        "packages-not-available",
+        "",
+        target=Target("6.1.1", ">=3.12"),
+        host=with_packages({}, problem="jupyterhub==6.1.1 needs Python>=3.12"),
+    ),
+    Case(
+        "config-option-gone",
+        "",
+        hub(config__options={"JupyterHub": ["statsd_hots"], "KubeSpawner": ["image"]}),
+        AFTER,
+        machine(options=OPTIONS),
+    ),
+    # Set before the upgrade, for the hub that will know it.
+    Case(
+        "config-option-unknown",
+        "",
+        hub(config__warnings=["Config option `db_url` not recognized by `JupyterHub`."]),
+        AFTER,
+    ),
+    Case(
+        "oauth-redirect-missing",
+        "",
+        hub(config__services=[{**SERVICE, "oauth": True, "url": "http://127.0.0.1:1"}]),
+    ),
+    Case("tokens-lost", ""),
+    Case(
+        "service-without-scopes", "", hub_1(config__services=[SERVICE], config__roles=role("shutdown")), OLD
+    ),
+    Case("culler-without-scopes", "", hub_1(config__services=[SERVICE], config__roles=role(*ENOUGH)), OLD),
+    Case(
+        "culler-without-scopes",
+        "",
+        hub_1(config__services=[SERVICE], config__roles=role("admin:users", "admin:servers")),
+        OLD,
+    ),
+    Case("culler-without-scopes", "", hub_1(config__services=[{**SERVICE, "admin": True}]), OLD),
+    Case(
+        "service-access",
+        "",
+        hub_1(
+            config__services=[{**SERVICE, "url": "http://127.0.0.1:1"}],
+            config__roles=[{"name": "user", "scopes": ["self", "access:services"], "services": []}],
+        ),
+        OLD,
+    ),
+    Case("named-servers", "", hub(database__server_names=["lab-2", "x", "a1"])),
+    Case("no-jupyterlab", "", hub_1(), OLD, machine(installed={USERS: {"jupyterlab": "3.6.0"}})),
+    Case(
+        "single-user-arguments",
+        "",
+        hub_1(),
+        OLD,
+        machine(single_user_script=("/w", '#!/bin/sh\nexec x "$@"')),
+    ),
+    Case(
+        "login-without-xsrf",
+        "",
+        hub(hub_environment__jupyterhub="3.1.1"),
+        host=machine(
+            templates={"/srv/templates/login.html": SAFE_LOGIN, "/srv/search.html": "<form><input></form>"}
+        ),
+    ),
+    Case("login-without-xsrf", "", host=machine(templates={"/srv/templates/login.html": LOGIN})),
+    Case(
+        "template-bootstrap-3",
+        "",
+        host=machine(templates={"/srv/page.html": '<p class="btn-primary" data-bs-toggle="x">well</p>'}),
+    ),
+    Case("kill-mode", "", hub(config__cleanup_servers=False, service__kill_mode="process")),
+    Case("kill-mode", "", hub(config__cleanup_servers=False, spawner__local=False)),
+    Case("changes-5", "", hub(hub_environment__jupyterhub="5.4.6")),
     Case("database-revision-unknown", "", target=Target("6.1.1", ">=3.10", "f460b0348206")),
     Case("no-space", "", host=machine(free_bytes={"/srv/jupyterhub": GIBIBYTE})),
     Case("hub-not-running", "", hub(hub_environment__jupyterhub="4.1.6")),

@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.plan import blockers, make_plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.upgrade import Policy, Target
 from healthy_hub import GIBIBYTE, HUB, TARGET, USERS, deployment, host, upgraded
 
 
+def told(plan: dict[str, Any]) -> list[str]:
+    """Ids of the findings that are more than notes."""
+    return [finding["id"] for finding in plan["findings"] if finding["severity"] != "note"]
+
+
 def test_a_healthy_hub_is_upgraded_with_its_users_environments_and_its_database() -> None:
     plan = make_plan(deployment(), TARGET, host(), Policy())
-    assert plan["findings"] == []
+    assert told(plan) == []
     assert (plan["action"], plan["outage"], plan["migrate"]) == ("upgrade", True, True)
     assert [(entry["path"], entry["role"], entry["strategy"]) for entry in plan["environments"]] == [
         (HUB, "hub", "copy"),
@@ -96,7 +103,7 @@ def test_another_interpreter_rebuilds_and_satisfies_the_target() -> None:
     old = deployment(hub_environment__python_version="3.9.2", user_environments=[])
     seen = host(python_versions={"/usr/bin/python3.12": "3.12.1"})
     plan = make_plan(old, TARGET, seen, Policy(python="/usr/bin/python3.12"))
-    assert plan["findings"] == []
+    assert told(plan) == []
     assert plan["environments"][0]["strategy"] == "rebuild"
     assert plan["environments"][0]["python"] == "/usr/bin/python3.12"
 
@@ -105,4 +112,4 @@ def test_without_room_for_a_copy_the_upgrade_is_in_place_and_says_so() -> None:
     short = host(free_bytes={"/opt": GIBIBYTE + 100 * 1024**2, "/var/lib/hubops/jupyterhub": GIBIBYTE})
     plan = make_plan(deployment(user_environments=[]), TARGET, short, Policy())
     assert [entry["strategy"] for entry in plan["environments"]] == ["in_place"]
-    assert [finding["id"] for finding in plan["findings"]] == ["in-place"]
+    assert told(plan) == ["in-place"]

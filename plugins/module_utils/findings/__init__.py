@@ -11,11 +11,39 @@ from typing import Sequence
 
 from ..errors import HubError
 from ..upgrade import Upgrade
-from . import database, environments, proxy, room, security, service, target
+from . import (
+    changes,
+    config,
+    database,
+    environments,
+    packages,
+    proxy,
+    room,
+    security,
+    service,
+    services,
+    single_user,
+    target,
+    templates,
+)
 from .finding import BLOCKER, SEVERITIES, WARNING, Finding, Kind
 
 #: In the order in which an administrator would look.
-SUBJECTS = (target, database, environments, security, proxy, service, room)
+SUBJECTS = (
+    target,
+    database,
+    environments,
+    packages,
+    security,
+    proxy,
+    service,
+    room,
+    config,
+    services,
+    single_user,
+    templates,
+    changes,
+)
 
 KINDS: dict[str, Kind] = {kind.id: kind for subject in SUBJECTS for kind in subject.KINDS}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator
+from typing import Any, Iterator
 
 from .. import versions
 from ..upgrade import Upgrade, environments_of
@@ -43,6 +43,20 @@ PYTHON_TOO_OLD = Kind(
     "The target cannot be installed there; hub and users need it alike.",
     "Name a newer interpreter of the host in jupyterhub_python.",
 )
+INTERPRETER_GONE = Kind(
+    "interpreter-gone",
+    BLOCKER,
+    "The interpreter of an environment is not there or does not run.",
+    "An upgrade of the operating system does that to a venv; nothing can be installed into it.",
+    "Name an interpreter in jupyterhub_python, to build the environment anew.",
+)
+INTERPRETER_CHANGED = Kind(
+    "interpreter-changed",
+    BLOCKER,
+    "The interpreter of an environment is another Python than the one that the environment was made for.",
+    "An upgrade of the operating system does that to a venv; the packages in it are not seen.",
+    "Name an interpreter in jupyterhub_python, to build the environment anew.",
+)
 IN_PLACE = Kind(
     "in-place",
     WARNING,
@@ -56,6 +70,8 @@ KINDS = (
     ENVIRONMENT_NOT_SUPPORTED,
     NO_SUCH_PYTHON,
     PYTHON_TOO_OLD,
+    INTERPRETER_GONE,
+    INTERPRETER_CHANGED,
     IN_PLACE,
 )
 
@@ -71,6 +87,8 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
                 f"{entry['path']} is a {environment['kind']} environment; only venvs can be staged yet."
             )
         yield from _python(upgrade, entry["path"], environment["python_version"])
+        if not upgrade.policy.python:
+            yield from _interpreter(upgrade, entry["path"], environment)
         if entry["strategy"] == "in_place":
             yield IN_PLACE.found(f"{entry['path']} is upgraded in place.")
 
@@ -95,3 +113,13 @@ def _python(upgrade: Upgrade, path: str, own: str | None) -> Iterator[Finding]:
         yield PYTHON_TOO_OLD.found(
             f"JupyterHub {target.version} needs Python {target.requires_python}, {path} has {python}."
         )
+
+
+def _interpreter(upgrade: Upgrade, path: str, environment: dict[str, Any]) -> Iterator[Finding]:
+    """What an upgrade of the operating system does to a venv."""
+    python, made_for = environment["python"], environment["python_version"]
+    says = upgrade.host.python_versions.get(python) if python else ""
+    if says == "":
+        yield INTERPRETER_GONE.found(f"{path}/bin/python is not there or does not run.")
+    elif says and made_for and says.split(".")[:2] != made_for.split(".")[:2]:
+        yield INTERPRETER_CHANGED.found(f"{path} was made for Python {made_for}, and {python} is {says}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Iterator
 
 from ..upgrade import Upgrade
-from .finding import BLOCKER, Finding, Kind
+from .finding import BLOCKER, NOTE, WARNING, Finding, Kind
 
 HUB_NOT_RUNNING = Kind(
     "hub-not-running",
@@ -22,7 +22,26 @@ NO_PERMISSION = Kind(
     "Only root may stop and start it.",
     "Become root: ansible-playbook --become, or ansible_become: true in the inventory.",
 )
-KINDS = (HUB_NOT_RUNNING, NO_PERMISSION)
+KILL_MODE = Kind(
+    "kill-mode",
+    WARNING,
+    "The config leaves servers running when the hub stops, and the unit's KillMode kills them.",
+    "systemd ends every process of the unit when it stops, whatever cleanup_servers says; people lose what "
+    "they "
+    "have not saved.",
+    "Set KillMode=process in the unit, and daemon-reload, before the upgrade.",
+)
+SERVERS_RUNNING = Kind(
+    "servers-running",
+    NOTE,
+    "Servers of users are running.",
+    "They are stopped with the hub, unless its own config and its service say otherwise.",
+    "Tell people beforehand.",
+)
+KINDS = (HUB_NOT_RUNNING, NO_PERMISSION, KILL_MODE, SERVERS_RUNNING)
+
+#: KillMode of systemd.kill(5) that leave processes other than the main one alone.
+_SPARING = ("process", "none")
 
 
 def check(upgrade: Upgrade) -> Iterator[Finding]:
@@ -38,3 +57,18 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
         yield NO_PERMISSION.found(
             f"Stopping {service['name']} needs root, and this runs as {upgrade.host.user}."
         )
+    yield from _servers(upgrade)
+
+
+def _servers(upgrade: Upgrade) -> Iterator[Finding]:
+    """What becomes of users' servers. supervisord's stopasgroup does not reach them: each is a session."""
+    deployment = upgrade.deployment
+    service, servers = deployment["service"], deployment["database"]["servers"]
+    kills = service["manager"] == "systemd" and service["kill_mode"] not in _SPARING
+    if kills and deployment["spawner"]["local"] and not deployment["config"]["cleanup_servers"]:
+        yield KILL_MODE.found(
+            f"c.JupyterHub.cleanup_servers is False, and {service['name']} has "
+            f"KillMode={service['kill_mode']}."
+        )
+    if servers:
+        yield SERVERS_RUNNING.found(f"{servers} servers are registered as running.")

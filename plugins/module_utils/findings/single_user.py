@@ -1,0 +1,70 @@
+"""Single-user servers: their names, their command, and what they show."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Iterator
+
+from ..upgrade import Upgrade, environments_of
+from .finding import WARNING, Finding, Kind, listing
+
+NAMED_SERVERS = Kind(
+    "named-servers",
+    WARNING,
+    "Named servers have names that 6.0 does not allow for new ones.",
+    "They go on to start, but an API client that makes one gets an error, and 7.0 will not start them "
+    "(https://jupyterhub.readthedocs.io/en/stable/howto/upgrading-v6.html).",
+    "Rename them, or read about allow_existing_invalid_named_servers; autorename moves no volumes or "
+    "folders.",
+)
+NO_JUPYTERLAB = Kind(
+    "no-jupyterlab",
+    WARNING,
+    "An environment of single-user servers has no JupyterLab, and the upgrade crosses 2.0.",
+    "From 2.0 on JupyterLab is what people see by default.",
+    "jupyterhub_user_packages: [jupyterlab], or set c.Spawner.default_url to what there is.",
+)
+SINGLE_USER_ARGUMENTS = Kind(
+    "single-user-arguments",
+    WARNING,
+    "The single-user command is a script that speaks of --ip or --port, and the upgrade crosses 2.0.",
+    "From 2.0 on the hub passes address and port in JUPYTERHUB_SERVICE_URL alone.",
+    "Have the script read JUPYTERHUB_SERVICE_URL, or leave both to jupyterhub-singleuser.",
+)
+LABHUB = Kind(
+    "labhub",
+    WARNING,
+    "The single-user command is jupyter-labhub, and the upgrade crosses 2.0.",
+    "JupyterLab 3 has dropped it: servers do not start once JupyterLab is newer.",
+    "Set c.Spawner.cmd to jupyterhub-singleuser, and c.Spawner.default_url to /lab.",
+)
+KINDS = (NAMED_SERVERS, NO_JUPYTERLAB, SINGLE_USER_ARGUMENTS, LABHUB)
+
+#: jupyterhub/slugs.py of 6.0: small letters, digits and single hyphens, a letter first, no hyphen last.
+_NAME = re.compile(r"[a-z](?:(?:[a-z0-9]|-(?!-))*[a-z0-9])?")
+_LONGEST_NAME = 30
+
+
+def check(upgrade: Upgrade) -> Iterator[Finding]:
+    """What changes for single-user servers."""
+    if upgrade.crosses(6):
+        names = upgrade.deployment["database"]["server_names"]
+        bad = [name for name in names if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name)]
+        if bad:
+            yield NAMED_SERVERS.found(f"{len(bad)} names of servers: {listing(bad)}.")
+    if upgrade.crosses(2):
+        yield from _crossing_2(upgrade)
+
+
+def _crossing_2(upgrade: Upgrade) -> Iterator[Finding]:
+    for environment in environments_of(upgrade.deployment):
+        path = environment["path"].rstrip("/")
+        if environment["role"] != "hub" and "jupyterlab" not in upgrade.packages_after(path):
+            yield NO_JUPYTERLAB.found(f"{path} has no jupyterlab.")
+    path, text = upgrade.host.single_user_script
+    if re.search(r"--(ip|port)\b", text):
+        yield SINGLE_USER_ARGUMENTS.found(f"{path} speaks of --ip or --port.")
+    command = upgrade.deployment["spawner"]["command"]
+    if any(os.path.basename(word) == "jupyter-labhub" for word in command):
+        yield LABHUB.found(f"c.Spawner.cmd is {' '.join(command)}.")
