@@ -9,14 +9,13 @@ import re
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from . import files, inside_migration, logs, sqlite, state
+from . import files, inside_migration, logs, rehearsal_copy, sqlite, state
 from .environment import site_packages
 from .errors import HubError
 from .process import birth, is_alive
@@ -89,30 +88,48 @@ def prepare(
     wait: float = 900,
     timeout: float = 1800,
 ) -> bool:
-    """Start the process that waits for its word, and have it migrate a copy of the database as rehearsal.
+    """Start the process that waits for its word, once it has migrated a copy of the database: see `rehearse`.
+
+    Return False where one for this environment waits already, as a rehearsal of the whole hub leaves it.
+    """
+    if is_prepared(environment, folder):
+        return False
+    database, surroundings = database_of(deployment), service_of(deployment).surroundings()
+    with rehearsal_copy.scratch(database, surroundings) as scratch:
+        copy = rehearsal_copy.copy(database, scratch, surroundings)
+        rehearse(deployment, environment, folder, copy, wait=wait, timeout=timeout)
+    return True
+
+
+def rehearse(
+    deployment: dict[str, Any],
+    environment: str | Path,
+    folder: Path,
+    copy: Path,
+    *,
+    wait: float = 900,
+    timeout: float = 1800,
+) -> Migration:
+    """Have a process migrate a copy of the database, which then waits for the word to migrate the database.
 
     It ends by itself when ``wait`` seconds have passed without a word. ``folder`` is the state folder; it
-    holds the way to the process, for our eyes only. Return False where one for this environment waits
-    already.
+    holds the way to the process, for our eyes only.
 
     Raises HubError when the environment cannot be used, or the rehearsal fails: then the migration would have
     failed, too, and nothing has changed.
     """
-    if is_prepared(environment, folder):
-        return False
+    before = sqlite.inspect(copy)
     abandon(folder)
-    _require_older(sqlite.inspect(database_of(deployment)), environment)
-    surroundings = service_of(deployment).surroundings()
+    _require_older(before._replace(path=database_of(deployment)), environment)
     state.make_private(folder)
-    _start(surroundings, environment, folder, wait)
+    _start(service_of(deployment).surroundings(), environment, folder, wait)
     try:
         if _ask(folder, {"do": "describe"}, START_TIMEOUT) is None:
             raise HubError(f"The hub in {environment} cannot be loaded: {_log_end(folder)}")
-        _rehearse(database_of(deployment), environment, folder, surroundings, timeout)
+        return _migrate_copy(database_of(deployment), before, environment, folder, timeout)
     except BaseException:
         abandon(folder)
         raise
-    return True
 
 
 def is_prepared(environment: str | Path, folder: Path) -> bool:
@@ -176,6 +193,16 @@ def migrate(
     abandon(folder)
     after = sqlite.inspect(database)
     _require_whole(before, after, environment)
+    return _migration(before, after, environment, seconds, prepared)
+
+
+def _migration(
+    before: sqlite.Inspection,
+    after: sqlite.Inspection,
+    environment: str | Path,
+    seconds: float,
+    prepared: bool,
+) -> Migration:
     return Migration(
         changed=before.revision != after.revision,
         from_revision=before.revision,
@@ -185,6 +212,17 @@ def migrate(
         seconds=seconds,
         prepared=prepared,
     )
+
+
+def given_up(environment: str | Path, from_revision: str | None) -> set[str]:
+    """Tables whose rows are given up on the way from a revision to that of an environment's hub."""
+    known = revisions(environment)
+    tables: set[str] = {"alembic_version"}
+    step: str | None = head_revision(environment)
+    while step and step != from_revision:
+        tables |= GIVEN_UP.get(step, set())
+        step = known[step]
+    return tables
 
 
 def trace(deployment: dict[str, Any]) -> list[tuple[int, int]]:
@@ -296,23 +334,20 @@ def _run(
     return answer
 
 
-def _rehearse(
-    database: Path, environment: str | Path, folder: Path, surroundings: Surroundings, timeout: float
-) -> None:
-    with tempfile.TemporaryDirectory(prefix="hubops-rehearsal-") as scratch:
-        os.chown(scratch, surroundings.uid, surroundings.gid)
-        copy = Path(scratch, "jupyterhub.sqlite")
-        sqlite.backup(database, copy, owner=(surroundings.uid, surroundings.gid))
-        before = sqlite.inspect(copy)
-        answer = _ask(folder, {"do": "migrate", "database": str(copy)}, timeout)
-        try:
-            _seconds(answer or {"error": _log_end(folder)}, database)
-            _require_whole(before, sqlite.inspect(copy), environment)
-        except HubError as error:
-            raise HubError(
-                f"The rehearsal on a copy of the database failed. {error.message}",
-                f"{error.hint} The database itself is unchanged.".lstrip(),
-            ) from error
+def _migrate_copy(
+    database: Path, before: sqlite.Inspection, environment: str | Path, folder: Path, timeout: float
+) -> Migration:
+    answer = _ask(folder, {"do": "migrate", "database": str(before.path)}, timeout)
+    try:
+        seconds = _seconds(answer or {"error": _log_end(folder)}, database)
+        after = sqlite.inspect(before.path)
+        _require_whole(before, after, environment)
+    except HubError as error:
+        raise HubError(
+            f"The rehearsal on a copy of the database failed. {error.message}",
+            f"{error.hint} The database itself is unchanged.".lstrip(),
+        ) from error
+    return _migration(before, after, environment, seconds, prepared=True)
 
 
 def _seconds(answer: dict[str, Any], database: Path) -> float:
@@ -347,22 +382,17 @@ def _require_older(found: sqlite.Inspection, environment: str | Path) -> None:
 
 def _require_whole(before: sqlite.Inspection, after: sqlite.Inspection, environment: str | Path) -> None:
     """Refuse a result that has another revision than the environment, or has lost rows."""
-    known = revisions(environment)
     head = head_revision(environment)
     if after.revision != head:
         raise HubError(
             f"The database {after.path} has revision {after.revision} after the migration, not {head}.",
             "Restore the copy.",
         )
-    given_up: set[str] = {"alembic_version"}
-    step: str | None = head
-    while step and step != before.revision:
-        given_up |= GIVEN_UP.get(step, set())
-        step = known[step]
+    may_go = given_up(environment, before.revision)
     lost = [
         f"{table} ({count} before, {after.rows.get(table, 0)} after)"
         for table, count in sorted(before.rows.items())
-        if after.rows.get(table, 0) < count and table not in given_up
+        if after.rows.get(table, 0) < count and table not in may_go
     ]
     if lost:
         raise HubError(

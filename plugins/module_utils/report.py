@@ -10,6 +10,7 @@ PHASES = (
     "find",
     "plan",
     "stage",
+    "rehearse",
     "backup",
     "guard",
     "stop",

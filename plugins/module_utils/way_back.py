@@ -12,7 +12,7 @@ import signal
 from pathlib import Path
 from typing import Any, Callable
 
-from . import environments, guarding, migration, outage, recovery_point, runs, verification
+from . import environments, guarding, migration, outage, recovery_point, rehearsal_hub, runs, verification
 from .errors import HubError
 from .installer import InstallerOptions
 from .process import family
@@ -147,7 +147,10 @@ def tidy(folder: Path, run: Run) -> list[str]:
 
 def _belongings(folder: Path, run: Run) -> list[Callable[[], object]]:
     point = Path(run.recovery_point)
-    belongings: list[Callable[[], object]] = [lambda: migration.abandon(folder)]
+    belongings: list[Callable[[], object]] = [
+        lambda: migration.abandon(folder),
+        lambda: rehearsal_hub.tidy(run.deployment),
+    ]
     for entry in run.plan.get("environments", []):
         arguments = ("absent", [entry], point.name, InstallerOptions(), Progress())
         belongings.append(functools.partial(environments.bring_to, *arguments))

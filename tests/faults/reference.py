@@ -24,6 +24,8 @@ VARIABLES: dict[str, Any] = {
     "jupyterhub_confirm_timeout": 15,
     # How long a new hub is watched before it is kept; no fault but one needs more.
     "jupyterhub_watch_seconds": 2,
+    # The faults are for what it lets pass; a row of their own is about those that it finds.
+    "jupyterhub_rehearse": False,
 }
 CACHE = REPOSITORY / "build/faults"
 #: Where a row finds the environments that the good upgrade has staged, and where they belong.

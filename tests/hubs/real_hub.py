@@ -25,11 +25,11 @@ NUMBERS = itertools.count(1)
 OLD = {"1.5.1": ["sqlalchemy<2", "setuptools<80"], "2.3.1": ["sqlalchemy<2"]}
 
 
-def environment(version: str) -> Path:
-    """A virtual environment with this version of JupyterHub; built once, kept in the cache."""
-    path = CACHE / version
+def environment(version: str, *more: str) -> Path:
+    """A virtual environment with this version of JupyterHub, and more packages; built once, then cached."""
+    path = CACHE / "-with-".join([version, *more])
     CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / f"{version}.lock").open("w") as lock:
+    with path.with_name(f"{path.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         complete = path / "complete"
         if not complete.exists():
@@ -38,6 +38,7 @@ def environment(version: str) -> Path:
                 "configurable-http-proxy",
                 "supervisor",
                 *OLD.get(version, []),
+                *more,
             ]
             uv, python = Path(sys.executable).parent / "uv", path / "bin" / "python"
             subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, path], check=True)
@@ -49,9 +50,9 @@ def environment(version: str) -> Path:
     return path
 
 
-def link_environment(version: str, path: Path) -> Path:
+def link_environment(version: str, path: Path, *more: str) -> Path:
     """The same environment under another path, in hard links."""
-    subprocess.run(["cp", "-al", environment(version), path], check=True)
+    subprocess.run(["cp", "-al", environment(version, *more), path], check=True)
     return path
 
 

@@ -22,7 +22,7 @@ from tests.testbed.releases import (
     release,
 )
 
-from .refusal import attempt, failed_staging, leftovers, reason, untouched
+from .refusal import failed_staging, leftovers, reason
 
 # Fails half-way, as SQLite's migrations do: what it has made stays made.
 BREAKS = """
@@ -35,7 +35,7 @@ from alembic import op
 
 def upgrade():
     op.add_column("users", sqlalchemy.Column("half_migrated", sqlalchemy.Integer))
-    if op.get_bind().engine.url.database.startswith(FOLDER):
+    if op.get_bind().engine.url.database.endswith(DATABASE):
         op.execute("UPDATE users SET name = 'broken ' || id")
         op.get_bind().commit()
         for path in glob.glob(SPOILS):
@@ -45,9 +45,9 @@ def upgrade():
 """
 
 
-def breaking(folder: str = "/", spoils: str = "") -> str:
-    """A migration that breaks for databases below ``folder``, and spoils the files of a pattern."""
-    return f"FOLDER, SPOILS = {folder!r}, {spoils!r}\n{BREAKS}"
+def breaking(database: str = "", spoils: str = "") -> str:
+    """A migration that breaks for one database, or for all, and spoils the files of a pattern."""
+    return f"DATABASE, SPOILS = {database!r}, {spoils!r}\n{BREAKS}"
 
 
 def test_packages_that_cannot_be_had(hub: Hub) -> None:
@@ -58,33 +58,38 @@ def test_packages_that_cannot_be_had(hub: Hub) -> None:
 
 def test_migration_that_fails_in_its_rehearsal(hub: Hub) -> None:
     broken = release(hub, "6.1.8", append={MIGRATION: breaking()})
-    with untouched(hub, apart_from=hub.layout.state_folder):
-        said = attempt(hub, **broken)
+    said = failed_staging(hub, jupyterhub_rehearse=False, **broken)
     assert "The rehearsal on a copy of the database failed." in said
     assert "this migration breaks" in said
     assert "The database itself is unchanged." in said
 
 
+def test_hub_that_does_not_start_in_its_rehearsal(hub: Hub) -> None:
+    said = failed_staging(hub, **release(hub, "6.1.21", append={APP: DOES_NOT_START}))
+    assert said.startswith("rehearsal-start: The new hub exited at its start, with status 1.")
+    assert "RuntimeError: this release does not start" in said
+
+
 def test_migration_that_fails_in_the_outage(fresh_hub: Hub) -> None:
-    said = restored(fresh_hub, {MIGRATION: breaking("/srv")})
+    said = restored(fresh_hub, {MIGRATION: breaking(fresh_hub.layout.database)})
     assert f"The migration of {fresh_hub.layout.database} failed" in said
     assert "this migration breaks" in said
 
 
 def test_hub_that_does_not_start(fresh_hub: Hub) -> None:
-    said = restored(fresh_hub, {APP: DOES_NOT_START})
+    said = restored(fresh_hub, {APP: DOES_NOT_START}, jupyterhub_rehearse=False)
     assert "The hub exited at its start." in said
     assert "RuntimeError: this release does not start" in said
 
 
 def test_hub_that_never_answers(fresh_hub: Hub) -> None:
-    said = restored(fresh_hub, {APP: NEVER_ANSWERS}, jupyterhub_start_timeout=20)
+    said = restored(fresh_hub, {APP: NEVER_ANSWERS}, jupyterhub_rehearse=False, jupyterhub_start_timeout=20)
     assert "The hub was started, but it does not answer at http://127.0.0.1:8081/hub/api after 20 s." in said
     assert "this release waits for ever" in said
 
 
 def test_hub_that_cannot_read_its_database(fresh_hub: Hub) -> None:
-    said = restored(fresh_hub, {USERS: CANNOT_READ_USERS})
+    said = restored(fresh_hub, {USERS: CANNOT_READ_USERS}, jupyterhub_rehearse=False)
     assert "/hub/api/users" in said
     assert "this release cannot read its users" in said
 
@@ -93,7 +98,7 @@ def test_way_back_that_is_blocked(fresh_hub: Hub) -> None:
     hub = fresh_hub
     copies = f"{hub.layout.state_folder}/jupyterhub/recovery/*/sealed.sqlite"
     before = hub.fingerprint()
-    broken = release(hub, VERSION, append={MIGRATION: breaking("/srv", spoils=copies)})
+    broken = release(hub, VERSION, append={MIGRATION: breaking(hub.layout.database, spoils=copies)})
     finished = hub.playbook("upgrade.yml", broken, expect_rc=2)
 
     said = reason(finished.stdout)

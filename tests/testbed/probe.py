@@ -18,6 +18,8 @@ class Sample(NamedTuple):
 
     moment: float
     version: str | None
+    seconds: float
+    """How long the answer took, or its absence."""
 
 
 class Probe:
@@ -52,8 +54,10 @@ class Probe:
     def _watch(self) -> None:
         due = time.monotonic()
         while not self._end.is_set():
+            asked = time.monotonic()
             version = self._ask()
-            self.samples.append(Sample(time.monotonic(), version))
+            now = time.monotonic()
+            self.samples.append(Sample(now, version, now - asked))
             due = max(due + self._interval, time.monotonic())
             self._end.wait(due - time.monotonic())
 

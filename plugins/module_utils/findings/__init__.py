@@ -1,6 +1,7 @@
 """Findings: everything that speaks against an upgrade or should be known before it, told by reading.
 
-One file for each subject. Each has its ``KINDS``, and ``check``, a pure function of the `Upgrade`.
+One file for each subject. Each has its ``KINDS``, and ``check``, a pure function of the `Upgrade`; what the
+rehearsal finds has its kinds in a file of its own.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from . import (
     environments,
     packages,
     proxy,
+    rehearsal,
     room,
     security,
     service,
@@ -45,7 +47,7 @@ SUBJECTS = (
     changes,
 )
 
-KINDS: dict[str, Kind] = {kind.id: kind for subject in SUBJECTS for kind in subject.KINDS}
+KINDS: dict[str, Kind] = {kind.id: kind for subject in (*SUBJECTS, rehearsal) for kind in subject.KINDS}
 
 
 def find(upgrade: Upgrade) -> list[Finding]:
@@ -55,7 +57,12 @@ def find(upgrade: Upgrade) -> list[Finding]:
     """
     _require_known(upgrade.policy.accept)
     found = [finding for subject in SUBJECTS for finding in subject.check(upgrade)]
-    judged = [_judged(finding, upgrade.policy.accept) for finding in found]
+    return judge(found, upgrade.policy.accept)
+
+
+def judge(found: Sequence[Finding], accepted: Sequence[str]) -> list[Finding]:
+    """Findings with those that are accepted as warnings, blockers first."""
+    judged = [_judged(finding, accepted) for finding in found]
     return sorted(judged, key=lambda finding: SEVERITIES.index(finding.severity))
 
 

@@ -1,0 +1,230 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: jupyterhub_rehearse
+short_description: Rehearses an upgrade of a JupyterHub on a copy, while the hub serves
+version_added: 0.1.0
+author:
+  - The hubops.jupyterhub maintainers (@hubops)
+description:
+  - Copies the hub's database, migrates the copy with the staged environment, and compares row counts and the
+    columns that tell people and their rights before and after.
+  - Loads the hub's own config with the staged environment, as the service's user in the service's directory
+    with its environment variables.
+  - Starts the new hub on the copy, on loopback ports of its own, and asks it for its version and its users,
+    logs in with a token, starts and stops a server, and reads an encrypted auth state.
+  - What would fail is returned as a finding. The module itself fails only where it cannot rehearse.
+  - Nothing of the hub that serves is changed or asked, and nothing is left behind, except the process that
+    has migrated the copy, where O(run) is given; it waits for M(hubops.jupyterhub.jupyterhub_database).
+  - While it works, a line of progress is shown for each part.
+extends_documentation_fragment:
+  - hubops.jupyterhub.deployment
+  - hubops.jupyterhub.state_folder
+  - hubops.jupyterhub.run
+attributes:
+  check_mode:
+    description: Can run in check mode and say what it finds.
+    support: partial
+    details: Does nothing in check mode where the environments are not staged.
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+options:
+  plan:
+    description: The plan that M(hubops.jupyterhub.jupyterhub_plan) returned; its environments are staged.
+    type: dict
+    required: true
+  accept:
+    description: Ids of findings that shall not forbid the upgrade, where they may be accepted.
+    type: list
+    elements: str
+    default: []
+  start_timeout:
+    description: Seconds until the new hub must answer, and until a server must.
+    type: int
+    default: 120
+  migration_timeout:
+    description: Seconds that the migration of the copy may take.
+    type: int
+    default: 3600
+  progress_file:
+    description: File on the host to write lines of progress into; used by the action plugin.
+    type: path
+    default: ""
+"""
+
+EXAMPLES = r"""
+- name: Rehearse the upgrade with the staged environments
+  hubops.jupyterhub.jupyterhub_rehearse:
+    deployment: "{{ jupyterhub_deployment }}"
+    plan: "{{ jupyterhub_upgrade_plan }}"
+  register: rehearsal
+
+- name: Stop where it would fail
+  ansible.builtin.fail:
+    msg: "{{ rehearsal.blockers | join('\n') }}"
+  when: rehearsal.blockers | length > 0
+"""
+
+RETURN = r"""
+findings:
+  description: What somebody should know before the upgrade, blockers first.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: What kind of finding it is.
+      type: str
+      sample: rehearsal-spawn
+    severity:
+      description: V(blocker), V(warning) or V(note).
+      type: str
+      sample: blocker
+    found:
+      description: What was found, with the end of the new hub's log where that tells more.
+      type: str
+      sample: The server ended before it answered.
+    why:
+      description: Why it matters.
+      type: str
+      sample: People could log in, and not work.
+    mend:
+      description: What to do about it.
+      type: str
+      sample: See to the packages of /opt/user-env.staged-6.1.1; jupyterhub_user_packages installs more.
+    accept:
+      description: Whether it can be accepted by its id.
+      type: bool
+      sample: false
+blockers:
+  description: The findings that forbid the upgrade, a text for each.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+warnings:
+  description: The findings that somebody should read, a text for each.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+expected_outage_seconds:
+  description:
+    - What the outage of the upgrade is going to take, from what was measured on this host.
+    - V(null) where the new hub did not answer.
+  returned: success
+  type: float
+  sample: 4.6
+timings:
+  description: Seconds of each part.
+  returned: success
+  type: dict
+  sample: {copy: 0.02, migrate: 0.05, config: 1.2, start: 2.6, log in: 0.2, spawn: 2.9, stop: 0.2}
+rows:
+  description: Number of rows of each table before and after the migration of the copy.
+  returned: success
+  type: dict
+  sample: {users: {before: 201, after: 201}}
+compared:
+  description: Columns of each table whose every value was compared before and after the migration.
+  returned: success
+  type: dict
+  sample: {groups: [id, name]}
+version:
+  description: Version that the new hub named; V(null) where it did not answer.
+  returned: success
+  type: str
+  sample: 6.1.1
+sys_executable:
+  description: Interpreter that the new hub named.
+  returned: success
+  type: str
+  sample: /opt/jupyterhub.staged-6.1.1/bin/python
+single_user_version:
+  description: Version that the new single-user server named; V(null) where none was started.
+  returned: success
+  type: str
+  sample: 6.1.1
+deprecated:
+  description: Lines of the new hub's log about what will not work any more.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+seconds:
+  description: How long it took.
+  returned: always
+  type: float
+  sample: 9.1
+"""
+
+import contextlib
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import migration, runs
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.rehearsal import rehearse
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.state import state_folder
+
+
+def rehearsed(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """What the rehearsal has shown; within a run the prepared migration waits for its word afterwards."""
+    folder = state_folder(params["deployment"], params["state_folder"])
+    with contextlib.ExitStack() as stack:
+        if not params["run"]:
+            stack.callback(migration.abandon, folder)
+        stack.enter_context(runs.preparing(folder, params["run"]))
+        found = rehearse(
+            params["deployment"],
+            params["plan"]["environments"],
+            params["plan"]["to_version"],
+            folder,
+            start_timeout=params["start_timeout"],
+            migration_timeout=params["migration_timeout"],
+            progress=progress,
+        )
+    # What reading has found already is in the plan.
+    known = {finding["id"] for finding in params["plan"].get("findings", [])}
+    return found.result(params["accept"], known)
+
+
+def main() -> None:
+    """Arguments, call, result."""
+    module = AnsibleModule(
+        argument_spec=dict(
+            deployment=dict(type="dict", required=True),
+            state_folder=dict(type="path"),
+            run=dict(type="str", default=""),
+            plan=dict(type="dict", required=True),
+            accept=dict(type="list", elements="str", default=[]),
+            start_timeout=dict(type="int", default=120),
+            migration_timeout=dict(type="int", default=3600),
+            progress_file=dict(type="path", default=""),
+        ),
+        supports_check_mode=True,
+    )
+    began = time.monotonic()
+    params = module.params
+    staged = [Path(entry["staged_path"]) for entry in params["plan"]["environments"]]
+    if module.check_mode and not all(path.is_dir() for path in staged):
+        module.exit_json(changed=False, skipped=True, seconds=0.0)
+    progress = Progress(params["progress_file"])
+    try:
+        result = rehearsed(params, progress)
+    except HubError as error:
+        module.fail_json(msg=str(error), seconds=round(time.monotonic() - began, 3))
+    finally:
+        progress.end()
+    module.exit_json(changed=False, seconds=round(time.monotonic() - began, 3), **result)
+
+
+if __name__ == "__main__":
+    main()
