@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from tests.testbed import Hub, Probe
 
+from .preflight import preflight_seconds
 from .procedures import VERSION, Procedure, upgrade
 
 IMAGE = "systemd"
@@ -16,19 +17,22 @@ class Measurement(NamedTuple):
     """What was seen of one upgrade, in seconds.
 
     ``downtime`` is seen from outside the container; ``total`` is the whole procedure, without what was done
-    before it. Of an upgrade, ``phases`` are those of its report, and ``noop`` is a second run.
+    before it. Of an upgrade, ``phases`` are those of its report, ``noop`` is a second run, and ``preflight``
+    is what the host works on finding and planning, before all of it.
     """
 
     downtime: float
     total: float
     phases: dict[str, float]
     noop: float | None
+    preflight: float | None = None
 
 
 def measure(procedure: Procedure) -> Measurement:
     """Upgrade a fresh hub. Raises when it does not answer with the new version afterwards."""
     with Hub.start(IMAGE) as hub:
         procedure.prepare(hub)
+        preflight = preflight_seconds(hub) if procedure.reports else None
         with Probe(hub) as probe:
             began = time.monotonic()
             report = procedure.perform(hub)
@@ -38,7 +42,8 @@ def measure(procedure: Procedure) -> Measurement:
             downtime=probe.downtime(hub.layout.version, VERSION),
             total=total,
             phases={phase["name"]: phase["seconds"] or 0.0 for phase in report.get("phases", [])},
-            noop=_upgraded_again(hub) if report else None,
+            noop=_upgraded_again(hub) if procedure.reports else None,
+            preflight=preflight,
         )
 
 

@@ -22,6 +22,8 @@ class Procedure(NamedTuple):
     what: str
     prepare: Callable[[Hub], None]
     perform: Callable[[Hub], dict[str, Any]]
+    reports: bool = False
+    """Whether it is ours: it makes a report, finds nothing to do a second time, and plans beforehand."""
 
 
 def _documented(hub: Hub) -> dict[str, Any]:
@@ -59,5 +61,5 @@ def _script(hub: Hub, name: str) -> None:
 PROCEDURES = (
     Procedure("documented", "stop, pip install --upgrade twice, upgrade-db, start", _nothing, _documented),
     Procedure("shell", "stop, cp, mv of staged environments, upgrade-db, start", _stage, _shell),
-    Procedure("upgrade", "playbooks/upgrade.yml", _nothing, _upgrade),
+    Procedure("upgrade", "playbooks/upgrade.yml", _nothing, _upgrade, reports=True),
 )

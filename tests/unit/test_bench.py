@@ -8,15 +8,20 @@ from tests.bench.figures import figures, summary, table
 from tests.bench.measurement import Measurement
 
 
-def measured(*downtimes: float, phases: dict[str, float], noop: float | None = None) -> list[Measurement]:
-    return [Measurement(downtime, total=60.0, phases=phases, noop=noop) for downtime in downtimes]
+def measured(
+    *downtimes: float,
+    phases: dict[str, float],
+    noop: float | None = None,
+    preflight: float | None = None,
+) -> list[Measurement]:
+    return [Measurement(downtime, 60.0, phases, noop, preflight) for downtime in downtimes]
 
 
 FOUND = figures(
     {
         "documented": measured(30.0, 20.0, 40.0, phases={}),
         "shell": measured(6.0, 5.0, 9.0, phases={}),
-        "upgrade": measured(4.5, 7.5, 4.0, phases={"stop": 0.25, "start": 2.5}, noop=8.0),
+        "upgrade": measured(4.5, 7.5, 4.0, phases={"stop": 0.25, "start": 2.5}, noop=8.0, preflight=3.5),
     },
     version_match=0.31,
 )
@@ -39,6 +44,7 @@ def test_figures() -> None:
     assert FOUND["ratios"] == {"documented": 0.15, "shell": 0.75}
     assert FOUND["version_match_1000_seconds"] == 0.31
     assert FOUND["noop_seconds"] == 8.0
+    assert FOUND["preflight_seconds"] == {"median": 3.5, "min": 3.5, "max": 3.5}
     assert FOUND["phase_seconds"]["start"]["median"] == 2.5
 
 
