@@ -22,6 +22,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils import (
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import find_deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.plan import make_plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.surroundings import Surroundings
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.target import installed_options
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.upgrade import Policy, Target
 from real_hub import environment, make_database, running_hub, supervised
 
@@ -32,7 +33,8 @@ def target(version: str) -> Target:
     """A release as its own environment here describes it, which saves the way to an index."""
     path = environment(version)
     requires = versions.requires_python(versions.parse_release(version)) or ""
-    return Target(version, requires, migration.head_revision(path), list(migration.revisions(path)))
+    head, revisions = migration.head_revision(path), list(migration.revisions(path))
+    return Target(version, requires, head, revisions, installed_options(str(path)))
 
 
 def findings_of(deployment: dict[str, Any], version: str = "6.1.1") -> dict[str, dict[str, Any]]:
@@ -130,6 +132,85 @@ def test_the_pure_python_proxy_and_tls(tmp_path: Path) -> None:
     assert finding["found"] == (
         f"{environment('4.1.6')}/bin/configurable-http-proxy is a Python program, and the config has TLS."
     )
+
+
+def named_servers(folder: Path) -> None:
+    """A user who has two servers with names of old."""
+    changed(
+        folder / "jupyterhub.sqlite",
+        "INSERT INTO spawners (id, user_id, name) VALUES (1, 1, 'GPU'), (2, 1, 'lab')",
+    )
+
+
+def test_what_changes_with_6(tmp_path: Path) -> None:
+    config = "c.JupyterHub.statsd_host = 'x'\nc.JupyterHub.oauth_require_pkce = True\nc.JupyterHub.prot = 1\n"
+    with supervised("5.4.6", tmp_path, config) as name:
+        named_servers(tmp_path)
+        findings = findings_of(find_deployment(name))
+    file = f"{tmp_path}/jupyterhub_config.py"
+    assert findings["config-option-gone"]["found"] == (
+        f"{file} sets JupyterHub.statsd_host, which JupyterHub 6.1.1 does not know."
+    )
+    assert findings["config-option-unknown"]["found"] == f"{file} sets JupyterHub.prot, which nobody knows."
+    assert findings["pkce-required"]["found"] == "c.JupyterHub.oauth_require_pkce is True."
+    assert findings["named-servers"]["found"] == "1 names of servers: GPU."
+    assert [each for each in findings if each.startswith("changes-")] == ["changes-6"]
+
+
+SERVICES = """
+c.JupyterHub.services = [
+    {"name": "idle-culler", "command": ["python3", "-m", "jupyterhub_idle_culler"]},
+    {"name": "announcement", "url": "http://127.0.0.1:1", "api_token": "the-token"},
+    {"name": "boss", "api_token": "another-token", "admin": True},
+]
+c.JupyterHub.template_paths = ["templates"]
+c.Spawner.cmd = ["{folder}/wrapper"]
+"""
+LOGIN = "<form action='/hub/login' method='post'><input name='username'></form>"
+
+
+def write_site(folder: Path) -> str:
+    """A hub of 1.x as some have it; returns its config."""
+    (folder / "wrapper").write_text("#!/bin/sh\nexec jupyterhub-singleuser --port=$PORT\n")
+    (folder / "wrapper").chmod(0o755)
+    (folder / "templates").mkdir()
+    (folder / "templates/login.html").write_text(LOGIN)
+    (folder / "templates/page.html").write_text("<a class='btn btn-default'>x</a>")
+    return SERVICES.replace("{folder}", str(folder))
+
+
+def test_what_changes_with_2_and_4(tmp_path: Path) -> None:
+    findings = found("1.5.1", tmp_path, write_site(tmp_path), "4.1.6")
+    assert {id: finding["found"] for id, finding in findings.items() if finding["severity"] != "note"} == {
+        "hub-not-running": findings["hub-not-running"]["found"],
+        "cookie-secret-missing": findings["cookie-secret-missing"]["found"],
+        "login-without-xsrf": f"Forms without `_xsrf`: {tmp_path}/templates/login.html.",
+        "tokens-lost": f"{tmp_path}/jupyterhub.sqlite has 5 API tokens.",
+        "service-without-scopes": "Services without any scope: idle-culler, announcement.",
+        "culler-without-scopes": (
+            "The service idle-culler lacks list:users, read:users:activity, read:servers, delete:servers."
+        ),
+        "service-access": "Services that nobody has a role for: announcement.",
+        "no-jupyterlab": f"{environment('1.5.1')} has no jupyterlab.",
+        "single-user-arguments": f"{tmp_path}/wrapper speaks of --ip or --port.",
+    }
+    assert "the-token" not in str(findings)
+
+
+def test_a_hub_that_is_past_2_and_4_has_nothing_of_it(tmp_path: Path) -> None:
+    findings = found("4.1.6", tmp_path, write_site(tmp_path), "5.4.6")
+    assert {id for id, finding in findings.items() if finding["severity"] != "note"} == {
+        "hub-not-running",
+        "cookie-secret-missing",
+        "template-bootstrap-3",
+    }
+
+
+def test_a_service_that_the_new_hub_refuses(tmp_path: Path) -> None:
+    config = "c.JupyterHub.services = [{'name': 'site', 'api_token': 'x' * 8, 'oauth_no_confirm': True}]\n"
+    finding = found("4.1.6", tmp_path, config)["oauth-redirect-missing"]
+    assert finding["severity"] == "blocker"
+    assert finding["found"] == "The service site uses OAuth, and has neither url nor oauth_redirect_uri."
 
 
 @pytest.fixture
