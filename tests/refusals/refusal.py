@@ -26,7 +26,7 @@ def refusal(hub: Hub, **variables: Any) -> str:
 
 
 def failed_staging(hub: Hub, **variables: Any) -> str:
-    """The same for what shows only while the new environments are staged: such a run leaves its record."""
+    """The same for what shows only once the new environments are staged: such a run leaves its record."""
     with untouched(hub, apart_from=hub.layout.state_folder):
         said = attempt(hub, **variables)
     assert said.endswith("\nNothing was changed.")

@@ -22,7 +22,7 @@ from tests.testbed.releases import (
     release,
 )
 
-from .refusal import failed_staging, leftovers, reason
+from .refusal import failed_staging, leftovers, reason, refusal
 
 # Fails half-way, as SQLite's migrations do: what it has made stays made.
 BREAKS = """
@@ -51,7 +51,8 @@ def breaking(database: str = "", spoils: str = "") -> str:
 
 
 def test_packages_that_cannot_be_had(hub: Hub) -> None:
-    said = failed_staging(hub, **release(hub, "6.1.7", {"Requires-Dist": "package-that-nobody-has"}))
+    said = refusal(hub, **release(hub, "6.1.7", {"Requires-Dist": "package-that-nobody-has"}))
+    assert said.startswith("packages-not-available: ")
     assert "package-that-nobody-has" in said
     assert "jupyterhub_packages" in said
 
