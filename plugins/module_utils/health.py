@@ -84,7 +84,12 @@ def examine(path: Path, revision: str | None, timeout: float) -> dict[str, Any]:
     with sqlite.reading(path, timeout) as connection:
         columns = {
             table: [row[1] for row in connection.execute(f'PRAGMA table_info("{table}")')]
-            for table in ("alembic_version", "users", "spawners", *(table for table, _ in ADDED.values()))
+            for table in (
+                "alembic_version",
+                "users",
+                "spawners",
+                *(table for table, _column in ADDED.values()),
+            )
         }
         found = {
             "revisions": _count(connection, "alembic_version", columns),
