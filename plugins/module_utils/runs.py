@@ -58,6 +58,8 @@ ENDS = {"old": "the old hub serves again", "new": "the new hub serves", "unchang
 OVER = (ACCEPTED, RESTORED, ENDED)
 
 SECONDS_BETWEEN_SIGNS = 1.0
+#: Of the files that say who is alive, and whose turn it is.
+NOTE_BYTES = 80
 #: How long a task waits for another one to be done with the hub.
 PATIENCE = 30.0
 
@@ -198,10 +200,22 @@ def silence(folder: Path, run: Run) -> float:
 
 def give_sign(folder: Path, run: Run) -> None:
     """Say that the run is alive. Not worth a sync: a reboot ends the run anyway."""
-    file = state.sign_of_life_file(folder)
-    part = file.with_name(f"{file.name}.{os.getpid()}.part")
-    part.write_text(f"{run.id} {now()}", encoding="utf-8")
-    part.replace(file)
+    with _opened(state.sign_of_life_file(folder)) as descriptor:
+        _note(descriptor, f"{run.id} {now()}")
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _note(descriptor: int, text: str) -> None:
+    """Write over what a file says, always as many bytes: a disk that has become full has room for that."""
+    os.pwrite(descriptor, text.ljust(NOTE_BYTES).encode(), 0)
 
 
 @contextlib.contextmanager
@@ -340,11 +354,11 @@ def turn(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
 
     Raises HubError when another process does not end within ``patience`` seconds.
     """
-    with state.turn_file(folder).open("a+", encoding="utf-8") as file:
+    with _opened(state.turn_file(folder)) as descriptor:
         deadline = time.monotonic() + patience
         while True:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
@@ -353,15 +367,11 @@ def turn(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
                         "Wait until it has ended.",
                     ) from None
                 time.sleep(0.02)
-        file.seek(0)
-        file.truncate()
-        file.write(f"{os.getpid()} {birth(os.getpid())}")
-        file.flush()
+        _note(descriptor, f"{os.getpid()} {birth(os.getpid())}")
         try:
             yield
         finally:
-            file.seek(0)
-            file.truncate()
+            _note(descriptor, "")
 
 
 def holder_of_turn(folder: Path) -> int | None:

@@ -12,7 +12,17 @@ import signal
 from pathlib import Path
 from typing import Any, Callable
 
-from . import environments, guarding, migration, outage, recovery_point, rehearsal_hub, runs, verification
+from . import (
+    environments,
+    guarding,
+    migration,
+    outage,
+    recovery_point,
+    rehearsal_hub,
+    room,
+    runs,
+    verification,
+)
 from .errors import HubError
 from .installer import InstallerOptions
 from .process import family
@@ -96,6 +106,8 @@ def _put_back(folder: Path, run: Run, by: str, reason: str) -> None:
         run.attempts = run.failures = 0
     run.attempts += 1
     run.phase = runs.RESTORING
+    # On a disk that has become full not even this could be written.
+    room.release_aside(folder)
     runs.write(folder, run)
     stopped = run.done.get("stop", {})
     try:

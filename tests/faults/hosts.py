@@ -44,6 +44,12 @@ def faults(tasks: list[Task]) -> Iterator[Fault]:
     )
     yield Fault(
         "disk full",
+        "at the migration, where the run is recorded",
+        disk_full("/var/lib/hubops", is_migration),
+        prepare=own_disk("/var/lib/hubops", 64),
+    )
+    yield Fault(
+        "disk full",
         "at the migration",
         disk_full("/srv/jupyterhub", is_migration),
         prepare=own_disk("/srv/jupyterhub", 16),

@@ -177,6 +177,21 @@ with runs.turn(Path(sys.argv[1])):
 """
 
 
+def test_signs_of_life_and_turns_need_no_room_on_a_disk_that_has_become_full(tmp_path: Path) -> None:
+    """What is written over in place, and grows no more, has its room already."""
+
+    def room() -> list[tuple[int, int]]:
+        found = [path.stat() for path in (state.sign_of_life_file(tmp_path), state.turn_file(tmp_path))]
+        return [(each.st_ino, each.st_size) for each in found]
+
+    run = begin(tmp_path)
+    before = room()
+    runs.give_sign(tmp_path, run)
+    with runs.turn(tmp_path):
+        assert room() == before
+    assert room() == before
+
+
 def test_whose_turn_it_is_ends_with_the_process(tmp_path: Path) -> None:
     program = Path(__file__).parents[1] / "conftest.py"
     argv = [
