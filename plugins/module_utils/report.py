@@ -108,6 +108,11 @@ def _conclusion(
         )
     if not restore.get("failed"):
         return "Nothing was changed."
+    if not results.get("stop"):
+        return (
+            f"Nothing was changed. That this run is over could not be recorded: {restore.get('msg', '')} "
+            "Mend that and run the playbook again: it says so then."
+        )
     stopped = results.get("stop", {}).get("stopped_at") is not None
     left = "The hub is down, and kept down, because it" if stopped else "The users' environments"
     return (

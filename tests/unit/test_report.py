@@ -84,6 +84,19 @@ def test_a_hub_that_could_not_be_put_back_is_told_with_the_command_that_does_it(
     assert report["conclusion"].endswith("-a 'state=restored path=/recovery/1'")
 
 
+def test_a_run_that_touched_nothing_has_nothing_to_put_back() -> None:
+    results: dict[str, Any] = {
+        "backup": {"failed": True},
+        "stop": {},
+        "restore": {"failed": True, "msg": "No space."},
+    }
+    report = compose(results, DEPLOYMENT, PLAN, "", FAILURE)
+    assert report["conclusion"] == (
+        "Nothing was changed. That this run is over could not be recorded: No space. "
+        "Mend that and run the playbook again: it says so then."
+    )
+
+
 def test_users_environments_that_could_not_be_put_back_are_no_outage() -> None:
     results: dict[str, Any] = {"stop": {"skipped": True}, "restore": {"failed": True, "msg": "No space."}}
     report = compose(results, DEPLOYMENT, PLAN, "/recovery/1", FAILURE)
