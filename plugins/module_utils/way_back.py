@@ -93,11 +93,15 @@ def go_back(folder: Path, by: str, reason: str, run_id: str = "") -> dict[str, A
             run = runs.mine(folder, run_id)
         if run is None:
             return {}
-        if run.phase in (runs.PREPARING, runs.ARMED):
-            left = tidy(folder, run)
-            runs.finish(folder, run, runs.ENDED, ended="unchanged", by=by, reason=reason, left=left)
-        elif not run.is_over:
-            _put_back(folder, run, by, reason)
+        if run.is_over:
+            return run.outcome
+        # To the end: what was staged takes a while to remove, and the guard ends what gives no sign of life.
+        with runs.alive(folder, run):
+            if run.phase in (runs.PREPARING, runs.ARMED):
+                left = tidy(folder, run)
+                runs.finish(folder, run, runs.ENDED, ended="unchanged", by=by, reason=reason, left=left)
+            else:
+                _put_back(folder, run, by, reason)
     return run.outcome
 
 
@@ -111,10 +115,9 @@ def _put_back(folder: Path, run: Run, by: str, reason: str) -> None:
     runs.write(folder, run)
     stopped = run.done.get("stop", {})
     try:
-        with runs.alive(folder, run):
-            migration.abandon(folder)
-            restored = recovery_point.restore(Path(run.recovery_point), TIMEOUT, stopped.get("log_mark", ""))
-            verified = _verify(run.deployment, restored["version"])
+        migration.abandon(folder)
+        restored = recovery_point.restore(Path(run.recovery_point), TIMEOUT, stopped.get("log_mark", ""))
+        verified = _verify(run.deployment, restored["version"])
     except HubError as error:
         run.failures += 1
         if run.failures >= MOST_FAILURES or run.attempts >= MOST_ATTEMPTS:
