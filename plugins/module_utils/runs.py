@@ -243,11 +243,19 @@ def alive(folder: Path, run: Run, progress: Callable[[], Any] | None = None) -> 
 
 @contextlib.contextmanager
 def preparing(folder: Path, run_id: str) -> Iterator[None]:
-    """Have the hub to oneself and the run alive while a task gets something ready; without a run, nothing."""
-    if not run_id:
+    """Have the hub to oneself and the run alive while a task gets something ready.
+
+    Without a run, raises HubError when one is under way: what it has got ready would be taken from it.
+    """
+    if not run_id and not folder.is_dir():
         yield
         return
-    with turn(folder), alive(folder, mine(folder, run_id)):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(turn(folder))
+        if run_id:
+            stack.enter_context(alive(folder, mine(folder, run_id)))
+        else:
+            require_none(folder)
         yield
 
 

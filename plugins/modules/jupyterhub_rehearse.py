@@ -179,9 +179,9 @@ def rehearsed(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """What the rehearsal has shown; within a run the prepared migration waits for its word afterwards."""
     folder = state_folder(params["deployment"], params["state_folder"])
     with contextlib.ExitStack() as stack:
+        stack.enter_context(runs.preparing(folder, params["run"]))
         if not params["run"]:
             stack.callback(migration.abandon, folder)
-        stack.enter_context(runs.preparing(folder, params["run"]))
         found = rehearse(
             params["deployment"],
             params["plan"]["environments"],

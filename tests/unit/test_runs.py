@@ -131,6 +131,19 @@ def test_what_stands_alone_waits_for_no_run_but_is_refused_while_one_is_under_wa
         runs.step(tmp_path, "", "stop", lambda: {"changed": True})
 
 
+def test_nothing_is_got_ready_where_a_run_is_under_way(tmp_path: Path) -> None:
+    with runs.preparing(tmp_path / "nothing yet", ""):
+        assert not (tmp_path / "nothing yet").exists()
+    run = begin(tmp_path)
+    with pytest.raises(runs.RunUnderWay), runs.preparing(tmp_path, ""):
+        raise AssertionError("what the run has got ready is taken from it")
+    with runs.preparing(tmp_path, run.id):
+        pass
+    runs.finish(tmp_path, run, runs.ENDED, ended="unchanged", by="", reason="")
+    with runs.preparing(tmp_path, ""):
+        pass
+
+
 def test_a_reboot_ends_every_life(tmp_path: Path) -> None:
     run = begin(tmp_path)
     assert runs.is_live(tmp_path, run)
