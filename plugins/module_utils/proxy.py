@@ -28,7 +28,9 @@ def find_program_of(proxy: dict[str, Any], surroundings: Surroundings) -> dict[s
         return None
     found: dict[str, Any] = dict.fromkeys(("path", "kind", "version", "node", "node_version", "engine"))
     command = proxy["command"]
-    program = find_program(command[0], surroundings.path)
+    # A name with a slash in it is looked for in the hub's directory, not on its PATH.
+    name = os.path.join(surroundings.directory, command[0]) if "/" in command[0] else command[0]
+    program = find_program(name, surroundings.path)
     if program and _is_node(program):
         # `node /path/to/configurable-http-proxy`: what matters is the script.
         found.update(_node(program, surroundings))

@@ -15,8 +15,8 @@ description:
   - The hub's config is loaded by the hub environment's own Python, as the service's user, in the service's
     directory and with the service's environment. Nothing is written, neither a cookie secret nor a database.
   - Names of environment variables are returned, never their values; a database URL's password is masked.
-  - Takes less than half a second of its own; loading the hub's code and config takes the hub's Python one to
-    three seconds more.
+  - Takes less than half a second of its own, and at most one more to check a large database; loading the
+    hub's code and config takes the hub's Python one to three seconds more.
 notes:
   - A hub that runs as another user needs root, because its config can only be read as that user.
   - Only a supervisord that is running, and only one's own without root, is looked at.

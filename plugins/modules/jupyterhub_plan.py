@@ -51,7 +51,9 @@ options:
     choices: [auto, in_place]
     default: auto
   accept:
-    description: Ids of findings that shall not forbid the upgrade, where they may be accepted.
+    description:
+      - Ids of findings that shall not forbid the upgrade, where they may be accepted (docs/findings.md).
+      - One that no check knows is an error.
     type: list
     elements: str
     default: []
@@ -87,7 +89,13 @@ plan:
     state_folder: /var/lib/hubops/jupyterhub
     recovery_point_folder: /var/lib/hubops/jupyterhub/recovery
     bytes_needed: {"/opt": 600000000, "/var/lib/hubops/jupyterhub": 2000000}
-    findings: []
+    findings:
+      - id: kill-mode
+        severity: warning
+        found: c.JupyterHub.cleanup_servers is False, and jupyterhub.service has KillMode=control-group.
+        why: systemd ends every process of the unit when it stops, whatever cleanup_servers says.
+        mend: Set KillMode=process in the unit, and daemon-reload, before the upgrade.
+        accept: false
     steps: ["Stage jupyterhub==6.1.1 in /opt/jupyterhub.staged-6.1.1."]
 blockers:
   description: The findings that forbid the upgrade, as sentences.

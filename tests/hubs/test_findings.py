@@ -262,6 +262,14 @@ def test_a_proxy_that_is_called_by_its_node(here: Surroundings, tmp_path: Path) 
     assert called and (called["path"], called["node_version"]) == (script, "22.1.0")
 
 
+def test_a_proxy_that_is_named_from_the_hubs_folder(here: Surroundings, tmp_path: Path) -> None:
+    npm_package(tmp_path, "5.1.0", ">=18", "echo v18.20.4")
+    relative = proxy.find_program_of({"managed": True, "command": ["./bin/configurable-http-proxy"]}, here)
+    assert relative and relative["version"] == "5.1.0"
+    missing = proxy.find_program_of({"managed": True, "command": ["./bin/no-proxy"]}, here)
+    assert missing and missing["path"] is None
+
+
 def test_a_proxy_that_is_neither(here: Surroundings, tmp_path: Path) -> None:
     (tmp_path / "proxy").write_bytes(b"\x7fELF")
     other = proxy.find_program_of({"managed": True, "command": [f"{tmp_path}/proxy"]}, here)
