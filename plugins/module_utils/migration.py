@@ -166,6 +166,21 @@ def abandon(folder: Path) -> bool:
     return pid is not None
 
 
+@contextlib.contextmanager
+def passing(folder: Path) -> Iterator[None]:
+    """Have no prepared process after the block, and no state folder that was not there before."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        yield
+    finally:
+        abandon(folder)
+        if missing:
+            (folder / LOG).unlink(missing_ok=True)
+        for path in missing:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+
+
 def migrate(
     deployment: dict[str, Any], environment: str | Path, folder: Path, *, timeout: float = 1800
 ) -> Migration:

@@ -181,7 +181,7 @@ def rehearsed(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(runs.preparing(folder, params["run"]))
         if not params["run"]:
-            stack.callback(migration.abandon, folder)
+            stack.enter_context(migration.passing(folder))
         found = rehearse(
             params["deployment"],
             params["plan"]["environments"],

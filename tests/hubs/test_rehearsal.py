@@ -79,7 +79,7 @@ class Stage:
         return {"to_version": NEW, "environments": entries}
 
     def rehearse(self, **options: Any) -> Rehearsal:
-        try:
+        with migration.passing(self.state):
             return rehearsal.rehearse(
                 self.deployment,
                 self.plan()["environments"],
@@ -87,8 +87,6 @@ class Stage:
                 self.state,
                 **{"start_timeout": 60, **options},
             )
-        finally:
-            migration.abandon(self.state)
 
     def append(self, staged: Path, file: str, text: str) -> None:
         """Add lines to a module of a staged environment, whose files are links to those of the cache."""
@@ -226,6 +224,7 @@ def test_a_healthy_hub_rehearses_well(stage: Stage) -> None:
     assert set(found.timings) == set(parts)
     assert found.expected_outage_seconds is not None
     assert found.expected_outage_seconds > found.timings["start"]
+    assert not stage.state.exists()
 
 
 def add_migration(stage: Stage, statement: str) -> None:
