@@ -101,7 +101,7 @@ SELECTED = {
     ("ansible-playbook killed (SIGKILL)", "hub_service : start"): WHOLE,
     ("ansible-playbook killed (SIGKILL)", "hub_guard : accept"): BRIEF,
     ("controller frozen, and late", "hub_database : migrate"): BRIEF,
-    ("power cut, and the run goes on", "hub_packages : switch"): WHOLE,
+    ("power cut, and the run goes on", "hub_packages : switch"): BRIEF,
     ("worker killed", "hub_packages : switch"): BRIEF,
 }
 

@@ -14,7 +14,7 @@ from . import reference
 from .attempt import Attempt
 from .host import STUCK
 from .releases import BROKEN, made_of
-from .row import BRIEF, CONFIRM_SECONDS, NEW, OLD, RESTORE_SECONDS, WHOLE, Fault, Row
+from .row import BRIEF, CONFIRM_SECONDS, NEW, OLD, RESTORE_SECONDS, Fault, Row
 from .tasks import Task, is_arming, is_backup, is_migration, is_rescue, is_seal, is_start, is_switch
 
 LOCK = """
@@ -111,7 +111,7 @@ def faults(tasks: list[Task]) -> Iterator[Fault]:
         ends=(NEW,),
         variables=PATIENT,
     )
-    yield Fault("restore interrupted", "three times", restore_interrupted, selected=WHOLE)
+    yield Fault("restore interrupted", "three times", restore_interrupted, selected=BRIEF)
     yield Fault("restore interrupted", "by a power cut", restore_without_power)
     yield Fault("restore made to fail", "three times", restore_fails)
     for at, when in ((is_migration, "migration"), (is_start, "start")):
