@@ -24,7 +24,7 @@ from .errors import HubError
 from .findings import judge
 from .findings import rehearsal as kinds
 from .findings.config import ALLOW_OPTION_GONE, CONFIG_OPTION_GONE
-from .findings.finding import BLOCKER, WARNING, Finding, sentence
+from .findings.finding import BLOCKER, Finding, sentence
 from .findings.proxy import PROXY_NOT_FOUND
 from .findings.security import COOKIE_SECRET_MODE, NO_ALLOW_RULE
 from .rehearsal_hub import RehearsedHub, Wanted
@@ -87,7 +87,6 @@ class Rehearsal:
         return {
             "findings": [asdict(finding) for finding in findings],
             "blockers": [_line(finding) for finding in findings if finding.severity == BLOCKER],
-            "warnings": [_line(finding) for finding in findings if finding.severity == WARNING],
             "timings": self.timings,
             "expected_outage_seconds": self.expected_outage_seconds,
             "rows": self.rows,

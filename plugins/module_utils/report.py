@@ -25,7 +25,7 @@ PHASES = (
 )
 
 #: What a module may have seen that somebody should read.
-TOLD = ("warnings", "errors", "access", "unrecognized", "deprecated")
+TOLD = ("errors", "access", "unrecognized", "deprecated")
 
 
 def compose(

@@ -106,12 +106,6 @@ blockers:
   type: list
   elements: str
   sample: []
-warnings:
-  description: The findings that somebody should read, a text for each.
-  returned: success
-  type: list
-  elements: str
-  sample: []
 expected_outage_seconds:
   description:
     - What the outage of the upgrade is going to take, from what was measured on this host.

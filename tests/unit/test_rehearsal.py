@@ -160,8 +160,7 @@ def test_findings_are_judged_and_said_with_the_log_at_the_end() -> None:
     result = found.result(["no-allow-rule"])
     [said] = result["blockers"]
     assert said == (f"rehearsal-start: It exited. {kinds.START.why} See to it.\nThe end of its log:\nx")
-    [warning] = result["warnings"]
-    assert warning.startswith("no-allow-rule: Nobody. (It was accepted: no-allow-rule.)")
+    assert result["findings"][1]["found"] == "Nobody. (It was accepted: no-allow-rule.)"
     assert [finding["severity"] for finding in result["findings"]] == ["blocker", "warning", "note"]
     known = found.result(["no-allow-rule"], known={"no-allow-rule", "rehearsal-start"})
     assert [finding["id"] for finding in known["findings"]] == ["rehearsal-start", "spawn-not-rehearsed"]

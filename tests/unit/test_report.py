@@ -164,7 +164,7 @@ def test_each_warning_is_told_once() -> None:
         **PLAN,
         "findings": [{"severity": "warning", "found": "in place"}, {"severity": "note", "found": "x"}],
     }
-    report = compose({"verify": {"warnings": ["deprecated", "slow"]}}, DEPLOYMENT, plan, "", {})
+    report = compose({"verify": {"errors": ["deprecated", "slow"]}}, DEPLOYMENT, plan, "", {})
     assert report["warnings"] == ["deprecated", "in place", "slow"]
 
 
