@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environment import all_packages
@@ -76,7 +77,7 @@ def closed_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def facts(old: Path, version: str, **options: str) -> dict[str, object]:
+def facts(old: Path, version: str, **options: str) -> dict[str, Any]:
     return target_facts(version, f"{old}/bin/python", InstallerOptions(**options))
 
 
@@ -182,6 +183,7 @@ def test_facts_come_from_the_target_s_own_wheel(old: Path, wheels: Path, tool: s
         "requires_python": ">=3.98",
         "schema_head": "bbbb",
         "revisions": ["aaaa", "bbbb"],
+        "options": {},
         "requires_dist": [],
     }
 
@@ -190,7 +192,10 @@ def test_facts_of_a_release_on_the_index(old: Path, tool: str) -> None:
     found = facts(old, "6.1.1", installer=tool)
     assert (found["version"], found["requires_python"]) == ("6.1.1", ">=3.10")
     assert found["schema_head"] == "f460b0348206"
-    assert "SQLAlchemy>=1.4.1" in found["requires_dist"]  # type: ignore[operator]
+    assert "0eee8c825d24" in found["revisions"]
+    assert "bind_url" in found["options"]["JupyterHub"]
+    assert "allow_all" in found["options"]["SharedPasswordAuthenticator"]
+    assert "SQLAlchemy>=1.4.1" in found["requires_dist"]
 
 
 def test_facts_leave_the_environment_as_it_was(old: Path, wheels: Path, tool: str) -> None:
