@@ -1,0 +1,48 @@
+"""A plan that was reviewed is what is done; any other is refused before the outage."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.testbed import Hub
+
+from .refusal import TARGET, attempt, main_process, untouched
+
+
+def test_what_was_reviewed_is_what_is_done(fresh_hub: Hub, tmp_path: Path) -> None:
+    hub = fresh_hub
+    process, fingerprint = main_process(hub), hub.fingerprint()
+    reviewed, other = tmp_path / "plan.json", tmp_path / "other.json"
+    hub.playbook("plan.yml", {"jupyterhub_version": TARGET, "jupyterhub_plan": str(reviewed)})
+    assert (main_process(hub), hub.fingerprint()) == (process, fingerprint)
+    assert not hub.exists(hub.layout.state_folder), "a plan has left something"
+
+    plans = json.loads(reviewed.read_text())
+    plan = plans[hub.container]
+    assert {"name": "jupyterhub", "from": hub.layout.version, "to": TARGET} in plan["packages"][
+        "/opt/user-env"
+    ]
+    assert plan["expected_outage_seconds"] > 0
+    assert [finding for finding in plan["findings"] if finding["severity"] == "blocker"] == []
+
+    # Somebody has reviewed it when one more thing spoke against it.
+    finding = {
+        "id": "no-space",
+        "severity": "blocker",
+        "found": "/opt has 12 MiB free.",
+        "why": "",
+        "mend": "",
+    }
+    other.write_text(json.dumps({hub.container: {**plan, "findings": [*plan["findings"], finding]}}))
+    with untouched(hub, apart_from=hub.layout.state_folder):
+        said = attempt(hub, jupyterhub_plan=str(other))
+    assert f"This is not the plan that was reviewed, {other}" in said
+    assert "Not found any more: blocker no-space: /opt has 12 MiB free." in said
+    other.write_text("{}")
+    with untouched(hub, apart_from=hub.layout.state_folder):
+        said = attempt(hub, jupyterhub_plan=str(other))
+    assert f"{other} has no plan for {hub.container}." in said
+
+    hub.playbook("upgrade.yml", {"jupyterhub_version": TARGET, "jupyterhub_plan": str(reviewed)})
+    hub.wait_until_answers(TARGET)
