@@ -162,9 +162,9 @@ def bring_about(params: dict[str, Any], progress: Progress, check: bool) -> dict
         )
 
     folder = state_folder(params["deployment"], params["state_folder"])
-    if check or not params["run"]:
+    if check:
         return work()
-    if params["state"] == "switched":
+    if params["state"] == "switched" and params["run"]:
         in_place = any(entry["strategy"] == "in_place" for entry in params["environments"])
         return runs.step(folder, params["run"], "upgrade in place" if in_place else "switch", work)
     with runs.preparing(folder, params["run"]):

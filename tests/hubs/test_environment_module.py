@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import runs
 from small_wheels import UV, fingerprint, make_hub_wheel, make_venv, plan_entry
 
 ROOT = Path(__file__).resolve().parents[2]
+ADA = {"user": "ada", "controller": "laptop", "process": "", "command": "ansible-playbook upgrade.yml"}
 POINT = "20261120T211500Z-1.0.0-2.0.0"
 
 
@@ -153,6 +155,14 @@ def test_a_refusal_is_a_failure_with_its_reason(controller: Controller) -> None:
     assert failed["msg"].startswith(f"jupyterhub==9.9.9 cannot be installed into {controller.staged}: ")
     assert not controller.staged.exists()
     assert list((controller.folder / "home" / ".ansible_async").iterdir()) == []
+
+
+def test_nothing_is_staged_beside_a_run_that_is_under_way(controller: Controller) -> None:
+    run = runs.begin(controller.folder / "state/hub", ADA, 600, deployment={"name": "hub"}, plan={})
+    (result,), _printed = controller.run("staged")
+    assert result["failed"]
+    assert f"{run.id} (ada on laptop, `ansible-playbook upgrade.yml`)" in result["msg"]
+    assert not controller.staged.exists()
 
 
 def test_a_switch_needs_the_recovery_point(controller: Controller) -> None:
