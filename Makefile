@@ -62,7 +62,7 @@ faults-short: images  ## the faults that differ most, in a quarter of an hour
 failures: images  ## what upgrades fail of, each on a real hub, and who catches it; writes build/failures.json
 	python -m tests.failures --jobs $$(nproc)
 
-failures-short: images  ## three of them, one for each who catches
+failures-short: images  ## two of them, one found by reading and one by trying
 	python -m tests.failures --selection --jobs 2
 
 tests: images  ## unit tests, real hubs and refusals in one run

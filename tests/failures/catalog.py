@@ -60,7 +60,7 @@ def _of_the_config() -> list[Failure]:
     return [
         Failure(
             "no allow rule, crossing 5.0",
-            config("c.Authenticator.allowed_users = set()\nc.Authenticator.admin_users = set()"),
+            config("c.JupyterHub.authenticator_class = 'pam'\nc.Authenticator.allowed_users = set()"),
             PREFLIGHT,
             "no-allow-rule",
             selected=True,
@@ -82,7 +82,6 @@ def _of_the_config() -> list[Failure]:
             config(ONLY_FOR_REAL),
             RESTORE,
             variables={"jupyterhub_start_timeout": 60},
-            selected=True,
         ),
         Failure("auth state without a key", without_crypt_key, PREFLIGHT, "crypt-key-missing"),
         Failure("auth state with another key", other_crypt_key, REHEARSAL, "rehearsal-auth-state"),

@@ -41,7 +41,8 @@ def repack(wheel: Path, target: Path, old: str, wanted: dict[str, Any]) -> None:
     for path, text in wanted["append"].items():
         content[path] = content.get(path, b"") + text.encode()
     del content[f"{info(old)}/RECORD"]
-    moved = {name.replace(info(old), info(version)): data for name, data in content.items()}
+    # Its description and its data, such as the templates, are in folders that name the version.
+    moved = {re.sub(f"^{re.escape(stem(old))}", stem(version), name): data for name, data in content.items()}
     moved[f"{info(version)}/METADATA"] = metadata.encode()
     record = f"{info(version)}/RECORD"
     moved[record] = "".join(f"{name},,\n" for name in [*moved, record]).encode()
@@ -52,7 +53,11 @@ def repack(wheel: Path, target: Path, old: str, wanted: dict[str, Any]) -> None:
 
 def info(version: str) -> str:
     """The folder of a wheel that describes it."""
-    return f"jupyterhub-{version}.dist-info"
+    return f"{stem(version)}.dist-info"
+
+
+def stem(version: str) -> str:
+    return f"jupyterhub-{version}"
 
 
 if __name__ == "__main__":
