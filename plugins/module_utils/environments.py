@@ -104,8 +104,11 @@ def _bring_to(
 
 
 def _would_stage(entry: dict[str, Any], installer: Installer) -> dict[str, Any]:
-    before = all_packages(entry["path"])
     staged = is_staged(entry, installer)
+    if entry["strategy"] == "hop":
+        new = {**entry, "path": entry["staged_path"]}
+        return _result(new, not staged, {}, all_packages(new["path"]) if staged else {}, 0.0)
+    before = all_packages(entry["path"])
     after = all_packages(entry["staged_path"]) if staged else before
     return _result(entry, not staged and entry["strategy"] != "in_place", before, after, 0.0)
 

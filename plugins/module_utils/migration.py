@@ -6,11 +6,12 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -25,6 +26,8 @@ from .surroundings import Surroundings
 SOCKET = "migration.socket"
 PROCESS = "migration.process"
 LOG = "migration.log"
+#: Folders of the processes that migrate through releases in between begin so.
+HOP = "hop-"
 START_TIMEOUT = 60
 ANSWER_TIMEOUT = 10
 
@@ -85,6 +88,7 @@ def prepare(
     environment: str | Path,
     folder: Path,
     *,
+    hops: Sequence[str] = (),
     wait: float = 900,
     timeout: float = 1800,
 ) -> bool:
@@ -92,12 +96,12 @@ def prepare(
 
     Return False where one for this environment waits already, as a rehearsal of the whole hub leaves it.
     """
-    if is_prepared(environment, folder):
+    if all(is_prepared(each, place) for place, each in _stations(folder, environment, hops)):
         return False
     database, surroundings = database_of(deployment), service_of(deployment).surroundings()
     with rehearsal_copy.scratch(database, surroundings) as scratch:
         copy = rehearsal_copy.copy(database, scratch, surroundings)
-        rehearse(deployment, environment, folder, copy, wait=wait, timeout=timeout)
+        rehearse(deployment, environment, folder, copy, hops=hops, wait=wait, timeout=timeout)
     return True
 
 
@@ -107,13 +111,15 @@ def rehearse(
     folder: Path,
     copy: Path,
     *,
+    hops: Sequence[str] = (),
     wait: float = 900,
     timeout: float = 1800,
 ) -> Migration:
     """Have a process migrate a copy of the database, which then waits for the word to migrate the database.
 
-    It ends by itself when ``wait`` seconds have passed without a word. ``folder`` is the state folder; it
-    holds the way to the process, for our eyes only.
+    ``hops`` are environments that the copy, and then the database, is migrated with first, in their order:
+    for each of them a process waits, too. It ends by itself when ``wait`` seconds have passed without a word.
+    ``folder`` is the state folder; it holds the way to the process, for our eyes only.
 
     Raises HubError when the environment cannot be used, or the rehearsal fails: then the migration would have
     failed, too, and nothing has changed.
@@ -121,15 +127,24 @@ def rehearse(
     before = sqlite.inspect(copy)
     abandon(folder)
     _require_older(before._replace(path=database_of(deployment)), environment)
-    state.make_private(folder)
-    _start(service_of(deployment).surroundings(), environment, folder, wait)
+    seconds = 0.0
     try:
-        if _ask(folder, {"do": "describe"}, START_TIMEOUT) is None:
-            raise HubError(f"The hub in {environment} cannot be loaded: {_log_end(folder)}")
-        return _migrate_copy(database_of(deployment), before, environment, folder, timeout)
+        for place, each in _stations(folder, environment, hops):
+            state.make_private(place)
+            _start(service_of(deployment).surroundings(), each, place, wait)
+            if _ask(place, {"do": "describe"}, START_TIMEOUT) is None:
+                raise HubError(f"The hub in {each} cannot be loaded: {_log_end(place)}")
+            seconds += _migrate_copy(database_of(deployment), copy, each, place, timeout)
     except BaseException:
         abandon(folder)
         raise
+    return _migration(before, sqlite.inspect(copy), environment, seconds, prepared=True)
+
+
+def _stations(folder: Path, environment: str | Path, hops: Sequence[str]) -> list[tuple[Path, str | Path]]:
+    """The environments that a database is migrated with, in order, each with the folder of its process."""
+    places = [folder / f"{HOP}{number}" for number in range(len(hops))]
+    return [*zip(places, hops), (folder, environment)]
 
 
 def is_prepared(environment: str | Path, folder: Path) -> bool:
@@ -163,6 +178,9 @@ def abandon(folder: Path) -> bool:
             time.sleep(0.01)
     for name in (SOCKET, PROCESS):
         (folder / name).unlink(missing_ok=True)
+    for place in folder.glob(f"{HOP}*"):
+        abandon(place)
+        shutil.rmtree(place)
     return pid is not None
 
 
@@ -182,12 +200,17 @@ def passing(folder: Path) -> Iterator[None]:
 
 
 def migrate(
-    deployment: dict[str, Any], environment: str | Path, folder: Path, *, timeout: float = 1800
+    deployment: dict[str, Any],
+    environment: str | Path,
+    folder: Path,
+    *,
+    hops: Sequence[str] = (),
+    timeout: float = 1800,
 ) -> Migration:
     """Bring the deployment's database to the schema of an environment, and read the result back.
 
-    The hub must be stopped. A prepared process does it where one waits, else a new one. Nothing is done when
-    the revision is the right one already.
+    The hub must be stopped. ``hops`` as in `rehearse`; one that lies behind is left out. A prepared process
+    does it where one waits, else a new one. Nothing is done when the revision is the right one already.
 
     Raises HubError when the migration fails, takes longer than ``timeout`` seconds, or the database has
     another revision or fewer rows afterwards. The database may then be half migrated: only a copy helps.
@@ -198,17 +221,27 @@ def migrate(
     seconds = 0.0
     if before.revision != head_revision(environment):
         _require_older(before, environment)
-        request = {"do": "migrate", "database": str(database.resolve())}
-        prepared = is_prepared(environment, folder)
-        answer = _ask(folder, request, timeout) if prepared else None
-        if answer is None:
-            prepared = False
-            answer = _run(service_of(deployment).surroundings(), environment, request, timeout)
-        seconds = _seconds(answer, database)
+        ahead = [hop for hop in hops if before.revision in revisions(hop)]
+        for place, each in _stations(folder, environment, ahead):
+            prepared, taken = _take_step(deployment, each, place, timeout)
+            seconds += taken
     abandon(folder)
     after = sqlite.inspect(database)
     _require_whole(before, after, environment)
     return _migration(before, after, environment, seconds, prepared)
+
+
+def _take_step(
+    deployment: dict[str, Any], environment: str | Path, place: Path, timeout: float
+) -> tuple[bool, float]:
+    """Migrate the database with one environment; whether its prepared process did it, and the seconds."""
+    database = database_of(deployment)
+    request = {"do": "migrate", "database": str(database.resolve())}
+    answer = _ask(place, request, timeout) if is_prepared(environment, place) else None
+    if answer is not None:
+        return True, _seconds(answer, database)
+    answer = _run(service_of(deployment).surroundings(), environment, request, timeout)
+    return False, _seconds(answer, database)
 
 
 def _migration(
@@ -349,20 +382,19 @@ def _run(
     return answer
 
 
-def _migrate_copy(
-    database: Path, before: sqlite.Inspection, environment: str | Path, folder: Path, timeout: float
-) -> Migration:
-    answer = _ask(folder, {"do": "migrate", "database": str(before.path)}, timeout)
+def _migrate_copy(database: Path, copy: Path, environment: str | Path, folder: Path, timeout: float) -> float:
+    """Have a prepared process migrate a copy of ``database``; the seconds that it took."""
+    before = sqlite.inspect(copy)
+    answer = _ask(folder, {"do": "migrate", "database": str(copy)}, timeout)
     try:
         seconds = _seconds(answer or {"error": _log_end(folder)}, database)
-        after = sqlite.inspect(before.path)
-        _require_whole(before, after, environment)
+        _require_whole(before, sqlite.inspect(copy), environment)
     except HubError as error:
         raise HubError(
             f"The rehearsal on a copy of the database failed. {error.message}",
             f"{error.hint} The database itself is unchanged.".lstrip(),
         ) from error
-    return _migration(before, after, environment, seconds, prepared=True)
+    return seconds
 
 
 def _seconds(answer: dict[str, Any], database: Path) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from . import findings
+from . import findings, hops
 from .findings.finding import BLOCKER
 from .upgrade import (
     STAGING_RESERVE_BYTES,
@@ -41,6 +41,9 @@ def make_plan(deployment: dict[str, Any], target: Target, host: Host, policy: Po
         "outage": outage and changes,
         "environments": environments,
         "migrate": migrate if changes else False,
+        "hops": hops.needed(deployment, target.version, policy.python)
+        if changes and migrate is not False
+        else [],
         "state_folder": host.state_folder,
         "recovery_point_folder": f"{host.state_folder}/recovery",
         "bytes_needed": bytes_needed(deployment, host, environments),
@@ -107,13 +110,18 @@ def _steps(deployment: dict[str, Any], plan: dict[str, Any]) -> list[str]:
     for entry in plan["environments"]:
         if entry["strategy"] != "in_place":
             steps.append(f"Stage {', '.join(entry['requirements'])} in {entry['staged_path']}.")
+    for hop in plan["hops"]:
+        steps.append(
+            f"Stage JupyterHub {hop['version']} in {hop['staged_path']}, for the migration: {hop['why']}."
+        )
     steps.append(f"Make a recovery point in {plan['recovery_point_folder']}.")
     if plan["outage"]:
         steps.append(f"Stop {service} and keep it down. The outage begins.")
         steps.append(f"Back up {deployment['database']['path']} once more.")
     steps += [f"Upgrade {path} in place." for path in _paths(plan, in_place=True)]
     if plan["migrate"] is not False:
-        steps.append(f"Migrate {deployment['database']['path']}.")
+        through = "".join(f" through JupyterHub {hop['version']}" for hop in plan["hops"])
+        steps.append(f"Migrate {deployment['database']['path']}{through}.")
     steps += [f"Exchange {path} with the staged one." for path in _paths(plan, in_place=False)]
     if plan["outage"]:
         steps.append(f"Start {service}. The outage ends when it answers as {plan['to_version']}.")

@@ -11,7 +11,7 @@ import functools
 import os
 import re
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Callable
@@ -117,6 +117,8 @@ class Scene:
     command: HubCommand | None
     start_timeout: float
     migration_timeout: float
+    hops: list[str]
+    """Environments of the releases that the migration goes through."""
     progress: Callable[[str], None]
 
     @property
@@ -132,6 +134,7 @@ def rehearse(
     version: str,
     state_folder: Path,
     *,
+    hops: Iterable[str] = (),
     start_timeout: float = 120,
     migration_timeout: float = 3600,
     progress: Callable[[str], None] = lambda line: None,
@@ -157,6 +160,7 @@ def rehearse(
         command=service.hub_command(),
         start_timeout=start_timeout,
         migration_timeout=migration_timeout,
+        hops=list(hops),
         progress=progress,
     )
     database = migration.database_of(deployment)
@@ -186,6 +190,7 @@ def _migrated(rehearsal: Rehearsal, scene: Scene, copy: Path) -> bool:
                 scene.hub_environment,
                 scene.state_folder,
                 copy,
+                hops=scene.hops,
                 timeout=scene.migration_timeout,
             )
         except HubError as error:

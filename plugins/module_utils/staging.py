@@ -97,9 +97,13 @@ def stage(entry: dict[str, Any], installer: Installer, progress: Progress) -> St
     marker = read_marker(new)
     if marker and marker["request"] == request:
         progress(f"{new} is staged already")
+        if entry["strategy"] == "hop":
+            return Staged(str(new), str(new), "hop", False, {}, all_packages(new), 0.0)
         return Staged(
             str(old), str(new), entry["strategy"], False, before, all_packages(new), 0.0, marker["warnings"]
         )
+    if entry["strategy"] == "hop":
+        return _stage_hop(entry, request, installer, progress)
     if entry["strategy"] == "in_place":
         # Nothing can be staged; but what cannot be installed is found before the outage.
         after = {**before, **installer.planned(str(old), entry["requirements"])}
@@ -129,6 +133,23 @@ def stage(entry: dict[str, Any], installer: Installer, progress: Progress) -> St
     result = Staged(str(old), str(new), entry["strategy"], True, before, after, _seconds(started), warnings)
     progress(f"{new} is ready after {result.seconds:.0f} s")
     return result
+
+
+def _stage_hop(entry: dict[str, Any], request: str, installer: Installer, progress: Progress) -> Staged:
+    """Make an environment of a release that a migration goes through; nothing but that runs in it."""
+    started = time.monotonic()
+    new = Path(entry["staged_path"])
+    remove_staged(new)
+    progress(f"Staging {', '.join(entry['requirements'])} for the migration alone")
+    try:
+        installer.create(str(new), entry["python"], prompt=new.name)
+        installer.install(str(new), entry["requirements"], progress)
+        os.sync()
+        write_marker(new, {"id": uuid.uuid4().hex, "request": request, "complete": True, "warnings": []})
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+    return Staged(str(new), str(new), "hop", True, {}, all_packages(new), _seconds(started))
 
 
 def remove_staged(staged_path: PathLike) -> bool:

@@ -21,6 +21,7 @@ from . import (
     rehearsal_hub,
     room,
     runs,
+    staging,
     verification,
 )
 from .errors import HubError
@@ -166,6 +167,8 @@ def _belongings(folder: Path, run: Run) -> list[Callable[[], object]]:
         lambda: migration.abandon(folder),
         lambda: rehearsal_hub.tidy(run.deployment),
     ]
+    for hop in run.plan.get("hops", []):
+        belongings.append(functools.partial(staging.remove_staged, hop["staged_path"]))
     for entry in run.plan.get("environments", []):
         arguments = ("absent", [entry], point.name, InstallerOptions(), Progress())
         belongings.append(functools.partial(environments.bring_to, *arguments))

@@ -41,6 +41,13 @@ options:
     description:
       - Path of the Python environment whose hub migrates. The deployment's hub environment, unless given.
     type: path
+  hops:
+    description:
+      - Environments with releases in between, in the order in which the database is migrated with them before
+        O(environment). One that lies behind is left out.
+    type: list
+    elements: path
+    default: []
   wait:
     description: Seconds without a word after which a prepared process ends by itself.
     type: int
@@ -127,12 +134,20 @@ def act(deployment: dict[str, Any], environment: str, folder: Path, params: dict
     if params["state"] == "prepared":
         with runs.preparing(folder, params["run"]):
             changed = migration.prepare(
-                deployment, environment, folder, wait=params["wait"], timeout=params["timeout"]
+                deployment,
+                environment,
+                folder,
+                hops=params["hops"],
+                wait=params["wait"],
+                timeout=params["timeout"],
             )
         return {"changed": changed, "prepared": True}
 
     def migrate() -> dict[str, Any]:
-        return migration.migrate(deployment, environment, folder, timeout=params["timeout"])._asdict()
+        done = migration.migrate(
+            deployment, environment, folder, hops=params["hops"], timeout=params["timeout"]
+        )
+        return done._asdict()
 
     # It may take minutes. One that waits for a lock may take for ever, and is not alive.
     return runs.step(folder, params["run"], "migrate", migrate, progress=lambda: migration.trace(deployment))
@@ -147,6 +162,7 @@ def main() -> None:
             run=dict(type="str", default=""),
             state=dict(type="str", choices=["prepared", "migrated", "abandoned"], default="migrated"),
             environment=dict(type="path"),
+            hops=dict(type="list", elements="path", default=[]),
             wait=dict(type="int", default=900),
             timeout=dict(type="int", default=1800),
         ),

@@ -181,6 +181,7 @@ def rehearsed(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
             params["plan"]["environments"],
             params["plan"]["to_version"],
             folder,
+            hops=[hop["staged_path"] for hop in params["plan"].get("hops", [])],
             start_timeout=params["start_timeout"],
             migration_timeout=params["migration_timeout"],
             progress=progress,

@@ -164,6 +164,31 @@ def test_the_rehearsal_finds_what_would_fail_while_the_database_is_untouched(
     assert not migration.is_waiting(folder)
 
 
+def test_a_hop_takes_a_database_where_one_step_does_not(
+    service: dict[str, Any], tmp_path: Path, folder: Path
+) -> None:
+    deployment = with_database(service, tmp_path / "hub.sqlite", "2.3.1")
+    path = Path(deployment["database"]["path"])
+    register_a_server(path)
+    rows = content(path)
+    hops = [str(environment("4.1.6"))]
+    assert migration.prepare(deployment, environment("6.1.1"), folder, hops=hops)
+    assert content(path) == rows
+    assert not migration.prepare(deployment, environment("6.1.1"), folder, hops=hops), "both wait already"
+    done = migration.migrate(deployment, environment("6.1.1"), folder, hops=hops)
+    assert (done.from_revision, done.to_revision, done.prepared) == (HEADS["2.3.1"], HEADS["6.1.1"], True)
+    assert done.rows_after["users"] == done.rows_before["users"] == len(rows["users"][2])
+    assert sorted(folder.iterdir()) == [folder / migration.LOG]
+    again = migration.migrate(deployment, environment("6.1.1"), folder, hops=hops)
+    assert not again.changed
+
+
+def test_a_hop_that_lies_behind_is_left_out(service: dict[str, Any], tmp_path: Path, folder: Path) -> None:
+    deployment = with_database(service, tmp_path / "hub.sqlite", "5.4.6")
+    done = migration.migrate(deployment, environment("6.1.1"), folder, hops=[str(environment("4.1.6"))])
+    assert (done.from_revision, done.to_revision) == (HEADS["5.4.6"], HEADS["6.1.1"])
+
+
 def add_revision(target: Path, statement: str, then: str = "pass") -> None:
     """A hub whose newest migration does something that it should not; ``then`` is a line of Python."""
     [package] = target.glob("lib/python3.*/site-packages/jupyterhub/alembic/versions")
