@@ -46,7 +46,8 @@ def _alone(entries: list[dict[str, Any]]) -> Iterator[None]:
     Staging goes on by itself when its controller is interrupted, and the next run would meet it half-way.
     """
     with contextlib.ExitStack() as stack:
-        for path in [entry["path"] for entry in entries if os.path.isdir(entry["path"])]:
+        # A hop has the hub's environment for its path, and a lock keeps out its own process, too.
+        for path in {entry["path"] for entry in entries if os.path.isdir(entry["path"])}:
             folder = os.open(path, os.O_RDONLY)
             stack.callback(os.close, folder)
             try:
