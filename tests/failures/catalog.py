@@ -119,13 +119,6 @@ def _of_the_database() -> list[Failure]:
             PREFLIGHT,
             "database-revision-unknown",
         ),
-        Failure(
-            "2.3.1 to 6.1.1 with a server registered",
-            registered_server,
-            REHEARSAL,
-            "rehearsal-migration",
-            kind="old",
-        ),
     ]
 
 
@@ -235,11 +228,6 @@ def own_login_page(hub: Hub) -> dict[str, Any]:
     hub.exec(["mkdir", "-p", "/etc/jupyterhub/templates"])
     hub.write("/etc/jupyterhub/templates/login.html", LOGIN_WITHOUT_XSRF)
     return _append(hub, hub.layout.config_file, "c.JupyterHub.template_paths = ['/etc/jupyterhub/templates']")
-
-
-def registered_server(hub: Hub) -> dict[str, Any]:
-    hub.start_server("user-000")
-    return {}
 
 
 def without_proxy(hub: Hub) -> dict[str, Any]:
