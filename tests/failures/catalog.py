@@ -22,14 +22,14 @@ from .row import PREFLIGHT, REHEARSAL, RESTORE, Failure
 
 BringAbout = Callable[[Hub], "dict[str, Any]"]
 
-#: The hub itself alone, and not in its rehearsal: nobody can foresee this.
+#: Only where the service manager starts it: nobody can foresee this.
 ONLY_FOR_REAL = """
 import os
-import sys
 import jupyterhub
 
-serves = sys.argv[0].endswith("jupyterhub") and "HUBOPS_REHEARSAL" not in os.environ
-if serves and jupyterhub.version_info[0] >= 5:
+with open(f"/proc/{os.getppid()}/comm") as name:
+    starter = name.read().strip()
+if starter in ("systemd", "supervisord") and jupyterhub.version_info[0] >= 5:
     raise RuntimeError("This hub does not come up.")
 """
 MIGRATION_FAILS = """
