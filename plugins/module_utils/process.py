@@ -10,8 +10,9 @@ from pathlib import Path
 
 PROC = Path("/proc")
 
-#: How often a process is looked at again that seems to execute another program, which takes microseconds.
-EXECUTING_ATTEMPTS = 1000
+#: How long a process may take to execute another program: microseconds, unless it has to wait for its turn.
+EXECUTING_SECONDS = 2.0
+LOOK_SECONDS = 0.0002
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,14 @@ def process_of(pid: int) -> Process | None:
     """The process of that number; None when it has ended, or is the kernel's."""
     folder = PROC / str(pid)
     try:
-        for _attempt in range(EXECUTING_ATTEMPTS):
+        deadline = time.monotonic() + EXECUTING_SECONDS
+        while time.monotonic() < deadline:
             argv = zero_separated((folder / "cmdline").read_bytes())
             if argv:
                 return Process(pid, argv)
             # What has ended or is the kernel's has no program; the others have no arguments for a moment.
             os.readlink(folder / "exe")
+            time.sleep(LOOK_SECONDS)
     except OSError:
         return None
     return None
