@@ -39,6 +39,10 @@ down_revision = "f460b0348206"
 def upgrade():
     raise RuntimeError("this migration breaks")
 """
+SERVES_NOBODY = """
+def main(*_arguments, **_options):
+    raise SystemExit("no server from this release")
+"""
 LOGIN_WITHOUT_XSRF = '<form action="{{ login_url }}" method="post"><input name="username"></form>\n'
 #: What stands in for a package that somebody has built for the old hub.
 OLD_COMPANION = """Metadata-Version: 2.1
@@ -249,8 +253,8 @@ def old_companion(hub: Hub) -> dict[str, Any]:
 
 
 def single_user_breaks(hub: Hub) -> dict[str, Any]:
-    """Servers of the new version end at their start: their jupyter_server is told to."""
-    breaks = {"jupyterhub/singleuser/extension.py": "raise RuntimeError('no server from this release')\n"}
+    """Servers of the new version end at their start, though all of it can be imported."""
+    breaks = {"jupyterhub/singleuser/__init__.py": SERVES_NOBODY}
     return release(hub, VERSION, append=breaks)
 
 
