@@ -34,6 +34,7 @@ def test_no_hub_stays_down_because_another_one_does(fresh_hub: Hub, slow_hub: Hu
     wanted = {
         "jupyterhub_version": TARGET,
         "jupyterhub_stop_timeout": 600,
+        "jupyterhub_rehearse": False,
         "jupyterhub_backup_fetch": str(tmp_path),
     }
     with ThreadPoolExecutor() as pool:

@@ -15,7 +15,7 @@ BY_ITSELF = ("/var/lib/hubops", "/tmp")
 
 
 def upgrade(hub: Hub, version: str = TARGET) -> None:
-    hub.playbook("upgrade.yml", {"jupyterhub_version": version})
+    hub.playbook("upgrade.yml", {"jupyterhub_version": version, "jupyterhub_rehearse": False})
     hub.wait_until_answers(version)
 
 
