@@ -56,7 +56,7 @@ refusals: images  ## bad input, each refused with its message and nothing change
 faults: images  ## an upgrade cut off and broken in every way there is; hours; writes build/faults.json
 	python -m tests.faults --jobs $$(nproc)
 
-faults-short: images  ## the faults that differ most, in a quarter of an hour
+faults-short: images  ## the faults that differ most, in 15 to 20 minutes
 	python -m tests.faults --selection --jobs 2
 
 failures: images  ## what upgrades fail of, each on a real hub, and who catches it; writes build/failures.json
