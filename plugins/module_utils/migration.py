@@ -41,6 +41,10 @@ GIVEN_UP = {
 }
 
 
+class MigrationFails(HubError):
+    """A copy of the database could not be migrated, or has lost rows: the database itself would."""
+
+
 class Migration(NamedTuple):
     """What a migration did to a database."""
 
@@ -121,8 +125,8 @@ def rehearse(
     for each of them a process waits, too. It ends by itself when ``wait`` seconds have passed without a word.
     ``folder`` is the state folder; it holds the way to the process, for our eyes only.
 
-    Raises HubError when the environment cannot be used, or the rehearsal fails: then the migration would have
-    failed, too, and nothing has changed.
+    Raises HubError when the environment cannot be used, and MigrationFails when the rehearsal fails: then the
+    migration would have failed, too, and nothing has changed.
     """
     before = sqlite.inspect(copy)
     abandon(folder)
@@ -390,7 +394,7 @@ def _migrate_copy(database: Path, copy: Path, environment: str | Path, folder: P
         seconds = _seconds(answer or {"error": _log_end(folder)}, database)
         _require_whole(before, sqlite.inspect(copy), environment)
     except HubError as error:
-        raise HubError(
+        raise MigrationFails(
             f"The rehearsal on a copy of the database failed. {error.message}",
             f"{error.hint} The database itself is unchanged.".lstrip(),
         ) from error

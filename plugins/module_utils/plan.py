@@ -53,6 +53,20 @@ def make_plan(deployment: dict[str, Any], target: Target, host: Host, policy: Po
     return plan
 
 
+def detour(plan: dict[str, Any], deployment: dict[str, Any], why: str) -> dict[str, Any]:
+    """What changes of a plan where its migration has failed in the rehearsal, and may succeed by another way.
+
+    That is through all majors in between. ``why`` says how the direct way has failed. Empty where there is
+    no major in between, or the plan has hops already.
+    """
+    path = deployment["hub_environment"]["path"].rstrip("/")
+    python = next((entry["python"] for entry in plan["environments"] if entry["path"] == path), "")
+    through = hops.through_the_majors(deployment, plan["to_version"], python, why)
+    if plan["hops"] or not through:
+        return {}
+    return {"hops": through, "steps": _steps(deployment, {**plan, "hops": through})}
+
+
 def blockers(plan: dict[str, Any]) -> list[dict[str, Any]]:
     """The findings that forbid the upgrade."""
     return [finding for finding in plan["findings"] if finding["severity"] == BLOCKER]
@@ -112,8 +126,11 @@ def _steps(deployment: dict[str, Any], plan: dict[str, Any]) -> list[str]:
             steps.append(f"Stage {', '.join(entry['requirements'])} in {entry['staged_path']}.")
     for hop in plan["hops"]:
         steps.append(
-            f"Stage JupyterHub {hop['version']} in {hop['staged_path']}, for the migration: {hop['why']}."
+            f"Stage JupyterHub {hop['version']} in {hop['staged_path']}, for the migration: "
+            f"{hop['why'].rstrip('.')}."
         )
+    if plan["environments"] and not _paths(plan, in_place=True):
+        steps.append("Rehearse the upgrade on a copy of the database, with the staged environments.")
     steps.append(f"Make a recovery point in {plan['recovery_point_folder']}.")
     if plan["outage"]:
         steps.append(f"Stop {service} and keep it down. The outage begins.")

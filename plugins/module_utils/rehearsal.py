@@ -60,6 +60,8 @@ class Rehearsal:
     sys_executable: str | None = None
     single_user_version: str | None = None
     deprecated: list[str] = field(default_factory=list)
+    migration_fails: str = ""
+    """How, where it does: another way may be tried."""
 
     @contextlib.contextmanager
     def timed(self, part: str) -> Iterator[None]:
@@ -194,7 +196,10 @@ def _migrated(rehearsal: Rehearsal, scene: Scene, copy: Path) -> bool:
                 timeout=scene.migration_timeout,
             )
         except HubError as error:
-            rehearsal.findings.append(kinds.MIGRATION.found(error.message, error.hint))
+            if isinstance(error, migration.MigrationFails):
+                rehearsal.migration_fails = error.message
+            through = f"Through {' and '.join(scene.hops)}: " if scene.hops else ""
+            rehearsal.findings.append(kinds.MIGRATION.found(through + error.message, error.hint))
             return False
         rehearsal.timings["migrate"] = done.seconds
         after = done.rows_after
@@ -205,8 +210,8 @@ def _migrated(rehearsal: Rehearsal, scene: Scene, copy: Path) -> bool:
     given_up = migration.given_up(scene.hub_environment, before.revision)
     wrong = rehearsal_copy.compare(keys, rehearsal_copy.keys(copy), given_up)
     if wrong:
-        found = f"The migration changes what it must not: {'; '.join(wrong)}."
-        rehearsal.findings.append(kinds.ROWS.found(found))
+        rehearsal.migration_fails = f"The migration changes what it must not: {'; '.join(wrong)}."
+        rehearsal.findings.append(kinds.ROWS.found(rehearsal.migration_fails))
     rehearsal_copy.forget_servers(copy)
     return True
 

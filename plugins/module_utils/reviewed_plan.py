@@ -12,12 +12,13 @@ NUMBERS = re.compile(r"\d[\d.,:]*")
 def changes(reviewed: dict[str, Any], plan: dict[str, Any]) -> list[str]:
     """What would not be done as it was reviewed, as sentences; empty when all would.
 
-    Both are plans that the rehearsal has completed. Compared are versions, environments, packages and
-    findings, those without their numbers; not how long it takes.
+    Both are plans that the rehearsal has completed. Compared are versions, environments, releases in between,
+    packages and findings, those without their numbers; not how long it takes.
     """
     return [
         *_changed_versions(reviewed, plan),
         *_changed_environments(reviewed, plan),
+        *_changed_hops(reviewed, plan),
         *_changed_packages(reviewed.get("packages", {}), plan.get("packages", {})),
         *_changed_findings(reviewed["findings"], plan["findings"]),
     ]
@@ -36,6 +37,16 @@ def _changed_environments(reviewed: dict[str, Any], plan: dict[str, Any]) -> lis
         }
 
     return _differences(described(reviewed), described(plan), "not upgraded")
+
+
+def _changed_hops(reviewed: dict[str, Any], plan: dict[str, Any]) -> list[str]:
+    then, now = (
+        f"through JupyterHub {', '.join(hop['version'] for hop in each['hops'])}"
+        if each["hops"]
+        else "in one step"
+        for each in (reviewed, plan)
+    )
+    return [] if then == now else [f"The database is migrated {now}, and not {then}."]
 
 
 def _changed_packages(reviewed: dict[str, Any], plan: dict[str, Any]) -> list[str]:

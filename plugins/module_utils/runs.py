@@ -177,6 +177,21 @@ def begin(folder: Path, holder: dict[str, Any], confirm_timeout: float, **what: 
         return run
 
 
+def replan(folder: Path, run_id: str, plan: dict[str, Any]) -> Run:
+    """Have a run follow another plan.
+
+    Raises HubError when the run is not at its preparations any more.
+    """
+    with turn(folder):
+        run = mine(folder, run_id)
+        if run.phase != PREPARING:
+            raise HubError(f"Run {run.name} {_stands(run)}: its plan stands.", "Run the playbook again.")
+        run.plan = plan
+        give_sign(folder, run)
+        write(folder, run)
+        return run
+
+
 def new_id(started: datetime) -> str:
     """A name that sorts by age, and that no two runs of a hub share."""
     return f"{started:%Y%m%dT%H%M%S.%f}Z"

@@ -113,6 +113,22 @@ expected_outage_seconds:
   returned: success
   type: float
   sample: 4.6
+detour:
+  description:
+    - What changes of the plan where its migration fails, and may succeed through the majors in between; empty
+      otherwise. These releases are to be staged, and the upgrade to be rehearsed again with the plan changed.
+  returned: success
+  type: dict
+  sample: {}
+  contains:
+    hops:
+      description: The releases, as the plan has them.
+      type: list
+      elements: dict
+    steps:
+      description: The plan as sentences.
+      type: list
+      elements: str
 timings:
   description: Seconds of each part.
   returned: success
@@ -164,6 +180,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hubops.jupyterhub.plugins.module_utils import migration, runs
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.plan import detour
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.rehearsal import rehearse
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.state import state_folder
@@ -188,7 +205,8 @@ def rehearsed(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
         )
     # What reading has found already is in the plan.
     known = {finding["id"] for finding in params["plan"].get("findings", [])}
-    return found.result(params["accept"], known)
+    way = detour(params["plan"], params["deployment"], found.migration_fails) if found.migration_fails else {}
+    return {**found.result(params["accept"], known), "detour": way}
 
 
 def main() -> None:

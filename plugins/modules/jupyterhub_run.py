@@ -31,9 +31,10 @@ options:
     description:
       - V(resumed) brings an earlier run that was cut off to its end, and tells how earlier ones ended.
       - V(begun) begins a run.
+      - V(replanned) has it follow another O(plan), before its outage.
       - V(ended) ends a run that has failed. Where it has touched the hub, the old hub is put back.
     type: str
-    choices: [resumed, begun, ended]
+    choices: [resumed, begun, replanned, ended]
     required: true
   service:
     description: The hub's service, where the host has several hubs.
@@ -55,7 +56,7 @@ options:
     type: dict
     default: {}
   run:
-    description: The run to end.
+    description: The run to end, or to plan anew.
     type: str
     default: ""
   reason:
@@ -170,6 +171,13 @@ def bring_about(params: dict[str, Any], check: bool) -> dict[str, Any]:
     if params["state"] == "ended":
         outcome = {} if check else way_back.go_back(folder, "the rescue", params["reason"], params["run"])
         return {"changed": True, "run": described(None), "outcome": outcome}
+    if params["state"] == "replanned":
+        run = runs.mine(folder, params["run"])
+        changed = run.plan != params["plan"]
+        return {
+            "changed": changed,
+            "run": described(run if check else runs.replan(folder, run.id, params["plan"])),
+        }
     if check:
         runs.require_none(folder)
         return {"changed": True, "run": described(None)}
@@ -189,7 +197,7 @@ def main() -> None:
         argument_spec=dict(
             deployment=dict(type="dict"),
             state_folder=dict(type="path"),
-            state=dict(type="str", choices=["resumed", "begun", "ended"], required=True),
+            state=dict(type="str", choices=["resumed", "begun", "replanned", "ended"], required=True),
             service=dict(type="str", default=""),
             resume=dict(type="str", choices=["restore", "complete"], default="restore"),
             take_over=dict(type="str", default=""),
@@ -199,7 +207,11 @@ def main() -> None:
             confirm_timeout=dict(type="int", default=600),
             holder=dict(type="dict", default={}),
         ),
-        required_if=[("state", "begun", ["deployment"]), ("state", "ended", ["deployment", "run"])],
+        required_if=[
+            ("state", "begun", ["deployment"]),
+            ("state", "replanned", ["deployment", "run"]),
+            ("state", "ended", ["deployment", "run"]),
+        ],
         supports_check_mode=True,
     )
     began = time.monotonic()

@@ -29,7 +29,15 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.rehearsal import
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.service import service_of
 from real_hub import environment, link_environment, running_hub
 
-from tests.testbed.releases import APP, CANNOT_READ_USERS, DOES_NOT_START, NEVER_ANSWERS, USERS
+from tests.testbed.releases import (
+    APP,
+    CANNOT_READ_USERS,
+    DOES_NOT_START,
+    MIGRATION_BREAKS,
+    MIGRATION_TO_5,
+    NEVER_ANSWERS,
+    USERS,
+)
 
 OLD, NEW = "4.1.6", "6.1.1"
 SERVER = "jupyter-server"
@@ -255,6 +263,21 @@ def test_a_migration_that_fails_or_spoils(stage: Stage, statement: str, id: str,
     said = blocker(stage.rehearse(), id)
     assert message in said
     assert "the database itself is unchanged" in said.lower()
+
+
+def test_a_step_that_only_the_release_in_between_can_take(stage: Stage) -> None:
+    stage.append(stage.hub, MIGRATION_TO_5, MIGRATION_BREAKS)
+    found = stage.rehearse()
+    assert "this step breaks" in blocker(found, "rehearsal-migration")
+    assert "this step breaks" in found.migration_fails
+    through = stage.rehearse(hops=[str(environment("5.4.6"))])
+    assert (through.findings, through.migration_fails, through.version) == ([], "", NEW)
+
+
+def test_a_step_that_no_release_can_take(stage: Stage) -> None:
+    add_migration(stage, "SELECT * FROM nowhere")
+    said = blocker(stage.rehearse(hops=[str(environment("5.4.6"))]), "rehearsal-migration")
+    assert f"Through {environment('5.4.6')}: The rehearsal on a copy of the database failed." in said
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,13 @@ VERSION = "6.1.9"
 APP = "jupyterhub/app.py"
 USERS = "jupyterhub/apihandlers/users.py"
 MIGRATION = "jupyterhub/alembic/versions/ffffffffffff_broken.py"
+#: The last migration that 5.4.6 has as well.
+MIGRATION_TO_5 = "jupyterhub/alembic/versions/4621fec11365_manage_roles.py"
 
+MIGRATION_BREAKS = """
+def upgrade():
+    raise RuntimeError("this step breaks")
+"""
 DOES_NOT_START = """
 async def _start(self):
     raise RuntimeError("this release does not start")

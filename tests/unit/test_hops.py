@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils import hops
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.plan import make_plan
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.plan import detour, make_plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.upgrade import Policy
 from healthy_hub import HUB, TARGET, host
 from healthy_hub import deployment as hub
@@ -36,3 +38,35 @@ def test_the_plan_says_where_the_hop_is_and_why() -> None:
     (staged,) = [step for step in plan["steps"] if "for the migration" in step]
     assert "where a user's server is registered" in staged
     assert "Migrate /srv/jupyterhub/jupyterhub.sqlite through JupyterHub 4.1.6." in plan["steps"]
+
+
+@pytest.mark.parametrize(
+    ("hub_version", "target", "through"),
+    [
+        ("4.1.6", "6.1.1", ["5.4.6"]),
+        ("1.5.1", "6.1.1", ["2.3.1", "3.1.1", "4.1.6", "5.4.6"]),
+        ("2.0.0", "5.4.6", ["3.1.1", "4.1.6"]),
+        ("5.0.0", "6.1.1", []),
+        ("6.0.0", "6.1.1", []),
+    ],
+)
+def test_another_way_goes_through_the_majors_in_between(
+    hub_version: str, target: str, through: list[str]
+) -> None:
+    deployment = hub(hub_environment__jupyterhub=hub_version)
+    plan = make_plan(
+        deployment, replace(TARGET, version=target), host(), Policy(python="/usr/bin/python3.12")
+    )
+    way = detour(plan, deployment, "The migration failed: no such table.")
+    assert [hop["version"] for hop in way.get("hops", [])] == through
+    for hop in way.get("hops", []):
+        assert hop["python"] == "/usr/bin/python3.12"
+        [step] = [step for step in way["steps"] if hop["staged_path"] in step]
+        assert "for the migration: in one step it fails: The migration failed: no such table." in step
+
+
+def test_who_goes_another_way_already_has_no_third() -> None:
+    deployment = hub(database__revision=OF_2, database__servers=3, hub_environment__jupyterhub="2.3.1")
+    plan = make_plan(deployment, TARGET, host(), Policy())
+    assert plan["hops"]
+    assert detour(plan, deployment, "It failed.") == {}

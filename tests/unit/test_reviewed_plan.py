@@ -12,6 +12,7 @@ PLAN: dict[str, Any] = {
     "environments": [
         {"path": "/opt/jupyterhub", "requirements": ["jupyterhub==6.1.1"], "strategy": "copy"},
     ],
+    "hops": [],
     "packages": {"/opt/jupyterhub": [{"name": "jupyterhub", "from": "4.1.6", "to": "6.1.1"}]},
     "findings": [
         {"id": "room", "severity": "warning", "found": "/opt has 512 MiB free."},
@@ -43,6 +44,10 @@ def finding(**values: str) -> Callable[[dict[str, Any]], object]:
         (
             lambda plan: plan["environments"][0].update(strategy="in_place"),
             ["/opt/jupyterhub: jupyterhub==6.1.1 (in_place), and not jupyterhub==6.1.1 (copy)."],
+        ),
+        (
+            lambda plan: plan["hops"].append({"version": "5.4.6"}),
+            ["The database is migrated through JupyterHub 5.4.6, and not in one step."],
         ),
         (
             lambda plan: plan["packages"]["/opt/jupyterhub"].append(
