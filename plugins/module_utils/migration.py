@@ -16,8 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from . import files, inside_migration, logs, rehearsal_copy, sqlite, state
-from .environment import site_packages
+from . import files, inside_migration, logs, rehearsal_copy, schema, sqlite, state
 from .errors import HubError
 from .process import birth, is_alive
 from .service import service_of
@@ -30,15 +29,6 @@ LOG = "migration.log"
 HOP = "hop-"
 START_TIMEOUT = 60
 ANSWER_TIMEOUT = 10
-
-REVISION = re.compile(r"^(revision|down_revision)\b[^=\n]*=\s*(?:['\"](\w+)['\"]|None)", re.MULTILINE)
-
-# Rows that a revision gives up on purpose, from jupyterhub/alembic/versions.
-GIVEN_UP = {
-    "3ec6993fe20c": {"proxies", "hubs"},
-    "833da8570507": {"api_tokens", "oauth_access_tokens"},
-    "651f5419b74d": {"oauth_code_role_map", "api_token_role_map", "oauth_client_role_map"},
-}
 
 
 class MigrationFails(HubError):
@@ -57,34 +47,6 @@ class Migration(NamedTuple):
     """Duration of the migration itself, without any start of Python."""
     prepared: bool
     """Whether a prepared process did it."""
-
-
-def revisions(environment: str | Path) -> dict[str, str | None]:
-    """Return the revisions that an environment's hub knows, each with the one before it; read from disk.
-
-    Raises HubError when the environment has no jupyterhub.
-    """
-    known: dict[str, str | None] = {}
-    for path in (_package(environment) / "alembic" / "versions").glob("*.py"):
-        found = {name: value or None for name, value in REVISION.findall(path.read_text(encoding="utf-8"))}
-        if found.get("revision"):
-            known[str(found["revision"])] = found.get("down_revision")
-    return known
-
-
-def head_revision(environment: str | Path) -> str:
-    """Return the revision that an environment's hub needs; read from disk, no Python is started.
-
-    Raises HubError when the environment has no jupyterhub.
-    """
-    known = revisions(environment)
-    heads = set(known) - set(known.values())
-    if len(heads) != 1:
-        raise HubError(
-            f"The jupyterhub in {environment} has {len(heads)} newest database revisions, not one.",
-            "Install it anew.",
-        )
-    return heads.pop()
 
 
 def prepare(
@@ -154,7 +116,7 @@ def _stations(folder: Path, environment: str | Path, hops: Sequence[str]) -> lis
 def is_prepared(environment: str | Path, folder: Path) -> bool:
     """Whether a process waits that has loaded the hub of this environment, whatever path it had then."""
     answer = _ask(folder, {"do": "describe"}, ANSWER_TIMEOUT)
-    package = _package(environment).stat()
+    package = schema.package(environment).stat()
     return answer is not None and answer["package"] == [package.st_dev, package.st_ino]
 
 
@@ -223,9 +185,9 @@ def migrate(
     before = sqlite.inspect(database)
     prepared = False
     seconds = 0.0
-    if before.revision != head_revision(environment):
+    if before.revision != schema.head_revision(environment):
         _require_older(before, environment)
-        ahead = [hop for hop in hops if before.revision in revisions(hop)]
+        ahead = [hop for hop in hops if before.revision in schema.revisions(hop)]
         for place, each in _stations(folder, environment, ahead):
             prepared, taken = _take_step(deployment, each, place, timeout)
             seconds += taken
@@ -258,23 +220,12 @@ def _migration(
     return Migration(
         changed=before.revision != after.revision,
         from_revision=before.revision,
-        to_revision=head_revision(environment),
+        to_revision=schema.head_revision(environment),
         rows_before=before.rows,
         rows_after=after.rows,
         seconds=seconds,
         prepared=prepared,
     )
-
-
-def given_up(environment: str | Path, from_revision: str | None) -> set[str]:
-    """Tables whose rows are given up on the way from a revision to that of an environment's hub."""
-    known = revisions(environment)
-    tables: set[str] = {"alembic_version"}
-    step: str | None = head_revision(environment)
-    while step and step != from_revision:
-        tables |= GIVEN_UP.get(step, set())
-        step = known[step]
-    return tables
 
 
 def trace(deployment: dict[str, Any]) -> list[tuple[int, int]]:
@@ -313,13 +264,6 @@ def database_of(deployment: dict[str, Any]) -> Path:
             "Migrate it with its own tools; this version handles SQLite.",
         )
     return Path(path)
-
-
-def _package(environment: str | Path) -> Path:
-    for folder in site_packages(Path(environment)):
-        if (folder / "jupyterhub" / "alembic").is_dir():
-            return folder / "jupyterhub"
-    raise HubError(f"There is no jupyterhub in {environment}.", "Install it there first.")
 
 
 def _start(surroundings: Surroundings, environment: str | Path, folder: Path, wait: float) -> None:
@@ -423,7 +367,7 @@ def _require_older(found: sqlite.Inspection, environment: str | Path) -> None:
             f"{found.path} is not a hub's database: it has no table of users.",
             "Compare JupyterHub.db_url and the service's working directory.",
         )
-    if found.revision is not None and found.revision not in revisions(environment):
+    if found.revision is not None and found.revision not in schema.revisions(environment):
         raise HubError(
             f"The database {found.path} has revision {found.revision}, which the jupyterhub in {environment} "
             "does not know.",
@@ -433,13 +377,13 @@ def _require_older(found: sqlite.Inspection, environment: str | Path) -> None:
 
 def _require_whole(before: sqlite.Inspection, after: sqlite.Inspection, environment: str | Path) -> None:
     """Refuse a result that has another revision than the environment, or has lost rows."""
-    head = head_revision(environment)
+    head = schema.head_revision(environment)
     if after.revision != head:
         raise HubError(
             f"The database {after.path} has revision {after.revision} after the migration, not {head}.",
             "Restore the copy.",
         )
-    may_go = given_up(environment, before.revision)
+    may_go = schema.given_up(environment, before.revision)
     lost = [
         f"{table} ({count} before, {after.rows.get(table, 0)} after)"
         for table, count in sorted(before.rows.items())

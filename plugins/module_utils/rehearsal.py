@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Callable
 
-from . import logs, migration, rehearsal_copy, rehearsal_hub, rehearsal_questions, sqlite
+from . import logs, migration, rehearsal_copy, rehearsal_hub, rehearsal_questions, schema, sqlite
 from .command import HubCommand
 from .deployment import load_config
 from .environment import all_packages, environment_of_command, read_environment
@@ -184,7 +184,7 @@ def _migrated(rehearsal: Rehearsal, scene: Scene, copy: Path) -> bool:
     rehearsal.compared = {table: list(found.columns) for table, found in keys.items()}
     rehearsal.timings["migrate"] = 0.0
     after = before.rows
-    if before.revision != migration.head_revision(scene.hub_environment):
+    if before.revision != schema.head_revision(scene.hub_environment):
         scene.progress("Migrating the copy")
         try:
             done = migration.rehearse(
@@ -207,7 +207,7 @@ def _migrated(rehearsal: Rehearsal, scene: Scene, copy: Path) -> bool:
         table: {"before": before.rows.get(table, 0), "after": after.get(table, 0)}
         for table in sorted(before.rows.keys() | after.keys())
     }
-    given_up = migration.given_up(scene.hub_environment, before.revision)
+    given_up = schema.given_up(scene.hub_environment, before.revision)
     wrong = rehearsal_copy.compare(keys, rehearsal_copy.keys(copy), given_up)
     if wrong:
         rehearsal.migration_fails = f"The migration changes what it must not: {'; '.join(wrong)}."

@@ -8,8 +8,8 @@ from typing import Any
 from .environment import site_packages
 from .errors import HubError
 from .installer import InstallerOptions, target_facts
-from .migration import head_revision, revisions
 from .options import read_options
+from .schema import head_revision, revisions
 from .upgrade import Target
 
 

@@ -7,20 +7,26 @@ from typing import Any
 
 from .environment import installed_version
 from .errors import HubError
+from .schema import head_revision
 from .versions import FAIL, OK, WARN, Release, Verdict, compare, major_of_revision, parse_release, schema_head
 
 
 def match(
-    hub: Release, paths: Iterable[str], revision: str | None, allow: Collection[str] = ()
+    hub: Release,
+    paths: Iterable[str],
+    revision: str | None,
+    allow: Collection[str] = (),
+    wanted: str | None = None,
 ) -> dict[str, Any]:
     """``{hub_version, environments: [{path, version, verdict, reason}], database}``, in the paths' order.
 
-    ``database`` is ``{revision, verdict, reason}``, None where no revision is known.
+    ``database`` is ``{revision, verdict, reason}``, None where no revision is known. ``wanted`` is the
+    revision that the hub needs; without it, what its major is known to need.
     """
     return {
         "hub_version": str(hub),
         "environments": [judge_environment(hub, path, allow) for path in paths],
-        "database": judge_revision(hub, revision) if revision else None,
+        "database": judge_revision(hub, revision, wanted) if revision else None,
     }
 
 
@@ -38,9 +44,18 @@ def judge_environment(hub: Release, path: str, allow: Collection[str] = ()) -> d
     return {"path": path, "version": version, "verdict": judged.verdict, "reason": judged.reason}
 
 
-def judge_revision(hub: Release, revision: str) -> dict[str, Any]:
-    """The verdict on the database: a hub starts only on the revision that its own major has made."""
-    wanted, major = schema_head(hub), major_of_revision(revision)
+def wanted_revision(hub: Release, environment: str) -> str | None:
+    """The revision that the hub in an environment needs; None where the environment has another version."""
+    try:
+        installed = installed_version(environment, "jupyterhub")
+        return head_revision(environment) if installed and parse_release(installed) == hub else None
+    except HubError:
+        return None
+
+
+def judge_revision(hub: Release, revision: str, wanted: str | None = None) -> dict[str, Any]:
+    """The verdict on the database: a hub starts only on the revision that it needs, ``wanted`` if known."""
+    wanted, major = wanted or schema_head(hub), major_of_revision(revision)
     if wanted is None:
         judged = Verdict(WARN, f"Which revision JupyterHub {hub} needs is not known here.")
     elif revision == wanted:

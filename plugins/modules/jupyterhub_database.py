@@ -108,7 +108,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hubops.jupyterhub.plugins.module_utils import migration, runs, sqlite
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import migration, runs, schema, sqlite
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.state import state_folder
 
@@ -123,7 +123,7 @@ def foresee(deployment: dict[str, Any], environment: str, folder: Path, wanted: 
     if wanted == "prepared":
         return {"changed": not migration.is_prepared(environment, folder)}
     before = sqlite.inspect(migration.database_of(deployment)).revision
-    after = migration.head_revision(environment)
+    after = schema.head_revision(environment)
     return {"changed": before != after, "from_revision": before, "to_revision": after}
 
 

@@ -14,7 +14,8 @@ description:
     the browser of a user. This module tells before.
   - An equal version is V(ok), another release of the same major V(warn), another major or a release newer
     than the hub's V(fail), and so is an environment without JupyterHub.
-  - A database is V(ok) when its revision is the one that the hub's major needs.
+  - A database is V(ok) when its revision is the one that the hub needs. The hub's environment tells which
+    that is, where O(deployment) has one of this version; otherwise what is known of the version's major does.
   - Only installed metadata is read. No interpreter is started, so a thousand environments take less than a
     second.
 attributes:
@@ -105,7 +106,11 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hubops.jupyterhub.plugins.module_utils import versions
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environment import expand_environments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.version_match import failures, match
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.version_match import (
+    failures,
+    match,
+    wanted_revision,
+)
 
 MOST_TOLD = 10
 
@@ -119,7 +124,10 @@ def compared(options: dict[str, Any]) -> dict[str, Any]:
     known = [environment["path"] for environment in deployment.get("user_environments", [])]
     paths = [*known, *expand_environments(options["environments"])]
     revision = options["revision"] or deployment.get("database", {}).get("revision")
-    return match(versions.parse_release(hub_version), list(dict.fromkeys(paths)), revision, options["allow"])
+    hub = versions.parse_release(hub_version)
+    place = deployment.get("hub_environment", {}).get("path")
+    wanted = wanted_revision(hub, place) if place else None
+    return match(hub, list(dict.fromkeys(paths)), revision, options["allow"], wanted)
 
 
 def main() -> None:

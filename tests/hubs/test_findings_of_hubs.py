@@ -15,8 +15,8 @@ import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils import (
     health,
     host,
-    migration,
     proxy,
+    schema,
     versions,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import find_deployment
@@ -33,7 +33,7 @@ def target(version: str) -> Target:
     """A release as its own environment here describes it, which saves the way to an index."""
     path = environment(version)
     requires = versions.requires_python(versions.parse_release(version)) or ""
-    head, revisions = migration.head_revision(path), list(migration.revisions(path))
+    head, revisions = schema.head_revision(path), list(schema.revisions(path))
     return Target(version, requires, head, revisions, installed_options(str(path)))
 
 
@@ -303,7 +303,7 @@ def changed(path: Path, *statements: str) -> None:
 def test_a_database_as_a_hub_makes_it_is_healthy(version: str, tmp_path: Path) -> None:
     path = tmp_path / "jupyterhub.sqlite"
     make_database(version, path)
-    assert examined(path, migration.head_revision(environment(version))) == {
+    assert examined(path, schema.head_revision(environment(version))) == {
         "damage": None,
         "broken_references": {},
         "revisions": 1,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils import migration
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import migration, schema
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from real_hub import environment, link_environment, make_database, stopped_hub
 
@@ -79,7 +79,7 @@ def upgrade_db(version: str, path: Path) -> None:
 
 @pytest.mark.parametrize("version", HEADS)
 def test_the_revision_that_a_hub_needs_is_read_from_disk(version: str) -> None:
-    assert migration.head_revision(environment(version)) == HEADS[version]
+    assert schema.head_revision(environment(version)) == HEADS[version]
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_a_bad_migration_is_noticed(
     deployment = with_database(service, tmp_path / "hub.sqlite", "6.1.1")
     bad = link_environment("6.1.1", tmp_path / "bad")
     add_revision(bad, statement)
-    assert migration.head_revision(bad) == "0123456789ab"
+    assert schema.head_revision(bad) == "0123456789ab"
     with pytest.raises(HubError, match=f"The rehearsal .* failed. .*{message}"):
         migration.prepare(deployment, bad, folder)
     with pytest.raises(HubError, match=message):

@@ -11,6 +11,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.version_match im
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.versions import parse_release
 from module import run_module
+from real_hub import link_environment
 
 HUB = parse_release("5.4.6")
 
@@ -86,6 +87,20 @@ def test_the_module_takes_what_a_deployment_knows(environments: Path) -> None:
     result = version_match(deployment=deployment)
     assert [found["verdict"] for found in result["environments"]] == ["ok"]
     assert result["database"]["verdict"] == "ok"
+
+
+def test_a_hub_that_is_newer_than_this_collection_tells_itself_what_it_needs(tmp_path: Path) -> None:
+    hub = link_environment("6.1.1", tmp_path / "hub")
+    [revisions] = hub.glob("lib/python3.*/site-packages/jupyterhub/alembic/versions")
+    step = "revision = '0123456789ab'\ndown_revision = 'f460b0348206'\n"
+    (revisions / "0123456789ab_new.py").write_text(step)
+    deployment = {
+        "hub_environment": {"path": str(hub), "jupyterhub": "6.1.1"},
+        "database": {"revision": "0123456789ab"},
+    }
+    assert version_match(deployment=deployment)["database"]["verdict"] == "ok"
+    older = version_match(deployment=deployment, revision="f460b0348206")
+    assert older["msg"].startswith("The database: It is of JupyterHub 6 and needs a migration")
 
 
 @pytest.mark.parametrize(
