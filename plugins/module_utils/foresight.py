@@ -6,7 +6,7 @@ import concurrent.futures
 from dataclasses import replace
 from typing import Any
 
-from . import host
+from . import findings, host
 from .installer import InstallerOptions
 from .plan import make_plan
 from .resolution import resolve
@@ -26,6 +26,7 @@ def plan(
     The index is asked for the target and for what the environments would become at the same time: each
     costs about a second, most of it waiting.
     """
+    findings.require_known(policy.accept)
     with concurrent.futures.ThreadPoolExecutor(max_workers=3) as pool:
         target = pool.submit(find_target, deployment, version, options)
         resolved = pool.submit(resolve, deployment, version, policy, options)

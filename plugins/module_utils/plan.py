@@ -21,10 +21,7 @@ from .upgrade import (
 
 
 def make_plan(deployment: dict[str, Any], target: Target, host: Host, policy: Policy) -> dict[str, Any]:
-    """The plan, in the shape that docs/architecture.md describes.
-
-    Raises HubError where the policy accepts a finding that there is not.
-    """
+    """The plan, in the shape that docs/architecture.md describes."""
     migrate = _migrate(deployment, target)
     environments = [
         _environment_plan(entry, deployment, target, host, policy)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils import findings
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import findings, foresight
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.findings.finding import listing, sentence
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.installer import InstallerOptions
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.plan import blockers, make_plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.upgrade import (
     Host,
@@ -612,9 +613,11 @@ def test_a_downgrade_cannot_be_accepted() -> None:
         ("xyzzy", "jupyterhub_accept names what no check knows: xyzzy. docs/findings.md lists all ids."),
     ],
 )
-def test_what_no_check_knows_cannot_be_accepted(accepted: str, said: str) -> None:
+def test_what_no_check_knows_cannot_be_accepted_and_nobody_looks_at_the_host(
+    accepted: str, said: str
+) -> None:
     with pytest.raises(HubError) as caught:
-        make_plan(hub(), TARGET, machine(), Policy(accept=[accepted]))
+        foresight.plan({}, "6.1.1", Policy(accept=[accepted]), InstallerOptions())
     assert said in str(caught.value)
 
 

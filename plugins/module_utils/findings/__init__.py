@@ -51,11 +51,7 @@ KINDS: dict[str, Kind] = {kind.id: kind for subject in (*SUBJECTS, rehearsal) fo
 
 
 def find(upgrade: Upgrade) -> list[Finding]:
-    """All findings, blockers first; those that the policy accepts are warnings.
-
-    Raises HubError where the policy accepts something that no check knows.
-    """
-    _require_known(upgrade.policy.accept)
+    """All findings, blockers first; those that the policy accepts are warnings."""
     found = [finding for subject in SUBJECTS for finding in subject.check(upgrade)]
     return judge(found, upgrade.policy.accept)
 
@@ -74,7 +70,8 @@ def _judged(finding: Finding, accepted: Sequence[str]) -> Finding:
     return replace(finding, severity=WARNING, found=f"{finding.found} (It was accepted: {finding.id}.)")
 
 
-def _require_known(accepted: Sequence[str]) -> None:
+def require_known(accepted: Sequence[str]) -> None:
+    """Raise HubError where something is accepted that no check knows."""
     unknown = [id for id in accepted if id not in KINDS]
     if unknown:
         near = [each for id in unknown for each in difflib.get_close_matches(id, KINDS, n=3)]
