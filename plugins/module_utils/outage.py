@@ -11,7 +11,7 @@ from typing import Any
 
 from . import logs, state
 from .errors import HubError
-from .service import Service, service_of
+from .service import DoesNotStop, Service, service_of
 
 POLL_SECONDS = 0.02
 
@@ -52,6 +52,15 @@ def stop(deployment: dict[str, Any], base: str | None, reason: str, timeout: flo
     if running:
         service.stop(timeout)
     return Stopped(changed=running or not held, stopped_at=stopped_at, log_mark=mark)
+
+
+def bring_down(deployment: dict[str, Any], base: str | None, reason: str, timeout: float) -> None:
+    """`stop`, on the way back: a hub that has not stopped after ``timeout`` seconds is killed."""
+    try:
+        stop(deployment, base, reason, timeout)
+    except DoesNotStop:
+        service_of(deployment).kill()
+        stop(deployment, base, reason, timeout)
 
 
 def start(deployment: dict[str, Any], base: str | None, version: str, timeout: float) -> Started:

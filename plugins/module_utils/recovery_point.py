@@ -36,7 +36,7 @@ from . import (
 )
 from .environment import read_environment
 from .errors import HubError
-from .outage import start, stop
+from .outage import bring_down, start
 from .service import service_of
 
 
@@ -177,16 +177,17 @@ def foretell(point: Path) -> dict[str, Any]:
     manifest = verify(point)
     whereabouts.require(kept_environments.required(manifest))
     different = differences(point, manifest)
-    rests = service_of(manifest["deployment"]).state() != "running"
+    rests = service_of(manifest["deployment"]).state() not in ("starting", "running")
     return {"changed": bool(different) or rests, **_told(different)}
 
 
-def restore(point: Path, timeout: float, log_mark: str = "") -> dict[str, Any]:
+def restore(point: Path, timeout: float, stop_timeout: float, log_mark: str = "") -> dict[str, Any]:
     """Make the host equal to ``point``, and have the old hub serve.
 
-    Safe to call from any half-way state, again and again. ``timeout`` is what stopping and starting may take,
-    in seconds each. What the hub has logged since ``log_mark`` is kept with what is replaced. Returns what
-    was restored, also as a diff, whether anything was changed, and when the hub answered.
+    Safe to call from any half-way state, again and again. A hub that has not stopped after ``stop_timeout``
+    seconds is killed; ``timeout`` is what the old one's start may take, in seconds. What the hub has logged
+    since ``log_mark`` is kept with what is replaced. Returns what was restored, also as a diff, whether
+    anything was changed, and when the hub answered.
     """
     with _no_os_error(point):
         manifest = verify(point, homes=False)
@@ -194,10 +195,11 @@ def restore(point: Path, timeout: float, log_mark: str = "") -> dict[str, Any]:
         deployment = manifest["deployment"]
         base = str(state_folder_of(point).parent)
         different = differences(point, manifest)
+        if different or service_of(deployment).state() == "stopping":
+            room.release_aside(state_folder_of(point))
+            bring_down(deployment, base, f"restoring {point.name}", stop_timeout)
         if different:
             aside = point / "replaced" / datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
-            room.release_aside(state_folder_of(point))
-            stop(deployment, base, f"restoring {point.name}", timeout)
             if log_mark:
                 _keep_log(deployment, log_mark, aside)
             put_back(point, manifest, aside)

@@ -18,6 +18,10 @@ SYSTEMD = "systemd"
 SUPERVISORD = "supervisord"
 
 
+class DoesNotStop(HubError):
+    """The hub's main process has outlived its time to stop."""
+
+
 class Service(ABC):
     """One hub, as its service manager sees it: a systemd unit or a supervisord program."""
 
@@ -31,7 +35,7 @@ class Service(ABC):
 
     @abstractmethod
     def state(self) -> str:
-        """``running``, ``stopped``, ``failed`` or ``starting``."""
+        """``starting``, ``running``, ``stopping``, ``stopped`` or ``failed``."""
 
     @abstractmethod
     def main_pid(self) -> int | None:
@@ -85,8 +89,12 @@ class Service(ABC):
     def stop(self, timeout: float) -> None:
         """Stop the service; returns when the main process is really gone.
 
-        Raises HubError when it is not within ``timeout`` seconds.
+        Raises DoesNotStop when it is not within ``timeout`` seconds.
         """
+
+    @abstractmethod
+    def kill(self) -> None:
+        """End a hub that does not stop, as its service manager would when it has lost patience."""
 
     @abstractmethod
     def install_hold(self, hold_file: Path) -> None:

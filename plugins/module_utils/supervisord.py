@@ -7,6 +7,7 @@ includes, ``%(here)s`` of the file a line stands in, ``%(ENV_x)s`` of supervisor
 from __future__ import annotations
 
 import configparser
+import contextlib
 import glob
 import http.client
 import json
@@ -14,6 +15,7 @@ import os
 import platform
 import re
 import shlex
+import signal
 import socket
 import time
 import xmlrpc.client
@@ -26,7 +28,7 @@ from urllib.parse import quote
 from .command import runs_hub
 from .errors import HubError
 from .process import Process, family, is_alive, processes
-from .service import SUPERVISORD, Service
+from .service import SUPERVISORD, DoesNotStop, Service
 from .surroundings import NEEDS_ROOT, Surroundings, account
 
 #: How JupyterHub begins a line: ``[I 2026-11-20 21:37:29.123 JupyterHub app:2859]``.
@@ -35,7 +37,7 @@ _POLL_SECONDS = 0.02
 _ANSWER_SECONDS = 30
 _STATES = {
     "RUNNING": "running",
-    "STOPPING": "running",
+    "STOPPING": "stopping",
     "STARTING": "starting",
     "BACKOFF": "starting",
     "FATAL": "failed",
@@ -265,11 +267,17 @@ class SupervisordProgram(Service):
             if gone and (state in ("STOPPED", "FATAL") or state == previous == "EXITED"):
                 return
             if time.monotonic() > deadline:
-                raise HubError(f"{self.name} did not stop within {timeout:g} seconds; it is {state}.")
+                raise DoesNotStop(f"{self.name} did not stop within {timeout:g} seconds; it is {state}.")
             if state in ("RUNNING", "STARTING", "BACKOFF"):
                 self._ask_to_stop()
             previous = state
             time.sleep(_POLL_SECONDS)
+
+    def kill(self) -> None:
+        pid = self.main_pid()
+        if pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def _ask_to_stop(self) -> None:
         try:

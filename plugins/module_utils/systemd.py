@@ -17,7 +17,7 @@ from . import files
 from .command import runs_hub
 from .errors import HubError
 from .process import is_alive, processes
-from .service import SYSTEMD, Service
+from .service import SYSTEMD, DoesNotStop, Service
 from .state import make_private, released_file
 from .surroundings import NEEDS_ROOT, Surroundings, account
 
@@ -141,11 +141,16 @@ class SystemdUnit(Service):
         try:
             done = _run(["systemctl", "stop", "--", self.name], timeout=timeout)
         except subprocess.TimeoutExpired:
-            raise HubError(f"{self.name} did not stop within {timeout:g} seconds.") from None
+            raise DoesNotStop(f"{self.name} did not stop within {timeout:g} seconds.") from None
         if done.returncode:
             raise HubError(f"systemd could not stop {self.name}: {done.stderr.strip()}")
         if pid and is_alive(pid):
             raise HubError(f"systemd stopped {self.name}, but its main process {pid} still runs.")
+
+    def kill(self) -> None:
+        # With `process` the users' servers are not part of what is stopped.
+        whom = "main" if self._one("KillMode") == "process" else "all"
+        _systemctl("kill", "--signal=SIGKILL", f"--kill-who={whom}", "--", self.name)
 
     def install_hold(self, hold_file: Path) -> None:
         wanted = (
@@ -422,7 +427,7 @@ def state_of(active_state: str, main_pid: int) -> str:
         return "starting"
     if active_state == "failed":
         return "failed"
-    return "running" if main_pid else "stopped"
+    return "stopping" if main_pid else "stopped"
 
 
 def _folder_variables(properties: dict[str, list[str]]) -> dict[str, str]:

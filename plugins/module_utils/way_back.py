@@ -34,8 +34,10 @@ from .runs import Run
 MOST_FAILURES = 3
 #: Restores that failed or were cut off. One that was cut off may have got further than the one before it.
 MOST_ATTEMPTS = 20
-#: Seconds that stopping and starting the old hub may take, each.
+#: Seconds that the start of the old hub may take.
 TIMEOUT = 120.0
+#: Seconds after which a hub that is in the way, and does not stop, is killed.
+STOP_TIMEOUT = 30.0
 
 
 def arm(folder: Path, run_id: str, point: Path) -> None:
@@ -78,7 +80,7 @@ def restore(point: Path, timeout: float, run_id: str) -> dict[str, Any]:
     run = None if run_id else runs.read(folder)
     if run and not run.is_over and run.recovery_point == str(point):
         return {"changed": True, **go_back(folder, "hand", "")}
-    return runs.step(folder, run_id, "restore", lambda: recovery_point.restore(point, timeout))
+    return runs.step(folder, run_id, "restore", lambda: recovery_point.restore(point, timeout, timeout))
 
 
 def go_back(folder: Path, by: str, reason: str, run_id: str = "") -> dict[str, Any]:
@@ -117,7 +119,9 @@ def _put_back(folder: Path, run: Run, by: str, reason: str) -> None:
     stopped = run.done.get("stop", {})
     try:
         migration.abandon(folder)
-        restored = recovery_point.restore(Path(run.recovery_point), TIMEOUT, stopped.get("log_mark", ""))
+        restored = recovery_point.restore(
+            Path(run.recovery_point), TIMEOUT, STOP_TIMEOUT, stopped.get("log_mark", "")
+        )
         verified = _verify(run.deployment, restored["version"])
     except HubError as error:
         run.failures += 1

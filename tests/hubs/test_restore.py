@@ -41,7 +41,7 @@ class Hub:
             return [name for (name,) in connection.execute("select name from users order by name")]
 
     def restore(self) -> dict[str, Any]:
-        return recovery_point.restore(self.point, 60, self.mark)
+        return recovery_point.restore(self.point, 60, 60, self.mark)
 
 
 @pytest.fixture

@@ -154,7 +154,8 @@ def test_a_hub_that_does_not_stop(folder: Path) -> None:
     wait_until_serving(service, mark)
     with pytest.raises(HubError, match="teaching:deaf did not stop within 0.3 seconds; it is STOPPING."):
         service.stop(0.3)
-    os.kill(pid, 9)
+    assert service.state() == "stopping"
+    service.kill()
     service.stop(10)
     assert not is_alive(pid)
 
@@ -238,7 +239,7 @@ def configured(folder: Path, text: str) -> Supervisor:
     ("name", "exit_status", "expected"),
     [
         ("RUNNING", 0, "running"),
-        ("STOPPING", 0, "running"),
+        ("STOPPING", 0, "stopping"),
         ("STARTING", 0, "starting"),
         ("BACKOFF", 0, "starting"),
         ("FATAL", 0, "failed"),

@@ -238,7 +238,7 @@ def test_an_environment_that_is_gone_is_told_before_anything_is_touched(
     shutil.rmtree(f"{host.place}.before-{point.name}")
     after = host.state()
     with pytest.raises(HubError) as refusal:
-        recovery_point.restore(point, timeout=5)
+        recovery_point.restore(point, 5, 5)
     assert f"the environment of {host.place} with JupyterHub 1.0.0 is gone" in str(refusal.value)
     assert host.state() == after
     (listed,) = recovery_points.listed(host.base)
@@ -252,7 +252,7 @@ def test_every_kept_file_is_proven_before_anything_is_touched(upgraded: tuple[Ho
         content = victim.read_bytes()
         victim.write_bytes(bytes([content[0] ^ 1]) + content[1:])
         with pytest.raises(HubError):
-            recovery_point.restore(point, timeout=5)
+            recovery_point.restore(point, 5, 5)
         victim.write_bytes(content)
     assert host.state() == after
     recovery_point.verify(point, environments=True)

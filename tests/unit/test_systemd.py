@@ -131,7 +131,7 @@ def test_a_units_environment_as_shown_is_quoted_like_a_shell_would() -> None:
         ("active", 12, "running"),
         ("reloading", 12, "running"),
         ("activating", 12, "starting"),
-        ("deactivating", 12, "running"),
+        ("deactivating", 12, "stopping"),
         ("deactivating", 0, "stopped"),
         ("inactive", 0, "stopped"),
         ("failed", 0, "failed"),
