@@ -33,21 +33,18 @@ def environment(version: str, *more: str) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         complete = path / "complete"
         if not complete.exists():
-            packages = [
-                f"jupyterhub=={version}",
-                "configurable-http-proxy",
-                "supervisor",
-                *OLD.get(version, []),
-                *more,
-            ]
-            uv, python = Path(sys.executable).parent / "uv", path / "bin" / "python"
-            subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, path], check=True)
-            subprocess.run(
-                [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python, *packages],
-                check=True,
-            )
+            build(path, version, "supervisor", *more)
             complete.touch()
     return path
+
+
+def build(path: Path, version: str, *more: str) -> None:
+    """Make a virtual environment with this version of JupyterHub, a proxy in Python, and more packages."""
+    packages = [f"jupyterhub=={version}", "configurable-http-proxy", *OLD.get(version, []), *more]
+    uv, python = Path(sys.executable).parent / "uv", path / "bin" / "python"
+    subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, path], check=True)
+    install: list[str | Path] = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python]
+    subprocess.run([*install, *packages], check=True)
 
 
 def link_environment(version: str, path: Path, *more: str) -> Path:
@@ -92,16 +89,23 @@ def make_database(version: str, path: Path, users: int = 5) -> None:
 
 
 @contextlib.contextmanager
-def stopped_hub(version: str, folder: Path, *, config: str = "") -> Iterator[dict[str, Any]]:
-    """A hub that is not running, with five users; gives its deployment, as `jupyterhub_info` finds it."""
-    with supervised(version, folder, config) as name:
+def stopped_hub(
+    version: str, folder: Path, *, config: str = "", place: Path | None = None
+) -> Iterator[dict[str, Any]]:
+    """A hub that is not running, with five users; gives its deployment, as `jupyterhub_info` finds it.
+
+    ``place`` is its environment, one that is shared if none is named.
+    """
+    with supervised(version, folder, config, place) as name:
         yield find_deployment(name)
 
 
 @contextlib.contextmanager
-def running_hub(version: str, folder: Path, *, config: str = "") -> Iterator[dict[str, Any]]:
-    """A hub that answers, with five users; gives its deployment, as `jupyterhub_info` finds it."""
-    with stopped_hub(version, folder, config=config) as deployment:
+def running_hub(
+    version: str, folder: Path, *, config: str = "", place: Path | None = None
+) -> Iterator[dict[str, Any]]:
+    """A hub that answers; otherwise as `stopped_hub`."""
+    with stopped_hub(version, folder, config=config, place=place) as deployment:
         service = service_of(deployment)
         service.start()
         outage.wait_for_version(service, deployment["config"]["hub_api_url"], version, 60, service.log_mark())
@@ -110,10 +114,10 @@ def running_hub(version: str, folder: Path, *, config: str = "") -> Iterator[dic
 
 
 @contextlib.contextmanager
-def supervised(version: str, folder: Path, config: str) -> Iterator[str]:
+def supervised(version: str, folder: Path, config: str, place: Path | None = None) -> Iterator[str]:
     """A supervisord of its own with a hub that is not started yet; gives the program's name."""
     name = f"hub-{os.getpid()}-{next(NUMBERS)}"
-    path = environment(version)
+    path = place or environment(version)
     proxy_port, api_port, hub_port = free_ports(3)
     make_database(version, folder / "jupyterhub.sqlite")
     (folder / "jupyterhub_config.py").write_text(
