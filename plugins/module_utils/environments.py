@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import fcntl
+import itertools
 import os
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Callable
 
 from . import switching
 from .environment import all_packages
@@ -73,7 +75,7 @@ def _bring_to(
         return Installer(options, path, progress, may_build=not check)
 
     if wanted == "staged" and not check:
-        done = [stage(entry, installer_for(entry["path"]), progress).result() for entry in entries]
+        done = _stage_side_by_side(entries, installer_for, progress)
     elif wanted == "staged":
         done = [_would_stage(entry, installer_for(entry["path"])) for entry in entries]
     else:
@@ -102,6 +104,17 @@ def _bring_to(
         "environments": done,
         "diff": [_diff(entry) for entry in done if entry["changes"]],
     }
+
+
+def _stage_side_by_side(
+    entries: list[dict[str, Any]], installer_for: Callable[[str], Installer], progress: Progress
+) -> list[dict[str, Any]]:
+    """Stage all of them; each waits in turns for the index, the disk and its own Python."""
+    # One after the other: the first may have to fetch the installer.
+    installers = [installer_for(entry["path"]) for entry in entries]
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        staged = pool.map(stage, entries, installers, itertools.repeat(progress))
+        return [each.result() for each in staged]
 
 
 def _would_stage(entry: dict[str, Any], installer: Installer) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 PROC = Path("/proc")
 
+#: What is done while the hub serves gives way to it and to people's servers.
+NICE = 10
 #: How long a process may take to execute another program: microseconds, unless it has to wait for its turn.
 EXECUTING_SECONDS = 2.0
 LOOK_SECONDS = 0.0002

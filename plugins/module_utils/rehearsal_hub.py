@@ -19,15 +19,13 @@ from . import inside_rehearsal, logs, outage, rehearsal_copy
 from .environment import find_program
 from .errors import HubError
 from .migration import source_of
-from .process import processes
+from .process import NICE, processes
 from .surroundings import Surroundings
 
 LOG = "hub.log"
 KNOWN = "known.json"
 #: Environment variable of all processes of a rehearsal; its value is the rehearsal's folder.
 MARKER = "HUBOPS_REHEARSAL"
-#: The real hub and people's servers come first.
-NICE = 10
 POLL_SECONDS = 0.05
 STOP_SECONDS = 20
 #: Starts the proxy so that it ends with the hub, however that ends.

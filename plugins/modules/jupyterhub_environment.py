@@ -134,6 +134,7 @@ seconds:
   sample: 6.4
 """
 
+import os
 import time
 from typing import Any
 
@@ -144,6 +145,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.installer import
     INSTALLER_ARGUMENTS,
     installer_options,
 )
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.process import NICE
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.state import state_folder
 
@@ -167,6 +169,8 @@ def bring_about(params: dict[str, Any], progress: Progress, check: bool) -> dict
     if params["state"] == "switched" and params["run"]:
         in_place = any(entry["strategy"] == "in_place" for entry in params["environments"])
         return runs.step(folder, params["run"], "upgrade in place" if in_place else "switch", work)
+    if params["state"] == "staged":
+        os.nice(NICE)
     with runs.preparing(folder, params["run"]):
         return work()
 
