@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pwd
 import subprocess
 import sys
@@ -62,6 +63,8 @@ def files(folder: Path) -> list[Path]:
 
 
 def content(file: Path) -> dict[str, str]:
+    if not os.path.lexists(file):
+        return {"sha256": "missing"}
     if file.is_symlink():
         return {"sha256": f"link to {file.readlink()}", **owner(file)}
     return {"sha256": hashlib.sha256(file.read_bytes()).hexdigest(), **owner(file)}
