@@ -30,6 +30,6 @@ def plan(
     with concurrent.futures.ThreadPoolExecutor(max_workers=3) as pool:
         target = pool.submit(find_target, deployment, version, options)
         resolved = pool.submit(resolve, deployment, version, policy, options)
-        seen = host.look(deployment, state_base, policy.python)
+        seen = host.look(deployment, state_base, policy.python, policy.verify_user)
         found, packages = target.result(), resolved.result()
     return make_plan(deployment, found, replace(seen, resolved=packages), policy)

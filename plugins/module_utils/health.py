@@ -101,6 +101,14 @@ def examine(path: Path, revision: str | None, timeout: float) -> dict[str, Any]:
         return {**found, **_checked(connection)}
 
 
+def knows_user(path: str | None, name: str) -> bool:
+    """Whether a hub's database has a user of this name; True where it cannot be asked."""
+    if not path or not os.path.exists(path):
+        return True
+    with sqlite.reading(Path(path), timeout=10) as connection:
+        return connection.execute("SELECT 1 FROM users WHERE name = ?", (name,)).fetchone() is not None
+
+
 def ahead_of(revision: str | None, columns: dict[str, list[str]]) -> list[str]:
     """Columns, as ``table.column``, that a database has of revisions after its own.
 

@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from . import state
+from . import health, state
 from .environment import all_packages, find_program
 from .target import installed_options
 from .upgrade import Host
@@ -20,10 +20,11 @@ LARGEST_TEXT = 256 * 1024
 MOST_TEMPLATES = 200
 
 
-def look(deployment: dict[str, Any], base: str | None, python: str) -> Host:
+def look(deployment: dict[str, Any], base: str | None, python: str, user: str = "") -> Host:
     """Read the host, and write nothing. ``python`` is an interpreter that somebody wants to use, or ''.
 
-    What an installer would do is not looked at: see `resolution.resolve`.
+    ``user`` is one that the hub should know, or ''. What an installer would do is not looked at: see
+    `resolution.resolve`.
     """
     folder = state.state_folder(deployment, base)
     environments = [entry["path"].rstrip("/") for entry in _environments(deployment)]
@@ -49,6 +50,7 @@ def look(deployment: dict[str, Any], base: str | None, python: str) -> Host:
         options=installed_options(deployment["hub_environment"]["path"]),
         templates=_templates(deployment["config"]["template_folders"]),
         single_user_script=_single_user_script(deployment),
+        knows_user=not user or health.knows_user(deployment["database"]["path"], user),
     )
 
 

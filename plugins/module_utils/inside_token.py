@@ -1,8 +1,9 @@
 """Runs inside the hub's environment, handed over as text: lends a token that may list users and read the hub.
 
-It reads one line of JSON from standard input, ``{"database": path, "seconds": lifetime}``, writes one with
-the token to standard output, and waits for the end of its input. Then it removes what it wrote. Should it be
-killed, the token expires by itself, and the next loan removes the rest.
+It reads one line of JSON from standard input, ``{"database": path, "seconds": lifetime, "user": name}``, and
+writes one with the token to standard output; where a user is named, the token may also start and stop that
+one's server. It waits for the end of its input, and then removes what it wrote. Should it be killed, the
+token expires by itself, and the next loan removes the rest.
 
 Works with the models of hubs 1.5 to 6.1: an admin service before 2.0, a service with a role of its own from
 then on.
@@ -20,6 +21,7 @@ from typing import Any
 # A leftover's row in these tables is told by its name.
 PREFIX = "hubops-verify-"
 SCOPES = ["list:users", "read:hub"]
+SCOPES_OF_A_USER = ["read:users", "servers"]
 
 
 def end(*_: object) -> None:
@@ -37,7 +39,7 @@ def main() -> None:
     number_rows_apart()
     name = PREFIX + secrets.token_hex(8)
     try:
-        token = lend(make_session(), name, request["seconds"])
+        token = lend(make_session(), name, request["seconds"], request["user"])
         sys.stdout.write(json.dumps({"token": token}) + "\n")
         sys.stdout.flush()
         sys.stdin.read()
@@ -81,14 +83,15 @@ def number_rows_apart() -> None:
         event.listen(kind, "before_insert", number)
 
 
-def lend(session: Any, name: str, seconds: int) -> str:
+def lend(session: Any, name: str, seconds: int, user: str) -> str:
     from jupyterhub import orm
 
     forget_leftovers(session)
     service = orm.Service(name=name)
     session.add(service)
     if hasattr(orm, "Role"):
-        role = orm.Role(name=name, description="Verification of an upgrade, for minutes", scopes=SCOPES)
+        scopes = SCOPES + [f"{scope}!user={user}" for scope in SCOPES_OF_A_USER if user]
+        role = orm.Role(name=name, description="Verification of an upgrade, for minutes", scopes=scopes)
         session.add(role)
         role.services.append(service)
     else:

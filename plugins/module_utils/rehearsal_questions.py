@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import time
-import urllib.error
 import urllib.parse
-import urllib.request
-from typing import Any, NamedTuple
 
+from . import servers
+from .asking import ask
 from .errors import HubError
 from .rehearsal_hub import RehearsedHub
 
-ANSWER_TIMEOUT = 30
-POLL_SECONDS = 0.1
 PAGINATED = "application/jupyterhub-pagination+json"
 #: Users that are read whole, one page of them.
 PAGE = 100
@@ -23,47 +18,6 @@ SCOPES = [
     *("read:hub", "proxy", "list:users", "list:groups", "list:services", "admin:users", "admin:auth_state"),
     *("tokens", "servers", "access:servers", "access:services"),
 ]
-
-
-class Answer(NamedTuple):
-    """``status`` is 0 where nobody answered, and ``body`` the reason."""
-
-    status: int
-    body: Any
-    headers: dict[str, str]
-
-    def __str__(self) -> str:
-        return f"{self.status} ({str(self.body)[:200]})" if self.status else f"not at all ({self.body})"
-
-
-def ask(url: str, token: str = "", method: str = "GET", data: Any = None, accept: str = "*/*") -> Answer:
-    """The answer of a hub or server on this host, whatever it is; redirects are answers."""
-    body = None if data is None else json.dumps(data).encode()
-    request = urllib.request.Request(url, body, {"Accept": accept}, method=method)
-    if token:
-        request.add_unredirected_header("Authorization", f"token {token}")
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _AsItIs)
-    try:
-        with opener.open(request, timeout=ANSWER_TIMEOUT) as response:
-            return _answer(response.status, response)
-    except urllib.error.HTTPError as error:
-        return _answer(error.code, error)
-    except OSError as error:
-        return Answer(0, getattr(error, "reason", error), {})
-
-
-class _AsItIs(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
-def _answer(status: int, response: Any) -> Answer:
-    text = response.read().decode("utf-8", "replace")
-    try:
-        body = json.loads(text)
-    except ValueError:
-        body = text
-    return Answer(status, body, {name.lower(): value for name, value in response.headers.items()})
 
 
 def interpreter(hub: RehearsedHub) -> str:
@@ -114,21 +68,7 @@ def start_server(hub: RehearsedHub, token: str, timeout: float) -> str:
 
     Raises HubError when it does not come up within ``timeout`` seconds, or cannot be reached.
     """
-    server = f"{hub.api_url}/users/{hub.name}/server"
-    asked = ask(server, hub.token, "POST")
-    if asked.status not in (201, 202):
-        raise HubError(f"The new hub answers the request for a server with {asked}.")
-    deadline = time.monotonic() + timeout
-    while True:
-        state = ask(f"{hub.api_url}/users/{hub.name}", hub.token)
-        servers = state.body.get("servers", {}) if state.status == 200 else {}
-        if servers.get("", {}).get("ready"):
-            break
-        if state.status == 200 and not servers.get("", {}).get("pending"):
-            raise HubError("The server ended before it answered.")
-        if time.monotonic() > deadline or state.status != 200:
-            raise HubError(f"The server was not ready within {timeout:.0f} s.")
-        time.sleep(POLL_SECONDS)
+    servers.start(hub.api_url, hub.token, hub.name, timeout)
     return _reach_server(hub, token)
 
 
@@ -146,16 +86,7 @@ def _reach_server(hub: RehearsedHub, token: str) -> str:
 
 def stop_server(hub: RehearsedHub, timeout: float) -> None:
     """Stop our user's server. Raises HubError when it does not stop within ``timeout`` seconds."""
-    asked = ask(f"{hub.api_url}/users/{hub.name}/server", hub.token, "DELETE")
-    deadline = time.monotonic() + timeout
-    while asked.status in (202, 204):
-        state = ask(f"{hub.api_url}/users/{hub.name}", hub.token)
-        if state.status == 200 and not state.body.get("servers"):
-            return
-        if time.monotonic() > deadline:
-            break
-        time.sleep(POLL_SECONDS)
-    raise HubError(f"The server did not stop within {timeout:.0f} s: the new hub answered {asked}.")
+    servers.stop(hub.api_url, hub.token, hub.name, timeout)
 
 
 def unreadable_auth_states(hub: RehearsedHub, names: list[str]) -> list[str]:

@@ -53,7 +53,8 @@ class Host:
 
     ``python_versions`` are told by the interpreters themselves, by their path, '' where one does not run.
     ``options`` are those that the hub of today knows, by class; ``templates`` the custom ones' texts by
-    path; ``single_user_script`` path and text of the single-user command where that is a script.
+    path; ``single_user_script`` path and text of the single-user command where that is a script;
+    ``knows_user`` says whether the hub has the user whose server is to be started.
     """
 
     root: bool
@@ -68,6 +69,7 @@ class Host:
     options: dict[str, list[str]] = field(default_factory=dict)
     templates: dict[str, str] = field(default_factory=dict)
     single_user_script: tuple[str, str] = ("", "")
+    knows_user: bool = True
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class Policy:
     packages: list[str] = field(default_factory=list)
     user_packages: list[str] = field(default_factory=list)
     accept: list[str] = field(default_factory=list)
+    verify_user: str = ""  # whose server is started to prove the new hub
 
 
 @dataclass(frozen=True)

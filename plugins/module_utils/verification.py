@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import inside_token, logs, managed_services, outage, sqlite
+from . import inside_token, logs, managed_services, outage, servers, sqlite
 from .errors import HubError
 from .migration import database_of, python_of, source_of
 from .process import is_alive
@@ -58,17 +58,20 @@ def verify(
     since: str = "",
     timeout: float = 120,
     watch: float = 0,
+    user: str = "",
     may_write: bool = True,
 ) -> Verification:
     """Wait until the hub answers as ``version``, and prove that it is the one it should be.
 
     ``environment`` is the path of the environment it must run in, the deployment's unless given. ``since`` is
     a mark in the service's log, the start of its process unless given. Lines in the log are reported and fail
-    nothing. For ``watch`` seconds more it must go on as the same process, and still answer then.
+    nothing. The server of ``user``, where one is named, is started and stopped again, unless it runs. For
+    ``watch`` seconds more the hub must go on as the same process, and still answer then.
 
     Raises HubError, with the end of the log, when the hub exits or does not answer within ``timeout``
     seconds, runs in another environment, is still the old process, does not read its database, cannot be
-    reached through the proxy, or does not run a managed service that it ran before.
+    reached through the proxy, does not start the user's server, or does not run a managed service that it ran
+    before.
     """
     started = time.monotonic()
     service = service_of(deployment)
@@ -80,9 +83,11 @@ def verify(
         main_pid = _require_new_process(deployment, service, version)
         executable, users = None, None
         if may_write:
-            with _borrowed_token(deployment, environment, service.surroundings()) as token:
+            with _borrowed_token(deployment, environment, service.surroundings(), user) as token:
                 executable = _require_environment(api_url, token, environment, version)
                 users = _require_users(deployment, api_url, token, version)
+                if user:
+                    _require_server(api_url, token, user, timeout)
         _require_proxy(str(deployment["config"]["public_url"]), version)
         _require_lasting(service, main_pid, watch)
         managed_services.require(_services_before(deployment), main_pid, SERVICES_TIMEOUT)
@@ -127,9 +132,9 @@ def _require_lasting(service: Service, main_pid: int, seconds: float) -> None:
 
 @contextlib.contextmanager
 def _borrowed_token(
-    deployment: dict[str, Any], environment: str, surroundings: Surroundings
+    deployment: dict[str, Any], environment: str, surroundings: Surroundings, user: str
 ) -> Iterator[str]:
-    """Give a token of the hub's; afterwards the database has the same rows as before."""
+    """Give a token of the hub's, which may have ``user``'s server; afterwards its rows are gone again."""
     database = database_of(deployment).resolve()
     sqlite.inspect(database)
     argv = [python_of(environment), "-c", source_of(inside_token)]
@@ -138,7 +143,8 @@ def _borrowed_token(
         with lender:
             if lender.stdin is None or lender.stdout is None:
                 raise AssertionError("The token's lender has no pipes.")
-            lender.stdin.write(json.dumps({"database": str(database), "seconds": TOKEN_SECONDS}) + "\n")
+            wanted = {"database": str(database), "seconds": TOKEN_SECONDS, "user": user}
+            lender.stdin.write(json.dumps(wanted) + "\n")
             lender.stdin.flush()
             line = lender.stdout.readline()
             if line:
@@ -187,6 +193,23 @@ def _require_users(deployment: dict[str, Any], api_url: str, token: str, version
             "It reads another database: compare JupyterHub.db_url and the service's working directory.",
         )
     return users
+
+
+def _require_server(api_url: str, token: str, user: str, timeout: float) -> None:
+    """Start and stop a user's server, as its user would; one that runs is left alone, and proof enough."""
+    state, server = servers.look(api_url, token, user)
+    if state.status == 404:
+        raise HubError(
+            f"The hub knows no user {user}, whose server was to be started.",
+            "Name one of its users in jupyterhub_verify_user.",
+        )
+    if server.get("ready"):
+        return
+    try:
+        servers.start(api_url, token, user, timeout)
+        servers.stop(api_url, token, user, timeout)
+    except HubError as error:
+        raise HubError(f"The server of {user} was to be started and stopped. {error.message}") from error
 
 
 def _require_proxy(public_url: str, version: str) -> None:

@@ -57,6 +57,12 @@ options:
     type: list
     elements: str
     default: []
+  verify_user:
+    description:
+      - The user whose server M(hubops.jupyterhub.jupyterhub_verify) is going to start; that the hub has none
+        of this name is a finding.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -135,6 +141,7 @@ def main() -> None:
             user_packages=dict(type="list", elements="str", default=[]),
             strategy=dict(type="str", choices=["auto", "in_place"], default="auto"),
             accept=dict(type="list", elements="str", default=[]),
+            verify_user=dict(type="str", default=""),
             **INSTALLER_ARGUMENTS,
         ),
         supports_check_mode=True,
@@ -145,7 +152,10 @@ def main() -> None:
     try:
         versions.parse_release(params["version"])
         policy = Policy(
-            **{key: params[key] for key in ("strategy", "python", "packages", "user_packages", "accept")}
+            **{
+                key: params[key]
+                for key in ("strategy", "python", "packages", "user_packages", "accept", "verify_user")
+            }
         )
         made = foresight.plan(
             deployment, params["version"], policy, installer_options(params), params["state_folder"]

@@ -18,7 +18,7 @@ description:
     with the rows it had.
   - Lines of the log with errors, deprecations and options that the hub does not know are returned. They fail
     nothing.
-  - Starts no server of a user. SQLite only.
+  - Starts no server, unless O(user) names somebody. SQLite only.
 extends_documentation_fragment:
   - hubops.jupyterhub.deployment
   - hubops.jupyterhub.state_folder
@@ -55,6 +55,14 @@ options:
     description: Seconds for which the hub must go on, as the same process, after all else was found well.
     type: int
     default: 0
+  user:
+    description:
+      - A user whose server is started, as that user would, and stopped again; one that runs is left alone.
+      - The hub's own spawner, and what it needs, are proven by nothing else. It leaves what a server leaves,
+        in the user's home and in the hub's database.
+      - Not in check mode.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -137,6 +145,7 @@ def verified(params: dict[str, Any], may_write: bool) -> dict[str, Any]:
             since=params["since"],
             timeout=params["timeout"],
             watch=params["watch"],
+            user=params["user"],
             may_write=may_write,
         )._asdict()
 
@@ -158,6 +167,7 @@ def main() -> None:
             since=dict(type="str", default=""),
             timeout=dict(type="int", default=120),
             watch=dict(type="int", default=0),
+            user=dict(type="str", default=""),
         ),
         supports_check_mode=True,
     )

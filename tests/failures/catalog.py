@@ -201,18 +201,18 @@ def sql(statement: str) -> BringAbout:
 
 
 def damaged(hub: Hub) -> dict[str, Any]:
-    """Three pages in the middle of the database are overwritten."""
-    hub.exec(
-        [
-            "dd",
-            "if=/dev/urandom",
-            f"of={hub.layout.database}",
-            "bs=4096",
-            "seek=20",
-            "count=3",
-            "conv=notrunc",
-        ]
+    """An index is overwritten: all rows can still be read, and the hub serves on."""
+    program = (
+        "import os, sqlite3, sys\n"
+        "database = sqlite3.connect(sys.argv[1])\n"
+        "[size] = database.execute('PRAGMA page_size').fetchone()\n"
+        "index = \"type = 'index' AND tbl_name = 'users'\"\n"
+        "page, = database.execute(f'SELECT rootpage FROM sqlite_master WHERE {index}').fetchone()\n"
+        "with open(sys.argv[1], 'r+b') as file:\n"
+        "    file.seek((page - 1) * size)\n"
+        "    file.write(os.urandom(size))\n"
     )
+    hub.exec(["/usr/bin/python3", "-c", program, hub.layout.database])
     return {}
 
 

@@ -24,7 +24,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.plan import make
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.surroundings import Surroundings
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.target import installed_options
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.upgrade import Policy, Target
-from real_hub import environment, make_database, running_hub, supervised
+from real_hub import environment, make_database, running_hub, stopped_hub, supervised
 
 VERSIONS = ("1.5.1", "2.3.1", "3.1.1", "4.1.6", "5.4.6")
 
@@ -140,6 +140,12 @@ def named_servers(folder: Path) -> None:
         folder / "jupyterhub.sqlite",
         "INSERT INTO spawners (id, user_id, name) VALUES (1, 1, 'GPU'), (2, 1, 'lab')",
     )
+
+
+def test_the_user_whose_server_is_to_be_started_is_looked_up(tmp_path: Path) -> None:
+    with stopped_hub("4.1.6", tmp_path) as deployment:
+        assert host.look(deployment, None, "", "user1").knows_user
+        assert not host.look(deployment, None, "", "user").knows_user
 
 
 def test_what_changes_with_6(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import copy
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -164,6 +165,39 @@ c.JupyterHub.services = [
 """
 
 
+@pytest.mark.parametrize("version", ["4.1.6", "6.1.1"])
+def test_a_user_s_server_is_started_and_stopped(tmp_path: Path, version: str) -> None:
+    config = spawning(f"{environment(version, 'jupyter-server')}/bin/jupyterhub-singleuser", tmp_path)
+    with running_hub(version, tmp_path, config=config) as deployment:
+        before = content(deployment)
+        verification.verify(deployment, version=version, user="user1")
+        log = (tmp_path / "hub.log").read_text()
+        assert re.search(r"User user1 took [\d.]+ seconds to start", log)
+        assert re.search(r"User user1 server took [\d.]+ seconds to stop", log)
+        after = content(deployment)
+        assert {table for table in before if before[table] != after[table]} <= {"users", "spawners"}
+
+
+def test_a_server_that_does_not_start_fails_with_the_end_of_the_log(tmp_path: Path) -> None:
+    with running_hub("6.1.1", tmp_path, config=spawning("/bin/false", tmp_path)) as deployment:
+        with pytest.raises(HubError) as caught:
+            verification.verify(deployment, version="6.1.1", user="user1", timeout=20)
+        said = str(caught.value)
+        assert said.startswith("The server of user1 was to be started and stopped. ")
+        assert "The end of its log:" in said
+        with pytest.raises(HubError, match="(?s)The hub knows no user nobody.*jupyterhub_verify_user"):
+            verification.verify(deployment, version="6.1.1", user="nobody")
+
+
+def spawning(command: str, folder: Path) -> str:
+    """A config whose servers run this command, as the hub's own user."""
+    arguments = ["--allow-root"] if os.geteuid() == 0 else []
+    return (
+        f"c.Spawner.cmd = [{command!r}]\nc.Spawner.args = {arguments}\nc.Spawner.start_timeout = 15\n"
+        f"c.SimpleLocalProcessSpawner.home_dir_template = '{folder}/home-{{username}}'\n"
+    )
+
+
 @pytest.mark.parametrize("version", ["1.5.1", "6.1.1"])
 def test_a_service_that_ran_before_has_to_run_on(tmp_path: Path, version: str) -> None:
     (tmp_path / "culler.py").write_text("import time; time.sleep(600)")
@@ -206,7 +240,7 @@ def test_a_loan_whose_process_was_killed_ends_by_itself(hub: dict[str, Any]) -> 
     argv = [python, "-c", source_of(inside_token)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as lender:
         assert lender.stdin and lender.stdout
-        lender.stdin.write(json.dumps({"database": hub["database"]["path"], "seconds": 1}) + "\n")
+        lender.stdin.write(json.dumps({"database": hub["database"]["path"], "seconds": 1, "user": ""}) + "\n")
         lender.stdin.flush()
         token = json.loads(lender.stdout.readline())["token"]
         lender.send_signal(signal.SIGKILL)

@@ -381,6 +381,12 @@ CASES += [
         machine(single_user_script=("/opt/wrap", '#!/bin/sh\nexec jupyter notebook --port="$2"\n')),
     ),
     Case(
+        "verify-user-unknown",
+        "There is no user tester.",
+        host=machine(knows_user=False),
+        policy=Policy(verify_user="tester"),
+    ),
+    Case(
         "labhub",
         "c.Spawner.cmd is /opt/user-env/bin/jupyter-labhub.",
         hub_1(spawner__command=["/opt/user-env/bin/jupyter-labhub"]),
@@ -507,6 +513,7 @@ HEALTHY = [
         ),
         OLD,
     ),
+    Case("verify-user-unknown", "", policy=Policy(verify_user="tester")),
     Case("named-servers", "", hub(database__server_names=["lab-2", "x", "a1"])),
     Case("no-jupyterlab", "", hub_1(), OLD, machine(installed={USERS: {"jupyterlab": "3.6.0"}})),
     Case(

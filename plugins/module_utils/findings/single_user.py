@@ -7,7 +7,7 @@ import re
 from typing import Iterator
 
 from ..upgrade import Upgrade, environments_of
-from .finding import WARNING, Finding, Kind, listing
+from .finding import BLOCKER, WARNING, Finding, Kind, listing
 
 NAMED_SERVERS = Kind(
     "named-servers",
@@ -39,7 +39,14 @@ LABHUB = Kind(
     "JupyterLab 3 has dropped it: servers do not start once JupyterLab is newer.",
     "Set c.Spawner.cmd to jupyterhub-singleuser, and c.Spawner.default_url to /lab.",
 )
-KINDS = (NAMED_SERVERS, NO_JUPYTERLAB, SINGLE_USER_ARGUMENTS, LABHUB)
+VERIFY_USER = Kind(
+    "verify-user-unknown",
+    BLOCKER,
+    "The hub has no user of the name in jupyterhub_verify_user.",
+    "Nobody's server could be started to prove the new hub, and the old one would be put back.",
+    "Name one of its users, or leave jupyterhub_verify_user out.",
+)
+KINDS = (NAMED_SERVERS, NO_JUPYTERLAB, SINGLE_USER_ARGUMENTS, LABHUB, VERIFY_USER)
 
 #: jupyterhub/slugs.py of 6.0: small letters, digits and single hyphens, a letter first, no hyphen last.
 _NAME = re.compile(r"[a-z](?:(?:[a-z0-9]|-(?!-))*[a-z0-9])?")
@@ -47,7 +54,9 @@ _LONGEST_NAME = 30
 
 
 def check(upgrade: Upgrade) -> Iterator[Finding]:
-    """What changes for single-user servers."""
+    """What changes for single-user servers, and whether one can be started as a proof."""
+    if not upgrade.host.knows_user:
+        yield VERIFY_USER.found(f"There is no user {upgrade.policy.verify_user}.")
     if upgrade.crosses(6):
         names = upgrade.deployment["database"]["server_names"]
         bad = [name for name in names if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name)]
