@@ -226,8 +226,8 @@ def main() -> None:
     )
     began = time.monotonic()
     params = module.params
-    staged = [Path(entry["staged_path"]) for entry in params["plan"]["environments"]]
-    if module.check_mode and not all(path.is_dir() for path in staged):
+    staged = [*params["plan"]["environments"], *params["plan"].get("hops", [])]
+    if module.check_mode and not all(Path(entry["staged_path"]).is_dir() for entry in staged):
         module.exit_json(changed=False, skipped=True, seconds=0.0)
     progress = Progress(params["progress_file"])
     try:
