@@ -66,7 +66,8 @@ failures-short: images  ## two of them, one found by reading and one by trying
 	python -m tests.failures --selection --jobs 2
 
 tests: images  ## unit tests, real hubs and refusals in one run
-	$(PYTEST) tests/unit tests/hubs tests/refusals
+	# The longest files first, so that no worker is left with one at the end.
+	$(PYTEST) tests/refusals tests/hubs tests/unit
 
 demo:  ## a real hub upgraded under build/demo, without root, Docker or Node
 	demo/run
