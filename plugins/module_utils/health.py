@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import sqlite
+from .errors import HubError
 from .surroundings import Surroundings
 
 #: Reading every page of a large database takes longer than anybody waits for a plan.
@@ -103,10 +104,15 @@ def examine(path: Path, revision: str | None, timeout: float) -> dict[str, Any]:
 
 def knows_user(path: str | None, name: str) -> bool:
     """Whether a hub's database has a user of this name; True where it cannot be asked."""
-    if not path or not os.path.exists(path):
+    if not path:
         return True
-    with sqlite.reading(Path(path), timeout=10) as connection:
-        return connection.execute("SELECT 1 FROM users WHERE name = ?", (name,)).fetchone() is not None
+    try:
+        with sqlite.reading(Path(path), timeout=10) as connection:
+            found = connection.execute("SELECT 1 FROM users WHERE name = ?", (name,)).fetchone()
+    except HubError:
+        # What is wrong with the database is a finding of its own.
+        return True
+    return found is not None
 
 
 def ahead_of(revision: str | None, columns: dict[str, list[str]]) -> list[str]:

@@ -146,6 +146,8 @@ def test_the_user_whose_server_is_to_be_started_is_looked_up(tmp_path: Path) -> 
     with stopped_hub("4.1.6", tmp_path) as deployment:
         assert host.look(deployment, None, "", "user1").knows_user
         assert not host.look(deployment, None, "", "user").knows_user
+        Path(deployment["database"]["path"]).write_bytes(b"not a database" * 500)
+        assert host.look(deployment, None, "", "user").knows_user
 
 
 def test_what_changes_with_6(tmp_path: Path) -> None:
