@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from conftest import Memory
 from testinfra.host import Host
@@ -24,6 +25,12 @@ def test_it_can_be_verified_alone(hub: Hub, target: str) -> None:
     assert f"version: {target}" in said
     assert "users: 201" in said
     assert result.changed == 0
+
+
+def test_a_user_s_server_is_started_and_stopped_as_a_proof(hub: Hub) -> None:
+    assert hub.playbook("verify.yml", {"jupyterhub_verify_user": "user-002"}).changed == 0
+    assert re.search(r"User user-002 took [\d.]+ seconds to start", hub.log())
+    assert hub.api("/users/user-002").body["server"] is None
 
 
 def test_it_can_be_backed_up_while_it_serves(hub: Hub, target: str) -> None:
