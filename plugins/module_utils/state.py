@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from . import files
+
 SYSTEM_FOLDER = Path("/var/lib/hubops")
 
 
@@ -76,7 +78,8 @@ def state_folders(base: str | None = None) -> list[Path]:
 
 
 def make_private(folder: Path) -> None:
-    """Make ``folder`` and its missing parents, open to its owner alone."""
+    """Make ``folder`` and its missing parents, durably, open to its owner alone."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     for path in reversed(missing):
         path.mkdir(mode=0o700, exist_ok=True)  # Somebody else may make it at the same time.
+        files.sync(path.parent)
