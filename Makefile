@@ -4,8 +4,8 @@ BIN := $(CURDIR)/$(VENV)/bin
 export PATH := $(BIN):$(PATH)
 
 SOURCES := plugins tests demo molecule tools/get_pip.py
-# A file's tests share their hubs, so they stay together.
-PYTEST := pytest --numprocesses auto --dist loadfile --durations 20
+# A file's tests share their hubs, so they stay together; xdist would begin with the files that have most tests.
+PYTEST := pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --durations 20
 SCENARIOS := systemd supervisord old
 
 .PHONY: help venv check test lint sanity artifact unit hubs engine images molecule refusals faults faults-short failures failures-short tests demo demo-clean bench clean
