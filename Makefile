@@ -56,7 +56,7 @@ refusals: images  ## bad input, each refused with its message and nothing change
 faults: images  ## an upgrade cut off and broken in every way there is; hours; writes build/faults.json
 	python -m tests.faults --jobs $$(nproc)
 
-faults-short: images  ## the faults that differ most, in 15 to 20 minutes
+faults-short: images  ## the faults that differ most, in a quarter of an hour
 	python -m tests.faults --selection --jobs 2
 
 failures: images  ## what upgrades fail of, each on a real hub, and who catches it; writes build/failures.json
@@ -65,8 +65,8 @@ failures: images  ## what upgrades fail of, each on a real hub, and who catches 
 failures-short: images  ## two of them, one found by reading and one by trying
 	python -m tests.failures --selection --jobs 2
 
+# The longest files first, so that no worker is left with one at the end.
 tests: images  ## unit tests, real hubs and refusals in one run
-	# The longest files first, so that no worker is left with one at the end.
 	$(PYTEST) tests/refusals tests/hubs tests/unit
 
 demo:  ## a real hub upgraded under build/demo, without root, Docker or Node

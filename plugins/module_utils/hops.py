@@ -35,9 +35,9 @@ KNOWN = (
 #: The source of hops that nobody knew of.
 REHEARSAL = "the rehearsal on this host"
 
-#: The last release of each major, and what has to be with it: hubs before 3.1.1 do not know SQLAlchemy 2.
+#: The last release of each major that may be in between, and what has to be with it: hubs before 3.1.1 do not
+#: know SQLAlchemy 2.
 LAST_RELEASES = {
-    "1.5.1": ["sqlalchemy<2", "setuptools<80"],
     "2.3.1": ["sqlalchemy<2"],
     "3.1.1": [],
     "4.1.6": [],
