@@ -16,7 +16,8 @@ from typing import Any, Dict, List
 Rows = Dict[str, List[Dict[str, Any]]]
 
 # A serving hub writes these by itself: times of activity, and the servers that come and go with their tokens.
-VOLATILE_COLUMNS = {"last_activity", "last_used"}
+# The state of a user is its server's of long ago; today's hubs empty it, NULL to {}, when a server stops.
+VOLATILE_COLUMNS = {"last_activity", "last_used", "state"}
 VOLATILE_TABLES = {"alembic_version", "servers", "spawners", "oauth_codes"}
 # Every version redefines its own roles when it starts; that they are there is what counts.
 BUILT_IN_ROLES = {"user", "admin", "server", "token"}
