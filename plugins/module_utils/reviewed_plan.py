@@ -12,16 +12,17 @@ NUMBERS = re.compile(r"\d[\d.,:]*")
 def changes(reviewed: dict[str, Any], plan: dict[str, Any]) -> list[str]:
     """What would not be done as it was reviewed, as sentences; empty when all would.
 
-    Both are plans that the rehearsal has completed. Compared are versions, environments, releases in between,
-    packages and findings, those without their numbers; not how long it takes.
+    Compared are versions, environments, releases in between, packages and findings, those without their
+    numbers; not how long it takes. Of a plan that staging and rehearsal have not completed yet, which has no
+    packages, only what neither of them can mend: findings and releases in between may still be added.
     """
-    return [
-        *_changed_versions(reviewed, plan),
-        *_changed_environments(reviewed, plan),
-        *_changed_hops(reviewed, plan),
-        *_changed_packages(reviewed.get("packages", {}), plan.get("packages", {})),
-        *_changed_findings(reviewed["findings"], plan["findings"]),
-    ]
+    completed = "packages" in plan
+    changed = [*_changed_versions(reviewed, plan), *_changed_environments(reviewed, plan)]
+    if completed or plan["hops"]:
+        changed += _changed_hops(reviewed, plan)
+    if completed:
+        changed += _changed_packages(reviewed.get("packages", {}), plan["packages"])
+    return changed + _changed_findings(reviewed["findings"], plan["findings"], completed)
 
 
 def _changed_versions(reviewed: dict[str, Any], plan: dict[str, Any]) -> list[str]:
@@ -68,7 +69,9 @@ def _differences(then: dict[str, str], now: dict[str, str], absent: str) -> list
     ]
 
 
-def _changed_findings(reviewed: list[dict[str, Any]], plan: list[dict[str, Any]]) -> list[str]:
+def _changed_findings(
+    reviewed: list[dict[str, Any]], plan: list[dict[str, Any]], completed: bool
+) -> list[str]:
     def told(findings: list[dict[str, Any]]) -> dict[tuple[str, str, str], str]:
         return {
             (
@@ -82,5 +85,5 @@ def _changed_findings(reviewed: list[dict[str, Any]], plan: list[dict[str, Any]]
     then, now = told(reviewed), told(plan)
     return [
         *(f"New since the review: {now[key]}" for key in now if key not in then),
-        *(f"Not found any more: {then[key]}" for key in then if key not in now),
+        *(f"Not found any more: {then[key]}" for key in then if completed and key not in now),
     ]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.testbed import Hub
 
-from .refusal import TARGET, attempt, main_process
+from .refusal import TARGET, attempt, main_process, refusal
 
 
 def test_what_was_reviewed_is_what_is_done(fresh_hub: Hub, tmp_path: Path) -> None:
@@ -26,6 +26,17 @@ def test_what_was_reviewed_is_what_is_done(fresh_hub: Hub, tmp_path: Path) -> No
     assert plan["expected_outage_seconds"] > 0
     assert [finding for finding in plan["findings"] if finding["severity"] == "blocker"] == []
 
+    # What has not been reviewed is told at once, without a rehearsal of it.
+    absent = tmp_path / "absent.json"
+    assert str(absent) in refusal(hub, jupyterhub_plan=str(absent))
+    other.write_text("{}")
+    assert f"{other} has no plan for {hub.container}." in refusal(hub, jupyterhub_plan=str(other))
+    other.write_text(json.dumps({hub.container: {**plan, "to_version": "6.1.0"}}))
+    said = refusal(hub, jupyterhub_plan=str(other))
+    assert f"This is not the plan that was reviewed, {other}" in said
+    assert f"It goes from {hub.layout.version} to {TARGET}" in said
+    assert not hub.exists(hub.layout.state_folder), "staging or rehearsal has begun"
+
     # Somebody has reviewed it when one more thing spoke against it.
     finding = {
         "id": "no-space",
@@ -37,12 +48,7 @@ def test_what_was_reviewed_is_what_is_done(fresh_hub: Hub, tmp_path: Path) -> No
     other.write_text(json.dumps({hub.container: {**plan, "findings": [*plan["findings"], finding]}}))
     said = attempt(hub, jupyterhub_plan=str(other))
     assert (main_process(hub), hub.fingerprint()) == (process, fingerprint)
-    assert f"This is not the plan that was reviewed, {other}" in said
     assert "Not found any more: blocker no-space: /opt has 12 MiB free." in said
-    other.write_text("{}")
-    said = attempt(hub, jupyterhub_plan=str(other))
-    assert (main_process(hub), hub.fingerprint()) == (process, fingerprint)
-    assert f"{other} has no plan for {hub.container}." in said
 
     hub.playbook("upgrade.yml", {"jupyterhub_version": TARGET, "jupyterhub_plan": str(reviewed)})
     hub.wait_until_answers(TARGET)

@@ -77,6 +77,27 @@ def test_what_was_not_reviewed_is_told(change: Callable[[dict[str, Any]], object
     assert changes(PLAN, now) == said
 
 
+def test_what_staging_and_rehearsal_may_add_is_not_missed_before_them() -> None:
+    reviewed = {**PLAN, "hops": [{"version": "5.4.6"}]}
+    early = {key: value for key, value in PLAN.items() if key != "packages"}
+    early["findings"] = PLAN["findings"][:1]
+    assert changes(reviewed, early) == []
+    assert changes(reviewed, {**early, "packages": PLAN["packages"]}) == [
+        "The database is migrated in one step, and not through JupyterHub 5.4.6.",
+        "Not found any more: warning option: statsd_host is not known to JupyterHub 6.1.1.",
+    ]
+
+
+def test_what_neither_of_them_can_mend_is_told_before_them() -> None:
+    early = {key: value for key, value in PLAN.items() if key != "packages"}
+    reviewed = {**PLAN, "to_version": "6.1.0", "findings": PLAN["findings"][1:]}
+    assert changes(reviewed, {**early, "hops": [{"version": "5.4.6"}]}) == [
+        "It goes from 4.1.6 to 6.1.1, and not from 4.1.6 to 6.1.0.",
+        "The database is migrated through JupyterHub 5.4.6, and not in one step.",
+        "New since the review: warning room: /opt has 512 MiB free.",
+    ]
+
+
 def test_the_same_plan_may_find_less_room_and_other_seconds() -> None:
     now = copy.deepcopy(PLAN)
     now["findings"][0]["found"] = "/opt has 498 MiB free."
