@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,27 @@ from .errors import HubError
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+_STAMP = "%Y%m%dT%H%M%SZ"
+
+
+def new_id(folder: Path, from_version: str, to_version: str, now: datetime) -> str:
+    """A name that sorts by age and says what it leads back from: ``20261120T211500Z-4.1.6-6.1.1``.
+
+    ``now`` is in UTC. The name comes after all that are in ``folder``, also where two recovery points are
+    made within a second, or the clock was set back since the last one.
+    """
+    made = [made_at(point) for point in folder.glob("*/")]
+    earliest = max((at + timedelta(seconds=1) for at in made if at), default=now)
+    stamp = max(now, earliest).strftime(_STAMP)
+    return "-".join(part for part in (stamp, from_version, to_version) if part)
+
+
+def made_at(point: Path) -> datetime | None:
+    """When a recovery point was made, in UTC and by its name; None where that does not tell."""
+    try:
+        return datetime.strptime(point.name[:16], _STAMP).replace(tzinfo=timezone.utc)
+    except ValueError:
+        return None
 
 
 def listed(folder: Path) -> list[Path]:

@@ -54,6 +54,12 @@ def stop(deployment: dict[str, Any], base: str | None, reason: str, timeout: flo
     return Stopped(changed=running or not held, stopped_at=stopped_at, log_mark=mark)
 
 
+def downtime(stopped_at: float, answered_at: float) -> float | None:
+    """Seconds without a hub, to the millisecond; None where the host's clock was set back in between."""
+    seconds = round(answered_at - stopped_at, 3)
+    return seconds if seconds >= 0 else None
+
+
 def bring_down(deployment: dict[str, Any], base: str | None, reason: str, timeout: float) -> None:
     """`stop`, on the way back: a hub that has not stopped after ``timeout`` seconds is killed."""
     try:

@@ -48,12 +48,6 @@ class Difference(NamedTuple):
     then: str
 
 
-def new_id(from_version: str, to_version: str) -> str:
-    """A name that sorts by age and says what it leads back from: ``20261120T211500Z-4.1.6-6.1.1``."""
-    stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-    return "-".join(part for part in (stamp, from_version, to_version) if part)
-
-
 def state_folder_of(point: Path) -> Path:
     """The state folder that a recovery point lies in."""
     return point.parents[1]
@@ -79,9 +73,7 @@ def create(
         str(deployment["hub_environment"]["jupyterhub"]),
         str(plan.get("to_version", "")),
     )
-    point = folder / new_id(from_version, to_version)
-    if point.exists():
-        raise HubError(f"{point} was made within this very second.", "Try again.")
+    point = folder / manifests.new_id(folder, from_version, to_version, datetime.now(timezone.utc))
     state.make_private(point)
     try:
         manifest = {

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from .outage import downtime
+
 #: The phases of an upgrade in their order.
 PHASES = (
     "find",
@@ -43,8 +45,8 @@ def compose(
 
     The shape: ``{outcome, check, service, from_version, to_version, downtime_seconds, phases, backup,
     warnings, failure, conclusion}``, phases being ``[{name, seconds, result}]``. ``downtime_seconds`` goes
-    from the word to stop to the first answer, and is None where none came. ``conclusion`` is a sentence for
-    people.
+    from the word to stop to the first answer, and is None where none came or the host's clock was set back.
+    ``conclusion`` is a sentence for people.
     """
     reached = [name for name in PHASES if results.get(name) and not results[name].get("skipped")]
     outcome = _outcome(results, plan, failure)
@@ -125,15 +127,15 @@ def _conclusion(
 
 
 def _downtime(results: dict[str, dict[str, Any]]) -> float | None:
-    """Seconds without a hub: 0 where it was never stopped, None where it never came back."""
+    """Seconds without a hub: 0 where it was never stopped, None where it never came back or nobody knows."""
     stopped = results.get("stop", {}).get("stopped_at")
     if stopped is None:
         return 0.0
     ends = [results.get("restore", {}).get("outcome"), results.get("roll back"), results.get("start")]
     answered = next((end.get("answered_at") for end in ends if end), None)
-    return (
-        None if answered is None or results.get("restore", {}).get("failed") else round(answered - stopped, 3)
-    )
+    if answered is None or results.get("restore", {}).get("failed"):
+        return None
+    return downtime(stopped, answered)
 
 
 def _result(result: dict[str, Any]) -> str:

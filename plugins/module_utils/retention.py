@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
-from calendar import timegm
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from . import files, manifest, state, whereabouts
@@ -13,7 +12,6 @@ from .errors import HubError
 
 #: A manifest under this name: the point is no more, and what belongs to it has yet to go.
 DISCARDED = "manifest.discarded.json"
-DAY_SECONDS = 24 * 60 * 60
 #: Phases of a run that is over (``runs.py``): it needs its recovery point no more than others do.
 OVER = ("accepted", "restored", "ended")
 
@@ -27,7 +25,7 @@ def surplus(folder: Path, keep: int, keep_days: int = 0) -> list[Path]:
     points = manifest.listed(folder)
     needed = needed_by_run(folder.parent)
     newest = points[-1:]
-    old = [point for point in points if keep_days and _age(point) > keep_days * DAY_SECONDS]
+    old = [point for point in points if keep_days and _age(point) > timedelta(days=keep_days)]
     too_many = points[: max(len(points) - keep, 0)]
     return [point for point in points if point in [*old, *too_many] and point not in [*newest, needed]]
 
@@ -51,7 +49,7 @@ def prune(folder: Path, keep: int, keep_days: int = 0) -> list[Path]:
     for half_removed in folder.glob(f"*/{DISCARDED}"):
         _discard(half_removed.parent)
     for half_made in folder.glob("*/"):
-        if not (half_made / manifest.MANIFEST).exists() and _age(half_made) > DAY_SECONDS:
+        if not (half_made / manifest.MANIFEST).exists() and _age(half_made) > timedelta(days=1):
             shutil.rmtree(half_made, ignore_errors=True)
     return removed
 
@@ -90,9 +88,7 @@ def _environments(discarded: Path) -> list[dict[str, object]]:
         return []  # too damaged to tell what belongs to it
 
 
-def _age(point: Path) -> float:
-    """Seconds since a point was made, by its name; 0 where its name does not tell."""
-    try:
-        return time.time() - timegm(time.strptime(point.name[:16], "%Y%m%dT%H%M%SZ"))
-    except ValueError:
-        return 0.0
+def _age(point: Path) -> timedelta:
+    """How long ago a point was made; none where its name does not tell."""
+    at = manifest.made_at(point)
+    return datetime.now(timezone.utc) - at if at else timedelta()

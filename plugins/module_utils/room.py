@@ -1,8 +1,12 @@
-"""The room that a restore needs, taken before the outage: what fills the disk meanwhile cannot prevent it."""
+"""The room that a restore needs, taken before the outage: what fills the disk meanwhile cannot prevent it.
+
+It is a folder: a file of as many bytes, and empty files, since a disk may also run out of inodes.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,8 @@ SUFFIX = ".hubops-reserve"
 NAME = "reserve"
 #: What a restore writes besides the database: config, secrets, the failed hub's log.
 SPARE_BYTES = 4 * 1024 * 1024
+#: The files and folders that it makes for that, those in place and those set aside, and a good many more.
+SPARE_FILES = 128
 
 
 def reserve(state_folder: Path, database: dict[str, Any]) -> None:
@@ -22,12 +28,12 @@ def reserve(state_folder: Path, database: dict[str, Any]) -> None:
     In the state folder, too, if that is on another file system: the replaced database is copied there. May be
     called again. Raises HubError, with nothing left, when there is no room.
     """
-    file = reserve_file(database)
+    beside = beside_database(database)
     current = Path(os.path.realpath(database["path"]))
     size = max(database["bytes"], current.stat().st_size if current.exists() else 0) + SPARE_BYTES
-    apart = state_folder.stat().st_dev != file.parent.stat().st_dev
+    apart = state_folder.stat().st_dev != beside.parent.stat().st_dev
     try:
-        _take(file, size)
+        _take(beside, size)
         _take(state_folder / NAME, size if apart else SPARE_BYTES)
     except HubError:
         release(state_folder, database)
@@ -47,31 +53,37 @@ def release_aside(state_folder: Path) -> None:
 
 def release_beside(database: dict[str, Any]) -> None:
     """Give up the room beside the database."""
-    _remove(reserve_file(database))
+    _remove(beside_database(database))
 
 
-def reserve_file(database: dict[str, Any]) -> Path:
+def beside_database(database: dict[str, Any]) -> Path:
     """Where the room is kept: beside the file that the database's path leads to."""
     return Path(f"{os.path.realpath(database['path'])}{SUFFIX}")
 
 
-def _take(path: Path, size: int) -> None:
+def _take(folder: Path, size: int) -> None:
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        _remove(folder)
+        folder.mkdir(mode=0o700)
+        descriptor = os.open(folder / "bytes", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             os.posix_fallocate(descriptor, 0, size)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        files.sync(path.parent)
+        for number in range(SPARE_FILES):
+            (folder / f"file-{number}").touch(0o600)
+        files.sync(folder)
+        files.sync(folder.parent)
     except OSError as error:
         raise HubError(
-            f"{path.parent} has no room for the way back, {size:,} bytes: {error.strerror}.",
+            f"{folder.parent} has no room for the way back, {size:,} bytes in {SPARE_FILES} files: "
+            f"{error.strerror}.",
             "Make room there.",
         ) from error
 
 
-def _remove(path: Path) -> None:
-    if path.exists():
-        path.unlink()
-        files.sync(path.parent)
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
+        files.sync(folder.parent)

@@ -131,7 +131,9 @@ def _put_back(folder: Path, run: Run, by: str, reason: str) -> None:
             runs.write(folder, run)
         raise
     left = tidy(folder, run)
-    downtime = restored["answered_at"] - stopped["stopped_at"] if stopped.get("stopped_at") else None
+    seconds = (
+        outage.downtime(stopped["stopped_at"], restored["answered_at"]) if stopped.get("stopped_at") else None
+    )
     runs.finish(
         folder,
         run,
@@ -142,7 +144,7 @@ def _put_back(folder: Path, run: Run, by: str, reason: str) -> None:
         left=left,
         verified=verified,
         **restored,
-        downtime_seconds=None if downtime is None else round(downtime, 3),
+        downtime_seconds=seconds,
     )
 
 

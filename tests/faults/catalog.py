@@ -10,11 +10,6 @@ from .reference import reference
 from .row import NEW, Fault, Row
 from .tasks import outage
 
-#: What the issue asks for and cannot be done honestly here.
-NOT_RUN = (
-    "clock set back one hour: a container has its machine's clock, and setting that would set everybody's",
-)
-
 
 def nothing(row: Row) -> None:
     attempt = row.upgrade()

@@ -192,21 +192,46 @@ class Host:
             yield outcome
             outcome.update(json.loads(watcher.stdout.readline() or '{"killed": null}'))
 
-    def give_own_disk(self, folder: str, mebibytes: int) -> None:
-        """Put a folder, with all that is in it, on a file system of limited size; the hub is restarted."""
+    def give_own_disk(self, folder: str, mebibytes: int, inodes: int = 0) -> None:
+        """Put a folder, with all that is in it, on a file system of limited size; the hub is restarted.
+
+        ``inodes`` limits files and folders, too, unless it is 0.
+        """
         scratch = f"/mnt{folder}"
+        options = f"size={mebibytes}m,mode=0755,nr_inodes={inodes}"
         self.hub.service("stop")
         self.hub.exec(["mkdir", "-p", scratch, folder])
-        self.hub.exec(["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m,mode=0755", "tmpfs", scratch])
+        self.hub.exec(["mount", "-t", "tmpfs", "-o", options, "tmpfs", scratch])
         self.hub.exec(["cp", "-a", f"{folder}/.", scratch])
         self.hub.exec(["mount", "--bind", scratch, folder])
         self.hub.service("start")
         self.hub.wait_until_answers()
 
+    def give_own_clock(self) -> None:
+        """Have whatever starts from now on tell the time by a clock that can be set; the hub is restarted.
+
+        The machine's clock, and what counts the seconds since the start of something, stay as they are.
+        """
+        self.set_clock(0)
+        self.hub.write("/etc/ld.so.preload", "/usr/$LIB/faketime/libfaketimeMT.so.1\n")
+        names = ("FAKETIME_DONT_FAKE_MONOTONIC", "FAKETIME_NO_CACHE", "NO_FAKE_STAT")
+        self.hub.exec(["systemctl", "set-environment", *(f"{name}=1" for name in names)])
+        self.hub.service("restart")
+        self.hub.wait_until_answers()
+
+    def set_clock(self, seconds: int) -> None:
+        """Set the clock forward by so many seconds of the machine's, or back."""
+        self.hub.write("/etc/faketimerc", f"{seconds:+}\n")
+
     def fill(self, folder: str) -> None:
         """Leave not one free byte on a folder's file system."""
         self.hub.exec(["sh", "-c", f"cat /dev/zero > {folder}/filler"], check=False)
         self.hub.exec(["sh", "-c", f"for n in 1 2 3; do printf x >> {folder}/filler.$n; done"], check=False)
+
+    def fill_with_files(self, folder: str) -> None:
+        """Leave not one free inode on a folder's file system."""
+        script = f"n=0; while : > {folder}/filler.$n; do n=$((n + 1)); done"
+        self.hub.exec(["sh", "-c", script], check=False)
 
     def unfill(self, folder: str) -> None:
         self.hub.exec(["sh", "-c", f"rm -f {folder}/filler*"])

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 from . import reference
 from .attempt import Attempt
-from .host import STUCK
+from .host import STUCK, Host
 from .releases import BROKEN, made_of
 from .row import BRIEF, CONFIRM_SECONDS, NEW, OLD, RESTORE_SECONDS, Fault, Row
 from .tasks import Task, is_arming, is_backup, is_migration, is_rescue, is_seal, is_start, is_switch
@@ -31,6 +31,8 @@ print("ready", flush=True)
 sys.stdin.read()
 """
 HALF_WAY = BROKEN["migration fails", "half-way"]
+#: Of a file system that runs out of them: room for a recovery point, and little more.
+INODES = 2000
 #: Makes the choice of instants the same each time.
 SEED = 7
 
@@ -60,6 +62,21 @@ def faults(tasks: list[Task]) -> Iterator[Fault]:
         "at the switch",
         disk_full("/opt", is_switch),
         prepare=own_disk("/opt", 2500),
+        ends=(OLD, NEW),
+    )
+    for at, when in ((is_backup, "at the backup"), (is_migration, "at the migration")):
+        yield Fault(
+            "no inodes",
+            when,
+            disk_full("/var/lib/hubops", at, Host.fill_with_files),
+            prepare=own_disk("/var/lib/hubops", 64, INODES),
+            ends=(OLD, NEW),
+        )
+    yield Fault(
+        "no inodes",
+        "where the database lies, at the migration",
+        disk_full("/srv/jupyterhub", is_migration, Host.fill_with_files),
+        prepare=own_disk("/srv/jupyterhub", 16, INODES),
         ends=(OLD, NEW),
     )
     yield Fault("recovery point damaged", "before the stop, each of its files in turn", damaged_before)
@@ -111,6 +128,13 @@ def faults(tasks: list[Task]) -> Iterator[Fault]:
         ends=(NEW,),
         variables=PATIENT,
     )
+    yield Fault("clock set back one hour", "at the migration", clock_set_back, prepare=own_clock, ends=(NEW,))
+    yield Fault(
+        "clock set back one hour",
+        "at the migration, and the controller is gone",
+        clock_set_back_and_controller_gone,
+        prepare=own_clock,
+    )
     yield Fault("restore interrupted", "three times", restore_interrupted, selected=BRIEF)
     yield Fault("restore interrupted", "by a power cut", restore_without_power)
     yield Fault("restore made to fail", "three times", restore_fails)
@@ -131,17 +155,19 @@ def ends_red(row: Row, attempt: Attempt, says: str = "") -> None:
 # Disks
 
 
-def own_disk(folder: str, mebibytes: int) -> Callable[[Row], None]:
-    return lambda row: row.host.give_own_disk(folder, mebibytes)
+def own_disk(folder: str, mebibytes: int, inodes: int = 0) -> Callable[[Row], None]:
+    return lambda row: row.host.give_own_disk(folder, mebibytes, inodes)
 
 
-def disk_full(folder: str, at: Callable[[Task], bool]) -> Callable[[Row], None]:
+def disk_full(
+    folder: str, at: Callable[[Task], bool], fill: Callable[[Host, str], None] = Host.fill
+) -> Callable[[Row], None]:
     """Not one byte is free from a task on; the run, or whoever puts the old hub back, gets on with that."""
 
     def inject(row: Row) -> None:
         attempt = row.upgrade()
         attempt.go_to(at)
-        row.host.fill(folder)
+        fill(row.host, folder)
         attempt.end()
         row.host.wait_until(
             lambda: row.host.run().get("phase") != "restoring", "the restore", RESTORE_SECONDS
@@ -298,6 +324,32 @@ def guard_attacked(row: Row) -> None:
     row.hub.exec(["systemctl", "stop", "hubops-guard-jupyterhub.service"], check=False)
     row.hub.exec(["systemctl", "daemon-reload"])
     row.hub.exec(["sh", "-c", "rm -rf /tmp/* /tmp/.[!.]*"])
+    attempt.signal(signal.SIGKILL)
+    attempt.end()
+
+
+# Clocks
+
+
+def own_clock(row: Row) -> None:
+    row.host.give_own_clock()
+
+
+def clock_set_back(row: Row) -> None:
+    attempt = row.upgrade()
+    attempt.go_to(is_migration)
+    row.host.set_clock(-3600)
+    row.require(attempt.end() == 0, f"the run fails: {attempt.last_words()}")
+    row.require(
+        attempt.report()["downtime_seconds"] is None, "an outage is reported that nobody can have measured"
+    )
+
+
+def clock_set_back_and_controller_gone(row: Row) -> None:
+    """The guard waits no longer for that, and its seconds are its own."""
+    attempt = row.upgrade()
+    attempt.go_to(is_migration)
+    row.host.set_clock(-3600)
     attempt.signal(signal.SIGKILL)
     attempt.end()
 

@@ -179,8 +179,9 @@ def test_the_room_for_a_restore_is_taken_once_and_given_up_by_it(
     reserve = database.with_name("hub.sqlite.hubops-reserve")
     for _again in range(2):
         recovery_point.reserve(point)
-        taken = reserve.stat()
+        taken = (reserve / "bytes").stat()
         assert taken.st_size == taken.st_blocks * 512 == database.stat().st_size + room.SPARE_BYTES
+        assert len(list(reserve.iterdir())) > room.SPARE_FILES
     recovery_point.seal(point, lock_timeout=1)
     write(str(database), "delete from users")
     recovery_point.put_back(point, manifests.read(point), point / "replaced")
@@ -215,7 +216,7 @@ def test_room_that_is_not_there_is_told_and_nothing_is_left(point: Path) -> None
     database = {**manifests.read(point)["database"], "bytes": 1 << 60}
     with pytest.raises(HubError, match="has no room for the way back"):
         room.reserve(point.parents[1], database)
-    assert not room.reserve_file(database).exists()
+    assert not room.beside_database(database).exists()
     assert not (point.parents[1] / "reserve").exists()
 
 

@@ -35,6 +35,8 @@ def old_hub_at(moment: float, by: str = "the rescue") -> dict[str, Any]:
             "rolled back",
             2.5,
         ),
+        # The clock of the host was set back while the hub was down.
+        ({"stop": STOP, "start": {**START, "answered_at": -3496.5}}, PLAN, {}, "upgraded", None),
         ({"find": {"seconds": 1.0}}, {**PLAN, "action": "nothing"}, {}, "unchanged", 0.0),
         ({"find": {"failed": True}}, {}, FAILURE, "failed", 0.0),
         (

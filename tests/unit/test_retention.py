@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils import retention
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import manifest, retention
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.staging import MARKER
 
@@ -17,6 +18,22 @@ OLDEST, OLD, NEW, NEWEST = names = [
     "20250301T000000Z-3-4",
     "20990101T000000Z-4-5",
 ]
+
+
+@pytest.mark.parametrize(
+    ("now", "name"),
+    [
+        ("2026-11-20T21:15:03.5", "20261120T211503Z-4.1.6-6.1.1"),
+        ("2026-11-20T21:15:00.7", "20261120T211501Z-4.1.6-6.1.1"),
+        ("2026-11-20T20:15:00.7", "20261120T211501Z-4.1.6-6.1.1"),
+    ],
+    ids=["later", "within a second", "the clock was set back an hour"],
+)
+def test_the_newest_sorts_last_whatever_the_clock_says(tmp_path: Path, now: str, name: str) -> None:
+    for made in ("20261020T090000Z-4.1.5-4.1.6", "20261120T211500Z", "somebody's"):
+        (tmp_path / made).mkdir()
+    moment = datetime.fromisoformat(now).replace(tzinfo=timezone.utc)
+    assert manifest.new_id(tmp_path, "4.1.6", "6.1.1", moment) == name
 
 
 class Host:
