@@ -103,7 +103,12 @@ def _conclusion(
         return f"JupyterHub {old} has been taken back to {results['roll back']['version']}."
     if outcome == "restored":
         end = restore.get("outcome", {})
-        guarded = " The guard on the host has seen to that." if end.get("by") == "the guard" else ""
+        guarded = ""
+        if end.get("by") == "the guard":
+            guarded = (
+                f" The guard on the host has seen to that: {end.get('reason')}. "
+                "What this run did afterwards came too late."
+            )
         return (
             f"JupyterHub {end.get('version', old)} serves again as before.{guarded} "
             f"What the attempt left is in {recovery_point}/replaced."

@@ -17,7 +17,10 @@ FAILURE = {"task": "Start", "reason": "The hub exited."}
 
 
 def old_hub_at(moment: float, by: str = "the rescue") -> dict[str, Any]:
-    return {"changed": True, "outcome": {"ended": "old", "by": by, "answered_at": moment}}
+    outcome = {"ended": "old", "by": by, "answered_at": moment}
+    if by == "the guard":
+        outcome["reason"] = "nothing was heard of the run for 16 s"
+    return {"changed": True, "outcome": outcome}
 
 
 @pytest.mark.parametrize(
@@ -129,7 +132,8 @@ def test_users_environments_that_could_not_be_put_back_are_no_outage() -> None:
             {"stop": STOP, "restore": old_hub_at(700.0, by="the guard")},
             PLAN,
             FAILURE,
-            "JupyterHub 4.1.6 serves again as before. The guard on the host has seen to that. "
+            "JupyterHub 4.1.6 serves again as before. The guard on the host has seen to that: "
+            "nothing was heard of the run for 16 s. What this run did afterwards came too late. "
             "What the attempt left is in /recovery/1/replaced.",
         ),
         (
