@@ -213,15 +213,13 @@ class Host:
         The machine's clock, and what counts the seconds since the start of something, stay as they are.
         """
         self.set_clock(0)
-        self.hub.write("/etc/ld.so.preload", "/usr/$LIB/faketime/libfaketimeMT.so.1\n")
-        names = ("FAKETIME_DONT_FAKE_MONOTONIC", "FAKETIME_NO_CACHE", "NO_FAKE_STAT")
-        self.hub.exec(["systemctl", "set-environment", *(f"{name}=1" for name in names)])
+        self.hub.write("/etc/ld.so.preload", "/usr/local/lib/clock.so\n")
         self.hub.service("restart")
         self.hub.wait_until_answers()
 
     def set_clock(self, seconds: int) -> None:
         """Set the clock forward by so many seconds of the machine's, or back."""
-        self.hub.write("/etc/faketimerc", f"{seconds:+}\n")
+        self.hub.write("/etc/clock-offset", f"{seconds}\n")
 
     def fill(self, folder: str) -> None:
         """Leave not one free byte on a folder's file system."""
