@@ -51,13 +51,14 @@ def main() -> int:
 
 
 def run(chosen: list[Fault], checkout: Path, jobs: int) -> list[Result]:
-    """Each fault with a hub of its own; the table's lines are printed as they come."""
+    """Each fault with a hub of its own; lines are printed as they come, and kept in the order of faults."""
     LOGS.mkdir(parents=True, exist_ok=True)
     good = reference(checkout)
     print(
         f"{'ended':<8}{'outage':>7}{'lost':>5}{'rows/s':>7}{'took':>6}  {'restored by':<12}fault", flush=True
     )
     results = []
+    order = [(fault.fault, fault.moment) for fault in chosen]
     with ThreadPoolExecutor(jobs) as pool:
         begun = {
             pool.submit(_timed, fault, checkout, good, LOGS / f"{_word(fault.name)}.log") for fault in chosen
@@ -65,6 +66,7 @@ def run(chosen: list[Fault], checkout: Path, jobs: int) -> list[Result]:
         for future in as_completed(begun):
             result, took = future.result()
             results.append(result)
+            results.sort(key=lambda each: order.index((each.fault, each.moment)))
             RESULT.write_text(json.dumps([asdict(each) for each in results], indent=2) + "\n")
             print(line(result, took), flush=True)
     return results
