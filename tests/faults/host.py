@@ -171,7 +171,7 @@ class Host:
         pid = int(shown.stdout.strip().rpartition("=")[2] or 0)
         return pid or None
 
-    def killing_module(self, delay: float, patience: float = 0.6) -> Killing:
+    def killing_module(self, delay: float, patience: float) -> Killing:
         """Within the block: SIGKILL for the next module's process, ``delay`` seconds after its step begins.
 
         One that takes no step of the outage is killed ``patience`` seconds after its start. Afterwards the

@@ -79,6 +79,11 @@ def is_start(task: Task) -> bool:
     return task.role == "hub_service" and "start |" in task.name
 
 
+def is_comparison(task: Task) -> bool:
+    """It only looks, and takes no step of the run."""
+    return task.role == "hub_verify" and "Compare" in task.name
+
+
 def is_arming(task: Task) -> bool:
     return task.role == "hub_guard" and "arm |" in task.name
 
