@@ -57,7 +57,7 @@ def test_a_hub_that_does_not_come_up_is_restored(hub: Hub, target: str) -> None:
         result = attempt_in_vain(hub, jupyterhub_version=target, jupyterhub_start_timeout="60")
     finally:
         hub.write(hub.layout.config_file, config)
-    assert result.report["outcome"] == "restored"
+    assert result.report["outcome"] == "restored", result.report["failure"]
     assert "This hub does not come up." in result.stdout
 
 
