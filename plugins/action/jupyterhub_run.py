@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.process import birth
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.processes import birth
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 

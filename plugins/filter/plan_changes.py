@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.reviewed_plan import changes
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.drift import changes
 
 
 class FilterModule:

@@ -108,9 +108,10 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hubops.jupyterhub.plugins.module_utils import migration, runs, schema, sqlite
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import migration, schema, sqlite
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.state import state_folder
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
 
 def foresee(deployment: dict[str, Any], environment: str, folder: Path, wanted: str) -> dict[str, Any]:
@@ -132,7 +133,7 @@ def act(deployment: dict[str, Any], environment: str, folder: Path, params: dict
     if params["state"] == "abandoned":
         return {"changed": migration.abandon(folder)}
     if params["state"] == "prepared":
-        with runs.preparing(folder, params["run"]):
+        with journal.preparing(folder, params["run"]):
             changed = migration.prepare(
                 deployment,
                 environment,
@@ -150,7 +151,9 @@ def act(deployment: dict[str, Any], environment: str, folder: Path, params: dict
         return done._asdict()
 
     # It may take minutes. One that waits for a lock may take for ever, and is not alive.
-    return runs.step(folder, params["run"], "migrate", migrate, progress=lambda: migration.trace(deployment))
+    return journal.step(
+        folder, params["run"], "migrate", migrate, progress=lambda: migration.trace(deployment)
+    )
 
 
 def main() -> None:

@@ -139,22 +139,23 @@ import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hubops.jupyterhub.plugins.module_utils import environments, runs
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.installer import (
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments import transitions
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import (
     INSTALLER_ARGUMENTS,
     installer_options,
 )
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.process import NICE
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.state import state_folder
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.processes import NICE
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
 
 def bring_about(params: dict[str, Any], progress: Progress, check: bool) -> dict[str, Any]:
     """Do what ``state`` asks for; within a run, switching is a step of its outage."""
 
     def work() -> dict[str, Any]:
-        return environments.bring_to(
+        return transitions.bring_to(
             params["state"],
             params["environments"],
             params["recovery_point_id"],
@@ -168,10 +169,10 @@ def bring_about(params: dict[str, Any], progress: Progress, check: bool) -> dict
         return work()
     if params["state"] == "switched" and params["run"]:
         in_place = any(entry["strategy"] == "in_place" for entry in params["environments"])
-        return runs.step(folder, params["run"], "upgrade in place" if in_place else "switch", work)
+        return journal.step(folder, params["run"], "upgrade in place" if in_place else "switch", work)
     if params["state"] == "staged":
         os.nice(NICE)
-    with runs.preparing(folder, params["run"]):
+    with journal.preparing(folder, params["run"]):
         return work()
 
 

@@ -69,9 +69,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hubops.jupyterhub.plugins.module_utils import way_back
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.state import state_folder
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import arming, rollback
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
 
 def bring_about(params: dict[str, Any], check: bool) -> dict[str, Any]:
@@ -80,9 +80,9 @@ def bring_about(params: dict[str, Any], check: bool) -> dict[str, Any]:
         return {"changed": True}
     folder = state_folder(params["deployment"], params["state_folder"])
     if params["state"] == "armed":
-        way_back.arm(folder, params["run"], Path(params["recovery_point"]))
+        arming.arm(folder, params["run"], Path(params["recovery_point"]))
         return {"changed": True}
-    return {"changed": True, "outcome": way_back.accept(folder, params["run"])}
+    return {"changed": True, "outcome": rollback.accept(folder, params["run"])}
 
 
 def main() -> None:

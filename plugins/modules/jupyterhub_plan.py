@@ -119,14 +119,15 @@ seconds:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hubops.jupyterhub.plugins.module_utils import foresight, plan, versions
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.findings.finding import sentence
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.installer import (
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import (
     INSTALLER_ARGUMENTS,
     installer_options,
 )
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.upgrade import Policy
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import plan, planner
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import sentence
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.releases import versions
 
 
 def main() -> None:
@@ -157,7 +158,7 @@ def main() -> None:
                 for key in ("strategy", "python", "packages", "user_packages", "accept", "verify_user")
             }
         )
-        made = foresight.plan(
+        made = planner.plan(
             deployment, params["version"], policy, installer_options(params), params["state_folder"]
         )
     except HubError as error:

@@ -178,19 +178,20 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hubops.jupyterhub.plugins.module_utils import migration, runs
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import migration
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.plan import detour
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import detour
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.rehearsal import rehearse
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.state import state_folder
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.rehearsal.rehearsal import rehearse
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
 
 def rehearsed(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """What the rehearsal has shown; within a run the prepared migration waits for its word afterwards."""
     folder = state_folder(params["deployment"], params["state_folder"])
     with contextlib.ExitStack() as stack:
-        stack.enter_context(runs.preparing(folder, params["run"]))
+        stack.enter_context(journal.preparing(folder, params["run"]))
         if not params["run"]:
             stack.enter_context(migration.passing(folder))
         found = rehearse(

@@ -84,8 +84,9 @@ import json
 from datetime import datetime, timezone
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hubops.jupyterhub.plugins.module_utils import files, report, runs, state
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal, report
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import files, state
 
 
 def main() -> None:
@@ -115,7 +116,7 @@ def main() -> None:
     if module.check_mode or not params["deployment"] or not params["recovery_point"]:
         module.exit_json(changed=False, report=composed)
     try:
-        name = params["run"] or runs.new_id(datetime.now(timezone.utc))
+        name = params["run"] or journal.new_id(datetime.now(timezone.utc))
         folder = state.runs_folder(state.state_folder(params["deployment"], params["state_folder"])) / name
         state.make_private(folder)
         files.write(folder / "report.json", (json.dumps(composed, indent=2) + "\n").encode())

@@ -133,9 +133,10 @@ import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hubops.jupyterhub.plugins.module_utils import resumption, runs, way_back
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.state import state_folder
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import resumption, rollback
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
 NOBODY = {"user": "somebody", "controller": "somewhere", "process": "", "command": "ansible"}
 
@@ -158,7 +159,7 @@ def resume(params: dict[str, Any], check: bool) -> dict[str, Any]:
     return result
 
 
-def described(run: runs.Run | None) -> dict[str, str]:
+def described(run: journal.Run | None) -> dict[str, str]:
     """What the tasks that follow need to know of a run."""
     return {"id": run.id, "continues": run.continues} if run else {"id": "", "continues": ""}
 
@@ -169,19 +170,19 @@ def bring_about(params: dict[str, Any], check: bool) -> dict[str, Any]:
         return resume(params, check)
     folder = state_folder(params["deployment"], params["state_folder"])
     if params["state"] == "ended":
-        outcome = {} if check else way_back.go_back(folder, "the rescue", params["reason"], params["run"])
+        outcome = {} if check else rollback.go_back(folder, "the rescue", params["reason"], params["run"])
         return {"changed": True, "run": described(None), "outcome": outcome}
     if params["state"] == "replanned":
-        run = runs.mine(folder, params["run"])
+        run = journal.mine(folder, params["run"])
         changed = run.plan != params["plan"]
         return {
             "changed": changed,
-            "run": described(run if check else runs.replan(folder, run.id, params["plan"])),
+            "run": described(run if check else journal.replan(folder, run.id, params["plan"])),
         }
     if check:
-        runs.require_none(folder)
+        journal.require_none(folder)
         return {"changed": True, "run": described(None)}
-    begun = runs.begin(
+    begun = journal.begin(
         folder,
         {**NOBODY, **params["holder"]},
         params["confirm_timeout"],
@@ -217,7 +218,7 @@ def main() -> None:
     began = time.monotonic()
     try:
         result = bring_about(module.params, module.check_mode)
-    except runs.RunUnderWay as error:
+    except journal.RunUnderWay as error:
         other = {key: getattr(error.run, key) for key in ("id", "process", "controller")}
         module.fail_json(msg=str(error), other=other, seconds=round(time.monotonic() - began, 3))
     except HubError as error:

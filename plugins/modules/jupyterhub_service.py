@@ -98,10 +98,11 @@ import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hubops.jupyterhub.plugins.module_utils import outage, runs
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import lifecycle
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.service import service_of
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.state import state_folder
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import service_of
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
 
 def foretold(deployment: dict[str, Any], wanted: str, version: str) -> dict[str, Any]:
@@ -118,10 +119,10 @@ def bring_about(deployment: dict[str, Any], wanted: str, params: dict[str, Any])
     """Do what ``wanted`` says; what is known of it afterwards."""
     base, timeout = params["state_folder"], params["timeout"]
     if wanted == "stopped":
-        return vars(outage.stop(deployment, base, params["reason"], timeout))
-    started = vars(outage.start(deployment, base, params["version"], timeout))
+        return vars(lifecycle.stop(deployment, base, params["reason"], timeout))
+    started = vars(lifecycle.start(deployment, base, params["version"], timeout))
     if not params["run"]:
-        outage.disarm(deployment, base)
+        lifecycle.disarm(deployment, base)
     return started
 
 
@@ -148,7 +149,7 @@ def main() -> None:
             folder = state_folder(deployment, params["state_folder"])
             name = {"stopped": "stop", "started": "start"}[wanted]
             result.update(
-                runs.step(folder, params["run"], name, lambda: bring_about(deployment, wanted, params))
+                journal.step(folder, params["run"], name, lambda: bring_about(deployment, wanted, params))
             )
     except HubError as error:
         module.fail_json(msg=str(error), seconds=round(time.monotonic() - began, 3))

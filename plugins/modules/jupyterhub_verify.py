@@ -127,10 +127,10 @@ access:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hubops.jupyterhub.plugins.module_utils import runs
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.verification import verify
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.state import state_folder
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.verification import verify
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
 
 def verified(params: dict[str, Any], may_write: bool) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def verified(params: dict[str, Any], may_write: bool) -> dict[str, Any]:
     if not params["run"]:
         return ask()
     folder = state_folder(deployment, params["state_folder"])
-    return runs.step(folder, params["run"], "verify", ask, again=True)
+    return journal.step(folder, params["run"], "verify", ask, again=True)
 
 
 def main() -> None:

@@ -103,14 +103,16 @@ database:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hubops.jupyterhub.plugins.module_utils import versions
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.environment import expand_environments
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.version_match import (
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.compatibility import (
     failures,
     match,
     wanted_revision,
 )
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.discovery import (
+    expand_environments,
+)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.releases import versions
 
 MOST_TOLD = 10
 

@@ -139,14 +139,14 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hubops.jupyterhub.plugins.module_utils import (
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import (
     recovery_point,
     retention,
-    runs,
-    state,
-    way_back,
+    rollback,
 )
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import state
 
 
 def run(module: AnsibleModule) -> dict[str, object]:
@@ -157,10 +157,10 @@ def run(module: AnsibleModule) -> dict[str, object]:
     if wanted == "present":
         folder = state.recovery_folder(state.state_folder(deployment, base))
         if not params["run"]:
-            runs.require_none(folder.parent)  # what would be kept may be half old and half new
+            journal.require_none(folder.parent)  # what would be kept may be half old and half new
         if module.check_mode:
             return {"changed": True, "path": str(folder)}
-        with runs.preparing(folder.parent, params["run"]):
+        with journal.preparing(folder.parent, params["run"]):
             made = recovery_point.create(
                 deployment,
                 params["plan"],
@@ -174,7 +174,7 @@ def run(module: AnsibleModule) -> dict[str, object]:
     if wanted == "sealed":
         if module.check_mode:
             return {"changed": True}
-        return runs.step(
+        return journal.step(
             recovery_point.state_folder_of(path),
             params["run"],
             "seal",
@@ -186,7 +186,7 @@ def run(module: AnsibleModule) -> dict[str, object]:
     if wanted == "restored":
         if module.check_mode:
             return recovery_point.foretell(path)
-        return way_back.restore(path, timeout, params["run"])
+        return rollback.restore(path, timeout, params["run"])
     if wanted == "absent":
         return {"changed": path.is_dir() if module.check_mode else retention.remove(path)}
     folder = state.recovery_folder(state.state_folder(deployment, base))
@@ -199,7 +199,7 @@ def maker(state_folder: Path, run_id: str) -> dict[str, str]:
     """Who makes a recovery point: the run, and the person behind it."""
     if not run_id:
         return {}
-    made_by = runs.mine(state_folder, run_id)
+    made_by = journal.mine(state_folder, run_id)
     return {"id": made_by.id, "user": made_by.user, "controller": made_by.controller}
 
 

@@ -111,27 +111,27 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hubops.jupyterhub.plugins.module_utils import (
-    manifest,
-    recovery_points,
-    rollback_text,
-)
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import (
+    catalogue,
+    loss_report,
+    manifest,
+)
 
 
 def look(params: dict[str, Any]) -> dict[str, Any]:
     """List, and choose and compare where asked for."""
-    points = recovery_points.listed(params["state_folder"], params["service"])
+    points = catalogue.listed(params["state_folder"], params["service"])
     if not params["compare"]:
         return {"points": points}
-    chosen = recovery_points.choose(points, params["recovery_point"])
+    chosen = catalogue.choose(points, params["recovery_point"])
     path = Path(chosen["path"])
-    compared = recovery_points.compare(path)
+    compared = catalogue.compare(path)
     return {
         "points": points,
         "chosen": {**chosen, "deployment": manifest.read(path)["deployment"]},
         "comparison": compared,
-        "said": rollback_text.told(chosen, compared),
+        "said": loss_report.told(chosen, compared),
     }
 
 

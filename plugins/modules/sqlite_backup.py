@@ -116,8 +116,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hubops.jupyterhub.plugins.module_utils import files, sqlite
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import sqlite
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import files
 
 
 def absolute(path: str, directory: str | None) -> Path:

@@ -19,9 +19,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / ".collections"))
 
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.environment import expand_environments
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.version_match import match
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.versions import parse_release
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.compatibility import match
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.discovery import (
+    expand_environments,
+)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.releases.versions import parse_release
 
 HUB = "5.4.6"
 VERSIONS = ("5.4.6", "5.4.6", "5.2.1", "4.1.6")

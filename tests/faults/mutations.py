@@ -28,28 +28,28 @@ UTILS = "plugins/module_utils"
 MUTATIONS = (
     Mutation(
         "guard off",
-        f"{UTILS}/guarding.py",
-        r"^    write_program\(folder\)\n    python = ",
+        f"{UTILS}/runs/guard.py",
+        r"^    write_program\(folder, program\)\n    python = ",
         "    return\n    python = ",
         "ansible-playbook killed (SIGKILL), at the start of hub_service : start",
     ),
     Mutation(
         "sync left out",
-        f"{UTILS}/files.py",
+        f"{UTILS}/system/files.py",
         r"os\.fsync\(descriptor\)",
         "pass",
         "power cut, what was not synced is lost, before the start",
     ),
     Mutation(
         "sidecar files kept",
-        f"{UTILS}/sqlite.py",
+        f"{UTILS}/databases/sqlite.py",
         r"for suffix in SIDECARS:\n        sidecar = database\.with_name",
         "for suffix in ():\n        sidecar = database.with_name",
         "migration is killed, with a transaction on its disk",
     ),
     Mutation(
         "boot gate off",
-        f"{UTILS}/systemd.py",
+        f"{UTILS}/services/systemd.py",
         r'^            f"\[Unit\]\\n\{_HELD\}.*?$',
         '            "[Unit]"',
         "hub started by hand, in each task of the outage",

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from tests import REPOSITORY
 
 
 def run_module(name: str, options: dict[str, Any], *, check: bool = False) -> dict[str, Any]:

@@ -15,11 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.hubops.jupyterhub.plugins.module_utils import outage
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import find_deployment
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.service import service_of
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import lifecycle
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.discovery import find_deployment
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import service_of
 
-CACHE = Path(__file__).resolve().parents[2] / ".cache" / "hubs"
+from tests import REPOSITORY
+
+CACHE = REPOSITORY / ".cache" / "hubs"
 # Hubs before 3.1.1 do not start with SQLAlchemy 2.
 NUMBERS = itertools.count(1)
 OLD = {"1.5.1": ["sqlalchemy<2", "setuptools<80"], "2.3.1": ["sqlalchemy<2"]}
@@ -108,7 +110,9 @@ def running_hub(
     with stopped_hub(version, folder, config=config, place=place) as deployment:
         service = service_of(deployment)
         service.start()
-        outage.wait_for_version(service, deployment["config"]["hub_api_url"], version, 60, service.log_mark())
+        lifecycle.wait_for_version(
+            service, deployment["config"]["hub_api_url"], version, 60, service.log_mark()
+        )
         # Found again now that it answers: it has its process and its files.
         yield find_deployment(deployment["name"])
 

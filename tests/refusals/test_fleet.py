@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils import manifest, recovery_point
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import manifest, recovery_point
 
 from tests.testbed import Hub
 

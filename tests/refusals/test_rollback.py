@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.hubops.jupyterhub.plugins.module_utils import recovery_point
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import recovery_point
 
 from tests.testbed import Hub, lost_rows
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-DEMO = Path(__file__).resolve().parents[2] / "demo"
+from tests import REPOSITORY
+
+DEMO = REPOSITORY / "demo"
 
 
 def checkout(folder: Path) -> Path:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from tests import REPOSITORY
+
 ROLES = sorted(path for path in (REPOSITORY / "roles").iterdir() if path.is_dir())
 
 

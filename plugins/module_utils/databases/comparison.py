@@ -1,0 +1,164 @@
+"""What a hub's database has got since a copy of it was made: what going back to the copy would lose."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import HubError
+from . import sqlite
+
+LOCK_SECONDS = 10
+#: What a serving hub writes by itself: nobody misses it.
+ACTIVITY = {"last_activity", "last_used"}
+#: Servers come and go, and each version writes its clients and its own roles' scopes anew when it starts.
+PASSING = {"alembic_version", "servers", "spawners", "oauth_clients", "oauth_codes", "api_token_role_map"}
+BUILT_IN_ROLES = ("user", "admin", "server", "token")
+#: Rows that belong to the hub, or to a server: table, column, and the condition on it.
+NOT_PEOPLES = (
+    ("roles", "name", f"name IN {BUILT_IN_ROLES}"),
+    ("api_tokens", "note", "COALESCE(note, '') LIKE 'Server at %'"),
+    ("api_tokens", "client_id", "COALESCE(client_id, 'jupyterhub') <> 'jupyterhub'"),
+)
+MOST_NAMES = 50
+
+
+class TableChange(NamedTuple):
+    """One table's rows: how many there are now, were then, are new since, and have another content."""
+
+    now: int
+    then: int
+    new: int
+    changed: int
+
+
+class Since(NamedTuple):
+    """What was written since a copy was made."""
+
+    tables: dict[str, TableChange]
+    """Tables of which any figure has changed."""
+    users: list[str]
+    """Names that the copy does not know, up to `MOST_NAMES`."""
+    tokens: int
+    """API tokens of people that the copy does not know."""
+    newest: dict[str, str]
+    """When the newest row of a table was made, for tables that tell and have new ones."""
+    lost: bool
+    """Whether going back to the copy would lose a row, or a change in one."""
+
+    def described(self) -> dict[str, Any]:
+        """The shape that a module returns: ``{tables, users, tokens, newest}``."""
+        tables = {name: change._asdict() for name, change in self.tables.items()}
+        return {"tables": tables, "users": self.users, "tokens": self.tokens, "newest": self.newest}
+
+
+NOTHING = Since({}, [], 0, {}, False)
+
+
+def since(copy: Path, database: Path) -> Since:
+    """Compare a database, which may be in use and of a newer schema, with an earlier copy of it.
+
+    Rows are told by their keys, and compared by the columns that both know. Raises HubError when either
+    cannot be read.
+    """
+    with sqlite.reading(database, LOCK_SECONDS, beside=copy) as connection:
+        try:
+            tables = {
+                name: _change(connection, name) for name in sorted(_tables(connection, "main") - PASSING)
+            }
+            users = _new_users(connection)
+            newest = {name: _newest(connection, name) for name, change in tables.items() if change.new}
+        except sqlite3.Error as error:
+            raise HubError(f"{database} and {copy} cannot be compared: {error}.") from error
+    different = {
+        name: change
+        for name, change in tables.items()
+        if change.new or change.changed or change.now != change.then
+    }
+    return Since(
+        tables=different,
+        users=users[:MOST_NAMES],
+        tokens=tables["api_tokens"].new if "api_tokens" in tables else 0,
+        newest={name: moment for name, moment in newest.items() if moment},
+        lost=any(change.new or change.changed for change in different.values()),
+    )
+
+
+def _change(connection: sqlite3.Connection, table: str) -> TableChange:
+    now = _count(connection, "main", table)
+    if table not in _tables(connection, "beside"):
+        return TableChange(now, 0, now, 0)
+    key, common = _columns(connection, table)
+    listed = ", ".join(map(_quoted, common))
+    other = (
+        f"SELECT {listed} FROM main.{_quoted(table)} WHERE {_is_peoples(connection, table)} "
+        f"EXCEPT SELECT {listed} FROM beside.{_quoted(table)}"
+    )
+    different = connection.execute(f"SELECT count(*) FROM ({other})").fetchone()[0]
+    new = connection.execute(
+        f"SELECT count(*) FROM main.{_quoted(table)} AS present WHERE {_is_new(connection, table, key)}"
+    ).fetchone()[0]
+    return TableChange(now, _count(connection, "beside", table), new, max(different - new, 0))
+
+
+def _is_peoples(connection: sqlite3.Connection, table: str) -> str:
+    """A condition on rows of the present database: somebody would miss them."""
+    columns = {row[1] for row in connection.execute(f"PRAGMA main.table_info({_quoted(table)})")}
+    not_peoples = [rule for name, column, rule in NOT_PEOPLES if name == table and column in columns]
+    return f"NOT ({' OR '.join(not_peoples) or '0'})"
+
+
+def _is_new(connection: sqlite3.Connection, table: str, key: list[str]) -> str:
+    """A condition on rows of ``present``: they are people's, and the copy has none with the same key."""
+    same = " AND ".join(f"kept.{_quoted(column)} IS present.{_quoted(column)}" for column in key)
+    return (
+        f"{_is_peoples(connection, table)} AND NOT EXISTS "
+        f"(SELECT 1 FROM beside.{_quoted(table)} AS kept WHERE {same})"
+    )
+
+
+def _new_users(connection: sqlite3.Connection) -> list[str]:
+    if not {"users"} <= _tables(connection, "main") & _tables(connection, "beside"):
+        return []
+    query = "SELECT name FROM main.users EXCEPT SELECT name FROM beside.users ORDER BY name"
+    return [str(name) for (name,) in connection.execute(query)]
+
+
+def _newest(connection: sqlite3.Connection, table: str) -> str:
+    """The time of creation of the newest row that is new; empty where the table does not tell."""
+    columns = [row[1] for row in connection.execute(f"PRAGMA main.table_info({_quoted(table)})")]
+    created = next((name for name in ("created", "created_at") if name in columns), None)
+    if created is None or table not in _tables(connection, "beside"):
+        return ""
+    key, _common = _columns(connection, table)
+    query = (
+        f"SELECT max({_quoted(created)}) FROM main.{_quoted(table)} AS present "
+        f"WHERE {_is_new(connection, table, key)}"
+    )
+    return str(connection.execute(query).fetchone()[0] or "")
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> tuple[list[str], list[str]]:
+    """The columns that tell a table's rows apart, and those whose content both databases know."""
+    rows = {
+        schema: list(connection.execute(f"PRAGMA {schema}.table_info({_quoted(table)})"))
+        for schema in ("main", "beside")
+    }
+    known = {row[1] for row in rows["beside"]}
+    common = [row[1] for row in rows["main"] if row[1] in known and row[1] not in ACTIVITY]
+    key = [row[1] for row in rows["main"] if row[5] and row[1] in common]
+    return key or common, common
+
+
+def _count(connection: sqlite3.Connection, schema: str, table: str) -> int:
+    return int(connection.execute(f"SELECT count(*) FROM {schema}.{_quoted(table)}").fetchone()[0])
+
+
+def _tables(connection: sqlite3.Connection, schema: str) -> set[str]:
+    query = f"SELECT name FROM {schema}.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    return {name for (name,) in connection.execute(query)}
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,170 @@
+"""Health of a hub's database: what is wrong with it, and what in it an upgrade has to know of."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+from ..errors import HubError
+from ..system.execution_context import Surroundings
+from . import sqlite
+
+#: Reading every page of a large database takes longer than anybody waits for a plan.
+CHECK_SECONDS = 1.0
+SHOWN_NAMES = 200
+_STEPS_BETWEEN_LOOKS = 20_000
+
+#: What is told of a database that cannot be read, or is none of ours.
+UNKNOWN: dict[str, Any] = {
+    "file_system": None,
+    "writable": None,
+    "damage": None,
+    "broken_references": {},
+    "revisions": 0,
+    "ahead": [],
+    "servers": 0,
+    "server_names": [],
+    "encrypted": 0,
+}
+
+#: A column that a revision adds and nothing else does (jupyterhub/alembic/versions), newest last.
+ADDED = {
+    "651f5419b74d": ("oauth_clients", "allowed_scopes"),
+    "0eee8c825d24": ("groups", "properties"),
+    "3c2384c5aae1": ("services", "from_config"),
+    "4621fec11365": ("roles", "managed_by_auth"),
+    "be8ecf03ddac": ("services", "timeout"),
+    "afd65840b69e": ("oauth_codes", "code_challenge"),
+    "ff1860e38070": ("users", "user_info"),
+    "f460b0348206": ("spawners", "display_name"),
+}
+#: The revision before the first of them.
+_BEFORE = ("4dc2d5a8c53c", "833da8570507")
+
+
+def place(file: Path, surroundings: Surroundings) -> dict[str, Any]:
+    """``file_system`` that the database is on, and whether the hub's user may write it and its folder.
+
+    SQLite makes its journal in the folder, so that has to be writable, too.
+    """
+    paths = [str(file), str(file.parent)]
+    script = 'for path in "$@"; do test -w "$path" && echo yes || echo no; done'
+    done = surroundings.run(["/bin/sh", "-c", script, "sh", *paths], timeout=20)
+    answers = done.stdout.split()
+    return {
+        "file_system": file_system_of(file, Path("/proc/self/mountinfo").read_text(errors="replace")),
+        "writable": {path: answer == "yes" for path, answer in zip(paths, answers) if os.path.exists(path)},
+    }
+
+
+def file_system_of(path: Path, mounts: str) -> str | None:
+    """The kind of file system that ``path`` is on, by the text of ``mountinfo`` (proc(5)): ``ext4``, ..."""
+    real = os.path.realpath(path)
+    found, longest = None, -1
+    for line in mounts.splitlines():
+        fields, _dash, rest = line.partition(" - ")
+        words = fields.split()
+        if len(words) < 5 or not rest:
+            continue
+        # A blank is written as \040.
+        point = words[4].encode().decode("unicode_escape")
+        if (real + "/").startswith(point.rstrip("/") + "/") and len(point) >= longest:
+            found, longest = rest.split()[0], len(point)
+    return found
+
+
+def examine(path: Path, revision: str | None, timeout: float) -> dict[str, Any]:
+    """What a hub's database says of its own health; raises HubError as `sqlite.inspect` does.
+
+    ``damage`` is the first line of SQLite's quick check, None when it is whole or the check takes too long.
+    ``ahead`` are columns of a later revision than the one it is stamped with.
+    """
+    with sqlite.reading(path, timeout) as connection:
+        columns = {
+            table: [row[1] for row in connection.execute(f'PRAGMA table_info("{table}")')]
+            for table in (
+                "alembic_version",
+                "users",
+                "spawners",
+                *(table for table, _column in ADDED.values()),
+            )
+        }
+        found = {
+            "revisions": _count(connection, "alembic_version", columns),
+            "ahead": ahead_of(revision, columns),
+            "servers": _count(connection, "spawners", columns, "server_id"),
+            "server_names": _server_names(connection, columns),
+            "encrypted": _count(connection, "users", columns, "encrypted_auth_state"),
+        }
+        return {**found, **_checked(connection)}
+
+
+def knows_user(path: str | None, name: str) -> bool:
+    """Whether a hub's database has a user of this name; True where it cannot be asked."""
+    if not path:
+        return True
+    try:
+        with sqlite.reading(Path(path), timeout=10) as connection:
+            found = connection.execute("SELECT 1 FROM users WHERE name = ?", (name,)).fetchone()
+    except HubError:
+        # What is wrong with the database is a finding of its own.
+        return True
+    return found is not None
+
+
+def ahead_of(revision: str | None, columns: dict[str, list[str]]) -> list[str]:
+    """Columns, as ``table.column``, that a database has of revisions after its own.
+
+    Nothing where the revision is not one whose followers are known.
+    """
+    order = list(ADDED)
+    if revision not in order and revision not in _BEFORE:
+        return []
+    later = order[order.index(revision) + 1 :] if revision in order else order
+    return [
+        f"{table}.{column}"
+        for table, column in (ADDED[each] for each in later)
+        if column in columns.get(table, [])
+    ]
+
+
+def _count(
+    connection: sqlite3.Connection, table: str, columns: dict[str, list[str]], column: str = ""
+) -> int:
+    """Rows of a table, or of those where a column is set; 0 where there is no such thing."""
+    if not columns[table] or (column and column not in columns[table]):
+        return 0
+    where = f" WHERE {column} IS NOT NULL" if column else ""
+    return int(connection.execute(f"SELECT count(*) FROM {table}{where}").fetchone()[0])
+
+
+def _server_names(connection: sqlite3.Connection, columns: dict[str, list[str]]) -> list[str]:
+    """Names of named servers, each once."""
+    if "name" not in columns["spawners"]:
+        return []
+    rows = connection.execute(
+        f"SELECT DISTINCT name FROM spawners WHERE name != '' ORDER BY name LIMIT {SHOWN_NAMES}"
+    )
+    return [str(name) for (name,) in rows]
+
+
+def _checked(connection: sqlite3.Connection) -> dict[str, Any]:
+    """SQLite's own quick check and its check of references, as far as the time for them goes."""
+    deadline = time.monotonic() + CHECK_SECONDS
+    connection.set_progress_handler(lambda: int(time.monotonic() > deadline), _STEPS_BETWEEN_LOOKS)
+    broken: dict[str, int] = {}
+    damage = None
+    try:
+        verdict = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+        damage = None if verdict == "ok" else verdict
+        for table, *_where in connection.execute("PRAGMA foreign_key_check"):
+            broken[table] = broken.get(table, 0) + 1
+    except sqlite3.OperationalError as error:
+        if "interrupted" not in str(error):
+            raise
+    finally:
+        connection.set_progress_handler(None, 0)
+    return {"damage": damage, "broken_references": broken}

@@ -1,0 +1,247 @@
+"""Proof that a hub works: the right version in the right environment, reading the right database.
+
+``/hub/health`` answers while the database is locked, so it proves nothing. The hub is asked with a token that
+is written into its database for the purpose, and taken back afterwards.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import ssl
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..databases import sqlite
+from ..databases.migration import database_of, python_of
+from ..errors import HubError
+from ..hub import logs, managed_services, single_user_servers
+from ..hub_scripts import token_lender
+from ..services import service_of
+from ..services.base import Service
+from ..system.execution_context import Surroundings
+from ..system.processes import is_alive
+from ..system.source import source_of
+from . import lifecycle
+
+TOKEN_SECONDS = 600
+ANSWER_TIMEOUT = 30
+SERVICES_TIMEOUT = 30
+LOOK_SECONDS = 0.5
+BEYOND_ALL = 1_000_000_000
+PAGINATED = "application/jupyterhub-pagination+json"
+
+
+class Verification(NamedTuple):
+    """What the running hub was found to be."""
+
+    version: str
+    sys_executable: str | None
+    """Interpreter that the hub names; None where nothing may be written."""
+    main_pid: int
+    users: int | None
+    """Number of users that the hub reads from its database; None where nothing may be written."""
+    seconds: float
+    errors: list[str]
+    deprecated: list[str]
+    unrecognized: list[str]
+    access: list[str]
+
+
+def verify(
+    deployment: dict[str, Any],
+    *,
+    version: str,
+    environment: str = "",
+    since: str = "",
+    timeout: float = 120,
+    watch: float = 0,
+    user: str = "",
+    may_write: bool = True,
+) -> Verification:
+    """Wait until the hub answers as ``version``, and prove that it is the one it should be.
+
+    ``environment`` is the path of the environment it must run in, the deployment's unless given. ``since`` is
+    a mark in the service's log, the start of its process unless given. Lines in the log are reported and fail
+    nothing. The server of ``user``, where one is named, is started and stopped again, unless it runs. For
+    ``watch`` seconds more the hub must go on as the same process, and still answer then.
+
+    Raises HubError, with the end of the log, when the hub exits or does not answer within ``timeout``
+    seconds, runs in another environment, is still the old process, does not read its database, cannot be
+    reached through the proxy, does not start the user's server, or does not run a managed service that it ran
+    before.
+    """
+    started = time.monotonic()
+    service = service_of(deployment)
+    mark = since or service.log_mark_of_start()
+    environment = environment or str(deployment["hub_environment"]["path"])
+    api_url = str(deployment["config"]["hub_api_url"])
+    lifecycle.wait_for_version(service, api_url, version, timeout, mark)
+    try:
+        main_pid = _require_new_process(deployment, service, version)
+        executable, users = None, None
+        if may_write:
+            with _borrowed_token(deployment, environment, service.surroundings(), user) as token:
+                executable = _require_environment(api_url, token, environment, version)
+                users = _require_users(deployment, api_url, token, version)
+                if user:
+                    _require_server(api_url, token, user, timeout)
+        _require_proxy(str(deployment["config"]["public_url"]), version)
+        _require_lasting(service, main_pid, watch)
+        managed_services.require(_services_before(deployment), main_pid, SERVICES_TIMEOUT)
+        lifecycle.wait_for_version(service, api_url, version, ANSWER_TIMEOUT, mark)
+    except HubError as error:
+        raise HubError(f"{error.message}\n{logs.end(service.log_since(mark))}", error.hint) from error
+    return Verification(
+        version,
+        executable,
+        main_pid,
+        users,
+        round(time.monotonic() - started, 3),
+        *logs.sort_out(service.log_since(mark)),
+    )
+
+
+def _require_new_process(deployment: dict[str, Any], service: Service, version: str) -> int:
+    pid = service.main_pid()
+    if pid is None:
+        raise HubError(
+            f"A hub answers, but the service {service.name} has no process.",
+            "Another hub has its port: end it, or give one of them another port.",
+        )
+    upgraded = deployment["hub_environment"]["jupyterhub"] != version
+    if upgraded and pid == deployment["service"]["main_pid"]:
+        raise HubError(f"The hub's process {pid} is the one from before the upgrade.", "Restart the service.")
+    return pid
+
+
+def _services_before(deployment: dict[str, Any]) -> list[str]:
+    """The managed services that ran when the hub was found; one that did not is nobody's fault now."""
+    return [service["name"] for service in deployment["config"]["services"] if service.get("running")]
+
+
+def _require_lasting(service: Service, main_pid: int, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if not is_alive(main_pid) or service.main_pid() != main_pid:
+            raise HubError("The hub answered, and then its process ended.", "Its log says why.")
+        time.sleep(LOOK_SECONDS)
+
+
+@contextlib.contextmanager
+def _borrowed_token(
+    deployment: dict[str, Any], environment: str, surroundings: Surroundings, user: str
+) -> Iterator[str]:
+    """Give a token of the hub's, which may have ``user``'s server; afterwards its rows are gone again."""
+    database = database_of(deployment).resolve()
+    sqlite.inspect(database)
+    argv = [python_of(environment), "-c", source_of(token_lender)]
+    with tempfile.TemporaryFile("w+") as errors:
+        lender = surroundings.start(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
+        with lender:
+            if lender.stdin is None or lender.stdout is None:
+                raise AssertionError("The token's lender has no pipes.")
+            wanted = {"database": str(database), "seconds": TOKEN_SECONDS, "user": user}
+            lender.stdin.write(json.dumps(wanted) + "\n")
+            lender.stdin.flush()
+            line = lender.stdout.readline()
+            if line:
+                yield json.loads(line)["token"]
+            lender.stdin.close()
+        if lender.returncode:
+            errors.seek(0)
+            raise HubError(
+                f"No token could be written into {database} and removed again: {logs.reason(errors.read())}.",
+                "The hub's user must be able to write the database and its folder.",
+            )
+
+
+def _require_environment(api_url: str, token: str, environment: str, version: str) -> str:
+    """Compare version and interpreter that the hub itself names."""
+    info = get(f"{api_url}/info", token)
+    if info["version"] != version:
+        raise HubError(f"The hub says that it is version {info['version']}, not {version}.")
+    executable = str(info["sys_executable"])
+    # The folders may be links; the interpreter is one in every venv, and leads out of it.
+    if os.path.realpath(Path(executable).parent.parent) != os.path.realpath(environment):
+        raise HubError(
+            f"The hub runs in {executable}, not in {environment}.",
+            "Compare the command of the service with the environment that was upgraded.",
+        )
+    return executable
+
+
+def _require_users(deployment: dict[str, Any], api_url: str, token: str, version: str) -> int:
+    """Compare the number of users that the hub reads with the rows of the database that we know.
+
+    No user is in the answer: for each, hubs before 5.0 would write a row of a spawner into the database.
+    """
+    database = database_of(deployment)
+    before = sqlite.inspect(database).rows["users"]
+    if version.startswith("1."):
+        # It cannot count. That it found the token that we wrote shows that it reads this database.
+        get(f"{api_url}/users?state=active", token)
+        return before
+    page = get(f"{api_url}/users?limit=1&offset={BEYOND_ALL}", token, accept=PAGINATED)
+    users = int(page["_pagination"]["total"])
+    after = sqlite.inspect(database).rows["users"]
+    if not min(before, after) <= users <= max(before, after):
+        raise HubError(
+            f"The hub knows {users} users, but there are {after} in {database}.",
+            "It reads another database: compare JupyterHub.db_url and the service's working directory.",
+        )
+    return users
+
+
+def _require_server(api_url: str, token: str, user: str, timeout: float) -> None:
+    """Start and stop a user's server, as its user would; one that runs is left alone, and proof enough."""
+    state, server = single_user_servers.look(api_url, token, user)
+    if state.status == 404:
+        raise HubError(
+            f"The hub knows no user {user}, whose server was to be started.",
+            "Name one of its users in jupyterhub_verify_user.",
+        )
+    if server.get("ready"):
+        return
+    try:
+        single_user_servers.start(api_url, token, user, timeout)
+        single_user_servers.stop(api_url, token, user, timeout)
+    except HubError as error:
+        raise HubError(f"The server of {user} was to be started and stopped. {error.message}") from error
+
+
+def _require_proxy(public_url: str, version: str) -> None:
+    """Reach the hub through the proxy, as people do; without a token, so no certificate has to be checked."""
+    url = f"{public_url.rstrip('/')}/hub/api/"
+    answer = get(url)
+    if answer.get("version") != version:
+        raise HubError(f"The proxy at {public_url} leads to another hub: {answer}.")
+
+
+def get(url: str, token: str = "", accept: str = "application/json") -> Any:
+    """Return the JSON that a URL answers. Raises HubError when it does not."""
+    request = urllib.request.Request(url, headers={"Accept": accept})
+    if token:
+        # Not as an ordinary header: those follow a redirect to another host.
+        request.add_unredirected_header("Authorization", f"token {token}")
+    context = ssl.create_default_context()
+    if not token:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+    )
+    try:
+        with opener.open(request, timeout=ANSWER_TIMEOUT) as response:
+            return json.load(response)
+    except urllib.error.HTTPError as error:
+        raise HubError(f"The hub answers {url} with {error.code} {error.reason}.") from error
+    except (OSError, ValueError) as error:
+        raise HubError(f"The hub does not answer {url}: {getattr(error, 'reason', error)}.") from error

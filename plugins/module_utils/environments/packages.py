@@ -1,0 +1,130 @@
+"""The packages of an environment, read from their metadata on disk."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+from pathlib import Path
+from typing import Iterator
+
+from ..errors import HubError
+from ..system.execution_context import NEEDS_ROOT
+from .layout import site_packages
+
+# JupyterHub's company: what decides whether a hub or a single-user server works, by normalised name.
+COMPANY = (
+    "aiohttp",
+    "alembic",
+    "*authenticator*",
+    "certipy",
+    "configurable-http-proxy",
+    "ipykernel",
+    "jupyter-*",
+    "jupyterhub*",
+    "jupyterlab",
+    "*keycloak*",
+    "mysqlclient",
+    "nbclassic",
+    "notebook",
+    "oauthlib",
+    "pamela",
+    "pip",
+    "psycopg*",
+    "pydantic",
+    "pymysql",
+    "*spawner*",
+    "sqlalchemy",
+    "tornado",
+    "traitlets",
+)
+
+
+def company(packages: dict[str, str]) -> dict[str, str]:
+    """Those of ``packages`` that belong to JupyterHub's company."""
+    return {
+        name: version
+        for name, version in sorted(packages.items())
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in COMPANY)
+    }
+
+
+def all_packages(path: str | os.PathLike[str]) -> dict[str, str]:
+    """``{normalised name: version}`` of everything installed in the environment.
+
+    Raises HubError when there is no environment at ``path`` or it may not be read.
+    """
+    packages: dict[str, str] = {}
+    for folder in site_packages(Path(path)):
+        for name, version in _installed_in(folder):
+            # The first folder on sys.path wins, as it does for an import.
+            packages.setdefault(name, version)
+    return packages
+
+
+def declared_requirements(root: Path) -> dict[str, list[str]]:
+    """``{normalised name: [Requires-Dist]}`` of everything installed in the environment.
+
+    Raises HubError when there is no environment at ``root`` or it may not be read.
+    """
+    found: dict[str, list[str]] = {}
+    for folder in site_packages(root):
+        for metadata in folder.glob("*.dist-info/METADATA"):
+            header = metadata.read_text(encoding="utf-8", errors="replace").split("\n\n", 1)[0]
+            name = re.search(r"^Name: *(\S+)", header, re.MULTILINE)
+            if name:
+                requires = re.findall(r"^Requires-Dist: *(.*)$", header, re.MULTILINE)
+                found.setdefault(normalised(name[1]), requires)
+    return found
+
+
+def installed_version(path: str | os.PathLike[str], package: str) -> str | None:
+    """Version of one package of the environment, or None; cheaper than `all_packages`.
+
+    Raises HubError when there is no environment at ``path`` or it may not be read.
+    """
+    for folder in site_packages(Path(path)):
+        for name, version in _installed_in(folder, package):
+            if name == package:
+                return version
+    return None
+
+
+def _installed_in(folder: Path, package: str | None = None) -> Iterator[tuple[str, str]]:
+    try:
+        entries = os.listdir(folder)
+    except PermissionError as error:
+        raise HubError(f"{folder} may not be read.", NEEDS_ROOT) from error
+    start = package.replace("-", "_") if package else ""
+    suffixes = (".dist-info", ".egg-info")
+    for entry in sorted(name for name in entries if name.endswith(suffixes)):
+        if not entry.lower().startswith(start):
+            continue
+        metadata = folder / entry
+        if metadata.is_dir():
+            metadata = metadata / ("METADATA" if entry.endswith(".dist-info") else "PKG-INFO")
+        read = _read_metadata(metadata)
+        if read:
+            yield read
+
+
+def _read_metadata(metadata: Path) -> tuple[str, str] | None:
+    """Name and version; None when the file is not there, as in what a broken removal leaves behind."""
+    name = version = ""
+    try:
+        with metadata.open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                if line.startswith("Name:"):
+                    name = line[5:].strip()
+                elif line.startswith("Version:"):
+                    version = line[8:].strip()
+                elif not line.strip() or (name and version):
+                    break
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return (normalised(name), version) if name and version else None
+
+
+def normalised(name: str) -> str:
+    """A package's name after PEP 503: ``Jupyter_Server`` is ``jupyter-server``."""
+    return re.sub(r"[-_.]+", "-", name).lower()

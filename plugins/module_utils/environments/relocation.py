@@ -1,0 +1,238 @@
+"""Fitting: an environment that was made elsewhere is made fit for its final place, and proven."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+from typing import Any, Dict, Iterable, Iterator, Tuple
+
+from ..errors import HubError
+from .installer import Installer, requirement_name
+from .layout import python_of
+from .packages import site_packages
+
+SMOKE_SECONDS = 120
+COMPILE_SECONDS = 600
+#: Larger files are data; no path is written into them.
+LARGEST_TEXT_BYTES = 4 * 1024 * 1024
+
+#: Number and time of change of each file, by its path within the tree.
+Inodes = Dict[str, Tuple[int, int]]
+
+#: What has to be importable for the part an environment plays.
+_PARTS = {
+    "hub": ("jupyterhub.app",),
+    "user": ("jupyterhub.singleuser",),
+    "both": ("jupyterhub.app", "jupyterhub.singleuser"),
+}
+_SMOKE = """
+import importlib, importlib.util, json, os, sys
+must, may = json.load(sys.stdin)
+may = [name for name in may if importlib.util.find_spec(name.partition(".")[0])]
+for name in must + may:
+    try:
+        importlib.import_module(name)
+    except BaseException as error:
+        sys.exit("%s cannot be imported: %s: %s" % (name, type(error).__name__, error))
+import jupyterhub
+specs = [getattr(module, "__spec__", None) for module in list(sys.modules.values())]
+bare = [spec.origin for spec in specs if spec and spec.cached and not os.path.exists(spec.cached)]
+print("\\n" + json.dumps({"version": jupyterhub.__version__, "bare": bare}))
+"""
+# py_compile keeps a path in each file for tracebacks: the final one.
+_COMPILE = """
+import concurrent.futures, json, multiprocessing, py_compile, sys
+def compile(pair):
+    try:
+        py_compile.compile(pair[0], dfile=pair[1], doraise=True)
+    except (py_compile.PyCompileError, OSError, ValueError):
+        pass
+if __name__ == "__main__":
+    pairs = json.load(sys.stdin)
+    fork = multiprocessing.get_context("fork")
+    with concurrent.futures.ProcessPoolExecutor(mp_context=fork) as pool:
+        list(pool.map(compile, pairs, chunksize=32))
+"""
+
+
+def fit(
+    entry: dict[str, Any],
+    root: Path,
+    old: Path,
+    known: Inodes,
+    installer: Installer,
+    conflicts: Iterable[str],
+) -> list[str]:
+    """Make an environment at ``root`` fit for its final place and prove that it works; return warnings.
+
+    ``old`` is the environment it was made from, ``known`` are the files that it has from there, ``conflicts``
+    are those that the old one has too. All other files get the owner of the environment, compiled bytecode,
+    and paths that lead to the final place. Raises HubError when packages do not go together or JupyterHub
+    cannot be imported.
+    """
+    place = Path(entry["path"])
+    changed = list(_unknown(root, known))
+    if old.is_symlink():
+        # The scripts of a linked environment may name the link's target, which is going to be the old one.
+        everything = (Path(each.path) for each in walk(root))
+        mentions = _settle_paths([root, old.resolve()], place, everything)
+    else:
+        mentions = _settle_paths([root], place, changed)
+    _require_no_new_conflicts(entry, installer.check(str(root)), conflicts)
+    imported = _smoke(entry, root)
+    _compile(root, place, {*imported, *(file for file in changed if file.suffix == ".py")})
+    owner = old.stat()
+    for path in [root, *_unknown(root, known)]:
+        own(path, owner)
+    return mentions
+
+
+def inodes(folder: Path) -> Inodes:
+    """What tells each file of a tree from every other that may ever stand in its place.
+
+    Size and time do not: wheels may have one time for all files, and a version is as long as the next.
+    """
+    length = len(str(folder)) + 1
+    found = {}
+    for entry in walk(folder):
+        status = entry.stat(follow_symlinks=False)
+        # A folder's time of change says that an entry has changed, which is told by itself. But a new folder
+        # may have the number of one that was removed, and then its owner tells.
+        changed = status.st_uid if entry.is_dir(follow_symlinks=False) else status.st_ctime_ns
+        found[entry.path[length:]] = (status.st_ino, changed)
+    return found
+
+
+def walk(folder: str | Path) -> Iterator[os.DirEntry[str]]:
+    """Everything below a folder, without following links."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            yield entry
+            if entry.is_dir(follow_symlinks=False):
+                yield from walk(entry.path)
+
+
+def own(path: Path, owner: os.stat_result) -> None:
+    """Give a new file to the owner of the environment, where we may."""
+    if os.geteuid() == 0:
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
+def _unknown(root: Path, known: Inodes) -> Iterator[Path]:
+    """Files and folders of a tree that are not among the known ones."""
+    return (root / path for path, inode in inodes(root).items() if known.get(path) != inode)
+
+
+def _settle_paths(roots: Iterable[Path], place: Path, changed: Iterable[Path]) -> list[str]:
+    """Write the final path wherever another is mentioned; return warnings of files where it cannot be."""
+    wrong = {os.fsencode(path) for root in roots for path in (root, root.resolve())}
+    right = os.fsencode(place)
+    warnings = []
+    for file in changed:
+        found = file.lstat()
+        if stat.S_ISLNK(found.st_mode):
+            _settle_link(file, wrong, right)
+            continue
+        if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST_TEXT_BYTES or file.suffix == ".pyc":
+            continue
+        content = file.read_bytes()
+        settled = content
+        for path in wrong:
+            settled = settled.replace(path, right)
+        if settled == content:
+            continue
+        if b"\0" in content:
+            warnings.append(f"{file} mentions a path that is not its final one, and it is not a text.")
+            continue
+        part = file.with_name(f"{file.name}.hubops")
+        part.write_bytes(settled)
+        shutil.copystat(file, part)
+        part.replace(file)
+    return warnings
+
+
+def _settle_link(link: Path, wrong: Iterable[bytes], right: bytes) -> None:
+    target = os.fsencode(os.readlink(link))
+    for path in wrong:
+        if target == path or target.startswith(path + b"/"):
+            link.unlink()
+            link.symlink_to(os.fsdecode(right + target[len(path) :]))
+            return
+
+
+def _compile(root: Path, place: Path, sources: Iterable[Path]) -> None:
+    """Compile what is new to bytecode: otherwise the first start does it, within the outage."""
+    folders = tuple(f"{folder}/" for folder in site_packages(root))
+    length = len(str(root))
+    pairs = [(str(file), f"{place}{str(file)[length:]}") for file in sources if str(file).startswith(folders)]
+    if pairs:
+        _run_python(root, ["-c", _COMPILE], json.dumps(pairs), COMPILE_SECONDS)
+
+
+def _require_no_new_conflicts(entry: dict[str, Any], found: Iterable[str], known: Iterable[str]) -> None:
+    had = {_without_version(line) for line in known}
+    new = [line.replace("`", "") for line in found if _without_version(line) not in had]
+    if new:
+        raise HubError(
+            f"Packages of {entry['path']} would not go together: {' '.join(new)}",
+            "Name versions of them that do in jupyterhub_packages (or jupyterhub_user_packages).",
+        )
+
+
+def _without_version(conflict: str) -> str:
+    """Who is in conflict with what: an old conflict stays one when the version on one side changes."""
+    start = re.sub(r"^(\S+) \S+ (has requirement|requires)", r"\1 \2", conflict)
+    return start.split(", but ")[0]
+
+
+def _smoke(entry: dict[str, Any], root: Path) -> list[Path]:
+    """Import what the environment is for, in its own Python; return the files without bytecode that took.
+
+    Raises HubError when an import fails or the version is not the one that is wanted.
+    """
+    modules = json.dumps([_PARTS[entry["role"]], entry.get("imports", [])])
+    process = _run_python(root, ["-c", _SMOKE], modules, SMOKE_SECONDS)
+    hint = "The environment in use is unchanged. Name packages that go together in jupyterhub_packages."
+    if process.returncode:
+        lines = process.stderr.strip().splitlines() or [f"exit status {process.returncode}"]
+        raise HubError(f"The new environment for {entry['path']} does not work: {lines[-1]}", hint)
+    answer = json.loads(process.stdout.splitlines()[-1])
+    version = answer["version"]
+    if f"jupyterhub=={version}" not in entry["requirements"]:
+        wanted = next((each for each in entry["requirements"] if requirement_name(each) == "jupyterhub"), "")
+        raise HubError(
+            f"The new environment for {entry['path']} has JupyterHub {version} instead of {wanted}.", hint
+        )
+    return [Path(file) for file in answer["bare"]]
+
+
+def _run_python(
+    root: Path, arguments: list[str], input: str, seconds: float
+) -> subprocess.CompletedProcess[str]:
+    """Run the Python of an environment in a neutral directory, without anybody's ``~/.local``."""
+    python = python_of(root)
+    if python is None:
+        raise HubError(f"{root} has no Python that runs.", "Name an interpreter in jupyterhub_python.")
+    variables = {
+        key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL_ENV"))
+    }
+    variables["PATH"] = f"{root}/bin:{variables.get('PATH', os.defpath)}"
+    try:
+        return subprocess.run(
+            [python, "-B", "-s", *arguments],
+            check=False,
+            input=input,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            cwd="/",
+            env=variables,
+            timeout=seconds,
+        )
+    except subprocess.TimeoutExpired:
+        raise HubError(f"{python} did not end within {seconds:g} seconds.") from None

@@ -1,0 +1,292 @@
+"""Staging: makes the new environment beside the old one, while the hub serves from the old one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Iterable, Union
+
+from ..errors import HubError
+from ..progress import Progress
+from ..system import files
+from .installer import Installer, requirement_name
+from .packages import all_packages
+from .relocation import Inodes, fit, inodes, own, walk
+
+MARKER = ".hubops-staged.json"
+#: Identity of an environment that was not staged by us.
+UNMARKED = "unmarked"
+#: Room for what is downloaded, unpacked and compiled besides the copy itself.
+RESERVE_BYTES = 256 * 1024 * 1024
+
+PathLike = Union[str, Path]
+
+
+@dataclass
+class Staged:
+    """A new environment, and how it differs from the old one."""
+
+    path: str
+    staged_path: str
+    strategy: str
+    changed: bool
+    packages_before: dict[str, str]
+    packages_after: dict[str, str]
+    seconds: float
+    warnings: list[str] = field(default_factory=list)
+
+    def result(self) -> dict[str, Any]:
+        """The shape that the module returns."""
+        return {**vars(self), "changes": package_changes(self.packages_before, self.packages_after)}
+
+
+def package_changes(before: dict[str, str], after: dict[str, str]) -> list[dict[str, str | None]]:
+    """``[{"name", "from", "to"}]`` of what differs, by name; None stands for not installed."""
+    return [
+        {"name": name, "from": before.get(name), "to": after.get(name)}
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
+
+
+def read_marker(path: PathLike) -> dict[str, Any]:
+    """What an environment says of its own staging; empty when it was not staged by us or not completely."""
+    try:
+        marker = json.loads((Path(path) / MARKER).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return {}
+    return marker if isinstance(marker, dict) else {}
+
+
+def environment_id(path: PathLike) -> str:
+    """Identity of an environment, wherever it is: each staging has its own, all others are ``unmarked``."""
+    return str(read_marker(path).get("id", UNMARKED))
+
+
+def write_marker(path: Path, marker: dict[str, Any]) -> None:
+    """Say of an environment what it is; by renaming, so that a hard link to an older marker stays."""
+    files.write(path / MARKER, json.dumps(marker, indent=1).encode(), mode=0o644)
+    own(path / MARKER, path.stat())
+
+
+def is_staged(entry: dict[str, Any], installer: Installer) -> bool:
+    """Whether exactly what the plan's entry asks for is staged already."""
+    marker = read_marker(entry["staged_path"])
+    return bool(marker) and marker.get("request") == _request(entry, installer, all_packages(entry["path"]))
+
+
+def stage(entry: dict[str, Any], installer: Installer, progress: Progress) -> Staged:
+    """Make the new environment of one entry of the plan, complete and proven, or leave nothing.
+
+    The old environment is only read. Raises HubError: no space, a requirement that cannot be had, packages
+    that do not go together, an environment that cannot import JupyterHub.
+    """
+    started = time.monotonic()
+    old, new = Path(entry["path"]), Path(entry["staged_path"])
+    before = all_packages(old)
+    request = _request(entry, installer, before)
+    marker = read_marker(new)
+    if marker and marker["request"] == request:
+        progress(f"{new} is staged already")
+        if entry["strategy"] == "hop":
+            return Staged(str(new), str(new), "hop", False, {}, all_packages(new), 0.0)
+        return Staged(
+            str(old), str(new), entry["strategy"], False, before, all_packages(new), 0.0, marker["warnings"]
+        )
+    if entry["strategy"] == "hop":
+        return _stage_hop(entry, request, installer, progress)
+    if entry["strategy"] == "in_place":
+        # Nothing can be staged; but what cannot be installed is found before the outage.
+        after = {**before, **installer.planned(str(old), entry["requirements"])}
+        return Staged(str(old), str(new), "in_place", False, before, after, _seconds(started))
+    remove_staged(new)
+    size, count = _size(old)
+    _require_space(new, size, count)
+    progress(f"Staging {', '.join(entry['requirements'])} for {old}")
+    try:
+        warnings = _build(entry, old, new, before, installer, progress, count)
+        after = all_packages(new)
+        marker = {
+            "id": uuid.uuid4().hex,
+            "replaces": environment_id(old),
+            "request": request,
+            "path": str(old),
+            "staged_path": str(new),
+            "complete": True,
+            "warnings": warnings,
+        }
+        # The marker vouches for everything else, so everything else is on the disk before it.
+        os.sync()
+        write_marker(new, marker)
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+    result = Staged(str(old), str(new), entry["strategy"], True, before, after, _seconds(started), warnings)
+    progress(f"{new} is ready after {result.seconds:.0f} s")
+    return result
+
+
+def _stage_hop(entry: dict[str, Any], request: str, installer: Installer, progress: Progress) -> Staged:
+    """Make an environment of a release that a migration goes through; nothing but that runs in it."""
+    started = time.monotonic()
+    new = Path(entry["staged_path"])
+    remove_staged(new)
+    progress(f"Staging {', '.join(entry['requirements'])} for the migration alone")
+    try:
+        installer.create(str(new), entry["python"], prompt=new.name)
+        installer.install(str(new), entry["requirements"], progress)
+        os.sync()
+        write_marker(new, {"id": uuid.uuid4().hex, "request": request, "complete": True, "warnings": []})
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+    return Staged(str(new), str(new), "hop", True, {}, all_packages(new), _seconds(started))
+
+
+def remove_staged(staged_path: PathLike) -> bool:
+    """Remove a staged environment, whole or half-made; return whether there was one."""
+    path = Path(staged_path)
+    if not os.path.lexists(path):
+        return False
+    # Without its marker a half-removed environment cannot be taken for a whole one.
+    (path / MARKER).unlink(missing_ok=True)
+    try:
+        shutil.rmtree(path)
+    except OSError as error:
+        raise HubError(f"{path} cannot be removed: {error.strerror}.", "Remove it by hand.") from error
+    return True
+
+
+def _build(
+    entry: dict[str, Any],
+    old: Path,
+    new: Path,
+    before: dict[str, str],
+    installer: Installer,
+    progress: Progress,
+    count: int,
+) -> list[str]:
+    requirements = entry["requirements"]
+    known: Inodes = {}
+    if entry["strategy"] == "rebuild":
+        conflicts = installer.check(str(old))
+        installer.create(
+            str(new), entry["python"], prompt=old.name, system_packages=_sees_system_packages(old)
+        )
+        installer.fill(str(new), _wanted(installer.freeze(str(old)), before), requirements, progress)
+    else:
+        _copy(old, new, count, progress)
+        known = inodes(new)
+        conflicts = installer.check(str(new))
+        installer.install(str(new), requirements, progress)
+    progress(f"Preparing {new} for its place")
+    warnings = fit(entry, new, old, known, installer, conflicts)
+    if entry["strategy"] == "rebuild":
+        warnings += _rebuild_warnings(before, all_packages(new), requirements)
+    return warnings
+
+
+def _copy(old: Path, new: Path, count: int, progress: Progress) -> None:
+    """Copy a tree with owners, modes, times and links; blocks are shared where the file system can."""
+    argv = ["cp", "--archive", "--reflink=auto", "--verbose", "--no-target-directory", f"{old}/", str(new)]
+    with subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
+        complaint = ""
+        for number, line in enumerate(process.stdout or ()):
+            if line.startswith("cp: "):
+                complaint = complaint or line[len("cp: ") :].strip()
+            progress.count(f"Copying {old}, files", number, count)
+    if process.returncode:
+        raise HubError(
+            f"{old} cannot be copied to {new}: {complaint}.", "Run as the user who owns it, or as root."
+        )
+    (new / MARKER).unlink(missing_ok=True)
+
+
+def _request(entry: dict[str, Any], installer: Installer, packages: dict[str, str]) -> str:
+    """Digest of all that decides what the staged environment is going to hold."""
+    options = installer.options
+    asked = {
+        "path": entry["path"],
+        "strategy": entry["strategy"],
+        "python": entry["python"],
+        "requirements": entry["requirements"],
+        "replaces": environment_id(entry["path"]),
+        "packages": packages,
+        "wheels": options.wheels,
+        "constraints": files.sha256(Path(options.constraints)) if options.constraints else "",
+        "index": hashlib.sha256(options.index_url.encode()).hexdigest(),
+    }
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def _wanted(frozen: Iterable[str], packages: dict[str, str]) -> dict[str, str]:
+    """Packages to have again: versions from the metadata, addresses of those that came from one."""
+    wanted = dict(packages)
+    for line in frozen:
+        name, at, address = line.partition(" @ ")
+        if at and requirement_name(name):
+            wanted[requirement_name(name)] = address
+    return wanted
+
+
+def _rebuild_warnings(
+    before: dict[str, str], after: dict[str, str], requirements: Iterable[str]
+) -> list[str]:
+    named = {requirement_name(requirement) for requirement in requirements}
+    return [
+        f"{change['name']} {change['from']} became {change['to']} for the new Python."
+        for change in package_changes(before, after)
+        if change["from"] and change["to"] and change["name"] not in named
+    ]
+
+
+def _sees_system_packages(environment: Path) -> bool:
+    config = environment / "pyvenv.cfg"
+    text = config.read_text(encoding="utf-8") if config.is_file() else ""
+    return bool(re.search(r"^include-system-site-packages\s*=\s*true", text, re.MULTILINE | re.IGNORECASE))
+
+
+def _size(folder: Path) -> tuple[int, int]:
+    """Bytes on the disk and number of files of a tree; a file with several names counts once."""
+    size, count, seen = 0, 0, set()
+    for each in walk(folder):
+        count += 1
+        found = each.stat(follow_symlinks=False)
+        if found.st_nlink == 1 or stat.S_ISDIR(found.st_mode) or (found.st_dev, found.st_ino) not in seen:
+            size += found.st_blocks * 512
+            seen.add((found.st_dev, found.st_ino))
+    return size, count
+
+
+def _require_space(new: Path, size: int, count: int) -> None:
+    parent = new.parent
+    needed, free = size + RESERVE_BYTES, files.free_space(parent)
+    hint = "Make room there, or upgrade in place."
+    if free < needed:
+        raise HubError(
+            f"{parent} has {_mebibytes(free)} free, staging needs {_mebibytes(needed)} there.", hint
+        )
+    figures = os.statvfs(parent)
+    if figures.f_files and figures.f_favail < count:
+        raise HubError(f"{parent} has room for {figures.f_favail} files, staging needs {count} there.", hint)
+    if not os.access(parent, os.W_OK):
+        raise HubError(f"{parent} may not be written.", "Run as the user who owns it, or as root.")
+
+
+def _seconds(started: float) -> float:
+    return round(time.monotonic() - started, 1)
+
+
+def _mebibytes(amount: int) -> str:
+    return f"{amount / 1024 / 1024:.0f} MiB"

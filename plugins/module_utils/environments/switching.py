@@ -1,0 +1,217 @@
+"""Switching: the staged environments take the old ones' place, and give it back.
+
+Which environment is in place is read from the markers of those that are there, never remembered. So both
+directions can be called again from wherever an earlier call was interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Iterable
+
+from ..errors import HubError
+from ..progress import Progress
+from ..system.exchange import exchange, finish_exchange, move
+from .installer import Installer
+from .packages import installed_version
+from .relocation import fit, inodes
+from .staging import environment_id, read_marker, remove_staged, write_marker
+
+OLD = "old"
+NEW = "new"
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Which environment is in place, and where the other one is; None when there is no other."""
+
+    in_place: str  # old or new
+    aside: Path | None
+
+
+def aside_path(path: str, recovery_point_id: str) -> str:
+    """Where the old environment is after the switch."""
+    return f"{path}.before-{recovery_point_id}"
+
+
+def situation(entry: dict[str, Any], recovery_point_id: str = "") -> Situation:
+    """Tell from the markers which environment of a plan's entry is in place.
+
+    ``recovery_point_id`` may be left out when the entry itself has ``aside``, as in a manifest. Raises
+    HubError when the new environment is in place and the old one is gone.
+    """
+    place = Path(entry["path"])
+    here = read_marker(place)
+    for aside in (_before(entry, recovery_point_id), Path(entry["staged_path"])):
+        if not aside.is_dir():
+            continue
+        there = read_marker(aside)
+        if here and here["replaces"] == environment_id(aside):
+            return Situation(NEW, aside)
+        if there and there["replaces"] == environment_id(place):
+            return Situation(OLD, aside)
+    version = installed_version(place, "jupyterhub")
+    if here and here["staged_path"] == entry["staged_path"] and version != entry["jupyterhub"]:
+        raise HubError(
+            f"{place} has JupyterHub {version}, and the environment it replaced is gone.",
+            f"It would be {_before(entry, recovery_point_id)}.",
+        )
+    return Situation(OLD, None)
+
+
+def is_switched(entry: dict[str, Any], recovery_point_id: str) -> bool:
+    """Whether the new environment is in place and the old one where it belongs; nothing is changed."""
+    if not os.path.lexists(entry["path"]):
+        return False
+    found = situation(entry, recovery_point_id)
+    complete = read_marker(entry["path"]).get("complete", False)
+    return found == Situation(NEW, _before(entry, recovery_point_id)) and complete
+
+
+def switched(entries: Iterable[dict[str, Any]], recovery_point_id: str = "") -> bool:
+    """Whether any of the old environments is not in place; nothing is changed."""
+    return any(
+        not os.path.lexists(entry["path"]) or situation(entry, recovery_point_id).in_place == NEW
+        for entry in entries
+    )
+
+
+def switch(
+    entries: Iterable[dict[str, Any]],
+    recovery_point_id: str,
+    installer_for: Callable[[str], Installer],
+    progress: Progress,
+) -> list[bool]:
+    """Put the new environments in place, keep the old ones aside; return which entries have changed.
+
+    ``installer_for`` gives the installer of an environment; it is asked only for those upgraded in place.
+    Raises HubError before anything has changed when one of the others is not staged.
+    """
+    entries = list(entries)
+    for entry in entries:
+        _settle(entry, recovery_point_id)
+        if entry["strategy"] != "in_place" and situation(entry, recovery_point_id) == Situation(OLD, None):
+            raise HubError(f"{entry['staged_path']} is not staged for {entry['path']}.", "Stage it first.")
+    changed = []
+    for entry in entries:
+        if is_switched(entry, recovery_point_id):
+            changed.append(False)
+            continue
+        if entry["strategy"] == "in_place":
+            _switch_in_place(entry, recovery_point_id, installer_for(entry["path"]), progress)
+        else:
+            _switch(entry, recovery_point_id)
+        progress(f"{entry['path']} is the new environment")
+        changed.append(True)
+    return changed
+
+
+def switch_back(entries: Iterable[dict[str, Any]], recovery_point_id: str = "") -> list[bool]:
+    """Put the old environments in place, the new ones where they were staged; return which have changed.
+
+    Right from any half-way point of `switch`, of itself, and when nothing has been switched.
+    """
+    changed = []
+    for entry in entries:
+        _settle(entry, recovery_point_id)
+        place, staged = Path(entry["path"]), Path(entry["staged_path"])
+        found = situation(entry, recovery_point_id)
+        was_new = found.in_place == NEW
+        if was_new and found.aside:
+            exchange(place, found.aside)
+        if found.aside and found.aside != staged:
+            remove_staged(staged)
+            move(found.aside, staged)
+        changed.append(was_new)
+    return changed
+
+
+def remove_leftovers(entry: dict[str, Any], recovery_point_id: str, check: bool = False) -> bool:
+    """Remove what staging has left beside the environment in place; return whether there was anything.
+
+    Raises HubError instead of removing an old environment.
+    """
+    staged = Path(entry["staged_path"])
+    if os.path.lexists(staged) and situation(entry, recovery_point_id) == Situation(NEW, staged):
+        raise HubError(
+            f"{staged} holds the old environment: a switch was interrupted.",
+            "Finish or restore the switch first.",
+        )
+    leftovers = [path for path in (staged, _partial(entry, recovery_point_id)) if os.path.lexists(path)]
+    for path in leftovers if not check else []:
+        remove_staged(path)
+    return bool(leftovers)
+
+
+def _settle(entry: dict[str, Any], recovery_point_id: str) -> None:
+    """Finish an exchange that was interrupted where the file system needs several renames for it."""
+    place, staged = Path(entry["path"]), Path(entry["staged_path"])
+    before = _before(entry, recovery_point_id)
+    finish_exchange(place, before if os.path.lexists(staged) else staged)
+
+
+def _switch(entry: dict[str, Any], recovery_point_id: str) -> None:
+    place, staged = Path(entry["path"]), Path(entry["staged_path"])
+    before = _before(entry, recovery_point_id)
+    found = situation(entry, recovery_point_id)
+    if found.aside is None:
+        raise AssertionError(f"Nothing stands beside {place}.")
+    if found.in_place == OLD:
+        exchange(place, found.aside)
+    if found.aside == staged:
+        move(staged, before)
+
+
+def _switch_in_place(
+    entry: dict[str, Any], recovery_point_id: str, installer: Installer, progress: Progress
+) -> None:
+    """Keep the old files under other names, then install over them.
+
+    The installer replaces files and never writes into one, so the kept names keep the old content.
+    """
+    place, before = Path(entry["path"]), _before(entry, recovery_point_id)
+    if not before.is_dir():
+        partial = _partial(entry, recovery_point_id)
+        remove_staged(partial)
+        _link(place, partial)
+        move(partial, before)
+    conflicts = installer.check(str(before))
+    marker = read_marker(place)
+    if not marker or marker["replaces"] != environment_id(before):
+        marker = {
+            "id": uuid.uuid4().hex,
+            "replaces": environment_id(before),
+            "request": "",
+            "path": str(place),
+            "staged_path": entry["staged_path"],
+            "complete": False,
+            "warnings": [],
+        }
+        write_marker(place, marker)
+    progress(f"Installing {', '.join(entry['requirements'])} into {place}")
+    installer.install(str(place), entry["requirements"], progress)
+    marker["warnings"] = fit(entry, place, before, inodes(before), installer, conflicts)
+    os.sync()
+    write_marker(place, {**marker, "complete": True})
+
+
+def _link(place: Path, copy: Path) -> None:
+    argv = ["cp", "--archive", "--link", "--no-target-directory", f"{place}/", str(copy)]
+    process = subprocess.run(argv, check=False, capture_output=True, text=True, errors="replace")
+    if process.returncode:
+        reason = process.stderr.strip().splitlines()[0]
+        raise HubError(
+            f"{place} cannot be kept aside as {copy}: {reason}", "Run as the user who owns it, or as root."
+        )
+
+
+def _before(entry: dict[str, Any], recovery_point_id: str) -> Path:
+    return Path(entry.get("aside") or aside_path(entry["path"], recovery_point_id))
+
+
+def _partial(entry: dict[str, Any], recovery_point_id: str) -> Path:
+    return Path(f"{_before(entry, recovery_point_id)}.partial")

@@ -1,0 +1,92 @@
+"""The proxy's program: which one the hub's service really starts, and what it needs to run."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from ..environments.discovery import environment_of_script, find_program
+from ..environments.packages import installed_version
+from ..errors import HubError
+from ..system.execution_context import Surroundings
+
+NODE = "node"
+PYTHON = "python"
+OTHER = "other"
+_VERSION_SECONDS = 10
+
+
+def find_program_of(proxy: dict[str, Any], surroundings: Surroundings) -> dict[str, Any] | None:
+    """What the first word of a managed proxy's command is; None where the hub starts no proxy.
+
+    ``{"path", "kind": node | python | other, "version", "node", "node_version", "engine"}``: ``path`` is None
+    where the service's PATH does not lead to one, ``engine`` what the package asks of Node, ``>=18``.
+    """
+    if not proxy["managed"] or not proxy["command"]:
+        return None
+    found: dict[str, Any] = dict.fromkeys(("path", "kind", "version", "node", "node_version", "engine"))
+    command = proxy["command"]
+    # A name with a slash in it is looked for in the hub's directory, not on its PATH.
+    name = os.path.join(surroundings.directory, command[0]) if "/" in command[0] else command[0]
+    program = find_program(name, surroundings.path)
+    if program and _is_node(program):
+        # `node /path/to/configurable-http-proxy`: what matters is the script.
+        found.update(_node(program, surroundings))
+        program = next((Path(word) for word in command[1:] if Path(word).is_file()), None)
+    if program is None:
+        return found
+    found.update(path=str(program), kind=OTHER)
+    package = _package_of(program)
+    if package:
+        found.update(kind=NODE, version=package.get("version"), engine=_engine(package))
+        if not found["node"]:
+            found.update(_node(find_program("node", surroundings.path), surroundings))
+        return found
+    environment = environment_of_script(str(program), surroundings.path)
+    if environment:
+        found.update(kind=PYTHON, version=_python_version(environment))
+    return found
+
+
+def _is_node(program: Path) -> bool:
+    return program.name in ("node", "nodejs")
+
+
+def _package_of(program: Path) -> dict[str, Any] | None:
+    """The package.json of the npm package that a script belongs to."""
+    real = Path(os.path.realpath(program))
+    # npm links to <package>/bin/<script>.
+    for file in (folder / "package.json" for folder in list(real.parents)[:2]):
+        try:
+            package = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        return package if isinstance(package, dict) else None
+    return None
+
+
+def _engine(package: dict[str, Any]) -> str | None:
+    engine = package.get("engines", {}).get("node")
+    return str(engine).replace(" ", "") if engine else None
+
+
+def _node(node: Path | None, surroundings: Surroundings) -> dict[str, str | None]:
+    """Where Node is and its version, asked as the hub's own user."""
+    if node is None:
+        return {"node": None, "node_version": None}
+    try:
+        said = surroundings.run([str(node), "--version"], timeout=_VERSION_SECONDS).stdout
+    except HubError:
+        said = ""
+    version = re.fullmatch(r"v?(\d+\.\d+\.\d+)\S*", said.strip())
+    return {"node": str(node), "node_version": version[1] if version else None}
+
+
+def _python_version(environment: str) -> str | None:
+    try:
+        return installed_version(environment, "configurable-http-proxy")
+    except HubError:
+        return None

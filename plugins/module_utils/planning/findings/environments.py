@@ -1,0 +1,125 @@
+"""The Python environments of hub and users: whether they can be brought to the target."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator
+
+from ...releases import versions
+from ..upgrade import Upgrade, environments_of
+from .finding import BLOCKER, WARNING, Finding, Kind
+
+NO_JUPYTERHUB_FOR_USERS = Kind(
+    "no-jupyterhub-for-users",
+    WARNING,
+    "An environment of single-user servers has no jupyterhub.",
+    "Single-user servers cannot start from it.",
+    "It is installed there with the upgrade.",
+)
+VERSION_MISMATCH = Kind(
+    "version-mismatch",
+    WARNING,
+    "An environment of single-user servers has another version than the hub.",
+    "The hub does not refuse such servers, but log-ins may end in a loop of redirects.",
+    "The upgrade brings both to the same version.",
+)
+ENVIRONMENT_NOT_SUPPORTED = Kind(
+    "environment-not-supported",
+    BLOCKER,
+    "An environment is conda's or the system's.",
+    "Only venvs can be exchanged and put back as a whole.",
+    "Move the hub into a venv of its own.",
+)
+NO_SUCH_PYTHON = Kind(
+    "no-such-python",
+    BLOCKER,
+    "The interpreter of jupyterhub_python does not exist on the host or does not run.",
+    "The new environments cannot be built with it.",
+    "Name another one in jupyterhub_python.",
+)
+PYTHON_TOO_OLD = Kind(
+    "python-too-old",
+    BLOCKER,
+    "The Python of an environment is older than the target's Requires-Python.",
+    "The target cannot be installed there; hub and users need it alike.",
+    "Name a newer interpreter of the host in jupyterhub_python.",
+)
+INTERPRETER_GONE = Kind(
+    "interpreter-gone",
+    BLOCKER,
+    "The interpreter of an environment is not there or does not run.",
+    "An upgrade of the operating system does that to a venv; nothing can be installed into it.",
+    "Name an interpreter in jupyterhub_python, to build the environment anew.",
+)
+INTERPRETER_CHANGED = Kind(
+    "interpreter-changed",
+    BLOCKER,
+    "The interpreter of an environment is another Python than the one that the environment was made for.",
+    "An upgrade of the operating system does that to a venv; the packages in it are not seen.",
+    "Name an interpreter in jupyterhub_python, to build the environment anew.",
+)
+IN_PLACE = Kind(
+    "in-place",
+    WARNING,
+    "An environment is upgraded in place: it was asked for, or there is no room for a copy.",
+    "The outage includes the installation.",
+    "Make room beside it, or leave out jupyterhub_environment_strategy.",
+)
+KINDS = (
+    NO_JUPYTERHUB_FOR_USERS,
+    VERSION_MISMATCH,
+    ENVIRONMENT_NOT_SUPPORTED,
+    NO_SUCH_PYTHON,
+    PYTHON_TOO_OLD,
+    INTERPRETER_GONE,
+    INTERPRETER_CHANGED,
+    IN_PLACE,
+)
+
+
+def check(upgrade: Upgrade) -> Iterator[Finding]:
+    """What keeps environments from the target, and where those of hub and users differ today."""
+    yield from _single_user(upgrade)
+    known = {entry["path"].rstrip("/"): entry for entry in environments_of(upgrade.deployment)}
+    for entry in upgrade.environments:
+        environment = known[entry["path"]]
+        if environment["kind"] != "venv":
+            yield ENVIRONMENT_NOT_SUPPORTED.found(
+                f"{entry['path']} is a {environment['kind']} environment; only venvs can be staged yet."
+            )
+        yield from _python(upgrade, entry["path"], environment["python_version"])
+        if not upgrade.policy.python:
+            yield from _interpreter(upgrade, entry["path"], environment)
+        if entry["strategy"] == "in_place":
+            yield IN_PLACE.found(f"{entry['path']} is upgraded in place.")
+
+
+def _single_user(upgrade: Upgrade) -> Iterator[Finding]:
+    """An environment whose servers do not go with the hub that runs today."""
+    for user in upgrade.deployment["user_environments"]:
+        if user["jupyterhub"] is None:
+            yield NO_JUPYTERHUB_FOR_USERS.found(f"{user['path']} has no jupyterhub.")
+        elif user["jupyterhub"] != upgrade.current:
+            yield VERSION_MISMATCH.found(
+                f"{user['path']} has jupyterhub {user['jupyterhub']}, the hub {upgrade.current}."
+            )
+
+
+def _python(upgrade: Upgrade, path: str, own: str | None) -> Iterator[Finding]:
+    asked_for, target = upgrade.policy.python, upgrade.target
+    python = upgrade.host.python_versions.get(asked_for) if asked_for else own
+    if asked_for and not python:
+        yield NO_SUCH_PYTHON.found(f"The interpreter {asked_for} does not exist on the host or does not run.")
+    elif target.requires_python and not versions.satisfies(str(python), target.requires_python):
+        yield PYTHON_TOO_OLD.found(
+            f"JupyterHub {target.version} needs Python {target.requires_python}, {path} has {python}."
+        )
+
+
+def _interpreter(upgrade: Upgrade, path: str, environment: dict[str, Any]) -> Iterator[Finding]:
+    """What an upgrade of the operating system does to a venv."""
+    python, made_for = environment["python"], environment["python_version"]
+    says = upgrade.host.python_versions.get(python) if python else ""
+    if says == "":
+        yield INTERPRETER_GONE.found(f"{path}/bin/python is not there or does not run.")
+    elif says and made_for and says.split(".")[:2] != made_for.split(".")[:2]:
+        yield INTERPRETER_CHANGED.found(f"{path} was made for Python {made_for}, and {python} is {says}.")

@@ -1,0 +1,187 @@
+"""Packages: what would not go together in the new environments."""
+
+from __future__ import annotations
+
+import re
+from typing import Iterator, NamedTuple
+
+from ...databases.urls import decodes
+from ...errors import HubError
+from ...releases import versions
+from ..upgrade import Upgrade
+from .finding import BLOCKER, WARNING, Finding, Kind
+
+PACKAGES_CONFLICT = Kind(
+    "packages-conflict",
+    BLOCKER,
+    "Packages that are installed do not go with the versions that the target needs of others.",
+    "They fail when they are imported, or later, in ways of their own.",
+    "Name versions that do in jupyterhub_packages (jupyterhub_user_packages); a name alone takes the newest.",
+)
+PACKAGES_NOT_AVAILABLE = Kind(
+    "packages-not-available",
+    BLOCKER,
+    "The installer finds no versions that fulfil what is asked for.",
+    "The new environment cannot be staged.",
+    "Name versions that go together in jupyterhub_packages (jupyterhub_user_packages).",
+)
+PACKAGES_NOT_CHECKED = Kind(
+    "packages-not-checked",
+    WARNING,
+    "The installer could not say what it would install: no answer in time, or a pip without dry runs.",
+    "Packages that do not go together are found while the new environments are staged, not before.",
+    "Install uv on the host, or a pip of 22.2 or later in the environment.",
+)
+SQLALCHEMY_TOO_NEW = Kind(
+    "sqlalchemy-too-new",
+    BLOCKER,
+    "The target is 3.1.0 or older, and the new environment would have SQLAlchemy 2.",
+    "Such a hub answers --version and does not start.",
+    'jupyterhub_packages: ["sqlalchemy<2"], or a newer target.',
+)
+DATABASE_PATH_DECODED = Kind(
+    "database-path-decoded",
+    BLOCKER,
+    "The database's name has a percent sign, and SQLAlchemy crosses 2.1.",
+    "From 2.1 on escapes in the name are decoded: the new hub would open another file, and begin with "
+    "nothing.",
+    'Write each % as %25 after the upgrade; or keep the old way: jupyterhub_packages: ["sqlalchemy<2.1"].',
+)
+PACKAGE_TOO_OLD = Kind(
+    "package-too-old",
+    WARNING,
+    "An authenticator or spawner is known not to work with the target, or older than what is known to work.",
+    "Log-ins or servers may fail after the upgrade, though everything can be imported.",
+    "Name a newer release of it in jupyterhub_packages.",
+)
+PACKAGES_SHADOWED = Kind(
+    "packages-shadowed",
+    WARNING,
+    "The hub imports packages from PYTHONPATH or from somebody's ~/.local instead of its environment.",
+    "The new hub gets these old ones, whatever is staged.",
+    "Remove them, take PYTHONPATH out of the service, or set PYTHONNOUSERSITE=1.",
+)
+KINDS = (
+    PACKAGES_CONFLICT,
+    PACKAGES_NOT_AVAILABLE,
+    PACKAGES_NOT_CHECKED,
+    SQLALCHEMY_TOO_NEW,
+    DATABASE_PATH_DECODED,
+    PACKAGE_TOO_OLD,
+    PACKAGES_SHADOWED,
+)
+
+
+class Known(NamedTuple):
+    """A package that does not go with some hubs: versions of both, what it does, what goes, and a source."""
+
+    name: str
+    bad: str
+    hubs: str
+    what: str
+    better: str
+    source: str
+
+
+_V5 = "https://jupyterhub.readthedocs.io/en/stable/howto/upgrading-v5.html"
+_TLJH = "https://github.com/jupyterhub/the-littlest-jupyterhub/blob/main/tljh/requirements-hub-env.txt"
+_OLDER = "is older than what The Littlest JupyterHub installs with JupyterHub 5"
+KNOWN = (
+    Known(
+        *("batchspawner", "<1.3", ">=3", "does not tell the hub the port of a server", "batchspawner>=1.3"),
+        "https://github.com/jupyterhub/batchspawner/issues/277",
+    ),
+    Known(
+        *("jupyterhub-ldapauthenticator", ">=2.0.0,<=2.0.2", ">=4,<5"),
+        *(
+            "keeps the hub from its start where allowed_groups is set without allowed_users",
+            "a target of 5.x",
+        ),
+        "https://github.com/jupyterhub/ldapauthenticator/issues/305",
+    ),
+    Known(
+        *(
+            "oauthenticator",
+            "<16",
+            ">=5",
+            "does not know the allow rules of JupyterHub 5",
+            "oauthenticator>=16.3",
+        ),
+        _V5,
+    ),
+    Known("jupyterhub-ldapauthenticator", "<2", ">=5", _OLDER, "jupyterhub-ldapauthenticator>=2", _TLJH),
+    Known(
+        "jupyterhub-nativeauthenticator", "<1.3", ">=5", _OLDER, "jupyterhub-nativeauthenticator>=1.3", _TLJH
+    ),
+    Known(
+        "jupyterhub-firstuseauthenticator",
+        "<1.1",
+        ">=5",
+        _OLDER,
+        "jupyterhub-firstuseauthenticator>=1.1",
+        _TLJH,
+    ),
+    Known("jupyterhub-tmpauthenticator", "<1", ">=5", _OLDER, "jupyterhub-tmpauthenticator>=1", _TLJH),
+    Known("jupyterhub-systemdspawner", "<1", ">=5", _OLDER, "jupyterhub-systemdspawner>=1", _TLJH),
+)
+
+
+def check(upgrade: Upgrade) -> Iterator[Finding]:
+    """What would not go together."""
+    shadowed = upgrade.deployment["config"]["shadowed"]
+    if shadowed:
+        files = ", ".join(f"{name} ({file})" for name, file in sorted(shadowed.items()))
+        yield PACKAGES_SHADOWED.found(f"The hub imports {files}.")
+    if not upgrade.changes or upgrade.target.problem:
+        return
+    yield from _resolved(upgrade)
+    hub = upgrade.deployment["hub_environment"]["path"]
+    after = upgrade.packages_after(hub)
+    yield from _sqlalchemy(upgrade, after.get("sqlalchemy", ""))
+    for known in KNOWN:
+        version = after.get(known.name)
+        if version and _is(version, known.bad) and _is(upgrade.target.version, known.hubs):
+            yield PACKAGE_TOO_OLD.found(
+                f"{known.name} {version} in {hub} {known.what} ({known.source}).",
+                f"Take {known.better}, in jupyterhub_packages where it is a package.",
+            )
+
+
+def _resolved(upgrade: Upgrade) -> Iterator[Finding]:
+    """What the installer's dry run says."""
+    for path, resolution in upgrade.host.resolved.items():
+        if not resolution.answered:
+            yield PACKAGES_NOT_CHECKED.found(f"{path}: {resolution.problem}", resolution.hint)
+        elif resolution.problem and not _wrong_python(upgrade, path):
+            yield PACKAGES_NOT_AVAILABLE.found(resolution.problem)
+        if resolution.conflicts:
+            yield PACKAGES_CONFLICT.found(f"In {path}: {' '.join(resolution.conflicts)}")
+
+
+def _wrong_python(upgrade: Upgrade, path: str) -> bool:
+    """Whether the environment's Python is too old for the target, which is a finding of its own."""
+    environments = [upgrade.deployment["hub_environment"], *upgrade.deployment["user_environments"]]
+    python = next((each["python_version"] for each in environments if each["path"].rstrip("/") == path), None)
+    return bool(python) and not _is(str(python), upgrade.target.requires_python)
+
+
+def _sqlalchemy(upgrade: Upgrade, after: str) -> Iterator[Finding]:
+    if after and _is(after, ">=2") and _is(upgrade.target.version, "<=3.1.0"):
+        yield SQLALCHEMY_TOO_NEW.found(
+            f"JupyterHub {upgrade.target.version} would get SQLAlchemy {after}, which it does not start with."
+        )
+    before = upgrade.deployment["hub_environment"]["packages"].get("sqlalchemy", "")
+    url = upgrade.deployment["database"]["url"]
+    escaped = re.search(r"%[0-9A-Fa-f]{2}", url.partition("?")[0])
+    if escaped and before and after and decodes(after) and not decodes(before):
+        yield DATABASE_PATH_DECODED.found(
+            f"The database {url} has {escaped[0]} in its name, and SQLAlchemy {before} becomes {after}."
+        )
+
+
+def _is(version: str, specifiers: str) -> bool:
+    """Whether a version is among those; one that cannot be understood is not."""
+    try:
+        return versions.satisfies(version, specifiers)
+    except HubError:
+        return False

@@ -1,0 +1,91 @@
+"""The proxy that the hub starts: whether the service finds one, and whether that can run."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator
+
+from ...errors import HubError
+from ...releases import versions
+from ..upgrade import Upgrade
+from .finding import BLOCKER, Finding, Kind
+
+PROXY_NOT_FOUND = Kind(
+    "proxy-not-found",
+    BLOCKER,
+    "The service's PATH does not lead to the proxy that the hub starts.",
+    "The hub exits at its start: `Failed to find proxy`.",
+    "Install it (npm install -g configurable-http-proxy), or name its path in ConfigurableHTTPProxy.command.",
+)
+NODE_NOT_FOUND = Kind(
+    "node-not-found",
+    BLOCKER,
+    "The proxy is a program for Node.js, and the service's PATH leads to none that runs.",
+    "The proxy does not start, and the hub exits.",
+    "Install Node.js, or add its folder to the service's PATH.",
+)
+NODE_TOO_OLD = Kind(
+    "node-too-old",
+    BLOCKER,
+    "Node.js is older than what the proxy asks for.",
+    "Such a proxy may not start, or fail at a request that it cannot handle; the hub starts it anew.",
+    "Install a newer Node.js, or a proxy for this one: 5.0 and 5.1 need Node 18, 5.2 and later Node 20.",
+    accept=True,
+)
+PROXY_WITHOUT_TLS = Kind(
+    "proxy-without-tls",
+    BLOCKER,
+    "The proxy is the one in pure Python, and the config asks for TLS.",
+    "That proxy has no TLS.",
+    "Install the proxy for Node.js, or end TLS in a web server before the hub.",
+    accept=True,
+)
+KINDS = (PROXY_NOT_FOUND, NODE_NOT_FOUND, NODE_TOO_OLD, PROXY_WITHOUT_TLS)
+
+#: What configurable-http-proxy asks of Node ("engines" of its package.json), newest first.
+_ENGINES = ((">=5.2", ">=20"), (">=5.0", ">=18"), (">=4.6.3", ">=10"), (">=4.5", ">=12"))
+
+
+def check(upgrade: Upgrade) -> Iterator[Finding]:
+    """What keeps the proxy from its start."""
+    proxy, service = upgrade.deployment["proxy"], upgrade.deployment["service"]
+    program = proxy["program"]
+    if program is None:
+        return
+    if program["path"] is None:
+        yield PROXY_NOT_FOUND.found(
+            f"{proxy['command'][0]} is not on the PATH of {service['name']}, {service['path']}."
+        )
+    elif program["kind"] == "node":
+        yield from _node(program, service)
+    elif program["kind"] == "python" and upgrade.deployment["config"]["tls"]:
+        yield PROXY_WITHOUT_TLS.found(f"{program['path']} is a Python program, and the config has TLS.")
+
+
+def _node(program: dict[str, Any], service: dict[str, Any]) -> Iterator[Finding]:
+    proxy = f"configurable-http-proxy {program['version']} ({program['path']})"
+    if program["node_version"] is None:
+        where = f"{program['node']} does not run" if program["node"] else "it is not there"
+        yield NODE_NOT_FOUND.found(
+            f"{proxy} needs Node.js on the PATH of {service['name']}, {service['path']}: {where}."
+        )
+        return
+    engine = program["engine"] or _engine(str(program["version"] or ""))
+    if engine and not _satisfies(program["node_version"], engine):
+        yield NODE_TOO_OLD.found(
+            f"{proxy} asks for Node.js {engine}, and {program['node']} is {program['node_version']}."
+        )
+
+
+def _engine(version: str) -> str:
+    """What a release without a word about it asks for; '' where nothing is known."""
+    if not version:
+        return ""
+    return next((engine for proxies, engine in _ENGINES if _satisfies(version, proxies)), "")
+
+
+def _satisfies(version: str, specifiers: str) -> bool:
+    """Whether a version satisfies npm's specifiers, as far as they are the ones of Python, else True."""
+    try:
+        return any(versions.satisfies(version, part) for part in specifiers.split("||"))
+    except HubError:
+        return True

@@ -1,0 +1,123 @@
+"""What a plan has to know of the host besides the deployment: room, permission, interpreters."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import getpass
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from ..databases import health
+from ..environments.discovery import find_program
+from ..environments.packages import all_packages
+from ..system import state
+from .target import installed_options
+from .upgrade import Host
+
+#: What is read of a template or a script: more than anybody writes by hand.
+LARGEST_TEXT = 256 * 1024
+MOST_TEMPLATES = 200
+
+
+def look(deployment: dict[str, Any], base: str | None, python: str, user: str = "") -> Host:
+    """Read the host, and write nothing. ``python`` is an interpreter that somebody wants to use, or ''.
+
+    ``user`` is one that the hub should know, or ''. What an installer would do is not looked at: see
+    `resolution.resolve`.
+    """
+    folder = state.state_folder(deployment, base)
+    environments = [entry["path"].rstrip("/") for entry in _environments(deployment)]
+    parents = {str(Path(path).parent) for path in environments}
+    must_write = [*parents, *environments, str(folder)]
+    folders = {*parents, str(folder)}
+    if deployment["database"]["path"]:
+        database = Path(deployment["database"]["path"])
+        must_write += [str(database), str(database.parent)]
+        folders.add(str(database.parent))
+    interpreters = [python, *(entry["python"] for entry in _environments(deployment))]
+    return Host(
+        root=os.geteuid() == 0,
+        user=getpass.getuser(),
+        state_folder=str(folder),
+        free_bytes={path: shutil.disk_usage(_existing(Path(path))).free for path in folders},
+        environment_bytes={path: _bytes(Path(path)) for path in environments},
+        not_writable=[
+            path for path in dict.fromkeys(must_write) if not os.access(_existing(Path(path)), os.W_OK)
+        ],
+        python_versions=_python_versions([each for each in interpreters if each]),
+        installed={path: all_packages(path) for path in environments},
+        options=installed_options(deployment["hub_environment"]["path"]),
+        templates=_templates(deployment["config"]["template_folders"]),
+        single_user_script=_single_user_script(deployment),
+        knows_user=not user or health.knows_user(deployment["database"]["path"], user),
+    )
+
+
+def _environments(deployment: dict[str, Any]) -> list[dict[str, Any]]:
+    return [deployment["hub_environment"], *deployment["user_environments"]]
+
+
+def _existing(path: Path) -> Path:
+    """``path``, or the nearest folder above it that exists."""
+    return path if path.exists() else _existing(path.parent)
+
+
+def _bytes(folder: Path) -> int:
+    """Bytes that the files below ``folder`` hold."""
+    total = 0
+    pending = [str(folder)]
+    while pending:
+        try:
+            with os.scandir(pending.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+                    else:
+                        total += entry.stat(follow_symlinks=False).st_size
+        except PermissionError:
+            continue
+    return total
+
+
+def _templates(folders: list[str]) -> dict[str, str]:
+    """The texts of custom templates by their paths."""
+    files = sorted(file for folder in folders for file in Path(folder).rglob("*.html"))
+    return {str(file): _text(file) for file in files[:MOST_TEMPLATES]}
+
+
+def _single_user_script(deployment: dict[str, Any]) -> tuple[str, str]:
+    """Path and text of the single-user command, where that is a script."""
+    command = deployment["spawner"]["command"]
+    program = find_program(command[0], deployment["service"]["path"]) if command else None
+    text = _text(program) if program else ""
+    return (str(program), text) if text.startswith("#!") else ("", "")
+
+
+def _text(file: Path) -> str:
+    """The beginning of a text file, '' where it cannot be read."""
+    try:
+        with file.open(encoding="utf-8", errors="replace") as opened:
+            return opened.read(LARGEST_TEXT)
+    except OSError:
+        return ""
+
+
+def _python_versions(interpreters: list[str]) -> dict[str, str]:
+    """What interpreters say of themselves, side by side: starting one costs more than to wait for it."""
+    with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
+        return dict(zip(interpreters, pool.map(_python_version, interpreters)))
+
+
+def _python_version(python: str) -> str:
+    """The version of an interpreter, '' where it does not run."""
+    code = "import platform; print(platform.python_version())"
+    try:
+        done = subprocess.run(
+            [python, "-I", "-S", "-c", code], capture_output=True, text=True, timeout=20, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,96 @@
+"""Hops: releases that a database is migrated through, where the target cannot migrate it in one step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ..releases import versions
+
+
+class Hop(NamedTuple):
+    """One migration that fails when it is made in one step."""
+
+    revision: str
+    """Of a database that it fails for, where servers are registered in that."""
+    major: int
+    """From this major of the target on."""
+    through: str
+    """The release in between."""
+    why: str
+    source: str
+
+
+KNOWN = (
+    Hop(
+        "833da8570507",
+        5,
+        "4.1.6",
+        "from JupyterHub 5 on the migration of a database of 2.x asks for columns that it does not have yet "
+        "where a user's server is registered",
+        "https://github.com/jupyterhub/jupyterhub/issues/5427",
+    ),
+)
+
+#: The source of hops that nobody knew of.
+REHEARSAL = "the rehearsal on this host"
+
+#: The last release of each major that may be in between, and what has to be with it: hubs before 3.1.1 do not
+#: know SQLAlchemy 2.
+LAST_RELEASES = {
+    "2.3.1": ["sqlalchemy<2"],
+    "3.1.1": [],
+    "4.1.6": [],
+    "5.4.6": [],
+}
+
+
+def needed(deployment: dict[str, Any], target: str, python: str = "") -> list[dict[str, Any]]:
+    """The hops of a deployment's database to the release ``target`` that are known to be needed.
+
+    They are as the plan has them. Each has an environment of its own beside the hub's, as `staging.stage`
+    makes it, with the interpreter ``python`` or the hub's.
+    """
+    database = deployment["database"]
+    return [
+        _entry(deployment, hop.through, [], python, hop.why, hop.source)
+        for hop in KNOWN
+        if database["revision"] == hop.revision
+        and database["servers"]
+        and versions.parse_release(target).major >= hop.major
+    ]
+
+
+def through_the_majors(
+    deployment: dict[str, Any], target: str, python: str, why: str
+) -> list[dict[str, Any]]:
+    """The hops through every major between the hub's and the target's, as `needed` gives them.
+
+    ``why`` is what a rehearsal of the direct way has said: its word is their source.
+    """
+    of_hub, of_target = (
+        versions.parse_release(version).major
+        for version in (deployment["hub_environment"]["jupyterhub"], target)
+    )
+    return [
+        _entry(deployment, release, company, python, f"in one step it fails: {why}", REHEARSAL)
+        for release, company in LAST_RELEASES.items()
+        if of_hub < versions.parse_release(release).major < of_target
+    ]
+
+
+def _entry(
+    deployment: dict[str, Any], release: str, company: Sequence[str], python: str, why: str, source: str
+) -> dict[str, Any]:
+    hub = deployment["hub_environment"]
+    path = hub["path"].rstrip("/")
+    return {
+        "version": release,
+        "path": path,
+        "staged_path": f"{path}.hop-{release}",
+        "strategy": "hop",
+        "python": python or hub["python"],
+        "requirements": [f"jupyterhub=={release}", *company],
+        "why": why,
+        "source": source,
+    }

@@ -1,0 +1,148 @@
+"""What an upgrade would do: a pure function of the deployment, the target and the policy."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from . import findings, intermediate_versions
+from .findings.finding import BLOCKER
+from .upgrade import (
+    STAGING_RESERVE_BYTES,
+    Host,
+    Policy,
+    Target,
+    Upgrade,
+    bytes_needed,
+    environments_of,
+    missing,
+    requirements_of,
+)
+
+
+def make_plan(deployment: dict[str, Any], target: Target, host: Host, policy: Policy) -> dict[str, Any]:
+    """The plan, in the shape that docs/architecture.md describes."""
+    migrate = _migrate(deployment, target)
+    environments = [
+        _environment_plan(entry, deployment, target, host, policy)
+        for entry in environments_of(deployment)
+        if missing(entry, target.version, host.installed.get(entry["path"], entry["packages"]), policy)
+    ]
+    changes = bool(environments) or bool(migrate)
+    outage = bool(migrate) or any(entry["role"] != "user" for entry in environments)
+    upgrade = Upgrade(deployment, target, host, policy, environments, changes)
+    plan: dict[str, Any] = {
+        "from_version": upgrade.current,
+        "to_version": target.version,
+        "action": "upgrade" if changes else "nothing",
+        "outage": outage and changes,
+        "environments": environments,
+        "migrate": migrate if changes else False,
+        "hops": intermediate_versions.needed(deployment, target.version, policy.python)
+        if changes and migrate is not False
+        else [],
+        "state_folder": host.state_folder,
+        "recovery_point_folder": f"{host.state_folder}/recovery",
+        "bytes_needed": bytes_needed(deployment, host, environments),
+        "findings": [asdict(finding) for finding in findings.find(upgrade)],
+    }
+    plan["steps"] = _steps(deployment, plan)
+    return plan
+
+
+def detour(plan: dict[str, Any], deployment: dict[str, Any], why: str) -> dict[str, Any]:
+    """What changes of a plan where its migration has failed in the rehearsal, and may succeed by another way.
+
+    That is through all majors in between. ``why`` says how the direct way has failed. Empty where there is
+    no major in between, or the plan has hops already.
+    """
+    path = deployment["hub_environment"]["path"].rstrip("/")
+    python = next((entry["python"] for entry in plan["environments"] if entry["path"] == path), "")
+    through = intermediate_versions.through_the_majors(deployment, plan["to_version"], python, why)
+    if plan["hops"] or not through:
+        return {}
+    return {"hops": through, "steps": _steps(deployment, {**plan, "hops": through})}
+
+
+def blockers(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """The findings that forbid the upgrade."""
+    return [finding for finding in plan["findings"] if finding["severity"] == BLOCKER]
+
+
+def _migrate(deployment: dict[str, Any], target: Target) -> bool | None:
+    """Whether the schema changes; None where that is not known before the target is on the host."""
+    revision = deployment["database"]["revision"]
+    if revision is None or target.schema_head is None:
+        return None if target.version != deployment["hub_environment"]["jupyterhub"] else False
+    return bool(revision != target.schema_head)
+
+
+def _environment_plan(
+    environment: dict[str, Any], deployment: dict[str, Any], target: Target, host: Host, policy: Policy
+) -> dict[str, Any]:
+    """How one environment gets to the target."""
+    path = environment["path"].rstrip("/")
+    return {
+        "path": path,
+        "role": environment["role"],
+        "strategy": _strategy(path, host, policy),
+        "python": policy.python or environment["python"],
+        "staged_path": f"{path}.staged-{target.version}",
+        "jupyterhub": environment["jupyterhub"],
+        "requirements": requirements_of(environment, target.version, policy),
+        "imports": [] if environment["role"] == "user" else _company(deployment),
+    }
+
+
+def _company(deployment: dict[str, Any]) -> list[str]:
+    """The modules of proxy, spawner and authenticator that packages hold: the new hub imports them."""
+    parts = [deployment[part] for part in ("proxy", "spawner", "authenticator")]
+    return sorted({part["class"].rpartition(".")[0] for part in parts if part["package"]})
+
+
+def _strategy(path: str, host: Host, policy: Policy) -> str:
+    """``rebuild`` for another interpreter, ``in_place`` when asked or short of room, else ``copy``."""
+    if policy.strategy == "in_place":
+        return "in_place"
+    if policy.python:
+        return "rebuild"
+    parent = path.rpartition("/")[0] or "/"
+    room = host.free_bytes.get(parent)
+    short = room is not None and room < host.environment_bytes.get(path, 0) + STAGING_RESERVE_BYTES
+    return "in_place" if short else "copy"
+
+
+def _steps(deployment: dict[str, Any], plan: dict[str, Any]) -> list[str]:
+    """The plan as sentences."""
+    if plan["action"] == "nothing":
+        return [f"Nothing: the hub and its users' environments have JupyterHub {plan['to_version']}."]
+    service = deployment["service"]["name"]
+    steps = []
+    for entry in plan["environments"]:
+        if entry["strategy"] != "in_place":
+            steps.append(f"Stage {', '.join(entry['requirements'])} in {entry['staged_path']}.")
+    for hop in plan["hops"]:
+        steps.append(
+            f"Stage JupyterHub {hop['version']} in {hop['staged_path']}, for the migration: "
+            f"{hop['why'].rstrip('.')}."
+        )
+    if plan["environments"] and not _paths(plan, in_place=True):
+        steps.append("Rehearse the upgrade on a copy of the database, with the staged environments.")
+    steps.append(f"Make a recovery point in {plan['recovery_point_folder']}.")
+    if plan["outage"]:
+        steps.append(f"Stop {service} and keep it down. The outage begins.")
+        steps.append(f"Back up {deployment['database']['path']} once more.")
+    steps += [f"Upgrade {path} in place." for path in _paths(plan, in_place=True)]
+    if plan["migrate"] is not False:
+        through = "".join(f" through JupyterHub {hop['version']}" for hop in plan["hops"])
+        steps.append(f"Migrate {deployment['database']['path']}{through}.")
+    steps += [f"Exchange {path} with the staged one." for path in _paths(plan, in_place=False)]
+    if plan["outage"]:
+        steps.append(f"Start {service}. The outage ends when it answers as {plan['to_version']}.")
+    steps.append("Verify the hub; if anything has failed, restore all of the above and start the old hub.")
+    return steps
+
+
+def _paths(plan: dict[str, Any], in_place: bool) -> list[str]:
+    """The environments that are upgraded in place, or those that are not."""
+    return [entry["path"] for entry in plan["environments"] if (entry["strategy"] == "in_place") == in_place]

@@ -1,0 +1,35 @@
+"""Foresight: looks at target, host and packages side by side, and makes the plan of them."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from dataclasses import replace
+from typing import Any
+
+from ..environments.installer import InstallerOptions
+from . import findings, host
+from .plan import make_plan
+from .resolution import resolve
+from .target import find_target
+from .upgrade import Policy
+
+
+def plan(
+    deployment: dict[str, Any],
+    version: str,
+    policy: Policy,
+    options: InstallerOptions,
+    state_base: str | None = None,
+) -> dict[str, Any]:
+    """The plan of an upgrade to ``version``. Raises HubError for what no plan can be made of.
+
+    The index is asked for the target and for what the environments would become at the same time: each
+    costs about a second, most of it waiting.
+    """
+    findings.require_known(policy.accept)
+    with concurrent.futures.ThreadPoolExecutor(max_workers=3) as pool:
+        target = pool.submit(find_target, deployment, version, options)
+        resolved = pool.submit(resolve, deployment, version, policy, options)
+        seen = host.look(deployment, state_base, policy.python, policy.verify_user)
+        found, packages = target.result(), resolved.result()
+    return make_plan(deployment, found, replace(seen, resolved=packages), policy)

@@ -1,0 +1,111 @@
+"""Resolution: what the installer would make of each environment, and what would not go together then."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import re
+from pathlib import Path
+from typing import Any
+
+from ..environments.installer import InstallerOptions, passing_installer
+from ..environments.packages import all_packages, declared_requirements, normalised
+from ..errors import HubError
+from ..releases import versions
+from .upgrade import Policy, Resolution, environments_of, missing, requirements_of
+
+#: A dry run that failed for one of these says nothing about the packages.
+_NO_ANSWER = re.compile(r"package index could not be reached|no such option|--dry-run", re.IGNORECASE)
+_REQUIREMENT = re.compile(
+    r"\s*(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*\(?(?P<specifiers>[^;@()]*)\)?\s*"
+    r"(?:;(?P<marker>.*))?"
+)
+_MARKER = re.compile(
+    r"\s*(python_version|python_full_version)\s*(~=|==|!=|<=|>=|<|>)\s*['\"]([\d.]+)['\"]\s*"
+)
+
+
+def resolve(
+    deployment: dict[str, Any], version: str, policy: Policy, options: InstallerOptions
+) -> dict[str, Resolution]:
+    """What staging would install, by the environment's path; nothing is installed, and nothing left behind.
+
+    An environment that is built anew for another interpreter is left out: its packages are chosen then.
+    """
+    if policy.python:
+        return {}
+    wanted = {}
+    for environment in environments_of(deployment):
+        path = environment["path"].rstrip("/")
+        if environment["python"] and missing(environment, version, all_packages(path), policy):
+            wanted[path] = requirements_of(environment, version, policy), environment["python_version"]
+    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+        found = {
+            path: pool.submit(_resolve_one, path, requirements, python, options)
+            for path, (requirements, python) in wanted.items()
+        }
+        return {path: future.result() for path, future in found.items()}
+
+
+def _resolve_one(
+    path: str, requirements: list[str], python: str | None, options: InstallerOptions
+) -> Resolution:
+    before = all_packages(path)
+    try:
+        with passing_installer(path, options) as installer:
+            changes = installer.planned(path, requirements)
+    except HubError as error:
+        return Resolution(
+            before, problem=error.message, hint=error.hint, answered=not _NO_ANSWER.search(str(error))
+        )
+    after = {**before, **changes}
+    return Resolution(after, conflicts(declared_requirements(Path(path)), before, after, python or ""))
+
+
+def conflicts(
+    declared: dict[str, list[str]], before: dict[str, str], after: dict[str, str], python: str
+) -> list[str]:
+    """What packages that stay as they are say against the new versions of others, a sentence each.
+
+    ``declared`` has their Requires-Dist. Whatever changes was chosen to fit, and what did not fit before is
+    not the upgrade's doing.
+    """
+    found = []
+    for name, requirements in sorted(declared.items()):
+        if before.get(name) != after.get(name):
+            continue
+        for requirement in requirements:
+            match = _REQUIREMENT.fullmatch(requirement)
+            if match is None or not applies(match["marker"] or "", python):
+                continue
+            other = normalised(match["name"])
+            old, new = before.get(other), after.get(other)
+            if new and old and new != old and _fits(old, match) and not _fits(new, match):
+                specifiers = match["specifiers"].strip()
+                found.append(f"{name} {before[name]} requires {other} {specifiers}, which would be {new}.")
+    return found
+
+
+def applies(marker: str, python: str) -> bool:
+    """Whether a requirement holds for a Python version; not where its marker asks for anything else."""
+    if not marker.strip():
+        return True
+    return any(
+        all(_holds(part, python) for part in re.split(r"\band\b", alternative))
+        for alternative in re.split(r"\bor\b", marker)
+    )
+
+
+def _holds(part: str, python: str) -> bool:
+    match = _MARKER.fullmatch(part)
+    if match is None:
+        return False
+    version = python if match[1] == "python_full_version" else ".".join(python.split(".")[:2])
+    return versions.satisfies(version, f"{match[2]}{match[3]}") if version else False
+
+
+def _fits(version: str, requirement: re.Match[str]) -> bool:
+    """Whether a version satisfies a requirement; what cannot be understood is not held against it."""
+    try:
+        return versions.satisfies(version, requirement["specifiers"])
+    except HubError:
+        return True

@@ -1,0 +1,181 @@
+"""Upgrade: what is wanted, on which host and under which policy; what plan and findings are made of."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..releases import versions
+
+#: A copied environment needs its own size again, and room for what is downloaded and compiled.
+STAGING_RESERVE_BYTES = 400 * 1024 * 1024
+#: A recovery point holds the database twice for a moment: the copy and the one that replaces it.
+DATABASE_COPIES = 2
+
+
+@dataclass(frozen=True)
+class Target:
+    """The release that is wanted, as its own wheel describes it.
+
+    ``revisions`` are those of the database that it knows, in no order, and ``options`` those of the config,
+    by class; empty where that is not known.
+    ``problem`` says instead why it could not be had, ``hint`` what can be done.
+    """
+
+    version: str
+    requires_python: str = ""
+    schema_head: str | None = None
+    revisions: list[str] = field(default_factory=list)
+    options: dict[str, list[str]] = field(default_factory=dict)
+    problem: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """What the installer would make of an environment.
+
+    ``packages`` are all that it would have, ``conflicts`` what would not go together then, a sentence each.
+    ``problem`` says why there is no answer; ``answered`` is False where that is not the packages' fault.
+    """
+
+    packages: dict[str, str]
+    conflicts: list[str] = field(default_factory=list)
+    problem: str = ""
+    hint: str = ""
+    answered: bool = True
+
+
+@dataclass(frozen=True)
+class Host:
+    """What the plan has to know of the host besides the deployment.
+
+    ``python_versions`` are told by the interpreters themselves, by their path, '' where one does not run.
+    ``options`` are those that the hub of today knows, by class; ``templates`` the custom ones' texts by
+    path; ``single_user_script`` path and text of the single-user command where that is a script;
+    ``knows_user`` says whether the hub has the user whose server is to be started.
+    """
+
+    root: bool
+    user: str
+    state_folder: str
+    free_bytes: dict[str, int] = field(default_factory=dict)
+    environment_bytes: dict[str, int] = field(default_factory=dict)
+    not_writable: list[str] = field(default_factory=list)
+    python_versions: dict[str, str] = field(default_factory=dict)
+    installed: dict[str, dict[str, str]] = field(default_factory=dict)
+    resolved: dict[str, Resolution] = field(default_factory=dict)
+    options: dict[str, list[str]] = field(default_factory=dict)
+    templates: dict[str, str] = field(default_factory=dict)
+    single_user_script: tuple[str, str] = ("", "")
+    knows_user: bool = True
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What the administrator decided."""
+
+    strategy: str = "auto"  # auto or in_place
+    python: str = ""  # interpreter for the new environments, '' keeps the old one
+    packages: list[str] = field(default_factory=list)
+    user_packages: list[str] = field(default_factory=list)
+    accept: list[str] = field(default_factory=list)
+    verify_user: str = ""  # whose server is started to prove the new hub
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """All that a check may look at.
+
+    ``environments`` are those that the upgrade changes, as the plan lists them; ``changes`` says whether it
+    changes anything at all.
+    """
+
+    deployment: dict[str, Any]
+    target: Target
+    host: Host
+    policy: Policy = field(default_factory=Policy)
+    environments: list[dict[str, Any]] = field(default_factory=list)
+    changes: bool = True
+
+    @property
+    def current(self) -> str:
+        """The version that the hub runs."""
+        return str(self.deployment["hub_environment"]["jupyterhub"])
+
+    @property
+    def is_downgrade(self) -> bool:
+        return versions.parse_release(self.target.version) < versions.parse_release(self.current)
+
+    def packages_after(self, path: str) -> dict[str, str]:
+        """Packages of an environment after the upgrade, as far as that is known, else those of today."""
+        resolution = self.host.resolved.get(path)
+        return resolution.packages if resolution else self.host.installed.get(path, {})
+
+    @property
+    def major(self) -> int:
+        """The target's major."""
+        return versions.parse_release(self.target.version).major
+
+    def crosses(self, major: int) -> bool:
+        """Whether the hub is older than this major, and the target is not."""
+        return versions.parse_release(self.current).major < major <= self.major
+
+
+def environments_of(deployment: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every environment with the part it plays: ``hub``, ``user`` or ``both``."""
+    hub = deployment["hub_environment"]
+    users = deployment["user_environments"]
+    spawner_command = (deployment["spawner"]["command"] or [""])[0]
+    shared = not users or spawner_command.startswith(hub["path"].rstrip("/") + "/")
+    return [{**hub, "role": "both" if shared else "hub"}, *({**user, "role": "user"} for user in users)]
+
+
+def requirements_of(environment: dict[str, Any], version: str, policy: Policy) -> list[str]:
+    """What has to be in an environment: the target, and the packages that go along in its role."""
+    requirements = [f"jupyterhub=={version}"]
+    if environment["role"] in ("hub", "both"):
+        requirements += policy.packages
+    if environment["role"] in ("user", "both"):
+        requirements += policy.user_packages
+    return list(dict.fromkeys(requirements))
+
+
+def missing(
+    environment: dict[str, Any], version: str, installed: dict[str, str], policy: Policy
+) -> list[str]:
+    """Those requirements that the packages of an environment do not fulfil today."""
+    return [
+        requirement
+        for requirement in requirements_of(environment, version, policy)
+        if not _fulfils(installed, requirement)
+    ]
+
+
+def _fulfils(installed: dict[str, str], requirement: str) -> bool:
+    """Whether ``name[extras]specifiers`` (PEP 508, without marker or address) is installed."""
+    match = re.fullmatch(r"\s*([A-Za-z0-9._-]+)\s*(?:\[[^\]]*\])?\s*([^;@]*)", requirement)
+    if match is None:
+        return False
+    name, specifiers = re.sub(r"[-_.]+", "-", match[1]).lower(), match[2]
+    return name in installed and versions.satisfies(installed[name], specifiers)
+
+
+def bytes_needed(
+    deployment: dict[str, Any], host: Host, environments: list[dict[str, Any]]
+) -> dict[str, int]:
+    """Bytes that the upgrade takes, by folder."""
+    needed: dict[str, int] = {}
+    for entry in environments:
+        parent = entry["path"].rpartition("/")[0] or "/"
+        size = 0 if entry["strategy"] == "in_place" else host.environment_bytes.get(entry["path"], 0)
+        needed[parent] = needed.get(parent, 0) + size + STAGING_RESERVE_BYTES
+    database = deployment["database"]
+    folders = [host.state_folder]
+    if database["path"]:
+        # The journal of the migration, and the copy that a restore puts in its place.
+        folders.append(database["path"].rpartition("/")[0] or "/")
+    for folder in folders:
+        needed[folder] = needed.get(folder, 0) + int(database["bytes"] or 0) * DATABASE_COPIES
+    return needed

@@ -1,0 +1,109 @@
+"""The guard: watches a run from the hub's own host, and puts the old hub back when nothing is heard of it.
+
+A program of its own, without Ansible: `guard.install` copies it into the hub's state folder.
+
+    python3 <state folder>/guard watch      what the service manager runs
+    python3 <state folder>/guard restore    puts the old hub back now
+    python3 <state folder>/guard status     says how the run stands
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from ..errors import HubError
+from ..runs import guard, journal
+from . import rollback
+
+SECONDS_BETWEEN_LOOKS = 1.0
+SECONDS_BETWEEN_ATTEMPTS = 5.0
+#: How long a task may keep the guard waiting that has just begun with the hub; it gives a sign every second.
+GRACE_SECONDS = 3.0
+
+
+def watch(folder: Path) -> None:
+    """Return when the run is over, whoever ended it, or when the old hub cannot be put back."""
+    watched = journal.read(folder)
+    guard.report_for_duty(folder)
+    while True:
+        run = journal.read(folder)
+        if run is None or watched is None or run.id != watched.id:
+            return
+        if run.phase == journal.STUCK:
+            guard.stand_down(folder)
+            return
+        if run.is_over:
+            # Whoever ended it may have been cut off while it tidied up.
+            rollback.tidy_up(folder, run.id)
+            return
+        silent = journal.silence(folder, run)
+        if silent <= run.confirm_timeout:
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+            continue
+        reason = (
+            "the host was started anew"
+            if silent == float("inf")
+            else f"nothing was heard of the run for {silent:.0f} s"
+        )
+        if _is_dead(folder, run):
+            say(f"{reason}: putting the old hub back")
+            _put_back(folder, reason)
+
+
+def _is_dead(folder: Path, run: journal.Run) -> bool:
+    """Whether there is still no sign of life once no task works on the hub; one that hangs is ended."""
+    try:
+        with journal.turn(folder, GRACE_SECONDS):
+            pass
+    except HubError:
+        # Whoever has his turn may have begun just now; then he is heard of by now.
+        if not journal.is_live(folder, run):
+            rollback.end_task(folder)
+    return not journal.is_live(folder, run)
+
+
+def _put_back(folder: Path, reason: str) -> None:
+    """Try as often as that may be tried."""
+    while True:
+        try:
+            rollback.go_back(folder, "the guard", reason)
+            return
+        except HubError as error:
+            say(f"<3>the old hub could not be put back: {error}")
+            say(f"<3>the hub is kept down; to try again: {guard.command(folder, 'restore')}")
+        run = journal.read(folder)
+        if run is None or run.phase == journal.STUCK:
+            return
+        time.sleep(SECONDS_BETWEEN_ATTEMPTS)
+
+
+def restore(folder: Path) -> None:
+    """Put the old hub back, whatever was tried before."""
+    rollback.go_back(folder, "hand", "")
+    status(folder)
+
+
+def status(folder: Path) -> None:
+    run = journal.read(folder)
+    say(journal.told(run) if run else "No run is known.")
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main(folder: Path) -> int:
+    """Arguments, call, exit status; ``folder`` is the state folder that the program lies in."""
+    actions = {"watch": watch, "restore": restore, "status": status}
+    if len(sys.argv) != 2 or sys.argv[1] not in actions:
+        say(f"usage: {guard.command(folder, '|'.join(actions))}")
+        return 2
+    try:
+        actions[sys.argv[1]](folder)
+    except HubError as error:
+        say(str(error))
+        return 1
+    return 0

@@ -1,0 +1,196 @@
+"""The database of a recovery point: its copy, and whether the host's has to give way to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ..databases import sqlite
+from ..errors import HubError
+from ..system import files
+from . import reserved_space
+
+#: The copies made while the hub serves and after it has stopped; the manifest names the one that counts.
+NAMES = ("database.sqlite", "sealed.sqlite")
+#: In the state folder: whose database was put back since the last one was sealed.
+PUT_BACK = "put_back.json"
+LOCK_SECONDS = 1
+
+
+def keep(point: Path, found: dict[str, Any], lock_timeout: float) -> dict[str, Any]:
+    """Copy the database of a deployment while the hub writes to it: the manifest's ``database``."""
+    source = Path(found["path"])
+    before = _fingerprint(source)
+    copied = _copied(point / NAMES[0], source, lock_timeout)
+    # Of no use where somebody wrote meanwhile: then nobody knows which file the copy is of.
+    same = before if _fingerprint(source) == before else None
+    facts = source.stat()
+    return {
+        "path": str(source),
+        "kind": found["kind"],
+        "mode": f"{facts.st_mode & 0o7777:04o}",
+        "owner": facts.st_uid,
+        "group": facts.st_gid,
+        "sealed": False,
+        "source": same,
+        **copied,
+    }
+
+
+def prepare_seal(point: Path, database: dict[str, Any]) -> None:
+    """Lay out a second copy while the hub serves: of that, `sealed` has to write only what has changed.
+
+    Raises HubError when there is no room for it.
+    """
+    target = point / _other_name(database)
+    with files.scratch(target) as part:
+        try:
+            shutil.copyfile(point / database["file"], part)
+            files.rename(part, target)
+        except OSError as error:
+            raise HubError(
+                f"{point} has no room for the last backup, {database['bytes']:,} bytes: {error.strerror}.",
+                "Make room there.",
+            ) from error
+
+
+def sealed(point: Path, database: dict[str, Any], lock_timeout: float) -> dict[str, Any]:
+    """Copy the database once more, beside the earlier copy; returns the manifest's new ``database``."""
+    source = Path(database["path"])
+    target = point / _other_name(database)
+    if sqlite.is_at_rest(source):
+        copied = _facts(sqlite.refresh(target, source, timeout=lock_timeout))
+        # The same, byte for byte.
+        return {**database, **copied, "sealed": True, "source": {"file": copied["sha256"]}}
+    copied = _copied(target, source, lock_timeout)
+    return {**database, **copied, "sealed": True, "source": _fingerprint(source)}
+
+
+def _other_name(database: dict[str, Any]) -> str:
+    """The name that the manifest's copy does not have."""
+    return next(name for name in NAMES if name != database["file"])
+
+
+def remove_other_copies(point: Path, database: dict[str, Any]) -> None:
+    """Remove the copy that the manifest does not name (any more)."""
+    for name in NAMES:
+        if name != database["file"] and (point / name).exists():
+            (point / name).unlink()
+
+
+def differs(point: Path, manifest: dict[str, Any], afresh: bool = False) -> bool:
+    """Whether the kept database has to replace the host's.
+
+    Not where the host's is still the one that was sealed, or its copy; nor where it was put back already:
+    what it has got since then are rows of people who use the hub again. A copy that was made for a change but
+    never sealed is older than the database, which the change has not reached: it replaces only one that is
+    missing or has another revision. With ``afresh`` it is asked what a new change would find, which forgets
+    that something was put back before.
+    """
+    database = manifest["database"]
+    path = Path(database["path"])
+    found = _fingerprint(path)
+    if found is None:
+        return True
+    if found in (database["source"], {"file": database["sha256"]}):
+        return False
+    other_revision = _revision(path, database["revision"]) != database["revision"]
+    if database["sealed"] or manifest["purpose"] == "backup":
+        return other_revision or afresh or not _was_put_back(point)
+    return other_revision
+
+
+def put_back(point: Path, database: dict[str, Any], aside: Path) -> None:
+    """Put the kept database in its place; what stood there goes into the folder ``aside``."""
+    reserved_space.release_beside(database)
+    sqlite.place(point / database["file"], Path(database["path"]), aside)
+
+
+def is_owned_otherwise(database: dict[str, Any]) -> bool:
+    """Whether the host's database belongs to somebody else, or lets others at it than the manifest says."""
+    return not files.is_owned(Path(database["path"]), *_ownership(database))
+
+
+def give_back(database: dict[str, Any]) -> None:
+    """Have the host's database belong to whom the manifest says."""
+    files.own(Path(database["path"]), *_ownership(database))
+
+
+def _ownership(database: dict[str, Any]) -> tuple[tuple[int, int], int]:
+    return (database["owner"], database["group"]), int(database["mode"], 8)
+
+
+def remember_put_back(point: Path) -> None:
+    """From here on the database is as the point says, or newer because the hub serves again."""
+    if not _was_put_back(point):
+        files.write(_put_back_file(point), json.dumps({"recovery_point": point.name}).encode())
+
+
+def forget_put_back(point: Path) -> None:
+    """Something new begins: the present database counts for itself again."""
+    if _put_back_file(point).exists():
+        _put_back_file(point).unlink()
+        files.sync(_put_back_file(point).parent)
+
+
+def described(database: dict[str, Any]) -> str:
+    """What the kept database is, for people."""
+    return f"revision {database['revision']}, {sum(database['rows'].values())} rows"
+
+
+def described_on_host(database: dict[str, Any]) -> str:
+    """The same of the host's database."""
+    path = Path(database["path"])
+    if not path.exists():
+        return "missing"
+    try:
+        found = sqlite.inspect(path, LOCK_SECONDS)
+    except HubError as error:
+        return error.message
+    return described(found._asdict())
+
+
+def _copied(copy_path: Path, source: Path, lock_timeout: float) -> dict[str, Any]:
+    return _facts(sqlite.backup(source, copy_path, timeout=lock_timeout))
+
+
+def _facts(copy: sqlite.BackupResult) -> dict[str, Any]:
+    """What the manifest says of a copy."""
+    return {
+        "file": copy.path.name,
+        "sha256": copy.sha256,
+        "bytes": copy.bytes,
+        "rows": copy.rows,
+        "revision": copy.revision,
+    }
+
+
+def _fingerprint(database: Path) -> dict[str, Any] | None:
+    """What a stopped SQLite database is on disk: the SHA-256 of its file and of what lies beside it."""
+    real = Path(os.path.realpath(database))
+    if not real.is_file():
+        return None
+    parts = {"": real, **{suffix: Path(f"{real}{suffix}") for suffix in ("-wal", "-journal")}}
+    return {suffix or "file": files.sha256(path) for suffix, path in parts.items() if path.is_file()}
+
+
+def _revision(path: Path, otherwise: str | None) -> str | None:
+    """The database's revision; ``otherwise`` where it cannot be read now, as when somebody has it locked."""
+    try:
+        return sqlite.inspect(path, LOCK_SECONDS).revision
+    except HubError:
+        return otherwise
+
+
+def _put_back_file(point: Path) -> Path:
+    return point.parents[1] / PUT_BACK
+
+
+def _was_put_back(point: Path) -> bool:
+    try:
+        return bool(json.loads(_put_back_file(point).read_bytes())["recovery_point"] == point.name)
+    except (FileNotFoundError, ValueError, KeyError):
+        return False

@@ -1,0 +1,86 @@
+"""The environments of a recovery point: kept as they are, told by identity, proven by a hash."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..environments import switching
+from ..environments.packages import all_packages
+from ..environments.staging import environment_id
+from ..errors import HubError
+from ..system import files, state
+from ..system.execution_context import NEEDS_ROOT
+from ..system.trees import tree_sha256
+from . import locations
+
+
+def keep(point: Path, deployment: dict[str, Any], plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """Say what each environment is and where it will be after a switch: the manifest's ``environments``."""
+    planned = {entry["path"]: entry for entry in plan.get("environments", [])}
+    kept = []
+    state.make_private(point / "environments")
+    for number, found in enumerate([deployment["hub_environment"], *deployment["user_environments"]]):
+        name = f"environments/{number}.txt"
+        lines = [f"{name}=={version}\n" for name, version in sorted(all_packages(found["path"]).items())]
+        files.write(point / name, "".join(lines).encode(), mode=0o600)
+        kept.append(
+            {
+                **planned.get(found["path"], {}),
+                "path": found["path"],
+                "aside": switching.aside_path(found["path"], point.name),
+                "environment_id": environment_id(found["path"]),
+                "sha256": _hash(Path(found["path"])),
+                "python_version": found["python_version"],
+                "jupyterhub": found["jupyterhub"],
+                "packages_file": name,
+                "packages_sha256": files.sha256(point / name),
+                "planned": found["path"] in planned,
+            }
+        )
+    return kept
+
+
+def required(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """The environments without which there is no way back: the hub's, and those that were to be exchanged.
+
+    Another one may have been changed or removed by its owner since; then it stays as it is.
+    """
+    hub = manifest["deployment"]["hub_environment"]["path"]
+    return [entry for entry in manifest["environments"] if entry["planned"] or entry["path"] == hub]
+
+
+def restorable(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """The environments that a restore brings back: the `required` ones, and others that are not gone."""
+    needed = required(manifest)
+    return [
+        entry
+        for entry in manifest["environments"]
+        if entry in needed or locations.state_of(entry) != locations.GONE
+    ]
+
+
+def changes(manifest: dict[str, Any]) -> list[str]:
+    """What of the required environments is not as the manifest says; reads every file of them."""
+    wrong = []
+    for entry in required(manifest):
+        folder = locations.find(entry)
+        if folder is None:
+            wrong.append(f"the environment {entry['aside']} of {entry['path']} is gone")
+        elif _hash(folder) != entry["sha256"]:
+            wrong.append(
+                f"the environment {folder} has changed since; {entry['packages_file']} has its packages"
+            )
+    return wrong
+
+
+def _hash(folder: Path) -> str:
+    try:
+        return tree_sha256(folder)
+    except OSError as error:
+        raise HubError(f"{error.filename} cannot be read: {error.strerror}.", NEEDS_ROOT) from error
+
+
+def described(entry: dict[str, Any]) -> str:
+    """What a kept environment is, for people."""
+    return f"JupyterHub {entry['jupyterhub']}, Python {entry['python_version']}"

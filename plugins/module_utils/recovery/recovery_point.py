@@ -1,0 +1,276 @@
+"""A recovery point: a folder that says what the old state is and holds what is needed to be there again.
+
+    <state folder>/recovery/<id>/
+        manifest.json          written last: a folder without it is no recovery point
+        database.sqlite        or sealed.sqlite, once the hub has stopped
+        files/<absolute path>  config and what it includes, unit, environment files, secrets
+        environments/<n>.txt   every package of each environment, as ``name==version``
+        homes/<n>.tar.gz       when asked for
+        replaced/              what a restore has taken out of the way; nothing is destroyed
+
+docs/recovery-point.md has the manifest's fields, what a restore does, and how to do it by hand.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Iterable, NamedTuple
+
+from ..deployment.lifecycle import bring_down, start
+from ..environments.environment import read_environment
+from ..errors import HubError
+from ..hub import logs
+from ..services import service_of
+from ..system import files, state
+from . import kept_database, kept_environments, kept_files, locations, reserved_space, restore_test
+from . import manifest as manifests
+
+
+class Difference(NamedTuple):
+    """One thing on the host that is not as a recovery point says."""
+
+    path: str
+    now: str
+    then: str
+
+
+def state_folder_of(point: Path) -> Path:
+    """The state folder that a recovery point lies in."""
+    return point.parents[1]
+
+
+def create(
+    deployment: dict[str, Any],
+    plan: dict[str, Any],
+    base: str | None,
+    homes: Iterable[str],
+    lock_timeout: float,
+    purpose: str = "",
+    run: dict[str, Any] | None = None,
+) -> Path:
+    """Make a recovery point of a hub that serves, and return its folder.
+
+    ``plan`` may be empty (no upgrade follows). ``purpose`` is ``upgrade``, ``rollback`` or ``backup``; by
+    default the first where there is a plan, and the last where there is none. ``run`` says who makes it:
+    ``{id, user, controller}``. ``lock_timeout`` is in seconds. After a failure nothing is left.
+    """
+    folder = state.recovery_folder(state.state_folder(deployment, base))
+    from_version, to_version = (
+        str(deployment["hub_environment"]["jupyterhub"]),
+        str(plan.get("to_version", "")),
+    )
+    point = folder / manifests.new_id(folder, from_version, to_version, datetime.now(timezone.utc))
+    state.make_private(point)
+    try:
+        manifest = {
+            "format": manifests.FORMAT,
+            "id": point.name,
+            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "purpose": purpose or ("upgrade" if plan else "backup"),
+            "run": run or {},
+            "from_version": from_version,
+            "to_version": to_version,
+            "deployment": deployment,
+            "environments": kept_environments.keep(point, deployment, plan),
+            "files": [kept_files.keep(point, path) for path in kept_files.of_deployment(deployment)],
+            "homes": [kept_files.keep_home(point, number, Path(home)) for number, home in enumerate(homes)],
+            "database": kept_database.keep(point, deployment["database"], lock_timeout),
+        }
+        manifests.write(point, manifest)
+    except (OSError, HubError) as error:
+        shutil.rmtree(point, ignore_errors=True)
+        if isinstance(error, HubError):
+            raise
+        raise HubError(
+            f"The recovery point {point} could not be written: {error.strerror or error}.",
+            "Make room, or name another place in jupyterhub_state_folder.",
+        ) from error
+    return point
+
+
+def seal(point: Path, lock_timeout: float) -> dict[str, Any]:
+    """Take the database once more, now that the hub has stopped; returns the manifest's ``database``.
+
+    The earlier copy stays until the manifest names the new one: the point is whole at any moment.
+    """
+    manifest = manifests.read(point)
+    kept_database.forget_put_back(point)
+    manifest["database"] = kept_database.sealed(point, manifest["database"], lock_timeout)
+    manifests.write(point, manifest)
+    kept_database.remove_other_copies(point, manifest["database"])
+    return dict(manifest["database"])
+
+
+def verify(point: Path, environments: bool = False, homes: bool = True) -> dict[str, Any]:
+    """Compare everything in ``point`` with its manifest, and return that.
+
+    With ``environments`` also the old environments, which are kept beside the new ones; that takes seconds.
+    Without ``homes`` not those. Raises HubError that lists all that is wrong.
+    """
+    manifest = manifests.read(point)
+    wrong = manifests.damage(point, manifest, homes)
+    wrong += kept_environments.changes(manifest) if environments else []
+    if wrong:
+        raise HubError(f"The recovery point {point} is damaged: {'; '.join(wrong)}.", "It was not used.")
+    return manifest
+
+
+def trial(point: Path) -> None:
+    """Try the way back while the hub serves: checksums, the kept database, the old environments.
+
+    Nothing is touched and nothing is left. Raises HubError that lists all that is wrong.
+    """
+    manifest = verify(point, environments=True)
+    wrong = restore_test.try_database(point, manifest)
+    if not wrong:
+        found = {
+            entry["path"]: locations.find(entry) or Path(entry["aside"])
+            for entry in kept_environments.required(manifest)
+        }
+        wrong = restore_test.try_environments(manifest, point / manifest["database"]["file"], found)
+    if wrong:
+        raise HubError(f"The way back to {point} does not work: {'; '.join(wrong)}.", "Nothing was touched.")
+
+
+def reserve(point: Path) -> None:
+    """Take the room that sealing and restoring need. May be called again; HubError when there is none."""
+    database = manifests.read(point)["database"]
+    try:
+        kept_database.prepare_seal(point, database)
+        reserved_space.reserve(state_folder_of(point), database)
+    except HubError:
+        kept_database.remove_other_copies(point, database)
+        raise
+
+
+def release_reserve(point: Path) -> None:
+    """Give up the room that `reserve` has taken, if any."""
+    database = manifests.read(point)["database"]
+    kept_database.remove_other_copies(point, database)
+    reserved_space.release(state_folder_of(point), database)
+
+
+def foretell(point: Path) -> dict[str, Any]:
+    """What `restore` would do, in the shape of its result. Raises HubError where it would refuse."""
+    manifest = verify(point)
+    locations.require(kept_environments.required(manifest))
+    different = differences(point, manifest)
+    rests = service_of(manifest["deployment"]).state() not in ("starting", "running")
+    return {"changed": bool(different) or rests, **_told(different)}
+
+
+def restore(point: Path, timeout: float, stop_timeout: float, log_mark: str = "") -> dict[str, Any]:
+    """Make the host equal to ``point``, and have the old hub serve.
+
+    Safe to call from any half-way state, again and again. A hub that has not stopped after ``stop_timeout``
+    seconds is killed; ``timeout`` is what the old one's start may take, in seconds. What the hub has logged
+    since ``log_mark`` is kept with what is replaced. Returns what was restored, also as a diff, whether
+    anything was changed, and when the hub answered.
+    """
+    with _no_os_error(point):
+        manifest = verify(point, homes=False)
+        locations.require(kept_environments.required(manifest))
+        deployment = manifest["deployment"]
+        base = str(state_folder_of(point).parent)
+        different = differences(point, manifest)
+        if different or service_of(deployment).state() == "stopping":
+            reserved_space.release_aside(state_folder_of(point))
+            bring_down(deployment, base, f"restoring {point.name}", stop_timeout)
+        if different:
+            aside = point / "replaced" / datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
+            if log_mark:
+                _keep_log(deployment, log_mark, aside)
+            put_back(point, manifest, aside)
+        for entry in kept_environments.restorable(manifest):
+            locations.tidy(entry, point.parent)
+        reserved_space.release(state_folder_of(point), manifest["database"])
+        # Before the first row of the hub that serves again: it must survive if somebody restores once more.
+        kept_database.remember_put_back(point)
+    started = start(deployment, base, manifest["from_version"], timeout)
+    return {
+        **_told(different),
+        "changed": bool(different) or started.changed,
+        "answered_at": started.answered_at,
+        "version": started.version,
+    }
+
+
+@contextlib.contextmanager
+def _no_os_error(point: Path) -> Iterator[None]:
+    """Whatever the system refuses is a failed restore, to be tried again, and no broken program."""
+    try:
+        yield
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        raise HubError(
+            f"{point} could not be put back: {what}.", "Mend that and restore it again: it goes on from here."
+        ) from error
+
+
+def _told(different: list[Difference]) -> dict[str, Any]:
+    """Differences as a module returns them."""
+    return {
+        "restored": [each.path for each in different],
+        "diff": {
+            "before": "".join(f"{each.path}: {each.now}\n" for each in different),
+            "after": "".join(f"{each.path}: {each.then}\n" for each in different),
+        },
+    }
+
+
+def differences(point: Path, manifest: dict[str, Any], afresh: bool = False) -> list[Difference]:
+    """What on the host is not as the recovery point says: environments, database and files.
+
+    A database that was put back already counts as equal, whatever was written since, unless ``afresh``.
+    """
+    found = [
+        Difference(entry["path"], _in_place(entry), kept_environments.described(entry))
+        for entry in kept_environments.restorable(manifest)
+        if locations.state_of(entry) != locations.HERE
+    ]
+    database = manifest["database"]
+    if kept_database.differs(point, manifest, afresh):
+        now, then = kept_database.described_on_host(database), kept_database.described(database)
+        found.append(Difference(database["path"], now, then))
+    elif kept_database.is_owned_otherwise(database):
+        found.append(Difference(database["path"], "another owner or mode", f"mode {database['mode']}"))
+    for entry in manifest["files"]:
+        now, then = kept_files.described_on_host(entry), kept_files.described(entry)
+        found += [Difference(entry["path"], now, then)] if now != then else []
+    return found
+
+
+def put_back(point: Path, manifest: dict[str, Any], aside: Path) -> None:
+    """Put back whatever differs, and set aside what stood there; the hub must be stopped."""
+    for entry in kept_environments.restorable(manifest):
+        locations.bring_back(entry, point.parent)
+    if kept_database.differs(point, manifest):
+        kept_database.put_back(point, manifest["database"], aside)
+    kept_database.give_back(manifest["database"])
+    for entry in manifest["files"]:
+        if kept_files.described_on_host(entry) != kept_files.described(entry):
+            kept_files.put_back(point, entry, aside)
+            if entry["path"] == manifest["deployment"]["service"]["unit_file"]:
+                service_of(manifest["deployment"]).reread()
+
+
+def _in_place(entry: dict[str, Any]) -> str:
+    """What stands in an environment's place."""
+    if not Path(entry["path"]).is_dir():
+        return "missing"
+    try:
+        found = read_environment(entry["path"])
+    except HubError as error:
+        return error.message
+    return kept_environments.described(found)
+
+
+def _keep_log(deployment: dict[str, Any], mark: str, aside: Path) -> None:
+    """Keep what the hub has logged since ``mark``, without secrets."""
+    lines = [f"{logs.scrub(line)}\n" for line in service_of(deployment).log_since(mark)]
+    state.make_private(aside)
+    files.write(aside / "hub.log", "".join(lines).encode())

@@ -1,0 +1,96 @@
+"""What a run finds of the one before it, and how it brings that to an end."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..runs import guard, journal
+from ..runs.journal import Run
+from ..system import state
+from . import guard_program, recovery_point, rollback
+
+RESTORE = "restore"
+COMPLETE = "complete"
+
+
+class Resumption(NamedTuple):
+    """What was found; ``said`` is for people."""
+
+    changed: bool
+    said: list[str]
+    run: Run | None
+    """The run that is to be completed, now this one's; None when a new one may begin."""
+
+
+def resume(
+    base: str | None, service: str, how: str, take_over: str, holder: dict[str, Any], check: bool
+) -> Resumption:
+    """Bring what earlier runs of this host have left to an end: the old hub serves, or the run goes on.
+
+    ``service`` names one hub, '' all below ``base``. ``how`` is ``restore`` or
+    ``complete``. ``take_over`` is the id of a run known to be dead. ``holder`` says who takes over, as in
+    `journal.begin`. With ``check`` nothing is changed.
+
+    Raises RunUnderWay for one that may be alive, HubError when the old hub could not be put back.
+    """
+    changed, said, adopted = False, [], None
+    name = service.rpartition(":")[2]
+    name = name[: -len(".service")] if name.endswith(".service") else name
+    for folder in state.state_folders(base):
+        run = journal.read(folder) if name in ("", folder.name) else None
+        if run is None:
+            continue
+        if run.is_over:
+            said += _last_words(folder, run, check)
+            continue
+        if journal.is_live(folder, run) and run.id != take_over:
+            raise journal.RunUnderWay(folder, run)
+        said.append(f"{journal.told(run)} It was cut off.")
+        changed = True
+        if check:
+            continue
+        if how == COMPLETE and run.phase == journal.OUTAGE:
+            adopted = _adopt(folder, run, holder)
+            said.append("It is completed now.")
+        else:
+            rollback.end_task(folder)
+            rollback.go_back(folder, "the next run", "it was cut off")
+            said += _last_words(folder, journal.read(folder), check)
+    return Resumption(changed, said, adopted)
+
+
+def _last_words(folder: Path, run: Run | None, check: bool) -> list[str]:
+    """How a run ended that nobody was there to hear of; told once."""
+    if run is None or run.told or run.outcome.get("by") in ("the upgrade", "the rescue"):
+        return []
+    if not check:
+        run.told = True
+        journal.write(folder, run)
+    return [journal.told(run)]
+
+
+def _adopt(folder: Path, run: Run, holder: dict[str, Any]) -> Run:
+    """Go on with a run under another name, so that its own controller, should it wake, is too late."""
+    rollback.end_task(folder)
+    with journal.turn(folder):
+        recovery_point.verify(Path(run.recovery_point))
+        started = datetime.now(timezone.utc)
+        adopted = Run(
+            **{
+                **asdict(run),
+                **holder,
+                "id": journal.new_id(started),
+                "continues": run.id,
+                "started": started.isoformat(timespec="seconds"),
+                "boot": journal.boot(),
+                "begun_at": journal.now(),
+                "doing": "",
+            }
+        )
+        journal.give_sign(folder, adopted)
+        journal.write(folder, adopted)
+        guard.install(folder, adopted.deployment, guard_program)
+    return adopted

@@ -1,0 +1,183 @@
+"""How a run ends: the new hub is accepted, or the old one serves again and nothing of the attempt is left.
+
+The playbook's rescue, the guard on the host, the next run and somebody with a shell all come here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import signal
+from pathlib import Path
+from typing import Any, Callable
+
+from ..databases import migration
+from ..deployment import lifecycle, verification
+from ..environments import staging, transitions
+from ..environments.installer import InstallerOptions
+from ..errors import HubError
+from ..progress import Progress
+from ..rehearsal import rehearsed_hub
+from ..runs import guard, journal
+from ..runs.journal import Run
+from ..system.processes import family
+from . import recovery_point, reserved_space
+
+#: Restores that failed, after which nobody tries again by himself.
+MOST_FAILURES = 3
+#: Restores that failed or were cut off. One that was cut off may have got further than the one before it.
+MOST_ATTEMPTS = 20
+#: Seconds that the start of the old hub may take.
+TIMEOUT = 120.0
+#: Seconds after which a hub that is in the way, and does not stop, is killed.
+STOP_TIMEOUT = 30.0
+
+
+def accept(folder: Path, run_id: str) -> dict[str, Any]:
+    """The new hub stays: from here on nothing goes back by itself. Returns the run's outcome.
+
+    Raises HubError when the guard was quicker, or is about to be.
+    """
+    with journal.turn(folder):
+        run = journal.mine(folder, run_id)
+        journal.require_in_time(folder, run)
+        # A rollback has done what the guard would do.
+        ended, by = ("old", "the rollback") if "restore" in run.done else ("new", "the upgrade")
+        journal.finish(folder, run, journal.ACCEPTED, ended=ended, by=by, reason="")
+        return {**run.outcome, "left": tidy(folder, run)}
+
+
+def restore(point: Path, timeout: float, run_id: str) -> dict[str, Any]:
+    """Make the host equal to a recovery point, as a step of a run, or by somebody's hand; what was restored.
+
+    A hand that does what the guard has to do also ends the run. Raises HubError as `recovery_point.restore`,
+    and when another run is under way.
+    """
+    folder = recovery_point.state_folder_of(point)
+    run = None if run_id else journal.read(folder)
+    if run and not run.is_over and run.recovery_point == str(point):
+        return {"changed": True, **go_back(folder, "hand", "")}
+    return journal.step(folder, run_id, "restore", lambda: recovery_point.restore(point, timeout, timeout))
+
+
+def go_back(folder: Path, by: str, reason: str, run_id: str = "") -> dict[str, Any]:
+    """Bring a run to its end, with the old hub serving; returns its outcome.
+
+    The run of that id, or whichever is under way. ``by`` and ``reason`` are for people. A run that is over
+    stays as it is. It may be interrupted, and called again. Raises HubError when another run is under way, or
+    the old hub could not be put back: then it stays down.
+    """
+    with journal.turn(folder, patience=TIMEOUT):
+        run = journal.read(folder)
+        if run_id and (run is None or run.id != run_id):
+            run = journal.mine(folder, run_id)
+        if run is None:
+            return {}
+        if run.is_over:
+            return run.outcome
+        # To the end: what was staged takes a while to remove, and the guard ends what gives no sign of life.
+        with journal.alive(folder, run):
+            if run.phase in (journal.PREPARING, journal.ARMED):
+                left = tidy(folder, run)
+                journal.finish(folder, run, journal.ENDED, ended="unchanged", by=by, reason=reason, left=left)
+            else:
+                _put_back(folder, run, by, reason)
+    return run.outcome
+
+
+def _put_back(folder: Path, run: Run, by: str, reason: str) -> None:
+    if run.phase == journal.STUCK:
+        run.attempts = run.failures = 0
+    run.attempts += 1
+    run.phase = journal.RESTORING
+    # On a disk that has become full not even this could be written.
+    reserved_space.release_aside(folder)
+    journal.write(folder, run)
+    stopped = run.done.get("stop", {})
+    try:
+        migration.abandon(folder)
+        restored = recovery_point.restore(
+            Path(run.recovery_point), TIMEOUT, STOP_TIMEOUT, stopped.get("log_mark", "")
+        )
+        verified = _verify(run.deployment, restored["version"])
+    except HubError as error:
+        run.failures += 1
+        if run.failures >= MOST_FAILURES or run.attempts >= MOST_ATTEMPTS:
+            journal.finish(folder, run, journal.STUCK, ended="neither", by=by, reason=str(error))
+        else:
+            journal.write(folder, run)
+        raise
+    left = tidy(folder, run)
+    seconds = (
+        lifecycle.downtime(stopped["stopped_at"], restored["answered_at"])
+        if stopped.get("stopped_at")
+        else None
+    )
+    journal.finish(
+        folder,
+        run,
+        journal.RESTORED,
+        ended="old",
+        by=by,
+        reason=reason,
+        left=left,
+        verified=verified,
+        **restored,
+        downtime_seconds=seconds,
+    )
+
+
+def tidy_up(folder: Path, run_id: str) -> None:
+    """`tidy` behind a run that is over, unless the next one has begun."""
+    with journal.turn(folder):
+        run = journal.read(folder)
+        if run and run.id == run_id and run.is_over:
+            tidy(folder, run)
+
+
+def tidy(folder: Path, run: Run) -> list[str]:
+    """Take away whatever the run has put on the host for its own sake; return what could not be, and why."""
+    wrong = []
+    for take_away in _belongings(folder, run):
+        try:
+            take_away()
+        except (HubError, OSError) as error:
+            wrong.append(str(error))
+    return wrong
+
+
+def _belongings(folder: Path, run: Run) -> list[Callable[[], object]]:
+    point = Path(run.recovery_point)
+    belongings: list[Callable[[], object]] = [
+        lambda: migration.abandon(folder),
+        lambda: rehearsed_hub.tidy(run.deployment),
+    ]
+    for hop in run.plan.get("hops", []):
+        belongings.append(functools.partial(staging.remove_staged, hop["staged_path"]))
+    for entry in run.plan.get("environments", []):
+        arguments = ("absent", [entry], point.name, InstallerOptions(), Progress())
+        belongings.append(functools.partial(transitions.bring_to, *arguments))
+    if run.recovery_point:
+        belongings.append(lambda: recovery_point.release_reserve(point))
+    belongings.append(lambda: lifecycle.disarm(run.deployment, str(folder.parent)))
+    # Last: what is left now, the guard would still see to.
+    belongings.append(lambda: guard.remove(folder))
+    return belongings
+
+
+def _verify(deployment: dict[str, Any], version: str) -> str:
+    """What is wrong with the hub that was put back, '' where nothing is; no reason to do that again."""
+    try:
+        verification.verify(deployment, version=version)
+    except HubError as error:
+        return str(error)
+    return ""
+
+
+def end_task(folder: Path) -> None:
+    """End the task of a dead run that still works on the hub, with all that it has started."""
+    pid = journal.holder_of_turn(folder)
+    for process in list(family(pid)) if pid else []:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)

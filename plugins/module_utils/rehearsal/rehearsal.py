@@ -1,0 +1,417 @@
+"""Rehearsal: the upgrade on a copy of the database, with the staged environments, while the hub serves.
+
+The copy is migrated and compared, the real config is loaded, and the new hub is started on the copy and asked
+what people and programs will ask it. Nothing of the real hub is changed; docs/rehearsal.md says how.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import re
+import time
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Callable
+
+from ..databases import migration, schema, scratch_copies, sqlite
+from ..deployment.discovery import load_config
+from ..environments.discovery import environment_of_command
+from ..environments.environment import read_environment
+from ..environments.packages import all_packages
+from ..errors import HubError
+from ..hub import logs
+from ..planning.findings import judge
+from ..planning.findings import rehearsal as kinds
+from ..planning.findings.config import ALLOW_OPTION_GONE, CONFIG_OPTION_GONE
+from ..planning.findings.finding import BLOCKER, Finding, sentence
+from ..planning.findings.proxy import PROXY_NOT_FOUND
+from ..planning.findings.security import COOKIE_SECRET_MODE, NO_ALLOW_RULE
+from ..services import service_of
+from ..services.command_line import HubCommand
+from ..system.execution_context import Surroundings
+from . import checks, rehearsed_hub
+from .rehearsed_hub import RehearsedHub, Wanted
+
+#: What Ansible takes for each task of the outage, besides the module's own work (docs/performance.md).
+SECONDS_OF_A_TASK = 0.35
+#: Tasks from the word to stop to the first answer: stop, seal, migrate, switch, start.
+TASKS = 5
+#: One unreadable auth state may be older than the key; all of these are not.
+AUTH_STATES = 3
+MOST_LINES = 5
+#: Options that keep people out, or let them in: one that the hub does not know does not.
+ACCESS = re.compile(r"`\w*(allow|admin|block|whitelist|blacklist|password)\w*`")
+#: A single-user server is an extension of one of these.
+SERVERS = ("jupyter-server", "notebook")
+SINGLE_USER = "jupyterhub-singleuser"
+
+
+@dataclass
+class Rehearsal:
+    """What a rehearsal has shown."""
+
+    findings: list[Finding] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
+    """Seconds of each part: copy, migrate, config, start, log in, spawn, stop."""
+    rows: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Number of rows of each table, ``before`` and ``after`` the migration."""
+    compared: dict[str, list[str]] = field(default_factory=dict)
+    """The columns of each table that were compared, value by value."""
+    version: str | None = None
+    sys_executable: str | None = None
+    single_user_version: str | None = None
+    deprecated: list[str] = field(default_factory=list)
+    migration_fails: str = ""
+    """How, where it does: another way may be tried."""
+
+    @contextlib.contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.timings[part] = round(time.monotonic() - began, 3)
+
+    @property
+    def expected_outage_seconds(self) -> float | None:
+        """From the word to stop to the first answer of the new hub; None where it never answered."""
+        if "start" not in self.timings or self.version is None:
+            return None
+        parts = (self.timings.get(part, 0.0) for part in ("stop", "copy", "migrate", "start"))
+        return round(sum(parts) + TASKS * SECONDS_OF_A_TASK, 1)
+
+    def result(self, accept: list[str], known: Collection[str] = ()) -> dict[str, Any]:
+        """The shape that the module returns; what forbids nothing and is ``known`` by its id is left out."""
+        findings = [
+            finding
+            for finding in judge(self.findings, accept)
+            if finding.severity == BLOCKER or finding.id not in known
+        ]
+        return {
+            "findings": [asdict(finding) for finding in findings],
+            "blockers": [_line(finding) for finding in findings if finding.severity == BLOCKER],
+            "timings": self.timings,
+            "expected_outage_seconds": self.expected_outage_seconds,
+            "rows": self.rows,
+            "compared": self.compared,
+            "version": self.version,
+            "sys_executable": self.sys_executable,
+            "single_user_version": self.single_user_version,
+            "deprecated": self.deprecated,
+        }
+
+
+def _line(finding: Finding) -> str:
+    """A finding as text: what, and what to do; then the log, where its message ends with one."""
+    said, newline, log = finding.found.partition("\n")
+    return f"{finding.id}: {sentence({**asdict(finding), 'found': said})}{newline}{log}"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All that a rehearsal works with."""
+
+    deployment: dict[str, Any]
+    staged: dict[str, str]
+    """Folder of each new environment, by the path that it is going to have."""
+    version: str
+    state_folder: Path
+    surroundings: Surroundings
+    command: HubCommand | None
+    start_timeout: float
+    migration_timeout: float
+    hops: list[str]
+    """Environments of the releases that the migration goes through."""
+    progress: Callable[[str], None]
+
+    @property
+    def hub_environment(self) -> str:
+        """Where the hub's environment is now, as it is going to be."""
+        path = str(self.deployment["hub_environment"]["path"]).rstrip("/")
+        return self.staged.get(path, path)
+
+
+def rehearse(
+    deployment: dict[str, Any],
+    environments: list[dict[str, Any]],
+    version: str,
+    state_folder: Path,
+    *,
+    hops: Iterable[str] = (),
+    start_timeout: float = 120,
+    migration_timeout: float = 3600,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Rehearsal:
+    """Rehearse an upgrade to ``version``; ``environments`` are those of the plan, staged.
+
+    The process that has migrated the copy is left to wait for its word, see `migration.rehearse`. What would
+    fail is a finding. Raises HubError where the rehearsal itself is not possible.
+    """
+    rehearsal = Rehearsal()
+    in_place = [entry["path"] for entry in environments if entry["strategy"] == "in_place"]
+    if in_place:
+        found = f"{', '.join(in_place)} is upgraded in place."
+        rehearsal.findings.append(kinds.NOT_REHEARSED.found(found))
+        return rehearsal
+    service = service_of(deployment)
+    scene = Scene(
+        deployment=deployment,
+        staged={entry["path"].rstrip("/"): entry["staged_path"] for entry in environments},
+        version=version,
+        state_folder=state_folder,
+        surroundings=service.surroundings(),
+        command=service.hub_command(),
+        start_timeout=start_timeout,
+        migration_timeout=migration_timeout,
+        hops=list(hops),
+        progress=progress,
+    )
+    database = migration.database_of(deployment)
+    with scratch_copies.scratch(database, scene.surroundings) as folder:
+        rehearsed_hub.end_leftovers(folder)
+        scene.progress("Rehearsing on a copy of the database")
+        with rehearsal.timed("copy"):
+            copy = scratch_copies.copy(database, folder, scene.surroundings)
+        config = _migrated(rehearsal, scene, copy) and _loaded(rehearsal, scene)
+        if config:
+            _play(rehearsal, scene, config, folder, copy)
+    return rehearsal
+
+
+def _migrated(rehearsal: Rehearsal, scene: Scene, copy: Path) -> bool:
+    """Migrate the copy and compare it; whether a hub can be started on it."""
+    before = sqlite.inspect(copy)
+    keys = scratch_copies.keys(copy)
+    rehearsal.compared = {table: list(found.columns) for table, found in keys.items()}
+    rehearsal.timings["migrate"] = 0.0
+    after = before.rows
+    if before.revision != schema.head_revision(scene.hub_environment):
+        scene.progress("Migrating the copy")
+        try:
+            done = migration.rehearse(
+                scene.deployment,
+                scene.hub_environment,
+                scene.state_folder,
+                copy,
+                hops=scene.hops,
+                timeout=scene.migration_timeout,
+            )
+        except HubError as error:
+            if isinstance(error, migration.MigrationFails):
+                rehearsal.migration_fails = error.message
+            through = f"Through {' and '.join(scene.hops)}: " if scene.hops else ""
+            rehearsal.findings.append(kinds.MIGRATION.found(through + error.message, error.hint))
+            return False
+        rehearsal.timings["migrate"] = done.seconds
+        after = done.rows_after
+    rehearsal.rows = {
+        table: {"before": before.rows.get(table, 0), "after": after.get(table, 0)}
+        for table in sorted(before.rows.keys() | after.keys())
+    }
+    given_up = schema.given_up(scene.hub_environment, before.revision)
+    wrong = scratch_copies.compare(keys, scratch_copies.keys(copy), given_up)
+    if wrong:
+        rehearsal.migration_fails = f"The migration changes what it must not: {'; '.join(wrong)}."
+        rehearsal.findings.append(kinds.ROWS.found(rehearsal.migration_fails))
+    scratch_copies.forget_servers(copy)
+    return True
+
+
+def _loaded(rehearsal: Rehearsal, scene: Scene) -> dict[str, Any] | None:
+    """Load the real config with the new environment; what it says, None where it does not load."""
+    scene.progress("Loading the hub's config with the new environment")
+    environment = read_environment(scene.hub_environment)
+    try:
+        with rehearsal.timed("config"):
+            config = load_config(
+                environment, scene.command, scene.surroundings, scene.deployment["config"]["file"]
+            )
+    except HubError as error:
+        found = f"With JupyterHub {scene.version}: {error.message}"
+        rehearsal.findings.append(kinds.CONFIG.found(found))
+        return None
+    return config
+
+
+def _play(rehearsal: Rehearsal, scene: Scene, config: dict[str, Any], folder: Path, copy: Path) -> None:
+    """Start the new hub on the copy, ask it, and stop it."""
+    python = migration.python_of(scene.hub_environment)
+    wanted = Wanted(
+        python=python,
+        script=f"{scene.hub_environment}/bin/jupyterhub",
+        arguments=scene.command.arguments if scene.command else [],
+        database=copy,
+        base_url=config["base_url"],
+        proxy=_proxy(rehearsal, scene, config, python),
+        spawner_class=config["spawner"]["class"],
+        single_user=_single_user(scene, config),
+        # It runs as the hub's user, for a rehearsal has no users.
+        single_user_arguments=["--allow-root"] if scene.surroundings.uid == 0 else [],
+        scopes=checks.SCOPES,
+        seconds=scene.start_timeout,
+    )
+    scene.progress(f"Starting JupyterHub {scene.version} on the copy")
+    began = time.monotonic()
+    with rehearsed_hub.booted(wanted, scene.surroundings, folder) as hub:
+        try:
+            rehearsal.version = hub.wait_until_it_answers(scene.start_timeout)
+        except rehearsed_hub.NoAnswer as error:
+            rehearsal.findings.append(kinds.NO_ANSWER.found(f"{error.message}\n{hub.log_end()}"))
+        except rehearsed_hub.HubExited as error:
+            _exited(rehearsal, scene, error, hub.log())
+        else:
+            rehearsal.timings["start"] = round(time.monotonic() - began, 3)
+            _ask(rehearsal, scene, config, hub, copy)
+            rehearsal.timings["stop"] = round(hub.stop(), 3)
+        _read_log(rehearsal, scene, config, hub)
+
+
+def _proxy(rehearsal: Rehearsal, scene: Scene, config: dict[str, Any], python: str) -> dict[str, Any] | None:
+    try:
+        proxy = rehearsed_hub.proxy_of(config["proxy"], python, scene.surroundings, scene.staged)
+    except HubError as error:
+        rehearsal.findings.append(PROXY_NOT_FOUND.found(error.message))
+        return None
+    if proxy is None:
+        found = f"The proxy ({config['proxy']['class']}) is not one that the hub starts for itself."
+        rehearsal.findings.append(kinds.PROXY_NOT_REHEARSED.found(found))
+    return proxy
+
+
+def _place_of_servers(scene: Scene, config: dict[str, Any]) -> str:
+    """The environment that people's servers come from; the hub's where the command does not tell."""
+    found = environment_of_command(config["spawner"]["command"], scene.surroundings.path)
+    return (found or str(scene.deployment["hub_environment"]["path"])).rstrip("/")
+
+
+def _single_user(scene: Scene, config: dict[str, Any]) -> list[str]:
+    """The command of people's servers, in the staged environment."""
+    place = _place_of_servers(scene, config)
+    folder = scene.staged.get(place, place)
+    words = config["spawner"]["command"]
+    named = [os.path.basename(word) for word in words]
+    rest = words[named.index(SINGLE_USER) + 1 :] if SINGLE_USER in named else []
+    return [f"{folder}/bin/python", f"{folder}/bin/{SINGLE_USER}", *rest]
+
+
+def _exited(rehearsal: Rehearsal, scene: Scene, error: HubError, log: list[str]) -> None:
+    """Say why the hub has not started, as well as its log tells."""
+    text = "\n".join(log)
+    kind, mend = kinds.START, ""
+    if "invalid cookie_secret_file" in text:
+        kind = COOKIE_SECRET_MODE
+        mend = f"chmod 600 {scene.deployment['secrets']['cookie_secret_file']['path']}"
+    elif "encryption is not available" in text:
+        mend = "Give the service JUPYTERHUB_CRYPT_KEY, as it was when auth_state was written."
+    elif "Failed to start proxy" in text or "Proxy failed to start" in text:
+        kind = kinds.PROXY
+    rehearsal.findings.append(kind.found(f"{error.message}\n{logs.end(log)}", mend))
+
+
+def _ask(rehearsal: Rehearsal, scene: Scene, config: dict[str, Any], hub: RehearsedHub, copy: Path) -> None:
+    """Ask the hub all that can be asked; the first question that has no good answer is the last."""
+    if rehearsal.version != scene.version:
+        found = f"The new hub says that it is version {rehearsal.version}, not {scene.version}."
+        rehearsal.findings.append(kinds.OTHER_VERSION.found(found))
+    server = functools.partial(_ask_for_server, config)
+    for kind, question in (
+        (kinds.DATABASE, _ask_for_users),
+        (kinds.LOG_IN, _ask_to_log_in),
+        (kinds.DATABASE, _ask_for_auth_state),
+        (kinds.SPAWN, server),
+    ):
+        mark = len(hub.log())
+        try:
+            question(rehearsal, scene, hub, copy)
+        except HubError as error:
+            cause = _first_exception(hub.log()[mark:])
+            rehearsal.findings.append(kind.found(f"{error.message}{cause}\n{hub.log_end()}", error.hint))
+            return
+
+
+def _first_exception(lines: list[str]) -> str:
+    """What has failed first, since what comes after it may fail for that reason, and be longer."""
+    errors = [line for line in logs.sort_out(lines).errors if logs.EXCEPTION.match(line)]
+    return f" It logged: {errors[0]}" if errors else ""
+
+
+def _ask_for_users(rehearsal: Rehearsal, scene: Scene, hub: RehearsedHub, copy: Path) -> None:
+    scene.progress("Asking the new hub for its users")
+    rehearsal.sys_executable = checks.interpreter(hub)
+    # Without the user of the rehearsal.
+    there = sqlite.inspect(copy).rows["users"] - 1
+    users = checks.users(hub)
+    if users != there:
+        raise HubError(f"The new hub knows {users} users, but there are {there} in its database.")
+
+
+def _ask_to_log_in(rehearsal: Rehearsal, scene: Scene, hub: RehearsedHub, copy: Path) -> None:
+    with rehearsal.timed("log in"):
+        checks.log_in(hub)
+
+
+def _ask_for_auth_state(rehearsal: Rehearsal, scene: Scene, hub: RehearsedHub, copy: Path) -> None:
+    names = scratch_copies.with_auth_state(copy, AUTH_STATES)
+    if not names or not hub.known().get("enable_auth_state"):
+        return
+    unreadable = checks.unreadable_auth_states(hub, names)
+    if unreadable == names:
+        found = f"The new hub cannot decrypt the auth_state of {', '.join(names)}."
+        rehearsal.findings.append(kinds.AUTH_STATE.found(found))
+
+
+def _ask_for_server(
+    config: dict[str, Any], rehearsal: Rehearsal, scene: Scene, hub: RehearsedHub, copy: Path
+) -> None:
+    place = _place_of_servers(scene, config)
+    folder = scene.staged.get(place, place)
+    if not _can_serve(folder) and not _can_serve(place):
+        found = f"{place} has neither {' nor '.join(SERVERS)}, today as well."
+        rehearsal.findings.append(kinds.SPAWN_NOT_REHEARSED.found(found))
+        return
+    scene.progress("Starting a server of the new version")
+    with rehearsal.timed("spawn"):
+        token = checks.log_in(hub)
+        try:
+            started = checks.start_server(hub, token, scene.start_timeout)
+        except HubError as error:
+            hint = f"See to the packages of {folder}; jupyterhub_user_packages installs more."
+            raise HubError(error.message, hint) from error
+        rehearsal.single_user_version = started
+    with rehearsal.timed("stop of a server"):
+        checks.stop_server(hub, scene.start_timeout)
+
+
+def _read_log(rehearsal: Rehearsal, scene: Scene, config: dict[str, Any], hub: RehearsedHub) -> None:
+    """Findings of what the new hub and the loading of its config have said."""
+    said = logs.sort_out(hub.log())
+    rehearsal.deprecated = said.deprecated
+    before = {_option(line) for line in scene.deployment["config"]["warnings"]}
+    unrecognized = logs.sort_out(config["warnings"]).unrecognized + hub.known().get("unrecognized", [])
+    lines = dict.fromkeys([*said.unrecognized, *unrecognized])
+    new = [line for line in lines if _option(line) not in before]
+    access = [line for line in new if ACCESS.search(line)]
+    rest = [line for line in new if line not in access]
+    if access:
+        rehearsal.findings.append(ALLOW_OPTION_GONE.found(" ".join(access)))
+    if rest:
+        rehearsal.findings.append(CONFIG_OPTION_GONE.found(" ".join(rest)))
+    if said.access:
+        rehearsal.findings.append(NO_ALLOW_RULE.found(said.access[0]))
+    if said.errors and not any(finding.severity == BLOCKER for finding in rehearsal.findings):
+        shown = said.errors[:MOST_LINES]
+        more = f" And {len(said.errors) - len(shown)} more." if len(said.errors) > len(shown) else ""
+        rehearsal.findings.append(kinds.ERRORS.found(f"The new hub logs: {' '.join(shown)}{more}"))
+
+
+def _option(line: str) -> str:
+    """The option that a complaint is about: ``Config option `x` not recognized by `Y`.``"""
+    found = re.search(r"onfig option [`'\"]?([\w.]+)", line)
+    return found[1].rpartition(".")[2] if found else line
+
+
+def _can_serve(environment: str) -> bool:
+    return any(name in all_packages(environment) for name in SERVERS)

@@ -1,0 +1,245 @@
+"""The hub of a rehearsal: a process with children that end with it, and leave nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..databases import scratch_copies
+from ..deployment import lifecycle
+from ..environments.discovery import find_program
+from ..errors import HubError
+from ..hub import logs
+from ..hub_scripts import rehearsed_app
+from ..system.execution_context import Surroundings
+from ..system.processes import NICE, processes
+from ..system.source import source_of
+
+LOG = "hub.log"
+KNOWN = "known.json"
+#: Environment variable of all processes of a rehearsal; its value is the rehearsal's folder.
+MARKER = "HUBOPS_REHEARSAL"
+POLL_SECONDS = 0.05
+STOP_SECONDS = 20
+#: Starts the proxy so that it ends with the hub, however that ends.
+_END_WITH_HUB = (
+    "import ctypes, os, signal, sys\n"
+    f"ctypes.CDLL(None).prctl({rehearsed_app.PR_SET_PDEATHSIG}, signal.SIGKILL)\n"
+    "os.execv(sys.argv[1], sys.argv[1:])"
+)
+DEFAULT_PROXY = "configurable-http-proxy"
+
+
+class HubExited(HubError):
+    """The hub of the rehearsal ended by itself."""
+
+
+class NoAnswer(HubError):
+    """It runs, and does not answer."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be booted: see inside_rehearsal.py for the words."""
+
+    python: str
+    script: str
+    arguments: list[str]
+    database: Path
+    base_url: str
+    proxy: dict[str, Any] | None
+    spawner_class: str
+    single_user: list[str]
+    single_user_arguments: list[str]
+    scopes: list[str]
+    seconds: float
+
+
+class RehearsedHub:
+    """A hub that was started in a folder of its own."""
+
+    def __init__(self, process: subprocess.Popen[str], folder: Path, wanted: Wanted, request: dict[str, Any]):
+        self._process = process
+        self._folder = folder
+        self.token: str = request["token"]
+        self.name: str = request["name"]
+        base = wanted.base_url
+        self.api_url = f"http://127.0.0.1:{request['hub_port']}{base}hub/api"
+        #: Where people would come in: through the proxy, if there is one.
+        port = request["public_port"] if wanted.proxy else request["hub_port"]
+        self.url = f"http://127.0.0.1:{port}{base}"
+        self.has_proxy = wanted.proxy is not None
+
+    def wait_until_it_answers(self, timeout: float) -> str:
+        """The version that it answers. Raises HubExited or NoAnswer, with the end of its log."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            version = lifecycle.answered_version(self.api_url)
+            if version:
+                return version
+            if self._process.poll() is not None:
+                raise HubExited(f"The new hub exited at its start, with status {self._process.returncode}.")
+            time.sleep(POLL_SECONDS)
+        raise NoAnswer(f"The new hub was started, and did not answer within {timeout:.0f} s.")
+
+    def has_exited(self) -> bool:
+        return self._process.poll() is not None
+
+    def log(self) -> list[str]:
+        """What it and its children have said."""
+        with contextlib.suppress(FileNotFoundError):
+            return (self._folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
+        return []
+
+    def log_end(self) -> str:
+        return logs.end(self.log())
+
+    def known(self) -> dict[str, Any]:
+        """What only the hub itself knows of its config; empty where it did not come so far."""
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            return dict(json.loads((self._folder / KNOWN).read_text(encoding="utf-8")))
+        return {}
+
+    def stop(self) -> float:
+        """Stop it as its service manager would; the seconds that it took."""
+        began = time.monotonic()
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_SECONDS)
+        return time.monotonic() - began
+
+
+@contextlib.contextmanager
+def booted(wanted: Wanted, surroundings: Surroundings, folder: Path) -> Iterator[RehearsedHub]:
+    """A hub that has just been started; neither it nor a child of it is there afterwards.
+
+    They end with this process, too, should it be killed.
+    """
+    public_port, api_port, hub_port = _free_ports(3)
+    name = f"hubops-rehearsal-{secrets.token_hex(4)}"
+    request = {
+        "script": wanted.script,
+        "arguments": wanted.arguments,
+        "folder": str(folder),
+        "database": str(wanted.database),
+        "base_url": wanted.base_url,
+        "public_port": public_port,
+        "api_port": api_port,
+        "hub_port": hub_port,
+        "proxy": wanted.proxy,
+        "proxy_token": secrets.token_hex(16),
+        "token": secrets.token_hex(16),
+        "name": name,
+        "scopes": wanted.scopes,
+        "spawner_class": wanted.spawner_class,
+        "single_user": wanted.single_user,
+        "single_user_arguments": wanted.single_user_arguments,
+        "seconds": int(wanted.seconds),
+        "marker": MARKER,
+        "nice": NICE,
+    }
+    descriptor = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+    with os.fdopen(descriptor, "w") as log:
+        process = surroundings.start(
+            [wanted.python, "-B", "-c", source_of(rehearsed_app)],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            outlives_us=False,
+        )
+    try:
+        with contextlib.suppress(BrokenPipeError):
+            if process.stdin is None:
+                raise AssertionError("The hub of the rehearsal has no pipe.")
+            process.stdin.write(json.dumps(request) + "\n")
+            process.stdin.close()
+        yield RehearsedHub(process, folder, wanted, request)
+    finally:
+        process.kill()
+        process.wait()
+        end_leftovers(folder)
+
+
+def end_leftovers(folder: Path) -> int:
+    """End the processes of a rehearsal in this folder, also of one that was killed; how many there were."""
+    ended = 0
+    for process in processes():
+        with contextlib.suppress(OSError):
+            if process.environment().get(MARKER) == str(folder):
+                os.kill(process.pid, signal.SIGKILL)
+                ended += 1
+    return ended
+
+
+def tidy(deployment: dict[str, Any]) -> None:
+    """Take away what a rehearsal of this deployment has left that was killed.
+
+    Raises HubError when one is at work.
+    """
+    if deployment["database"]["path"]:
+        database = Path(deployment["database"]["path"])
+        end_leftovers(scratch_copies.folder_of(database))
+        scratch_copies.remove(database)
+
+
+def proxy_of(
+    proxy: dict[str, Any], python: str, surroundings: Surroundings, staged: dict[str, str]
+) -> dict[str, Any] | None:
+    """The proxy for the hub of a rehearsal; None where the real one cannot be started a second time.
+
+    ``proxy`` is what the config says of it, ``staged`` the folder of each new environment by the path that it
+    is going to have. Raises HubError where its program is not on the service's PATH.
+    """
+    if not proxy["managed"] or not proxy["class"].endswith("ConfigurableHTTPProxy"):
+        return None
+    command = proxy["command"] or [DEFAULT_PROXY]
+    path = os.pathsep.join(in_staged(folder, staged) for folder in surroundings.path.split(os.pathsep))
+    found = find_program(in_staged(command[0], staged), path)
+    if found is None:
+        raise HubError(
+            f"The proxy {command[0]} was not found on the service's PATH ({surroundings.path}).",
+            "Install it there (`npm install -g configurable-http-proxy`), or name its path in "
+            "ConfigurableHTTPProxy.command.",
+        )
+    started = [*as_program(str(found), staged), *command[1:]]
+    return {"class": proxy["class"], "command": [python, "-I", "-S", "-c", _END_WITH_HUB, *started]}
+
+
+def in_staged(path: str, staged: dict[str, str]) -> str:
+    """A path within an environment as it is before the switch, any other as it is."""
+    for place, folder in staged.items():
+        if path == place or path.startswith(f"{place}/"):
+            return folder + path[len(place) :]
+    return path
+
+
+def as_program(path: str, staged: dict[str, str]) -> list[str]:
+    """How to run a program of a staged environment: its scripts name the Python of their place to be."""
+    real = in_staged(os.path.realpath(path), {os.path.realpath(place): new for place, new in staged.items()})
+    for folder in staged.values():
+        if real.startswith(f"{folder}/bin/"):
+            with Path(real).open("rb") as file:
+                head = file.read(300)
+            is_script = head.startswith(b"#!") and b"python" in head
+            return [f"{folder}/bin/python", real] if is_script else [real]
+    return [path]
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports of the loopback interface that nobody has now, all different."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _number in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]

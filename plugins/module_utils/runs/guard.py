@@ -1,0 +1,206 @@
+"""Puts the guard on duty on the hub's host, and relieves it.
+
+Under systemd it is a service that a reboot starts again, with a timer that starts it should somebody stop it.
+Elsewhere it is a process of its own, which a reboot ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from .. import errors
+from ..errors import HubError
+from ..system import files, state
+from ..system.processes import birth, is_alive
+from ..system.source import source_of
+
+_UNITS = Path("/etc/systemd/system")
+_PACKAGE = "hubops_guard"
+_MAIN = """
+import pathlib
+import sys
+
+from {program} import main
+
+sys.exit(main(pathlib.Path(__file__).resolve().parents[1]))
+"""
+_DUTY = "on-duty"
+#: Seconds in which a guard that was called reports for duty, on a busy host.
+_START_TIMEOUT = 30.0
+
+
+def install(folder: Path, deployment: dict[str, Any], program: ModuleType) -> None:
+    """Have a guard watch the run of this state folder; returns when it does.
+
+    ``program`` is the module whose ``main`` it runs. Raises HubError when it does not report for duty.
+    """
+    write_program(folder, program)
+    python = _python(deployment)
+    command = [python, str(state.guard_folder(folder)), "watch"]
+    files.write(state.guard_folder(folder) / "python", python.encode())
+    if _has_systemd():
+        _install_units(folder, command)
+    else:
+        _start_process(folder, command)
+    deadline = time.monotonic() + _START_TIMEOUT
+    while not is_on_duty(folder):
+        if time.monotonic() > deadline:
+            raise HubError(f"The guard did not start: {_said(folder)}", "Nothing was changed.")
+        time.sleep(0.05)
+
+
+def is_on_duty(folder: Path) -> bool:
+    """Whether a guard watches."""
+    try:
+        pid, born = (state.guard_folder(folder) / _DUTY).read_text(encoding="utf-8").split()
+    except (FileNotFoundError, ValueError):
+        return False
+    return is_alive(int(pid)) and birth(int(pid)) == born
+
+
+def report_for_duty(folder: Path) -> None:
+    """The guard says that it watches."""
+    files.write(state.guard_folder(folder) / _DUTY, f"{os.getpid()} {birth(os.getpid())}".encode())
+
+
+def remove(folder: Path) -> None:
+    """Relieve the guard, and take its program away. A guard that does this itself ends afterwards."""
+    stand_down(folder)
+    shutil.rmtree(state.guard_folder(folder), ignore_errors=True)
+
+
+def stand_down(folder: Path) -> None:
+    """Relieve the guard, and leave its program to whoever has to finish by hand."""
+    name = _unit(folder)
+    units = [_UNITS / f"{name}.timer", _UNITS / f"{name}.service"]
+    if any(unit.exists() for unit in units):
+        _systemctl("disable", "--quiet", *(unit.name for unit in units))
+        _systemctl("stop", f"{name}.timer")
+        for unit in units:
+            unit.unlink(missing_ok=True)
+        files.sync(_UNITS)
+        _systemctl("daemon-reload")
+        if not _is_this_process(folder):
+            _systemctl("stop", f"{name}.service")
+        _systemctl("reset-failed", f"{name}.service")
+
+
+def command(folder: Path, verb: str) -> str:
+    """What to type on the host to have the guard's program do something."""
+    python = "python3"
+    with contextlib.suppress(FileNotFoundError):
+        python = (state.guard_folder(folder) / "python").read_text(encoding="utf-8")
+    return f"{python} {shlex.quote(str(state.guard_folder(folder)))} {verb}"
+
+
+def write_program(folder: Path, program: ModuleType) -> None:
+    """Copy a module, and all of this collection's that it has imported, into the guard's folder; durably."""
+    target = state.guard_folder(folder) / _PACKAGE
+    shutil.rmtree(target.parent, ignore_errors=True)
+    state.make_private(target)
+    (target / "__init__.py").touch()
+    prefix = f"{errors.__package__}."
+    for name, module in sorted(sys.modules.items()):
+        if not name.startswith(prefix):
+            continue
+        place = target.joinpath(*name[len(prefix) :].split("."))
+        if hasattr(module, "__path__"):
+            state.make_private(place)
+            place = place / "__init__"
+        place.with_suffix(".py").write_text(source_of(module), encoding="utf-8")
+    main = _MAIN.format(program=f"{_PACKAGE}.{program.__name__[len(prefix) :]}")
+    for path in (*target.rglob("*"), target):
+        files.sync(path)
+    files.write(target.parent / "__main__.py", main.lstrip().encode())
+
+
+def _python(deployment: dict[str, Any]) -> str:
+    """This Python, by a path that no exchange of environments touches."""
+    python = os.path.realpath(sys.executable)
+    environments = [deployment["hub_environment"], *deployment["user_environments"]]
+    folders = [os.path.realpath(environment["path"]) + os.sep for environment in environments]
+    if not any(python.startswith(folder) for folder in folders):
+        return python
+    found = shutil.which("python3", path="/usr/bin:/usr/local/bin:/bin")
+    if found is None:
+        raise HubError(
+            f"The guard needs a Python outside of the environments, and {python} is in one.",
+            "Install python3 on the host.",
+        )
+    return found
+
+
+def _has_systemd() -> bool:
+    return os.geteuid() == 0 and Path("/run/systemd/system").is_dir()
+
+
+def _unit(folder: Path) -> str:
+    return f"hubops-guard-{folder.name}"
+
+
+def _install_units(folder: Path, argv: list[str]) -> None:
+    exec_start = " ".join('"' + word.replace("%", "%%").replace("$", "$$") + '"' for word in argv)
+    service = (
+        "# Written by hubops.jupyterhub for the time of an upgrade, and removed at its end.\n"
+        "[Unit]\n"
+        f"Description=Puts the old hub back when the upgrade of {folder.name} is cut off\n"
+        "StartLimitIntervalSec=0\n"
+        "[Service]\n"
+        f"ExecStart={exec_start}\n"
+        "Restart=on-failure\n"
+        "RestartSec=1\n"
+        "OOMScoreAdjust=-900\n"
+        "[Install]\nWantedBy=multi-user.target\n"
+    )
+    timer = (
+        "# Written by hubops.jupyterhub for the time of an upgrade, and removed at its end.\n"
+        "[Unit]\n"
+        f"Description=Starts the guard of {folder.name} again should it have been stopped\n"
+        "[Timer]\nOnActiveSec=2\nOnUnitInactiveSec=2\nAccuracySec=100ms\n"
+        "[Install]\nWantedBy=timers.target\n"
+    )
+    name = _unit(folder)
+    files.write(_UNITS / f"{name}.service", service.encode(), mode=0o644)
+    files.write(_UNITS / f"{name}.timer", timer.encode(), mode=0o644)
+    _systemctl("daemon-reload")
+    for verb in ("enable", "restart"):
+        done = _systemctl(verb, "--quiet", f"{name}.service", f"{name}.timer")
+        if done.returncode:
+            raise HubError(f"systemd could not {verb} {name}: {done.stderr.strip()}")
+
+
+def _start_process(folder: Path, argv: list[str]) -> None:
+    with (state.guard_folder(folder) / "log").open("w", encoding="utf-8") as log:
+        subprocess.Popen(
+            argv, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+
+
+def _is_this_process(folder: Path) -> bool:
+    main = getattr(sys.modules["__main__"], "__file__", None)
+    return bool(main) and os.path.realpath(str(main)).startswith(f"{state.guard_folder(folder).resolve()}/")
+
+
+def _said(folder: Path) -> str:
+    """The end of what the guard has written."""
+    if _has_systemd():
+        done = _run(["journalctl", f"--unit={_unit(folder)}", "--lines=5", "--output=cat", "--no-pager"])
+        return done.stdout.strip()
+    return (state.guard_folder(folder) / "log").read_text(encoding="utf-8").strip()
+
+
+def _systemctl(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return _run(["systemctl", *arguments])
+
+
+def _run(argv: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False)

@@ -1,0 +1,25 @@
+"""The service managers that can run a hub: one file for each, and one entry here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .base import Service
+from .supervisord import SupervisordProgram
+from .systemd import SystemdUnit
+
+KINDS: dict[str, type[Service]] = {kind.manager: kind for kind in (SystemdUnit, SupervisordProgram)}
+
+
+def find_services(name: str | None = None) -> list[Service]:
+    """Every hub on this host; with ``name`` those called so (with or without ``.service``)."""
+    services = [service for kind in KINDS.values() for service in kind.find(name)]
+    if name is None:
+        return services
+    return [service for service in services if name in (service.name, service.deployment_name)]
+
+
+def service_of(deployment: dict[str, Any]) -> Service:
+    """The service of a deployment that was returned earlier, without searching the host again."""
+    described = deployment["service"]
+    return KINDS[described["manager"]].of(described)

@@ -1,0 +1,179 @@
+"""Service: what a service manager knows of a hub, and can do with it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Sequence
+
+from ..errors import HubError
+from ..system import files
+from ..system.execution_context import NEEDS_ROOT, Surroundings, group_name
+from ..system.processes import Process, family, started_at
+from ..system.state import make_private
+from .command_line import HubCommand, hub_command, runs_hub
+
+
+class DoesNotStop(HubError):
+    """The hub's main process has outlived its time to stop."""
+
+
+class Service(ABC):
+    """One hub, as its service manager sees it: a systemd unit or a supervisord program."""
+
+    manager: str
+    name: str
+
+    @classmethod
+    @abstractmethod
+    def find(cls, name: str | None = None) -> Sequence[Service]:
+        """Every hub that this kind of service manager runs on this host.
+
+        The service called ``name`` counts as one whatever its command is, as long as its manager knows it.
+        """
+
+    @classmethod
+    @abstractmethod
+    def of(cls, described: dict[str, Any]) -> Service:
+        """The service that `describe` once described."""
+
+    @property
+    def deployment_name(self) -> str:
+        """``jupyterhub`` for ``jupyterhub.service`` and for the program ``group:jupyterhub``."""
+        return self.name.rpartition(":")[2].replace(".service", "")
+
+    @abstractmethod
+    def state(self) -> str:
+        """``starting``, ``running``, ``stopping``, ``stopped`` or ``failed``."""
+
+    @abstractmethod
+    def main_pid(self) -> int | None:
+        """Number of the main process, or None when there is none."""
+
+    @abstractmethod
+    def command(self) -> list[str]:
+        """The argv as configured."""
+
+    @abstractmethod
+    def configured_surroundings(self) -> Surroundings:
+        """User, directory and environment variables that the service manager gives to the command."""
+
+    def surroundings(self) -> Surroundings:
+        """User, directory and environment variables in which the hub itself runs.
+
+        Those of the service, with what a wrapper in its command changes. What a script does that the command
+        only names can be told from the running hub alone.
+        """
+        configured = self.configured_surroundings()
+        command = hub_command(self.command())
+        if command:
+            return command.within(configured)
+        running = self._hub_process()
+        if running is None:
+            return configured
+        try:
+            return replace(configured, directory=running.directory(), environment=running.environment())
+        except PermissionError:
+            raise HubError(f"The process of {self.name} may not be looked at.", NEEDS_ROOT) from None
+
+    def hub_command(self) -> HubCommand | None:
+        """The hub's part of the command; where a script hides it, that of the running hub."""
+        return hub_command(self.command()) or self.running_hub_command()
+
+    def running_hub_command(self) -> HubCommand | None:
+        """The command line of the running hub, None when none runs."""
+        process = self._hub_process()
+        return hub_command(process.argv) if process else None
+
+    def _hub_process(self) -> Process | None:
+        pid = self.main_pid()
+        hubs = (process for process in family(pid) if runs_hub(process.argv)) if pid else iter(())
+        return next(hubs, None)
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start the service; returns when its process has been started, not when the hub answers."""
+
+    @abstractmethod
+    def stop(self, timeout: float) -> None:
+        """Stop the service; returns when the main process is really gone.
+
+        Raises DoesNotStop when it is not within ``timeout`` seconds.
+        """
+
+    @abstractmethod
+    def kill(self) -> None:
+        """End a hub that does not stop, as its service manager would when it has lost patience."""
+
+    @abstractmethod
+    def install_hold(self, hold_file: Path) -> None:
+        """Make the service heed ``hold_file``.
+
+        Done before the outage: it may cost a reload of the manager.
+        """
+
+    def remove_hold(self, hold_file: Path) -> None:
+        """Undo `install_hold` and `hold`: the service starts whenever it is told to."""
+        self._forget(hold_file)
+
+    @abstractmethod
+    def reread(self) -> None:
+        """Have the service manager read the service's own file again, if that concerns this service alone."""
+
+    def is_held(self, hold_file: Path) -> bool:
+        """Whether the service may not start now."""
+        return hold_file.exists()
+
+    def hold(self, reason: str, hold_file: Path) -> None:
+        """From now on the service does not start; ``reason`` is what an administrator reads in the file."""
+        make_private(hold_file.parent)
+        files.write(hold_file, f"{reason.strip()}\n".encode(), mode=0o644)
+
+    def release(self, hold_file: Path) -> None:
+        """The service may start again; where the manager can see to that, only until the next reboot."""
+        self._forget(hold_file)
+
+    def _forget(self, hold_file: Path) -> None:
+        if hold_file.exists():
+            hold_file.unlink()
+            files.sync(hold_file.parent)
+
+    @abstractmethod
+    def log_mark(self) -> str:
+        """The present end of the service's log."""
+
+    @abstractmethod
+    def log_mark_at(self, moment: float) -> str:
+        """Where the service's log was at a moment, in seconds since the epoch."""
+
+    def log_mark_of_start(self) -> str:
+        """Where the log was when the present main process was started; its end where there is none."""
+        pid = self.main_pid()
+        return self.log_mark_at(started_at(pid)) if pid else self.log_mark()
+
+    @abstractmethod
+    def log_since(self, mark: str) -> list[str]:
+        """The log's lines since ``mark``."""
+
+    @abstractmethod
+    def particulars(self) -> dict[str, Any]:
+        """What only this service manager knows: ``environment_files``, ``enabled``, ``unit_file``, ..."""
+
+    def describe(self) -> dict[str, Any]:
+        """The ``service`` part of a deployment. Names of environment variables only, never values."""
+        surroundings = self.surroundings()
+        return {
+            "manager": self.manager,
+            "name": self.name,
+            "state": self.state(),
+            "main_pid": self.main_pid(),
+            "user": surroundings.user,
+            "group": group_name(surroundings.gid),
+            "home": surroundings.home,
+            "working_directory": surroundings.directory,
+            "command": self.command(),
+            "path": surroundings.path,
+            "environment_names": sorted(surroundings.environment),
+            **self.particulars(),
+        }

@@ -1,0 +1,166 @@
+"""A hub's command line: whether it is one, and which program, arguments and surroundings it names."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from dataclasses import dataclass, field, replace
+
+from ..system.execution_context import Surroundings
+
+_PYTHON = re.compile(r"(python|pypy)[\d.]*$")
+_SHELLS = ("sh", "bash", "dash", "zsh", "ksh")
+# Programs that become, or start, the program which their arguments name.
+_WRAPPERS = (
+    *("env", "exec", "nice", "ionice", "chrt", "taskset", "numactl", "nohup", "setsid", "stdbuf", "time"),
+    *("sudo", "runuser", "su", "gosu", "setpriv", "chpst", "tini", "dumb-init", "catchsegv", "systemd-cat"),
+    *("conda", "mamba", "micromamba", "pipenv", "poetry", "uv"),
+)
+_CONDA = ("conda", "mamba", "micromamba")
+_SUB_COMMANDS = ("token", "upgrade-db")
+
+
+@dataclass(frozen=True)
+class HubCommand:
+    """The part of a command line that starts the hub, and what wrappers around it set."""
+
+    program: str
+    """The ``jupyterhub`` script, or the Python that runs ``-m jupyterhub``."""
+    is_python: bool
+    arguments: list[str]
+    """The hub's own arguments."""
+    variables: dict[str, str] = field(default_factory=dict, repr=False)
+    directory: str | None = None
+    activated: str | None = None
+    """Path of an environment that is activated before the hub starts."""
+
+    def within(self, surroundings: Surroundings) -> Surroundings:
+        """The hub's own surroundings: the service's, with what the wrappers change."""
+        environment = {**surroundings.environment, **self.variables}
+        if self.activated:
+            environment["VIRTUAL_ENV"] = self.activated
+            environment["PATH"] = f"{self.activated}/bin:{surroundings.path}"
+        directory = os.path.join(surroundings.directory, self.directory or "")
+        return replace(surroundings, environment=environment, directory=directory.rstrip("/") or "/")
+
+
+def runs_hub(argv: list[str]) -> bool:
+    """Whether a command line starts a hub: not a single-user server, and no ``jupyterhub token`` either."""
+    return hub_command(argv) is not None
+
+
+def hub_command(argv: list[str]) -> HubCommand | None:
+    """The hub's part of ``argv``, also behind ``env``, ``nice``, ``sh -c`` and the like; None without one."""
+    if not argv:
+        return None
+    name, rest = os.path.basename(argv[0]), argv[1:]
+    if name == "jupyterhub":
+        return _unless_sub_command(HubCommand(argv[0], False, rest))
+    if _PYTHON.match(name):
+        return _in_python(argv[0], rest)
+    if name in _SHELLS:
+        return _in_shell(rest)
+    if name in _WRAPPERS or _assignment(argv[0]):
+        return _in_wrapper(argv)
+    return None
+
+
+def _in_python(python: str, arguments: list[str]) -> HubCommand | None:
+    while arguments and arguments[0].startswith("-"):
+        if arguments[0] == "-m":
+            if arguments[1:2] in (["jupyterhub"], ["jupyterhub.app"]):
+                return _unless_sub_command(HubCommand(python, True, arguments[2:]))
+            return None
+        arguments = arguments[2 if arguments[0] in ("-W", "-X") else 1 :]
+    if arguments and os.path.basename(arguments[0]) == "jupyterhub":
+        return _unless_sub_command(HubCommand(arguments[0], False, arguments[1:]))
+    return None
+
+
+def _in_wrapper(argv: list[str]) -> HubCommand | None:
+    for index in range(1, len(argv)):
+        found = hub_command(argv[index:])
+        if found:
+            before = argv[:index]
+            return replace(
+                found,
+                variables={**_assignments(before), **found.variables},
+                activated=found.activated or _conda_prefix(before),
+            )
+    return None
+
+
+def _conda_prefix(words: list[str]) -> str | None:
+    if os.path.basename(words[0]) in _CONDA:
+        for option, value in zip(words, words[1:]):
+            if option in ("-p", "--prefix"):
+                return value
+    return None
+
+
+def _in_shell(arguments: list[str]) -> HubCommand | None:
+    for index, option in enumerate(arguments):
+        if re.match(r"-\w*c$", option):
+            # One argument, but `systemctl show` does not say where it ends.
+            return _in_script(" ".join(arguments[index + 1 :]))
+    return None
+
+
+def _in_script(script: str) -> HubCommand | None:
+    """The hub in a shell's ``-c`` text, with the ``cd``, ``export`` and ``activate`` before it."""
+    lexer = shlex.shlex(script.replace("\n", ";"), posix=True, punctuation_chars=";&|()")
+    lexer.whitespace_split = True
+    try:
+        words = list(lexer)
+    except ValueError:  # A quote that does not end: the shell will say so.
+        return None
+    directory = activated = None
+    variables: dict[str, str] = {}
+    statement: list[str] = []
+    for word in [*words, ";"]:
+        if not re.fullmatch(r"[;&|()]+", word):
+            statement.append(word)
+            continue
+        found = hub_command(statement)
+        if found:
+            return replace(
+                found,
+                variables={**variables, **found.variables},
+                directory=found.directory or directory,
+                activated=found.activated or activated,
+            )
+        if len(statement) == 2 and statement[0] == "cd":
+            directory = statement[1]
+        elif len(statement) == 2 and statement[0] in ("source", ".") and statement[1].endswith("/activate"):
+            activated = os.path.dirname(os.path.dirname(statement[1]))
+        elif statement[:1] == ["export"] or all(_assignment(part) for part in statement):
+            variables.update(_assignments(statement))
+        statement = []
+    return None
+
+
+def _unless_sub_command(command: HubCommand) -> HubCommand | None:
+    return None if command.arguments[:1] and command.arguments[0] in _SUB_COMMANDS else command
+
+
+def _assignment(word: str) -> re.Match[str] | None:
+    return re.fullmatch(r"([A-Za-z_]\w*)=(.*)", word, re.DOTALL)
+
+
+def _assignments(words: list[str]) -> dict[str, str]:
+    return {match[1]: match[2] for match in map(_assignment, words) if match}
+
+
+def with_config_file(arguments: list[str], config_file: str) -> list[str]:
+    """The hub's arguments with another config file in the place of the one they name."""
+    kept: list[str] = []
+    skip = False
+    for word in arguments:
+        if skip:
+            skip = False
+        elif word in ("-f", "--config"):
+            skip = True
+        elif not word.startswith(("--config=", "-f=", "--JupyterHub.config_file=")):
+            kept.append(word)
+    return [*kept, f"--config={config_file}"]

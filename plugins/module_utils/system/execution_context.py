@@ -1,0 +1,155 @@
+"""Surroundings: user, directory and environment variables in which a hub's service runs."""
+
+from __future__ import annotations
+
+import ctypes
+import grp
+import os
+import pwd
+import signal
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Callable, Sequence, Union
+
+from ..errors import HubError
+
+#: linux/prctl.h
+PR_SET_PDEATHSIG = 1
+
+Stream = Union[int, IO[str], None]
+
+NEEDS_ROOT = "Run the task as root: set `ansible_become: true` for the host, or use `ansible-playbook -b`."
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where and as whom the hub runs; whatever of the hub's we run, runs in them too.
+
+    ``environment`` is the whole environment, nothing is inherited. Its values may be secrets, so ``repr``
+    hides them.
+    """
+
+    user: str
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    home: str
+    directory: str
+    environment: dict[str, str] = field(repr=False)
+    umask: int = 0o022
+
+    @property
+    def path(self) -> str:
+        """The PATH of the service, or the one Python itself would assume."""
+        return self.environment.get("PATH", os.defpath)
+
+    def run(
+        self, argv: Sequence[str], *, input: str | None = None, timeout: float | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``argv`` to its end and capture its output as text; the exit status is the caller's to judge.
+
+        Should this process be killed, the program is, too: nobody waits for what it does to the hub.
+        Raises HubError when the program cannot be started or takes longer than ``timeout`` seconds.
+        """
+        process = self.start(
+            argv,
+            stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            outlives_us=False,
+        )
+        with process:
+            try:
+                stdout, stderr = process.communicate(input, timeout=timeout)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise HubError(f"{argv[0]} did not end within {timeout:g} seconds.") from None
+            except BaseException:
+                process.kill()
+                raise
+        return subprocess.CompletedProcess(list(argv), process.returncode, stdout, stderr)
+
+    def start(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: Stream = None,
+        stdout: Stream = None,
+        stderr: Stream = None,
+        outlives_us: bool = True,
+    ) -> subprocess.Popen[str]:
+        """Start ``argv`` and return at once. Raises HubError when that is not possible."""
+        if not Path(self.directory).is_dir():
+            raise HubError(
+                f"The working directory {self.directory} of the service does not exist or cannot be read."
+            )
+        try:
+            return subprocess.Popen(
+                list(argv),
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                cwd=self.directory,
+                env=self.environment,
+                text=True,
+                errors="replace",
+                preexec_fn=self._become(outlives_us),
+            )
+        except FileNotFoundError:
+            raise HubError(f"{argv[0]} was not found on the service's PATH ({self.path}).") from None
+        except (PermissionError, subprocess.SubprocessError) as error:
+            raise HubError(f"{argv[0]} could not be started as user {self.user}: {error}.") from error
+
+    def _become(self, outlives_us: bool) -> Callable[[], None]:
+        """What the child does before it becomes the program. (Popen's own ``user=`` needs Python 3.9.)"""
+        changes_user = os.geteuid() != self.uid
+        if changes_user and os.geteuid() != 0:
+            raise HubError(
+                f"The hub runs as user {self.user}, and only root can act as that user.", NEEDS_ROOT
+            )
+
+        library = ctypes.CDLL(None)
+
+        def become() -> None:
+            os.umask(self.umask)
+            if changes_user:
+                os.setgroups(self.groups)
+                os.setgid(self.gid)
+                os.setuid(self.uid)
+            if not outlives_us:
+                # After the user was changed, which forgets it.
+                library.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+        return become
+
+
+def account(
+    user: str, group: str = "", more_groups: Sequence[str] = ()
+) -> tuple[pwd.struct_passwd, int, tuple[int, ...]]:
+    """The account of ``user`` (name or number), its group, and all group numbers the service gets.
+
+    Raises HubError when there is no such user or group.
+    """
+    try:
+        entry = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
+    except KeyError:
+        raise HubError(f"The service's user {user} does not exist on this host.") from None
+    gid = _group_number(group) if group else entry.pw_gid
+    numbers = {*os.getgrouplist(entry.pw_name, gid), *(_group_number(name) for name in more_groups)}
+    return entry, gid, tuple(sorted(numbers))
+
+
+def group_name(gid: int) -> str:
+    """The group's name, or its number where it has none."""
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+def _group_number(group: str) -> int:
+    try:
+        return int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise HubError(f"The service's group {group} does not exist on this host.") from None

@@ -1,0 +1,122 @@
+"""What installers would make of real environments, told without changing them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import InstallerOptions
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.packages import (
+    declared_requirements,
+)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.resolution import resolve
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.target import installed_options
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy, Resolution
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.releases.config_options import read_options
+
+from tests.hubs.real_hub import environment
+from tests.hubs.small_wheels import fingerprint, make_hub_wheel, make_venv, make_wheel
+
+VERSIONS = ("1.5.1", "2.3.1", "3.1.1", "4.1.6", "5.4.6", "6.1.1")
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheels")
+    make_hub_wheel(folder, "1.0.0", requires=["tool>=1"])
+    make_hub_wheel(folder, "2.0.0", requires=["tool>=2"])
+    make_wheel(folder, "tool", "1.0.0")
+    make_wheel(folder, "tool", "2.0.0")
+    make_wheel(folder, "authenticator", "1.0.0", requires=["jupyterhub<2"])
+    make_wheel(folder, "authenticator", "2.0.0", requires=["jupyterhub>=2"])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def venv(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("venv") / "hub"
+    wanted = ("jupyterhub==1.0.0", "tool==1.0.0", "authenticator==1.0.0")
+    return make_venv(path, wheels, *wanted, pip=True)
+
+
+def resolved(venv: Path, wheels: Path, tool: str, version: str = "2.0.0", **policy: Any) -> Resolution:
+    hub = {"path": str(venv), "python": f"{venv}/bin/python", "python_version": "3.11.2"}
+    deployment = {"hub_environment": hub, "user_environments": [], "spawner": {"command": []}}
+    options = InstallerOptions(installer=tool, wheels=str(wheels))
+    return resolve(deployment, version, Policy(**policy), options)[str(venv)]
+
+
+@pytest.mark.parametrize("tool", ["uv", "pip"])
+def test_a_package_that_stays_and_does_not_go_with_the_target(venv: Path, wheels: Path, tool: str) -> None:
+    before = fingerprint(venv)
+    found = resolved(venv, wheels, tool)
+    assert found.packages["jupyterhub"] == "2.0.0"
+    assert found.packages["tool"] == "2.0.0"
+    assert found.conflicts == ["authenticator 1.0.0 requires jupyterhub <2, which would be 2.0.0."]
+    assert fingerprint(venv) == before
+
+
+@pytest.mark.parametrize("tool", ["uv", "pip"])
+def test_a_package_that_is_upgraded_along_goes(venv: Path, wheels: Path, tool: str) -> None:
+    found = resolved(venv, wheels, tool, packages=["authenticator"])
+    assert (found.packages["authenticator"], found.conflicts, found.problem) == ("2.0.0", [], "")
+
+
+@pytest.mark.parametrize("tool", ["uv", "pip"])
+def test_requirements_that_nothing_fulfils(venv: Path, wheels: Path, tool: str) -> None:
+    found = resolved(venv, wheels, tool, packages=["tool<2"])
+    assert found.answered
+    assert f"jupyterhub==2.0.0, tool<2 cannot be installed into {venv}" in found.problem
+
+
+def test_an_index_that_does_not_answer_is_no_fault_of_the_packages(venv: Path) -> None:
+    hub = {"path": str(venv), "python": f"{venv}/bin/python", "python_version": "3.11.2"}
+    deployment = {"hub_environment": hub, "user_environments": [], "spawner": {"command": []}}
+    options = InstallerOptions(installer="uv", index_url="http://127.0.0.1:9/simple")
+    found = resolve(deployment, "2.0.0", Policy(), options)[str(venv)]
+    assert not found.answered
+    assert "The package index could not be reached" in found.problem
+
+
+def test_what_has_all_that_is_wanted_is_not_asked_about(venv: Path, wheels: Path) -> None:
+    with pytest.raises(KeyError):
+        resolved(venv, wheels, "uv", "1.0.0")
+
+
+def test_what_is_built_anew_is_not_asked_about(venv: Path, wheels: Path) -> None:
+    with pytest.raises(KeyError):
+        resolved(venv, wheels, "uv", python="/usr/bin/python3")
+
+
+def test_requirements_are_read_from_disk(venv: Path) -> None:
+    declared = declared_requirements(venv)
+    assert declared["authenticator"] == ["jupyterhub<2"]
+    assert declared["tool"] == []
+
+
+def test_options_between_releases_are_those_that_the_changelog_has() -> None:
+    options = {version: installed_options(str(environment(version))) for version in VERSIONS}
+    gone = {
+        f"{name}.{option}"
+        for older, newer in zip(VERSIONS, VERSIONS[1:])
+        for name, known in options[older].items()
+        for option in set(known) - set(options[newer][name])
+    }
+    assert gone == {"JupyterHub.statsd_host", "JupyterHub.statsd_port", "JupyterHub.statsd_prefix"}
+    assert "allow_all" in options["5.4.6"]["PAMAuthenticator"]
+    assert "allow_all" not in options["4.1.6"]["Authenticator"]
+
+
+def test_options_as_they_may_be_written(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        "class Base(LoggingConfigurable):\n"
+        "    one = Unicode('', config=True)\n"
+        "    two = Bool(False).tag(config=True)\n"
+        "    three = Any(help='x').tag(allow_config=True).tag(config=True)\n"
+        "    four = Any()\n"
+        "class Child(Base):\n    five = Any().tag(config=True)\n"
+        "class Stranger(somebody.Else):\n    six = Any().tag(config=True)\n"
+    )
+    base = ["one", "three", "two"]
+    assert read_options(tmp_path) == {"Base": base, "Child": sorted([*base, "five"])}

@@ -1,0 +1,111 @@
+"""Every path has its way back: there, back, and there again, and people work on both sides. Real hubs."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import migration
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import lifecycle
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.discovery import find_deployment
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import (
+    Installer,
+    InstallerOptions,
+)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.staging import stage
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.switching import switch
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import recovery_point
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
+
+from tests.hubs.real_hub import build, running_hub
+from tests.hubs.small_wheels import plan_entry
+
+PAIRS = [
+    ("1.5.1", "2.3.1"),
+    ("1.5.1", "6.1.1"),
+    ("2.3.1", "4.1.6"),
+    ("3.1.1", "5.4.6"),
+    ("3.1.1", "6.1.1"),
+    ("5.4.6", "6.1.1"),
+]
+TOKEN = "token-of-the-test"
+CONFIG = f"""
+import jupyterhub
+of_1 = jupyterhub.version_info < (2,)
+c.JupyterHub.services = [{{"name": "test", "api_token": "{TOKEN}", **({{"admin": True}} if of_1 else {{}})}}]
+if not of_1:
+    c.JupyterHub.load_roles = [{{"name": "test", "scopes": ["admin:users"], "services": ["test"]}}]
+"""
+SECONDS = 60
+
+
+class Hub:
+    """A hub in an environment of its own, with all that an upgrade does to it."""
+
+    def __init__(self, deployment: dict[str, Any], folder: Path) -> None:
+        self.deployment, self.base = deployment, str(folder / "state")
+
+    def upgrade(self, version: str) -> Path:
+        """Upgrade; return the recovery point of the hub before."""
+        deployment = self.deployment = find_deployment(self.deployment["name"])
+        place = Path(deployment["hub_environment"]["path"])
+        entry = plan_entry(place, version, jupyterhub=deployment["hub_environment"]["jupyterhub"])
+        installer = Installer(InstallerOptions(), str(place))
+        stage(entry, installer, Progress())
+        point = recovery_point.create(
+            deployment, {"to_version": version, "environments": [entry]}, self.base, [], 5
+        )
+        self.stop()
+        recovery_point.seal(point, 5)
+        migration.migrate(deployment, entry["staged_path"], state_folder(deployment, self.base))
+        switch([entry], point.name, lambda _path: installer, Progress())
+        lifecycle.start(deployment, self.base, version, SECONDS)
+        return point
+
+    def stop(self) -> None:
+        lifecycle.stop(self.deployment, self.base, "a test", SECONDS)
+
+    def save(self) -> None:
+        """What a rollback keeps before it leaves this hub."""
+        deployment = self.deployment = find_deployment(self.deployment["name"])
+        point = recovery_point.create(deployment, {}, self.base, [], 5, "rollback")
+        self.stop()
+        recovery_point.seal(point, 5)
+
+    def api(self, path: str, method: str = "GET") -> Any:
+        request = urllib.request.Request(
+            f"{self.deployment['config']['hub_api_url']}{path}",
+            method=method,
+            headers={"Authorization": f"token {TOKEN}"},
+        )
+        with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+            return json.loads(answer.read())
+
+    def users(self) -> list[str]:
+        return sorted(user["name"] for user in self.api("/users"))
+
+    def version(self) -> str | None:
+        return lifecycle.answered_version(self.deployment["config"]["hub_api_url"])
+
+
+@pytest.mark.parametrize(("old", "new"), PAIRS)
+def test_there_and_back_and_there_again(old: str, new: str, tmp_path: Path) -> None:
+    place = tmp_path / "environment"
+    build(place, old)
+    with running_hub(old, tmp_path, config=CONFIG, place=place) as deployment:
+        hub = Hub(deployment, tmp_path)
+        hub.api("/users/of-the-old", "POST")
+        before = hub.users()
+        point = hub.upgrade(new)
+        assert (hub.version(), hub.users()) == (new, before)
+        hub.api("/users/of-the-new", "POST")
+        hub.save()
+        recovery_point.restore(point, SECONDS, SECONDS)
+        assert (hub.version(), hub.users()) == (old, before)
+        hub.api("/users/of-the-old-again", "POST")
+        hub.upgrade(new)
+        assert (hub.version(), hub.users()) == (new, sorted([*before, "of-the-old-again"]))

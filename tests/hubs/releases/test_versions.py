@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.releases import versions
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.releases.versions import (
+    NEWER,
+    OTHER_MAJOR,
+    compare,
+    parse_release,
+    satisfies,
+)
+
+from tests.hubs.real_hub import environment
+
+IN_ORDER = [
+    "0.9.6",
+    "1.0.0.dev1",
+    "1.0.0a1.dev1",
+    "1.0.0a1",
+    "1.0.0b1",
+    "1.0.0b2",
+    "1.0.0rc1",
+    "1.0.0",
+    "1.0.0+local",
+    "1.0.0.post1",
+    "1.0.1",
+    "1.5.1",
+    "1.10",
+    "2.3.1",
+    "5.0.0b1",
+    "5.0.0b2",
+    "5.0.0",
+    "5.4.6",
+    "5.4.10",
+    "6.1.1",
+]
+
+
+def test_releases_are_ordered_as_pep_440_orders_them() -> None:
+    shuffled = random.Random(440).sample(IN_ORDER, len(IN_ORDER))
+    assert [str(release) for release in sorted(map(parse_release, shuffled))] == IN_ORDER
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("6.0", "6.0.0"), ("5.0.0b1", "5.0.0.beta1"), ("5.0rc1", "v5.0c1"), ("5.0.0-dev", "5.0.dev0")],
+)
+def test_different_spellings_of_a_release_are_equal(one: str, other: str) -> None:
+    assert parse_release(one) == parse_release(other)
+    assert len({parse_release(one), parse_release(other)}) == 1
+
+
+@pytest.mark.parametrize("text", ["", "six", "6.", "6.1.1.", "6..1", "6.1.1 beta", "6.1-", "latest", "1!6.0"])
+def test_what_is_no_version_is_refused(text: str) -> None:
+    with pytest.raises(HubError, match='is not a version number. Write it like "6.1.1", in quotes.'):
+        parse_release(text)
+
+
+@pytest.mark.parametrize(
+    ("version", "specifiers", "expected"),
+    [
+        ("3.11.2", ">=3.8", True),
+        ("3.8", ">=3.8", True),
+        ("3.7.16", ">=3.8", False),
+        ("3.9.1", ">=3.8,!=3.9.*", False),
+        ("3.10.1", ">=3.8, !=3.9.*", True),
+        ("3.11", "==3.11.*", True),
+        ("2.1", "~=2.0", True),
+        ("3.0", "~=2.0", False),
+        ("1.4.1", ">=1.4.1,<2", True),
+        ("2.0", ">=1.4.1,<2", False),
+        ("3.11.2", "", True),
+        ("3.11.2", "<=3.11", False),
+        ("3.11", ">3.10", True),
+    ],
+)
+def test_specifiers(version: str, specifiers: str, expected: bool) -> None:
+    assert satisfies(version, specifiers) is expected
+
+
+def test_a_specifier_that_is_none_is_refused() -> None:
+    with pytest.raises(HubError, match='"3.10 or so" is not a version specifier'):
+        satisfies("3.10", "3.10 or so")
+
+
+@pytest.mark.parametrize("version", ["1.5.1", "2.3.1", "3.1.1", "4.1.6", "5.4.6", "6.1.1"])
+def test_the_table_says_what_the_wheel_says(version: str) -> None:
+    site_packages = next(environment(version).glob("lib/python3.*/site-packages"))
+    metadata = (site_packages / f"jupyterhub-{version}.dist-info" / "METADATA").read_text()
+    release = parse_release(version)
+    assert f"Requires-Python: {versions.requires_python(release)}" in metadata.splitlines()
+    assert versions.schema_head(release) == newest_revision(site_packages / "jupyterhub")
+
+
+def newest_revision(package: Path) -> str:
+    """The revision that no other one comes after."""
+    names: dict[str, str] = {}
+    for file in package.glob("alembic/versions/*.py"):
+        settings: dict[str, str] = {}
+        for line in file.read_text().splitlines():
+            key, equals, value = line.partition(" = ")
+            if equals and key in ("revision", "down_revision"):
+                settings[key] = value.strip("'\" ")
+        names[settings["revision"]] = settings["down_revision"]
+    [newest] = set(names) - set(names.values())
+    return newest
+
+
+def test_a_major_that_is_not_known_yet_has_no_entry() -> None:
+    release = parse_release("9.0.0")
+    assert versions.requires_python(release) is None
+    assert versions.schema_head(release) is None
+    assert versions.major_of_revision("000000000000") is None
+
+
+@pytest.mark.parametrize("version", ["4.1.0", "4.1.3", "5.4.0", "5.4.2"])
+def test_bad_targets_are_known_with_a_better_one(version: str) -> None:
+    known = versions.known_problem(parse_release(version))
+    assert known is not None
+    problem, better = known
+    assert problem.startswith(("it ", "its "))
+    assert versions.known_problem(parse_release(better)) is None
+
+
+@pytest.mark.parametrize("version", ["4.0.2", "4.1.4", "5.4.3", "6.1.1"])
+def test_nothing_is_said_against_other_targets(version: str) -> None:
+    assert versions.known_problem(parse_release(version)) is None
+
+
+@pytest.mark.parametrize(
+    ("hub", "singleuser", "allow", "expected"),
+    [
+        ("5.4.6", "5.4.6", (), "ok"),
+        ("6.0", "6.0.0", (), "ok"),
+        ("5.4.6", "5.2.1", (), "warn"),
+        ("5.4.6", "4.1.6", (), "fail"),
+        ("5.4.6", "4.1.6", (OTHER_MAJOR,), "warn"),
+        ("5.4.6", "4.1.6", (NEWER,), "fail"),
+        ("4.1.6", "5.4.6", (), "fail"),
+        ("4.1.6", "5.4.6", (OTHER_MAJOR,), "fail"),
+        ("4.1.6", "5.4.6", (NEWER,), "warn"),
+        ("5.2.1", "5.4.6", (), "fail"),
+        ("5.2.1", "5.4.6", (NEWER,), "warn"),
+        ("2.3.1", "1.5.1", (OTHER_MAJOR, NEWER), "fail"),
+        ("1.5.1", "2.3.1", (OTHER_MAJOR, NEWER), "fail"),
+        ("6.1.1", "6.1.1b1", (), "warn"),
+    ],
+)
+def test_the_policy(hub: str, singleuser: str, allow: tuple[str, ...], expected: str) -> None:
+    judged = compare(parse_release(hub), parse_release(singleuser), allow)
+    assert judged.verdict == expected
+    assert hub in judged.reason

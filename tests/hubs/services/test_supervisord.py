@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import os
+import pwd
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import find_services, supervisord
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.supervisord import (
+    Supervisor,
+    SupervisordProgram,
+)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.processes import is_alive, process_of
+
+from tests.hubs.real_hub import supervise
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("supervisord")
+    for name, trap in {"good": "", "deaf": "trap '' TERM"}.items():
+        (folder / name).mkdir()
+        (folder / name / "jupyterhub").write_text(f"#!/bin/sh\n{trap}\necho serving\nexec sleep 1000\n")
+        (folder / name / "jupyterhub").chmod(0o755)
+    (folder / "conf.d").mkdir()
+    (folder / "supervisord.conf").write_text(
+        f"[supervisord]\nlogfile={folder}/supervisord.log\npidfile={folder}/supervisord.pid\n"
+        'environment=SHARED="from, supervisord",OWN="shared"\numask=027\n'
+        "[rpcinterface:supervisor]\n"
+        "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n"
+        "[unix_http_server]\nfile=%(here)s/s.sock\nusername=me\npassword=p@ss%%:word\n"
+        "[include]\nfiles=%(ENV_FRAGMENTS)s/*.conf\n"
+    )
+    (folder / "conf.d" / "hubs.conf").write_text(
+        "[program:good]\ncommand=%(here)s/../good/jupyterhub -f %(program_name)s.py ; the hub\n"
+        'directory=%(here)s/..\nenvironment=OWN="it\'s 100%%",PATH="%(here)s:/usr/bin:/bin"\n'
+        "redirect_stderr=true\nstdout_logfile=%(here)s/../good.log\nautostart=false\nautorestart=true\n"
+        "[program:deaf]\ncommand=%(here)s/../deaf/jupyterhub\nautostart=false\nstopwaitsecs=60\n"
+        "[program:absent]\ncommand=%(here)s/../absent/jupyterhub\nautostart=false\n"
+        "[program:other]\ncommand=/bin/sleep 1000\nautostart=false\n"
+        "[group:teaching]\nprograms=deaf,absent\n"
+    )
+    with supervise(folder, {"FRAGMENTS": str(folder / "conf.d"), "SECRET": "a secret"}):
+        yield folder
+
+
+def program(folder: Path, name: str) -> SupervisordProgram:
+    return SupervisordProgram(folder / "supervisord.conf", name)
+
+
+def wait_until_serving(service: SupervisordProgram, mark: str) -> None:
+    deadline = time.monotonic() + 10
+    while service.log_since(mark) != ["serving"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_the_programs_that_run_hubs_are_found(folder: Path) -> None:
+    found = [service for service in supervisord.SupervisordProgram.find() if service.config.parent == folder]
+    assert [service.name for service in found] == ["good", "teaching:deaf", "teaching:absent"]
+    assert [service.deployment_name for service in found] == ["good", "deaf", "absent"]
+
+
+def test_a_hub_is_found_by_either_name(folder: Path) -> None:
+    for name in ("deaf", "teaching:deaf"):
+        assert [service.name for service in find_services(name)] == ["teaching:deaf"]
+
+
+def test_what_a_program_gets(folder: Path) -> None:
+    surroundings = program(folder, "good").surroundings()
+    environment = surroundings.environment
+    assert environment["SHARED"] == "from, supervisord"
+    assert environment["OWN"] == "it's 100%"
+    assert environment["SECRET"] == "a secret"
+    assert environment["SUPERVISOR_PROCESS_NAME"] == environment["SUPERVISOR_GROUP_NAME"] == "good"
+    assert environment["SUPERVISOR_SERVER_URL"] == f"unix://{folder}/s.sock"
+    assert surroundings.user == pwd.getpwuid(os.geteuid()).pw_name
+    assert os.path.samefile(surroundings.directory, folder)
+    assert surroundings.umask == 0o027
+
+
+def test_a_running_hub_really_has_those_surroundings(folder: Path) -> None:
+    service = program(folder, "good")
+    mark = service.log_mark()
+    service.start()
+    wait_until_serving(service, mark)
+    process = process_of(service.main_pid() or 0)
+    while process and process.argv[0] != "sleep":  # the shell has spoken, and is about to execute it
+        process = process_of(process.pid)
+    assert process is not None
+    directory, environment = process.directory(), process.environment()
+    service.stop(10)
+    assert os.path.samefile(directory, service.surroundings().directory)
+    # The shell of this "hub" may have set it.
+    environment.pop("PWD", None)
+    assert environment == {
+        name: value for name, value in service.surroundings().environment.items() if name != "PWD"
+    }
+
+
+def test_what_is_told_of_a_program(folder: Path) -> None:
+    described = program(folder, "good").describe()
+    assert described["command"] == [f"{folder}/conf.d/../good/jupyterhub", "-f", "good.py"]
+    assert described["unit_file"] == f"{folder}/conf.d/hubs.conf"
+    assert described["supervisor_config"] == f"{folder}/supervisord.conf"
+    assert described["supervisor_url"] == f"unix://{folder}/s.sock"
+    assert described["enabled"] is False
+    assert (described["state"], described["main_pid"]) == ("stopped", None)
+    assert "SECRET" in described["environment_names"]
+    assert "a secret" not in str(described) and "p@ss" not in str(described)
+
+
+def test_start_and_stop(folder: Path) -> None:
+    service = program(folder, "good")
+    mark = service.log_mark()
+    service.start()
+    assert service.state() in ("starting", "running")
+    pid = service.main_pid()
+    assert pid is not None and is_alive(pid)
+    service.start()
+    assert service.main_pid() == pid
+    wait_until_serving(service, mark)
+    service.stop(10)
+    assert not is_alive(pid)
+    assert (service.state(), service.main_pid()) == ("stopped", None)
+    service.stop(10)
+
+
+def test_a_log_that_was_rotated_loses_no_line(folder: Path) -> None:
+    service = program(folder, "good")
+    mark = service.log_mark()
+    service.start()
+    # A signal that comes before supervisord's child has become the program is lost.
+    wait_until_serving(service, mark)
+    service.stop(10)
+    log = folder / "good.log"
+    mark = service.log_mark()
+    with log.open("a") as file:
+        file.write("late\n")
+    log.rename(folder / "good.log.1")
+    log.write_text("early\n")
+    assert service.log_since(mark) == ["late", "early"]
+
+
+def test_a_hub_that_does_not_stop(folder: Path) -> None:
+    service = program(folder, "teaching:deaf")
+    mark = service.log_mark()
+    service.start()
+    pid = service.main_pid()
+    assert pid is not None
+    wait_until_serving(service, mark)
+    with pytest.raises(HubError, match="teaching:deaf did not stop within 0.3 seconds; it is STOPPING."):
+        service.stop(0.3)
+    assert service.state() == "stopping"
+    service.kill()
+    service.stop(10)
+    assert not is_alive(pid)
+
+
+def test_a_hub_that_cannot_be_started(folder: Path) -> None:
+    service = program(folder, "teaching:absent")
+    with pytest.raises(HubError, match="supervisord could not start teaching:absent: NO_FILE"):
+        service.start()
+    service.stop(10)
+    assert service.main_pid() is None
+
+
+def test_a_hold_is_a_file_with_its_reason(folder: Path) -> None:
+    service, hold = program(folder, "good"), folder / "state" / "good" / "hold"
+    service.install_hold(hold)
+    service.hold("upgrade to 6.1.1", hold)
+    assert hold.read_text() == "upgrade to 6.1.1\n"
+    service.release(hold)
+    assert not hold.exists()
+    service.release(hold)
+
+
+def test_a_program_that_is_not_in_the_config(folder: Path) -> None:
+    with pytest.raises(HubError, match=f"{folder}/supervisord.conf has no program nope."):
+        program(folder, "nope").state()
+
+
+def test_a_supervisord_that_does_not_run(tmp_path: Path) -> None:
+    with pytest.raises(HubError, match=f"No supervisord runs with {tmp_path}/supervisord.conf."):
+        program(tmp_path, "good").state()
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["supervisord", "-c", "a.conf"], "a.conf"),
+        (["python", "/opt/bin/supervisord", "--configuration", "/a.conf", "-n"], "/a.conf"),
+        (["supervisord", "--configuration=/a.conf"], "/a.conf"),
+        (["supervisord", "-n", "-ca.conf"], "a.conf"),
+        (["supervisord", "-n"], "supervisord.conf"),
+    ],
+)
+def test_the_config_that_a_supervisord_uses(tmp_path: Path, argv: list[str], expected: str) -> None:
+    (tmp_path / "supervisord.conf").touch()
+    assert supervisord.config_of(argv, str(tmp_path)) == expected
+
+
+@pytest.mark.parametrize(
+    ("server", "url"),
+    [
+        ("[inet_http_server]\nport=9001\n", "http://127.0.0.1:9001"),
+        ("[inet_http_server]\nport=*:9001\nusername=a\npassword=b\n", "http://127.0.0.1:9001"),
+        ("[inet_http_server]\nport=10.0.0.1:9001\n", "http://10.0.0.1:9001"),
+        ("[unix_http_server]\nfile=%(here)s/x.sock ; socket\n", "unix://{here}/x.sock"),
+    ],
+)
+def test_where_a_supervisord_answers(tmp_path: Path, server: str, url: str) -> None:
+    assert configured(tmp_path, server).url() == url.format(here=tmp_path)
+
+
+def test_a_supervisord_that_answers_nowhere(tmp_path: Path) -> None:
+    with pytest.raises(HubError, match=r"cannot be talked to. Give it a \[unix_http_server\] section"):
+        configured(tmp_path, "").url()
+
+
+def test_a_name_without_a_value(tmp_path: Path) -> None:
+    supervisor = configured(tmp_path, "[program:hub]\ncommand=%(ENV_BIN)s/jupyterhub\n")
+    [found] = supervisord.programs_of(supervisor)
+    with pytest.raises(HubError, match=r"command of \[program:hub\] cannot be expanded: 'ENV_BIN'"):
+        found.command()
+
+
+def configured(folder: Path, text: str) -> Supervisor:
+    config = folder / "supervisord.conf"
+    config.write_text(f"[supervisord]\n{text}")
+    sections, files = supervisord.read_config(config, {})
+    return Supervisor(1, 0, str(folder), config, {}, sections, files)
+
+
+@pytest.mark.parametrize(
+    ("name", "exit_status", "expected"),
+    [
+        ("RUNNING", 0, "running"),
+        ("STOPPING", 0, "stopping"),
+        ("STARTING", 0, "starting"),
+        ("BACKOFF", 0, "starting"),
+        ("FATAL", 0, "failed"),
+        ("EXITED", 1, "failed"),
+        ("EXITED", 0, "stopped"),
+        ("STOPPED", 0, "stopped"),
+    ],
+)
+def test_states(name: str, exit_status: int, expected: str) -> None:
+    assert supervisord.state_of({"statename": name, "exitstatus": exit_status}) == expected

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import copy
+from typing import Any, Callable
+
+import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.drift import changes
+
+PLAN: dict[str, Any] = {
+    "from_version": "4.1.6",
+    "to_version": "6.1.1",
+    "environments": [
+        {"path": "/opt/jupyterhub", "requirements": ["jupyterhub==6.1.1"], "strategy": "copy"},
+    ],
+    "hops": [],
+    "packages": {"/opt/jupyterhub": [{"name": "jupyterhub", "from": "4.1.6", "to": "6.1.1"}]},
+    "findings": [
+        {"id": "room", "severity": "warning", "found": "/opt has 512 MiB free."},
+        {"id": "option", "severity": "warning", "found": "statsd_host is not known to JupyterHub 6.1.1."},
+    ],
+    "expected_outage_seconds": 4.5,
+}
+
+
+def without(key: str) -> Callable[[dict[str, Any]], object]:
+    return lambda plan: plan[key].clear()
+
+
+def finding(**values: str) -> Callable[[dict[str, Any]], object]:
+    return lambda plan: plan["findings"][1].update(values)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            lambda plan: plan.update(to_version="6.1.0"),
+            ["It goes from 4.1.6 to 6.1.0, and not from 4.1.6 to 6.1.1."],
+        ),
+        (
+            without("environments"),
+            ["/opt/jupyterhub: not upgraded, and not jupyterhub==6.1.1 (copy)."],
+        ),
+        (
+            lambda plan: plan["environments"][0].update(strategy="in_place"),
+            ["/opt/jupyterhub: jupyterhub==6.1.1 (in_place), and not jupyterhub==6.1.1 (copy)."],
+        ),
+        (
+            lambda plan: plan["hops"].append({"version": "5.4.6"}),
+            ["The database is migrated through JupyterHub 5.4.6, and not in one step."],
+        ),
+        (
+            lambda plan: plan["packages"]["/opt/jupyterhub"].append(
+                {"name": "tornado", "from": "6.4", "to": "6.5"}
+            ),
+            ["tornado in /opt/jupyterhub: 6.5, and not as it is."],
+        ),
+        (
+            finding(found="allowed_users is not known to JupyterHub 6.1.1."),
+            [
+                "New since the review: warning option: allowed_users is not known to JupyterHub 6.1.1.",
+                "Not found any more: warning option: statsd_host is not known to JupyterHub 6.1.1.",
+            ],
+        ),
+        (
+            finding(severity="blocker"),
+            [
+                "New since the review: blocker option: statsd_host is not known to JupyterHub 6.1.1.",
+                "Not found any more: warning option: statsd_host is not known to JupyterHub 6.1.1.",
+            ],
+        ),
+    ],
+)
+def test_what_was_not_reviewed_is_told(change: Callable[[dict[str, Any]], object], said: list[str]) -> None:
+    now = copy.deepcopy(PLAN)
+    change(now)
+    assert changes(PLAN, now) == said
+
+
+def test_what_staging_and_rehearsal_may_add_is_not_missed_before_them() -> None:
+    reviewed = {**PLAN, "hops": [{"version": "5.4.6"}]}
+    early = {key: value for key, value in PLAN.items() if key != "packages"}
+    early["findings"] = PLAN["findings"][:1]
+    assert changes(reviewed, early) == []
+    assert changes(reviewed, {**early, "packages": PLAN["packages"]}) == [
+        "The database is migrated in one step, and not through JupyterHub 5.4.6.",
+        "Not found any more: warning option: statsd_host is not known to JupyterHub 6.1.1.",
+    ]
+
+
+def test_what_neither_of_them_can_mend_is_told_before_them() -> None:
+    early = {key: value for key, value in PLAN.items() if key != "packages"}
+    reviewed = {**PLAN, "to_version": "6.1.0", "findings": PLAN["findings"][1:]}
+    assert changes(reviewed, {**early, "hops": [{"version": "5.4.6"}]}) == [
+        "It goes from 4.1.6 to 6.1.1, and not from 4.1.6 to 6.1.0.",
+        "The database is migrated through JupyterHub 5.4.6, and not in one step.",
+        "New since the review: warning room: /opt has 512 MiB free.",
+    ]
+
+
+def test_the_same_plan_may_find_less_room_and_other_seconds() -> None:
+    now = copy.deepcopy(PLAN)
+    now["findings"][0]["found"] = "/opt has 498 MiB free."
+    now["expected_outage_seconds"] = 5.1
+    assert changes(PLAN, now) == []

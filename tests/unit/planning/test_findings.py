@@ -1,0 +1,637 @@
+"""Each finding, found where it should be and nowhere else; and the list of them in docs/findings.md."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import Any, NamedTuple
+
+import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import InstallerOptions
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import findings, planner
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import (
+    listing,
+    sentence,
+)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import blockers, make_plan
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import (
+    Host,
+    Policy,
+    Resolution,
+    Target,
+)
+
+from tests import REPOSITORY
+
+from .healthy_hub import GIBIBYTE, HUB, TARGET, USERS
+from .healthy_hub import deployment as hub
+from .healthy_hub import host as machine
+
+DATABASE = "/srv/jupyterhub/jupyterhub.sqlite"
+PROXY: dict[str, Any] = hub()["proxy"]["program"]
+CONFIG = "/etc/jupyterhub/jupyterhub_config.py"
+PAM = {"class": "jupyterhub.auth.PAMAuthenticator", "package": "jupyterhub", "decides_itself": False}
+
+
+class Case(NamedTuple):
+    """One thing that is wrong with an otherwise healthy hub, and what has to be said of it."""
+
+    id: str
+    found: str
+    deployment: dict[str, Any] = hub()
+    target: Target = TARGET
+    host: Host = machine()
+    policy: Policy = Policy()
+
+
+CASES = [
+    Case(
+        "known-bad-target",
+        "JupyterHub 5.4.1 is known to be bad: it mishandles stopped servers when it starts.",
+        target=Target("5.4.1", ">=3.8", "4621fec11365"),
+    ),
+    Case(
+        "target-not-available",
+        "JupyterHub 99.9.9 does not exist on the index.",
+        target=Target("99.9.9", problem="JupyterHub 99.9.9 does not exist on the index."),
+    ),
+    Case(
+        "downgrade",
+        "The hub runs JupyterHub 4.1.6, which is newer than 3.1.1.",
+        target=Target("3.1.1", ">=3.7", "651f5419b74d"),
+    ),
+    Case(
+        "python-too-old",
+        "JupyterHub 6.1.1 needs Python >=3.12, /opt/jupyterhub has 3.11.2.",
+        target=Target("6.1.1", ">=3.12", "f460b0348206"),
+    ),
+    Case(
+        "database-missing",
+        "The hub's database /srv/jupyterhub/jupyterhub.sqlite does not exist.",
+        hub(database__exists=False),
+    ),
+    Case(
+        "database-not-supported",
+        "The database sqlite:///jupyterhub.sqlite is not SQLite.",
+        hub(database__kind="other"),
+    ),
+    Case(
+        "database-not-readable",
+        "The hub's database /srv/jupyterhub/jupyterhub.sqlite cannot be used: it is locked.",
+        hub(database__problem="it is locked."),
+    ),
+    Case(
+        "hub-not-running",
+        "The hub's service jupyterhub.service is stopped, so it cannot be seen to work.",
+        hub(service__state="stopped"),
+    ),
+    Case(
+        "environment-not-supported",
+        "/opt/jupyterhub is a conda environment; only venvs can be staged yet.",
+        hub(hub_environment__kind="conda"),
+    ),
+    Case(
+        "no-permission",
+        "Stopping jupyterhub.service needs root, and this runs as ada.",
+        host=machine(root=False, user="ada"),
+    ),
+    Case("not-writable", "/opt is not writable for root.", host=machine(not_writable=["/opt"])),
+    Case(
+        "no-space",
+        "/var/lib/hubops/jupyterhub has 0 MiB free, the upgrade needs 2 MiB there.",
+        host=machine(free_bytes={"/var/lib/hubops/jupyterhub": 1}),
+    ),
+    Case(
+        "in-place",
+        "/opt/jupyterhub is upgraded in place.",
+        policy=Policy(strategy="in_place"),
+    ),
+    Case(
+        "no-such-python",
+        "The interpreter /usr/bin/python4 does not exist on the host or does not run.",
+        host=machine(python_versions={"/usr/bin/python4": ""}),
+        policy=Policy(python="/usr/bin/python4"),
+    ),
+    Case(
+        "no-jupyterhub-for-users",
+        "/opt/user-env has no jupyterhub.",
+        hub(user_environments__jupyterhub=None),
+    ),
+    Case(
+        "version-mismatch",
+        "/opt/user-env has jupyterhub 3.1.1, the hub 4.1.6.",
+        hub(user_environments__jupyterhub="3.1.1"),
+    ),
+]
+
+CASES += [
+    Case(
+        "database-damaged",
+        f"The database {DATABASE} is damaged: row 3 missing from index.",
+        hub(database__damage="row 3 missing from index"),
+    ),
+    Case(
+        "database-not-a-hubs",
+        f"{DATABASE} is not a hub's database: it has no table of users.",
+        hub(database__rows={"songs": 3}),
+    ),
+    Case(
+        "database-revision-unknown",
+        f"The database {DATABASE} has revision abcdefabcdef, which JupyterHub 6.1.1 does not know.",
+        hub(database__revision="abcdefabcdef"),
+    ),
+    Case(
+        "database-half-migrated",
+        f"The database {DATABASE} is stamped 0eee8c825d24, but it has roles.managed_by_auth already.",
+        hub(database__ahead=["roles.managed_by_auth"]),
+    ),
+    Case(
+        "database-not-writable",
+        "The hub's user may not write /srv/jupyterhub.",
+        hub(database__writable={DATABASE: True, "/srv/jupyterhub": False}),
+    ),
+    Case(
+        "database-on-network",
+        f"The database {DATABASE} is on a network file system (nfs4).",
+        hub(database__file_system="nfs4"),
+    ),
+    Case(
+        "database-in-wal-mode",
+        f"The database {DATABASE} is in WAL mode.",
+        hub(database__journal_mode="wal"),
+    ),
+    Case(
+        "database-broken-references",
+        f"Rows of {DATABASE} refer to nothing (oauth_codes: 2, spawners: 1).",
+        hub(database__broken_references={"spawners": 1, "oauth_codes": 2}),
+    ),
+    Case(
+        "no-allow-rule",
+        f"No option allows anybody, with jupyterhub.auth.PAMAuthenticator in {CONFIG}.",
+        hub(authenticator={**hub()["authenticator"], **PAM, "allow_rules": [], "admins": False}),
+    ),
+    Case(
+        "allow-rule-unclear",
+        f"Only admin_users are named, with ours.Authenticator in {CONFIG}.",
+        hub(
+            authenticator={
+                **hub()["authenticator"],
+                **{"class": "ours.Authenticator", "package": None, "allow_rules": []},
+            }
+        ),
+    ),
+    Case(
+        "crypt-key-missing",
+        "oauthenticator.github.GitHubOAuthenticator has enable_auth_state, and jupyterhub.service has "
+        "neither "
+        "JUPYTERHUB_CRYPT_KEY nor CryptKeeper.keys; 0 users have encrypted auth_state.",
+        hub(authenticator__auth_state=True),
+    ),
+    Case(
+        "cookie-secret-mode",
+        "The cookie secret /srv/secret has mode 0644.",
+        hub(secrets__cookie_secret_file={"path": "/srv/secret", "exists": True, "mode": "0644"}),
+    ),
+    Case(
+        "cookie-secret-missing",
+        "The cookie secret /srv/secret does not exist.",
+        hub(secrets__cookie_secret_file={"path": "/srv/secret", "exists": False, "mode": None}),
+    ),
+    Case(
+        "pkce-required",
+        "c.JupyterHub.oauth_require_pkce is True.",
+        hub(config__oauth_require_pkce=True),
+    ),
+    Case(
+        "proxy-not-found",
+        "configurable-http-proxy is not on the PATH of jupyterhub.service, "
+        "/opt/jupyterhub/bin:/usr/bin:/bin.",
+        hub(proxy__program={**PROXY, "path": None}),
+    ),
+    Case(
+        "node-not-found",
+        "configurable-http-proxy 5.1.0 (/usr/bin/configurable-http-proxy) needs Node.js on the PATH of "
+        "jupyterhub.service, /opt/jupyterhub/bin:/usr/bin:/bin: it is not there.",
+        hub(proxy__program={**PROXY, "node": None, "node_version": None}),
+    ),
+    Case(
+        "node-too-old",
+        "configurable-http-proxy 5.3.0 (/usr/bin/configurable-http-proxy) asks for Node.js >=20, and "
+        "/usr/bin/node is 18.20.4.",
+        hub(proxy__program={**PROXY, "version": "5.3.0", "engine": None}),
+    ),
+    Case(
+        "proxy-without-tls",
+        "/usr/bin/configurable-http-proxy is a Python program, and the config has TLS.",
+        hub(proxy__program={**PROXY, "kind": "python"}, config__tls=True),
+    ),
+]
+
+OLD = Target("2.3.1", ">=3.6", "833da8570507")
+SERVICE: dict[str, Any] = {
+    "name": "culler",
+    "url": None,
+    "managed": True,
+    "admin": False,
+    "token": True,
+    "culls": True,
+    "oauth": False,
+    "oauth_redirect": False,
+}
+ENOUGH = ["list:users", "read:users:activity", "read:servers", "delete:servers"]
+
+
+def hub_1(**changes: Any) -> dict[str, Any]:
+    """The healthy hub, were it of 1.5.1."""
+    return hub(hub_environment__jupyterhub="1.5.1", user_environments__jupyterhub="1.5.1", **changes)
+
+
+def with_packages(packages: dict[str, str], **resolution: Any) -> Host:
+    """A host on which the hub's environment would get these packages."""
+    return machine(resolved={HUB: Resolution(packages, **resolution)})
+
+
+def role(*scopes: str) -> list[dict[str, Any]]:
+    return [{"name": "culler", "scopes": list(scopes), "services": ["culler"]}]
+
+
+LOGIN = '<form action="{{ login_url }}" method="post"><input name="username"></form>'
+SAFE_LOGIN = LOGIN.replace("</form>", '<input type="hidden" name="_xsrf" value="{{ xsrf }}" /></form>')
+OPTIONS = {"JupyterHub": ["bind_url", "db_url", "statsd_host"], "Authenticator": ["allow_robots"]}
+AFTER = Target(
+    "6.1.1", ">=3.10", "f460b0348206", options={"JupyterHub": ["bind_url", "db_url"], "Authenticator": []}
+)
+
+CASES += [
+    Case(
+        "interpreter-gone",
+        "/opt/user-env/bin/python is not there or does not run.",
+        hub(user_environments__python=None),
+    ),
+    Case(
+        "interpreter-changed",
+        "/opt/jupyterhub was made for Python 3.11.2, and /opt/jupyterhub/bin/python is 3.13.5.",
+        host=machine(python_versions={f"{HUB}/bin/python": "3.13.5"}),
+    ),
+    Case(
+        "packages-conflict",
+        "In /opt/jupyterhub: a 1.0 requires b <2, which would be 2.0.",
+        host=with_packages({}, conflicts=["a 1.0 requires b <2, which would be 2.0."]),
+    ),
+    Case(
+        "packages-not-available",
+        "a<2, b cannot be installed: b needs a>=2",
+        host=with_packages({}, problem="a<2, b cannot be installed: b needs a>=2"),
+    ),
+    Case(
+        "packages-not-checked",
+        "/opt/jupyterhub: no such option: --dry-run",
+        host=with_packages({}, problem="no such option: --dry-run", answered=False),
+    ),
+    Case(
+        "sqlalchemy-too-new",
+        "JupyterHub 2.3.1 would get SQLAlchemy 2.0.30, which it does not start with.",
+        hub_1(),
+        OLD,
+        with_packages({"sqlalchemy": "2.0.30"}),
+    ),
+    Case(
+        "database-path-decoded",
+        "The database sqlite:////srv/100%25/jupyterhub.sqlite has %25 in its name, and SQLAlchemy 2.0.30 "
+        "becomes 2.1.0.",
+        hub(
+            database__url="sqlite:////srv/100%25/jupyterhub.sqlite",
+            hub_environment__packages={"jupyterhub": "4.1.6", "sqlalchemy": "2.0.30"},
+        ),
+        host=with_packages({"sqlalchemy": "2.1.0"}),
+    ),
+    Case(
+        "package-too-old",
+        "batchspawner 1.2.0 in /opt/jupyterhub does not tell the hub the port of a server "
+        "(https://github.com/jupyterhub/batchspawner/issues/277).",
+        host=with_packages({"batchspawner": "1.2.0"}),
+    ),
+    Case(
+        "packages-shadowed",
+        "The hub imports tornado (/root/.local/tornado/__init__.py).",
+        hub(config__shadowed={"tornado": "/root/.local/tornado/__init__.py"}),
+    ),
+    Case(
+        "config-option-gone",
+        f"{CONFIG} sets JupyterHub.statsd_host, which JupyterHub 6.1.1 does not know.",
+        hub(config__options={"JupyterHub": ["bind_url", "statsd_host"], "KubeSpawner": ["image"]}),
+        AFTER,
+        machine(options=OPTIONS),
+    ),
+    Case(
+        "allow-option-gone",
+        f"{CONFIG} sets Authenticator.allow_robots, which JupyterHub 6.1.1 does not know.",
+        hub(config__options={"Authenticator": ["allow_robots"]}),
+        AFTER,
+        machine(options=OPTIONS),
+    ),
+    Case(
+        "config-option-unknown",
+        f"{CONFIG} sets Authenticator.alowed_users, which nobody knows.",
+        hub(
+            config__warnings=[
+                "Config option `alowed_users` not recognized by `Authenticator`.  Did you mean ..."
+            ]
+        ),
+    ),
+    Case(
+        "oauth-redirect-missing",
+        "The service grafana uses OAuth, and has neither url nor oauth_redirect_uri.",
+        hub(config__services=[{**SERVICE, "name": "grafana", "oauth": True}]),
+    ),
+    Case("tokens-lost", f"{DATABASE} has 50 API tokens.", hub_1(), OLD),
+    Case(
+        "service-without-scopes",
+        "Services without any scope: culler.",
+        hub_1(config__services=[SERVICE]),
+        OLD,
+    ),
+    Case(
+        "culler-without-scopes",
+        "The service culler lacks read:servers, delete:servers.",
+        hub_1(config__services=[SERVICE], config__roles=role("list:users", "read:users:activity")),
+        OLD,
+    ),
+    Case(
+        "service-admin",
+        "Services with `admin`: culler.",
+        hub_1(config__services=[{**SERVICE, "admin": True}]),
+        OLD,
+    ),
+    Case(
+        "service-access",
+        "Services that nobody has a role for: culler.",
+        hub_1(config__services=[{**SERVICE, "url": "http://127.0.0.1:1"}], config__roles=role(*ENOUGH)),
+        OLD,
+    ),
+    Case(
+        "named-servers",
+        "2 names of servers: GPU, a--b.",
+        hub(database__server_names=["GPU", "a--b", "lab-2", "x"]),
+    ),
+    Case("no-jupyterlab", "/opt/user-env has no jupyterlab.", hub_1(), OLD),
+    Case(
+        "single-user-arguments",
+        "/opt/wrap speaks of --ip or --port.",
+        hub_1(),
+        OLD,
+        machine(single_user_script=("/opt/wrap", '#!/bin/sh\nexec jupyter notebook --port="$2"\n')),
+    ),
+    Case(
+        "verify-user-unknown",
+        "There is no user tester.",
+        host=machine(knows_user=False),
+        policy=Policy(verify_user="tester"),
+    ),
+    Case(
+        "labhub",
+        "c.Spawner.cmd is /opt/user-env/bin/jupyter-labhub.",
+        hub_1(spawner__command=["/opt/user-env/bin/jupyter-labhub"]),
+        OLD,
+    ),
+    Case(
+        "login-without-xsrf",
+        "Forms without `_xsrf`: /srv/templates/login.html.",
+        hub(hub_environment__jupyterhub="3.1.1"),
+        host=machine(templates={"/srv/templates/login.html": LOGIN, "/srv/templates/page.html": "<p>"}),
+    ),
+    Case(
+        "form-without-xsrf",
+        "Forms without `_xsrf`: /srv/templates/spawn.html.",
+        hub(hub_environment__jupyterhub="3.1.1"),
+        host=machine(templates={"/srv/templates/login.html": SAFE_LOGIN, "/srv/templates/spawn.html": LOGIN}),
+    ),
+    Case(
+        "template-bootstrap-3",
+        "Classes of Bootstrap 3: /srv/templates/page.html.",
+        host=machine(templates={"/srv/templates/page.html": '<a class="btn btn-default">x</a>'}),
+    ),
+    Case(
+        "kill-mode",
+        "c.JupyterHub.cleanup_servers is False, and jupyterhub.service has KillMode=control-group.",
+        hub(config__cleanup_servers=False),
+    ),
+    Case("servers-running", "3 servers are registered as running.", hub(database__servers=3)),
+    *(
+        Case(
+            f"changes-{major}",
+            f"From JupyterHub 1.5.1 to 6.1.1 crosses {major}.0.",
+            hub_1(),
+        )
+        for major in (2, 3, 4, 5, 6)
+    ),
+]
+
+RULES = hub()["authenticator"]
+DUMMY = {**RULES, "bases": ["jupyterhub.auth.DummyAuthenticator"], "allow_rules": []}
+#: What looks like a fault and is none, by the id that must not be found.
+HEALTHY = [
+    Case("no-allow-rule", "", hub(authenticator=DUMMY)),
+    Case("no-allow-rule", "", hub(authenticator={**RULES, **PAM, "allow_rules": ["allow_all"]})),
+    Case(
+        "no-allow-rule",
+        "",
+        hub(authenticator={**RULES, **PAM, "allow_rules": []}, hub_environment__jupyterhub="5.4.6"),
+    ),
+    Case("allow-rule-unclear", "", hub(authenticator={**RULES, "allow_rules": []})),
+    Case("crypt-key-missing", "", hub(authenticator__auth_state=True, secrets__crypt_key_source="config")),
+    Case(
+        "cookie-secret-missing",
+        "",
+        hub(
+            secrets__cookie_secret_file={"path": "/srv/secret", "exists": False, "mode": None},
+            secrets__cookie_secret_source="environment",
+        ),
+    ),
+    Case(
+        "cookie-secret-mode",
+        "",
+        hub(secrets__cookie_secret_file={"path": "/s", "exists": True, "mode": "0640"}),
+    ),
+    Case("pkce-required", "", hub(config__oauth_require_pkce=True, hub_environment__jupyterhub="6.0.0")),
+    Case("proxy-not-found", "", hub(proxy__program=None)),
+    Case("node-not-found", "", hub(proxy__program={**PROXY, "kind": "python", "node_version": None})),
+    Case("node-too-old", "", hub(proxy__program={**PROXY, "engine": "^18 || >=20"})),
+    Case("node-too-old", "", hub(proxy__program={**PROXY, "version": None, "engine": None})),
+    Case("node-too-old", "", hub(proxy__program={**PROXY, "version": "5.1.0", "engine": None})),
+    Case("proxy-without-tls", "", hub(config__tls=True)),
+    Case("database-on-network", "", hub(database__file_system="overlay")),
+    Case(
+        "interpreter-gone", "", hub(user_environments__python=None), policy=Policy(python="/usr/bin/python3")
+    ),
+    Case("interpreter-changed", "", host=machine(python_versions={f"{HUB}/bin/python": "3.11.9"})),
+    Case("sqlalchemy-too-new", "", host=with_packages({"sqlalchemy": "2.0.30"})),
+    Case("sqlalchemy-too-new", "", hub_1(), OLD, with_packages({"sqlalchemy": "1.4.52"})),
+    Case("package-too-old", "", host=with_packages({"batchspawner": "1.3.0", "oauthenticator": "17.1.0"})),
+    Case("package-too-old", "", hub_1(), OLD, with_packages({"batchspawner": "1.2.0"})),
+    Case(
+        "packages-not-available",
+        "",
+        target=Target("6.1.1", ">=3.12"),
+        host=with_packages({}, problem="jupyterhub==6.1.1 needs Python>=3.12"),
+    ),
+    Case(
+        "config-option-gone",
+        "",
+        hub(config__options={"JupyterHub": ["statsd_hots"], "KubeSpawner": ["image"]}),
+        AFTER,
+        machine(options=OPTIONS),
+    ),
+    # Set before the upgrade, for the hub that will know it.
+    Case(
+        "config-option-unknown",
+        "",
+        hub(config__warnings=["Config option `db_url` not recognized by `JupyterHub`."]),
+        AFTER,
+    ),
+    Case(
+        "oauth-redirect-missing",
+        "",
+        hub(config__services=[{**SERVICE, "oauth": True, "url": "http://127.0.0.1:1"}]),
+    ),
+    Case("tokens-lost", ""),
+    Case(
+        "service-without-scopes", "", hub_1(config__services=[SERVICE], config__roles=role("shutdown")), OLD
+    ),
+    Case("culler-without-scopes", "", hub_1(config__services=[SERVICE], config__roles=role(*ENOUGH)), OLD),
+    Case(
+        "culler-without-scopes",
+        "",
+        hub_1(config__services=[SERVICE], config__roles=role("admin:users", "admin:servers")),
+        OLD,
+    ),
+    Case("culler-without-scopes", "", hub_1(config__services=[{**SERVICE, "admin": True}]), OLD),
+    Case(
+        "service-access",
+        "",
+        hub_1(
+            config__services=[{**SERVICE, "url": "http://127.0.0.1:1"}],
+            config__roles=[{"name": "user", "scopes": ["self", "access:services"], "services": []}],
+        ),
+        OLD,
+    ),
+    Case("verify-user-unknown", "", policy=Policy(verify_user="tester")),
+    Case("named-servers", "", hub(database__server_names=["lab-2", "x", "a1"])),
+    Case("no-jupyterlab", "", hub_1(), OLD, machine(installed={USERS: {"jupyterlab": "3.6.0"}})),
+    Case(
+        "single-user-arguments",
+        "",
+        hub_1(),
+        OLD,
+        machine(single_user_script=("/w", '#!/bin/sh\nexec x "$@"')),
+    ),
+    Case(
+        "login-without-xsrf",
+        "",
+        hub(hub_environment__jupyterhub="3.1.1"),
+        host=machine(
+            templates={"/srv/templates/login.html": SAFE_LOGIN, "/srv/search.html": "<form><input></form>"}
+        ),
+    ),
+    Case("login-without-xsrf", "", host=machine(templates={"/srv/templates/login.html": LOGIN})),
+    Case(
+        "template-bootstrap-3",
+        "",
+        host=machine(templates={"/srv/page.html": '<p class="btn-primary" data-bs-toggle="x">well</p>'}),
+    ),
+    Case("kill-mode", "", hub(config__cleanup_servers=False, service__kill_mode="process")),
+    Case("kill-mode", "", hub(config__cleanup_servers=False, spawner__local=False)),
+    Case("changes-5", "", hub(hub_environment__jupyterhub="5.4.6")),
+    Case("database-revision-unknown", "", target=Target("6.1.1", ">=3.10", "f460b0348206")),
+    Case("no-space", "", host=machine(free_bytes={"/srv/jupyterhub": GIBIBYTE})),
+    Case("hub-not-running", "", hub(hub_environment__jupyterhub="4.1.6")),
+]
+
+
+def found_in(case: Case) -> dict[str, dict[str, Any]]:
+    """The plan's findings by their ids; of several with one id the first."""
+    plan = make_plan(case.deployment, case.target, case.host, case.policy)
+    return {finding["id"]: finding for finding in reversed(plan["findings"])}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_it_is_found(case: Case) -> None:
+    finding = found_in(case)[case.id]
+    kind = findings.KINDS[case.id]
+    assert finding["found"] == case.found
+    assert (finding["severity"], finding["accept"]) == (kind.severity, kind.accept)
+    assert finding["why"] and finding["mend"]
+
+
+@pytest.mark.parametrize("case", HEALTHY, ids=lambda case: case.id)
+def test_it_is_not_found(case: Case) -> None:
+    assert case.id not in found_in(case)
+
+
+def test_a_healthy_hub_has_no_findings_but_what_the_new_majors_bring() -> None:
+    plan = make_plan(hub(), TARGET, machine(), Policy())
+    assert [finding for finding in plan["findings"] if finding["severity"] != "note"] == []
+
+
+def test_each_finding_has_its_case() -> None:
+    assert {case.id for case in CASES} == {kind.id for subject in findings.SUBJECTS for kind in subject.KINDS}
+
+
+def test_no_two_kinds_share_an_id() -> None:
+    assert len(findings.KINDS) == sum(
+        len(subject.KINDS) for subject in (*findings.SUBJECTS, findings.rehearsal)
+    )
+    assert [id for id in findings.KINDS if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", id)] == []
+
+
+def test_only_blockers_need_to_be_accepted() -> None:
+    assert [kind.id for kind in findings.KINDS.values() if kind.accept and kind.severity != "blocker"] == []
+
+
+def test_the_documentation_lists_what_the_code_knows() -> None:
+    checked = subprocess.run(
+        [sys.executable, REPOSITORY / "tools/findings_table", "--check"], capture_output=True, text=True
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_a_blocker_that_is_accepted_becomes_a_warning_that_says_so() -> None:
+    stopped = hub(service__state="stopped")
+    [before] = [
+        each for each in make_plan(stopped, TARGET, machine(), Policy())["findings"] if each["accept"]
+    ]
+    assert sentence(before).endswith("Or accept it: jupyterhub_accept: [hub-not-running].")
+    plan = make_plan(stopped, TARGET, machine(), Policy(accept=["hub-not-running"]))
+    [after] = [each for each in plan["findings"] if each["accept"]]
+    assert blockers(plan) == []
+    assert after["severity"] == "warning"
+    assert after["found"] == f"{before['found']} (It was accepted: hub-not-running.)"
+    assert "jupyterhub_accept" not in sentence(after)
+
+
+def test_a_downgrade_cannot_be_accepted() -> None:
+    plan = make_plan(hub(), Target("3.1.1"), machine(), Policy(accept=["downgrade"]))
+    [finding] = blockers(plan)
+    assert finding["mend"] == "Name a newer version. It cannot be accepted."
+
+
+@pytest.mark.parametrize(
+    ("accepted", "said"),
+    [
+        ("hub-not-runing", "what no check knows: hub-not-runing. Did you mean hub-not-running"),
+        ("xyzzy", "jupyterhub_accept names what no check knows: xyzzy. docs/findings.md lists all ids."),
+    ],
+)
+def test_what_no_check_knows_cannot_be_accepted_and_nobody_looks_at_the_host(
+    accepted: str, said: str
+) -> None:
+    with pytest.raises(HubError) as caught:
+        planner.plan({}, "6.1.1", Policy(accept=[accepted]), InstallerOptions())
+    assert said in str(caught.value)
+
+
+def test_long_lists_are_cut() -> None:
+    assert listing(["a", "b"]) == "a, b"
+    assert listing(list("abcdefg"), 5) == "a, b, c, d, e and 2 more"

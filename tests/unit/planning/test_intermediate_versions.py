@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import intermediate_versions
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import detour, make_plan
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy
+
+from .healthy_hub import HUB, TARGET, host
+from .healthy_hub import deployment as hub
+
+OF_2 = "833da8570507"
+
+
+@pytest.mark.parametrize(
+    ("revision", "servers", "target", "through"),
+    [
+        (OF_2, 1, "6.1.1", ["4.1.6"]),
+        (OF_2, 1, "5.4.6", ["4.1.6"]),
+        (OF_2, 1, "4.1.6", []),
+        (OF_2, 0, "6.1.1", []),
+        ("0eee8c825d24", 7, "6.1.1", []),
+    ],
+)
+def test_a_hop_is_made_where_one_step_fails(
+    revision: str, servers: int, target: str, through: list[str]
+) -> None:
+    found = intermediate_versions.needed(hub(database__revision=revision, database__servers=servers), target)
+    assert [hop["version"] for hop in found] == through
+
+
+def test_the_plan_says_where_the_hop_is_and_why() -> None:
+    deployment = hub(database__revision=OF_2, database__servers=3, hub_environment__jupyterhub="2.3.1")
+    plan = make_plan(deployment, TARGET, host(), Policy(python="/usr/bin/python3.12"))
+    (hop,) = plan["hops"]
+    assert (hop["staged_path"], hop["python"]) == (f"{HUB}.hop-4.1.6", "/usr/bin/python3.12")
+    assert hop["source"] == "https://github.com/jupyterhub/jupyterhub/issues/5427"
+    (staged,) = [step for step in plan["steps"] if "for the migration" in step]
+    assert "where a user's server is registered" in staged
+    assert "Migrate /srv/jupyterhub/jupyterhub.sqlite through JupyterHub 4.1.6." in plan["steps"]
+
+
+@pytest.mark.parametrize(
+    ("hub_version", "target", "through"),
+    [
+        ("4.1.6", "6.1.1", ["5.4.6"]),
+        ("1.5.1", "6.1.1", ["2.3.1", "3.1.1", "4.1.6", "5.4.6"]),
+        ("2.0.0", "5.4.6", ["3.1.1", "4.1.6"]),
+        ("5.0.0", "6.1.1", []),
+        ("6.0.0", "6.1.1", []),
+    ],
+)
+def test_another_way_goes_through_the_majors_in_between(
+    hub_version: str, target: str, through: list[str]
+) -> None:
+    deployment = hub(hub_environment__jupyterhub=hub_version)
+    plan = make_plan(
+        deployment, replace(TARGET, version=target), host(), Policy(python="/usr/bin/python3.12")
+    )
+    way = detour(plan, deployment, "The migration failed: no such table.")
+    assert [hop["version"] for hop in way.get("hops", [])] == through
+    for hop in way.get("hops", []):
+        assert hop["python"] == "/usr/bin/python3.12"
+        [step] = [step for step in way["steps"] if hop["staged_path"] in step]
+        assert "for the migration: in one step it fails: The migration failed: no such table." in step
+
+
+def test_who_goes_another_way_already_has_no_third() -> None:
+    deployment = hub(database__revision=OF_2, database__servers=3, hub_environment__jupyterhub="2.3.1")
+    plan = make_plan(deployment, TARGET, host(), Policy())
+    assert plan["hops"]
+    assert detour(plan, deployment, "It failed.") == {}

@@ -1,0 +1,249 @@
+"""One run at a time, and a record of what it did."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.hubops.jupyterhub.plugins.action import jupyterhub_run
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import state
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.processes import birth
+
+from tests import REPOSITORY
+
+ADA = {"user": "ada", "controller": "laptop", "process": "", "command": "ansible-playbook upgrade.yml"}
+
+
+def begin(folder: Path, confirm_timeout: float = 600) -> journal.Run:
+    return journal.begin(folder, ADA, confirm_timeout, deployment={"name": "hub"}, plan={})
+
+
+def armed(folder: Path, confirm_timeout: float = 600) -> journal.Run:
+    """A run that may enter its outage."""
+    run = begin(folder, confirm_timeout)
+    run.phase = journal.ARMED
+    journal.write(folder, run)
+    return run
+
+
+def done(folder: Path, run: journal.Run, name: str = "stop") -> dict[str, Any]:
+    return journal.step(folder, run.id, name, lambda: {"changed": True, "by": os.getpid()})
+
+
+def reboot(folder: Path, run: journal.Run) -> None:
+    run.boot = "an earlier boot"
+    journal.write(folder, run)
+
+
+def test_a_second_run_is_refused_and_told_who_was_first(tmp_path: Path) -> None:
+    run = begin(tmp_path / "hub")
+    with pytest.raises(journal.RunUnderWay) as refused:
+        begin(tmp_path / "hub")
+    said = str(refused.value)
+    assert f"{run.id} (ada on laptop, `ansible-playbook upgrade.yml`)" in said
+    assert run.started in said
+    assert f"jupyterhub_take_over: {run.id}" in said
+
+
+def test_two_hubs_do_not_block_each_other(tmp_path: Path) -> None:
+    begin(tmp_path / "one")
+    begin(tmp_path / "two")
+
+
+def begin_at(arguments: tuple[Path, float]) -> str:
+    folder, moment = arguments
+    while time.monotonic() < moment:
+        pass
+    try:
+        return begin(folder).id
+    except journal.RunUnderWay:
+        return ""
+
+
+def test_of_fifty_that_race_one_begins(tmp_path: Path) -> None:
+    with multiprocessing.get_context("fork").Pool(4) as pool:
+        for number in range(50):
+            folder = tmp_path / str(number)
+            moment = time.monotonic() + 0.01
+            begun = [run for run in pool.map(begin_at, [(folder, moment)] * 4, chunksize=1) if run]
+            assert len(begun) == 1
+            found = journal.read(folder)
+            assert found and found.id == begun[0]
+
+
+def test_nobody_but_root_reads_what_a_run_knows(tmp_path: Path) -> None:
+    begin(tmp_path / "hub")
+    assert (tmp_path / "hub").stat().st_mode & 0o777 == 0o700
+    assert state.run_file(tmp_path / "hub").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_step_is_taken_once(tmp_path: Path) -> None:
+    run = armed(tmp_path)
+    first = done(tmp_path, run)
+    again = done(tmp_path, run)
+    assert first == {"changed": True, "by": os.getpid()}
+    assert again == {**first, "changed": False}
+    found = journal.read(tmp_path)
+    assert found and (found.phase, found.doing, list(found.done)) == (journal.OUTAGE, "", ["stop"])
+
+
+def test_no_step_without_a_guard(tmp_path: Path) -> None:
+    run = begin(tmp_path)
+    with pytest.raises(HubError, match="No guard watches over this run"):
+        done(tmp_path, run)
+
+
+def test_a_step_that_comes_too_late_is_refused(tmp_path: Path) -> None:
+    run = armed(tmp_path, confirm_timeout=-1)
+    with pytest.raises(HubError, match="This run came too late: nothing was heard of it for 0 s"):
+        done(tmp_path, run)
+
+
+def test_a_run_that_is_over_hears_how_it_ended(tmp_path: Path) -> None:
+    run = armed(tmp_path)
+    journal.finish(tmp_path, run, journal.RESTORED, ended="old", by="the guard", reason="silence")
+    with pytest.raises(HubError) as refused:
+        done(tmp_path, run)
+    assert "came too late" in str(refused.value)
+    assert "was ended by the guard" in str(refused.value)
+    assert "(silence): the old hub serves again." in str(refused.value)
+
+
+def test_the_record_of_a_run_that_is_over_stays(tmp_path: Path) -> None:
+    run = armed(tmp_path)
+    journal.finish(tmp_path, run, journal.RESTORED, ended="old", by="the guard", reason="silence")
+    begin(tmp_path)
+    kept = json.loads((tmp_path / "runs" / run.id / "run.json").read_text())
+    assert (kept["outcome"]["ended"], kept["outcome"]["by"]) == ("old", "the guard")
+
+
+def test_what_stands_alone_waits_for_no_run_but_is_refused_while_one_is_under_way(tmp_path: Path) -> None:
+    assert journal.step(tmp_path, "", "stop", lambda: {"changed": True}) == {"changed": True}
+    begin(tmp_path)
+    with pytest.raises(journal.RunUnderWay):
+        journal.step(tmp_path, "", "stop", lambda: {"changed": True})
+
+
+def test_nothing_is_got_ready_where_a_run_is_under_way(tmp_path: Path) -> None:
+    with journal.preparing(tmp_path / "nothing yet", ""):
+        assert not (tmp_path / "nothing yet").exists()
+    run = begin(tmp_path)
+    with pytest.raises(journal.RunUnderWay), journal.preparing(tmp_path, ""):
+        raise AssertionError("what the run has got ready is taken from it")
+    with journal.preparing(tmp_path, run.id):
+        pass
+    journal.finish(tmp_path, run, journal.ENDED, ended="unchanged", by="", reason="")
+    with journal.preparing(tmp_path, ""):
+        pass
+
+
+def test_a_reboot_ends_every_life(tmp_path: Path) -> None:
+    run = begin(tmp_path)
+    assert journal.is_live(tmp_path, run)
+    reboot(tmp_path, run)
+    assert not journal.is_live(tmp_path, run)
+
+
+def test_the_wall_clock_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = begin(tmp_path)
+    day = time.time() + 86400
+    monkeypatch.setattr(time, "time", lambda: day)
+    assert journal.silence(tmp_path, run) < 60
+
+
+def test_a_step_without_progress_gives_no_sign_of_life(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "SECONDS_BETWEEN_SIGNS", 0.05)
+    run = begin(tmp_path)
+    sign = state.sign_of_life_file(tmp_path)
+
+    def signs(progress: Any) -> set[str]:
+        """Every sign given within three times the interval."""
+        seen = set()
+        with journal.alive(tmp_path, run, progress):
+            deadline = time.monotonic() + 0.5
+            while time.monotonic() < deadline:
+                seen.add(sign.read_text())
+        return seen
+
+    assert len(signs(None)) >= 3
+    assert len(signs(time.monotonic)) >= 3
+    assert len(signs(lambda: "as before")) == 2, "one as it begins, one for the first look"
+
+
+HOLD = """
+import sys
+from pathlib import Path
+sys.path[:0] = sys.argv[2:]
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
+with journal.turn(Path(sys.argv[1])):
+    print("mine", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_signs_of_life_and_turns_need_no_room_on_a_disk_that_has_become_full(tmp_path: Path) -> None:
+    """What is written over in place, and grows no more, has its room already."""
+
+    def room() -> list[tuple[int, int]]:
+        found = [path.stat() for path in (state.sign_of_life_file(tmp_path), state.turn_file(tmp_path))]
+        return [(each.st_ino, each.st_size) for each in found]
+
+    run = begin(tmp_path)
+    before = room()
+    journal.give_sign(tmp_path, run)
+    with journal.turn(tmp_path):
+        assert room() == before
+    assert room() == before
+
+
+def test_whose_turn_it_is_ends_with_the_process(tmp_path: Path) -> None:
+    program = REPOSITORY / "tests" / "conftest.py"
+    argv = [
+        sys.executable,
+        "-c",
+        f"exec(open({str(program)!r}).read(), {{'__file__': {str(program)!r}}})\n{HOLD}",
+    ]
+    with subprocess.Popen(
+        [*argv, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout and other.stdout.readline() == "mine\n"
+        assert journal.holder_of_turn(tmp_path) == other.pid
+        with pytest.raises(HubError, match=f"Process {other.pid} works on this hub"), journal.turn(
+            tmp_path, 0.1
+        ):
+            pass
+        other.send_signal(signal.SIGKILL)
+    with journal.turn(tmp_path, 0.1):
+        assert journal.holder_of_turn(tmp_path) == os.getpid()
+    assert journal.holder_of_turn(tmp_path) is None
+
+
+def test_a_controller_knows_when_its_own_process_has_died() -> None:
+    machine = jupyterhub_run.holder()["process"].split("/")[0]
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as other:
+        process = f"{machine}/{other.pid}/{birth(other.pid)}"
+        assert not jupyterhub_run.has_died(process)
+        other.communicate()
+    assert jupyterhub_run.has_died(process)
+    boot, container = machine.split()
+    assert not jupyterhub_run.has_died(process.replace(boot, "another machine"))
+    assert not jupyterhub_run.has_died(process.replace(container, "another container"))
+    assert not jupyterhub_run.has_died("")
+
+
+def test_a_damaged_record_is_told_with_its_path(tmp_path: Path) -> None:
+    state.run_file(tmp_path).write_text('{"id": "half')
+    with pytest.raises(HubError, match=f"{state.run_file(tmp_path)} cannot be read"):
+        begin(tmp_path)

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import shlex
+
+import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.command_line import (
+    hub_command,
+    runs_hub,
+    with_config_file,
+)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.execution_context import Surroundings
+
+HERE = Surroundings("hub", 1000, 1000, (1000,), "/home/hub", "/srv/hub", {"PATH": "/usr/bin", "A": "1"})
+
+
+@pytest.mark.parametrize(
+    ("command", "program", "arguments"),
+    [
+        ("/opt/hub/bin/jupyterhub", "/opt/hub/bin/jupyterhub", []),
+        ("/opt/hub/bin/jupyterhub -f /etc/c.py", "/opt/hub/bin/jupyterhub", ["-f", "/etc/c.py"]),
+        ("/opt/hub/bin/python -m jupyterhub --debug", "/opt/hub/bin/python", ["--debug"]),
+        ("/opt/hub/bin/python3.11 -s -W ignore -m jupyterhub", "/opt/hub/bin/python3.11", []),
+        ("/opt/hub/bin/python /opt/hub/bin/jupyterhub -f c.py", "/opt/hub/bin/jupyterhub", ["-f", "c.py"]),
+        ("/usr/bin/env A=1 jupyterhub --debug", "jupyterhub", ["--debug"]),
+        ("nice -n 5 /opt/hub/bin/jupyterhub", "/opt/hub/bin/jupyterhub", []),
+        ("conda run -p /opt/conda/envs/hub jupyterhub", "jupyterhub", []),
+        ('/bin/bash -lc "exec jupyterhub -f /etc/c.py"', "jupyterhub", ["-f", "/etc/c.py"]),
+        ("/bin/sh -c 'cd /srv && jupyterhub; echo over'", "jupyterhub", []),
+        ("bash -c 'jupyterhub -f \"/etc/my hub.py\"'", "jupyterhub", ["-f", "/etc/my hub.py"]),
+        # How `systemctl show` prints it: without quotes.
+        ("/bin/bash -lc cd /srv && exec jupyterhub --debug", "jupyterhub", ["--debug"]),
+    ],
+)
+def test_the_hub_in_a_command_line(command: str, program: str, arguments: list[str]) -> None:
+    found = hub_command(shlex.split(command))
+    assert found is not None
+    assert (found.program, found.arguments) == (program, arguments)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["/opt/hub/bin/jupyterhub-singleuser"],
+        ["/opt/hub/bin/jupyterhub", "token", "admin"],
+        ["/opt/hub/bin/jupyterhub", "upgrade-db"],
+        ["/opt/hub/bin/python", "-m", "jupyterhub.singleuser"],
+        ["/usr/bin/python3", "/srv/backup.py", "/srv/jupyterhub"],
+        ["/usr/bin/rsync", "/srv/jupyterhub", "/backup/jupyterhub"],
+        ["/usr/bin/node", "/usr/bin/configurable-http-proxy", "--storage", "/srv/jupyterhub"],
+        ["/bin/bash", "-c", 'echo "jupyterhub'],
+        ["/usr/local/bin/start-hub.sh"],
+    ],
+)
+def test_what_is_no_hub(argv: list[str]) -> None:
+    assert not runs_hub(argv)
+
+
+def test_wrappers_change_the_surroundings() -> None:
+    script = "cd /data; export B=2 && source /opt/hub/bin/activate && C=3 jupyterhub"
+    found = hub_command(["/bin/bash", "-c", script])
+    assert found is not None
+    inside = found.within(HERE)
+    assert inside.directory == "/data"
+    assert inside.environment == {
+        "A": "1",
+        "B": "2",
+        "C": "3",
+        "PATH": "/opt/hub/bin:/usr/bin",
+        "VIRTUAL_ENV": "/opt/hub",
+    }
+
+
+def test_a_bare_command_changes_nothing() -> None:
+    found = hub_command(["/opt/hub/bin/jupyterhub"])
+    assert found is not None
+    assert found.within(HERE) == HERE
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-f", "/a.py", "--debug"],
+        ["--config", "/a.py", "--debug"],
+        ["--config=/a.py", "--debug"],
+        ["--JupyterHub.config_file=/a.py", "--debug"],
+        ["--debug"],
+    ],
+)
+def test_another_config_file_takes_the_place_of_the_named_one(arguments: list[str]) -> None:
+    assert with_config_file(arguments, "/b.py") == ["--debug", "--config=/b.py"]
