@@ -41,7 +41,7 @@ options:
     description:
       - Path of the Python environment whose hub migrates. The deployment's hub environment, unless given.
     type: path
-  hops:
+  intermediate_environments:
     description:
       - Environments with releases in between, in the order in which the database is migrated with them before
         O(environment). One that lies behind is left out.
@@ -138,7 +138,7 @@ def act(deployment: dict[str, Any], environment: str, folder: Path, params: dict
                 deployment,
                 environment,
                 folder,
-                hops=params["hops"],
+                intermediate=params["intermediate_environments"],
                 wait=params["wait"],
                 timeout=params["timeout"],
             )
@@ -146,7 +146,11 @@ def act(deployment: dict[str, Any], environment: str, folder: Path, params: dict
 
     def migrate() -> dict[str, Any]:
         done = migration.migrate(
-            deployment, environment, folder, hops=params["hops"], timeout=params["timeout"]
+            deployment,
+            environment,
+            folder,
+            intermediate=params["intermediate_environments"],
+            timeout=params["timeout"],
         )
         return done._asdict()
 
@@ -165,7 +169,7 @@ def main() -> None:
             run=dict(type="str", default=""),
             state=dict(type="str", choices=["prepared", "migrated", "abandoned"], default="migrated"),
             environment=dict(type="path"),
-            hops=dict(type="list", elements="path", default=[]),
+            intermediate_environments=dict(type="list", elements="path", default=[]),
             wait=dict(type="int", default=900),
             timeout=dict(type="int", default=1800),
         ),

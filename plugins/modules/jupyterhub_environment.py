@@ -151,11 +151,11 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.processes
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
 
-def bring_about(params: dict[str, Any], progress: Progress, check: bool) -> dict[str, Any]:
+def apply(params: dict[str, Any], progress: Progress, check: bool) -> dict[str, Any]:
     """Do what ``state`` asks for; within a run, switching is a step of its outage."""
 
     def work() -> dict[str, Any]:
-        return transitions.bring_to(
+        return transitions.apply(
             params["state"],
             params["environments"],
             params["recovery_point_id"],
@@ -195,7 +195,7 @@ def main() -> None:
     params = module.params
     progress = Progress(None if module.check_mode else params["progress_file"])
     try:
-        result = bring_about(params, progress, module.check_mode)
+        result = apply(params, progress, module.check_mode)
     except HubError as error:
         progress.end()
         module.fail_json(msg=str(error), seconds=round(time.monotonic() - began, 3))

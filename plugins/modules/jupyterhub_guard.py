@@ -74,7 +74,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
 
-def bring_about(params: dict[str, Any], check: bool) -> dict[str, Any]:
+def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Do what ``state`` asks for."""
     if check:
         return {"changed": True}
@@ -100,7 +100,7 @@ def main() -> None:
     )
     began = time.monotonic()
     try:
-        result = bring_about(module.params, module.check_mode)
+        result = apply(module.params, module.check_mode)
     except HubError as error:
         module.fail_json(msg=str(error), seconds=round(time.monotonic() - began, 3))
     for line in result.get("outcome", {}).get("left", []):

@@ -100,7 +100,7 @@ plan:
         severity: warning
         found: c.JupyterHub.cleanup_servers is False, and jupyterhub.service has KillMode=control-group.
         why: systemd ends every process of the unit when it stops, whatever cleanup_servers says.
-        mend: Set KillMode=process in the unit, and daemon-reload, before the upgrade.
+        fix: Set KillMode=process in the unit, and daemon-reload, before the upgrade.
         accept: false
     steps: ["Stage jupyterhub==6.1.1 in /opt/jupyterhub.staged-6.1.1."]
 blockers:

@@ -92,7 +92,7 @@ findings:
       description: Why it matters.
       type: str
       sample: People could log in, and not work.
-    mend:
+    fix:
       description: What to do about it.
       type: str
       sample: See to the packages of /opt/user-env.staged-6.1.1; jupyterhub_user_packages installs more.
@@ -113,7 +113,7 @@ expected_outage_seconds:
   returned: success
   type: float
   sample: 4.6
-detour:
+fallback_path:
   description:
     - What changes of the plan where its migration fails, and may succeed through the majors in between; empty
       otherwise. These releases are to be staged, and the upgrade to be rehearsed again with the plan changed.
@@ -121,7 +121,7 @@ detour:
   type: dict
   sample: {}
   contains:
-    hops:
+    intermediate_versions:
       description: The releases, as the plan has them.
       type: list
       elements: dict
@@ -180,7 +180,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import migration
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import detour
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import fallback_path
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.rehearsal.rehearsal import rehearse
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
@@ -199,15 +199,22 @@ def rehearsed(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
             params["plan"]["environments"],
             params["plan"]["to_version"],
             folder,
-            hops=[hop["staged_path"] for hop in params["plan"].get("hops", [])],
+            intermediate=[
+                intermediate["staged_path"]
+                for intermediate in params["plan"].get("intermediate_versions", [])
+            ],
             start_timeout=params["start_timeout"],
             migration_timeout=params["migration_timeout"],
             progress=progress,
         )
     # What reading has found already is in the plan.
     known = {finding["id"] for finding in params["plan"].get("findings", [])}
-    way = detour(params["plan"], params["deployment"], found.migration_fails) if found.migration_fails else {}
-    return {**found.result(params["accept"], known), "detour": way}
+    way = (
+        fallback_path(params["plan"], params["deployment"], found.migration_fails)
+        if found.migration_fails
+        else {}
+    )
+    return {**found.result(params["accept"], known), "fallback_path": way}
 
 
 def main() -> None:
@@ -227,7 +234,7 @@ def main() -> None:
     )
     began = time.monotonic()
     params = module.params
-    staged = [*params["plan"]["environments"], *params["plan"].get("hops", [])]
+    staged = [*params["plan"]["environments"], *params["plan"].get("intermediate_versions", [])]
     if module.check_mode and not all(Path(entry["staged_path"]).is_dir() for entry in staged):
         module.exit_json(changed=False, skipped=True, seconds=0.0)
     progress = Progress(params["progress_file"])

@@ -93,7 +93,7 @@ run:
   returned: success
   type: dict
   sample: {"id": "20261121T101500.123456Z", "continues": ""}
-said:
+messages:
   description: How earlier runs ended.
   returned: state=resumed
   type: list
@@ -151,7 +151,11 @@ def resume(params: dict[str, Any], check: bool) -> dict[str, Any]:
         {**NOBODY, **params["holder"]},
         check,
     )
-    result: dict[str, Any] = {"changed": found.changed, "said": found.said, "run": described(found.run)}
+    result: dict[str, Any] = {
+        "changed": found.changed,
+        "messages": found.messages,
+        "run": described(found.run),
+    }
     if found.run:
         result.update(
             deployment=found.run.deployment, plan=found.run.plan, recovery_point=found.run.recovery_point
@@ -164,13 +168,13 @@ def described(run: journal.Run | None) -> dict[str, str]:
     return {"id": run.id, "continues": run.continues} if run else {"id": "", "continues": ""}
 
 
-def bring_about(params: dict[str, Any], check: bool) -> dict[str, Any]:
+def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Do what ``state`` asks for."""
     if params["state"] == "resumed":
         return resume(params, check)
     folder = state_folder(params["deployment"], params["state_folder"])
     if params["state"] == "ended":
-        outcome = {} if check else rollback.go_back(folder, "the rescue", params["reason"], params["run"])
+        outcome = {} if check else rollback.roll_back(folder, "the rescue", params["reason"], params["run"])
         return {"changed": True, "run": described(None), "outcome": outcome}
     if params["state"] == "replanned":
         run = journal.mine(folder, params["run"])
@@ -217,7 +221,7 @@ def main() -> None:
     )
     began = time.monotonic()
     try:
-        result = bring_about(module.params, module.check_mode)
+        result = apply(module.params, module.check_mode)
     except journal.RunUnderWay as error:
         other = {key: getattr(error.run, key) for key in ("id", "process", "controller")}
         module.fail_json(msg=str(error), other=other, seconds=round(time.monotonic() - began, 3))

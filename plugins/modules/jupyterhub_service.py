@@ -115,7 +115,7 @@ def foretold(deployment: dict[str, Any], wanted: str, version: str) -> dict[str,
     return {"changed": changed, "diff": {"before": f"{before}\n", "after": f"{after}\n"}}
 
 
-def bring_about(deployment: dict[str, Any], wanted: str, params: dict[str, Any]) -> dict[str, Any]:
+def apply(deployment: dict[str, Any], wanted: str, params: dict[str, Any]) -> dict[str, Any]:
     """Do what ``wanted`` says; what is known of it afterwards."""
     base, timeout = params["state_folder"], params["timeout"]
     if wanted == "stopped":
@@ -149,7 +149,7 @@ def main() -> None:
             folder = state_folder(deployment, params["state_folder"])
             name = {"stopped": "stop", "started": "start"}[wanted]
             result.update(
-                journal.step(folder, params["run"], name, lambda: bring_about(deployment, wanted, params))
+                journal.step(folder, params["run"], name, lambda: apply(deployment, wanted, params))
             )
     except HubError as error:
         module.fail_json(msg=str(error), seconds=round(time.monotonic() - began, 3))

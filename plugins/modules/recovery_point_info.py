@@ -92,7 +92,7 @@ comparison:
     equal: false
     lost: true
     problem: ""
-said:
+messages:
   description: The same for people.
   returned: compare=true
   type: list
@@ -131,7 +131,7 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
         "points": points,
         "chosen": {**chosen, "deployment": manifest.read(path)["deployment"]},
         "comparison": compared,
-        "said": loss_report.told(chosen, compared),
+        "messages": loss_report.describe(chosen, compared),
     }
 
 

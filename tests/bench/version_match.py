@@ -27,7 +27,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.releases.version
 
 HUB = "5.4.6"
 VERSIONS = ("5.4.6", "5.4.6", "5.2.1", "4.1.6")
-COMPANY = 99
+RELATED_PACKAGES = 99
 METADATA = "Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nRequires-Python: >=3.8\n" + (
     "Classifier: Framework :: Jupyter\n" * 20
 )
@@ -45,7 +45,7 @@ def make_environment(path: Path, version: str) -> None:
     information = packages / f"jupyterhub-{version}.dist-info"
     information.mkdir()
     (information / "METADATA").write_text(METADATA.format(name="jupyterhub", version=version))
-    for number in range(COMPANY):
+    for number in range(RELATED_PACKAGES):
         (packages / f"package_{number}-1.0.dist-info").mkdir()
         (packages / f"package_{number}.py").hardlink_to(path / "pyvenv.cfg")
 

@@ -181,11 +181,11 @@ def _append(hub: Hub, path: str, lines: str) -> dict[str, Any]:
 
 
 def shell(command: str) -> BringAbout:
-    def bring_about(hub: Hub) -> dict[str, Any]:
+    def apply(hub: Hub) -> dict[str, Any]:
         hub.exec(["sh", "-c", command.format(secret=hub.layout.secrets[0])])
         return {}
 
-    return bring_about
+    return apply
 
 
 def sql(statement: str) -> BringAbout:
@@ -193,11 +193,11 @@ def sql(statement: str) -> BringAbout:
         "import sqlite3, sys; hub = sqlite3.connect(sys.argv[1]); hub.execute(sys.argv[2]); hub.commit()"
     )
 
-    def bring_about(hub: Hub) -> dict[str, Any]:
+    def apply(hub: Hub) -> dict[str, Any]:
         hub.exec(["/usr/bin/python3", "-c", program, hub.layout.database, statement])
         return {}
 
-    return bring_about
+    return apply
 
 
 def damaged(hub: Hub) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class Failure:
 
     failure: str
     #: Brings it about on a healthy hub, and returns the variables that ask for the upgrade.
-    bring_about: Callable[[Hub], dict[str, Any]]
+    apply: Callable[[Hub], dict[str, Any]]
     caught_by: str
     finding: str = ""
     kind: str = "systemd"
@@ -71,7 +71,7 @@ def judged(failure: Failure, reference: Reference, log: Path) -> Result:
 
 
 def _run(failure: Failure, hub: Hub, result: Result, said: list[str]) -> None:
-    wanted = {"jupyterhub_version": TARGET, **failure.bring_about(hub), **failure.variables}
+    wanted = {"jupyterhub_version": TARGET, **failure.apply(hub), **failure.variables}
     if failure.kind == IMAGE and "jupyterhub_wheels" not in wanted:
         # The good upgrade's, so that staging is not waited for.
         good.lay_out_staged(hub)

@@ -124,7 +124,7 @@ class Attempt:
             self._said = (self._folder / "output").read_text(errors="replace")
         return self._said
 
-    def last_words(self) -> str:
+    def last_message(self) -> str:
         """The message of the last task that failed, as the administrator sees it."""
         failures = re.findall(
             r"^fatal: \[[^\]]+\]: (?:FAILED|UNREACHABLE)! => (\{.*\})$", self.output(), re.MULTILINE

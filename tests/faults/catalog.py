@@ -13,7 +13,7 @@ from .tasks import outage
 
 def nothing(row: Row) -> None:
     attempt = row.upgrade()
-    row.require(attempt.end() == 0, f"a good upgrade fails: {attempt.last_words()}")
+    row.require(attempt.end() == 0, f"a good upgrade fails: {attempt.last_message()}")
 
 
 def faults(checkout: Path) -> Iterator[Fault]:

@@ -62,7 +62,7 @@ def frozen(row: Row, task: Task) -> None:
     status = attempt.end()
     if guarded:
         row.require(status != 0, "a late run ends green")
-        row.require(TOO_LATE.search(attempt.output()), f"a late run is told: {attempt.last_words()}")
+        row.require(TOO_LATE.search(attempt.output()), f"a late run is told: {attempt.last_message()}")
 
 
 def cut_off(row: Row, task: Task) -> None:

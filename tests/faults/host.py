@@ -13,7 +13,7 @@ from tests.testbed import Hub
 #: Where an upgrade leaves things, and where it could forget some.
 FOLDERS = ("/opt", "/srv/jupyterhub", "/etc/jupyterhub", "/etc/systemd/system", "/tmp", "/run/hubops")
 #: In the hub's state folder: what may stay behind a run.
-LASTING = {"put_back.json", "recovery", "runs", "run.json", "migration.log", "builder", "seen", "turn"}
+LASTING = {"restored.json", "recovery", "runs", "run.json", "migration.log", "builder", "seen", "turn"}
 Killing = contextlib.AbstractContextManager[Dict[str, Any]]
 
 OVER = ("accepted", "restored", "ended")

@@ -149,7 +149,7 @@ PATIENT = {"jupyterhub_confirm_timeout": 120}
 
 def ends_red(row: Row, attempt: Attempt, says: str = "") -> None:
     row.require(attempt.end() != 0, "the run ends green")
-    row.require(re.search(says, attempt.output()), f"the run does not say {says!r}: {attempt.last_words()}")
+    row.require(re.search(says, attempt.output()), f"the run does not say {says!r}: {attempt.last_message()}")
 
 
 # Disks
@@ -227,7 +227,7 @@ def damaged_after(row: Row) -> None:
     copy = f"{row.host.points()[-1]}/sealed.sqlite"
     damage(row, copy)
     row.require(attempt.end() != 0, "the run ends green")
-    said = attempt.last_words()
+    said = attempt.last_message()
     row.host.wait_until(
         lambda: row.host.run().get("phase") == STUCK,
         "the guard to give up",
@@ -339,7 +339,7 @@ def clock_set_back(row: Row) -> None:
     attempt = row.upgrade()
     attempt.go_to(is_migration)
     row.host.set_clock(-3600)
-    row.require(attempt.end() == 0, f"the run fails: {attempt.last_words()}")
+    row.require(attempt.end() == 0, f"the run fails: {attempt.last_message()}")
     row.require(
         attempt.report()["downtime_seconds"] is None, "an outage is reported that nobody can have measured"
     )
@@ -430,7 +430,7 @@ def two_runs(task: Task) -> Callable[[Row], None]:
         run = row.host.run()
         second = row.upgrade()
         ends_red(row, second, re.escape(run.get("id", "no run")))
-        row.require(first.end() == 0, f"the first run fails: {first.last_words()}")
+        row.require(first.end() == 0, f"the first run fails: {first.last_message()}")
 
     return inject
 
@@ -448,6 +448,6 @@ def started_by_hand(tasks: list[Task]) -> Callable[[Row], None]:
             if is_start(task):
                 break
             stopped = stopped or "stop |" in task.name
-        row.require(attempt.end() == 0, f"the run fails: {attempt.last_words()}")
+        row.require(attempt.end() == 0, f"the run fails: {attempt.last_message()}")
 
     return inject

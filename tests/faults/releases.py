@@ -170,7 +170,7 @@ def slow(row: Row) -> None:
     staged = row.hub.environments(suffix=f".staged-{VERSION}")
     database = {**row.new["database"], "revision": "ffffffffffff"}
     row.new = {**row.new, "environments": staged, "database": database}
-    row.require(attempt.end() == 0, f"a migration that works is not waited for: {attempt.last_words()}")
+    row.require(attempt.end() == 0, f"a migration that works is not waited for: {attempt.last_message()}")
     seconds = row.host.run()["done"]["migrate"]["seconds"]
     row.require(seconds > CONFIRM_SECONDS, f"the migration has taken {seconds} s only")
 
@@ -178,6 +178,6 @@ def slow(row: Row) -> None:
 def found_before(row: Row) -> None:
     attempt = row.upgrade()
     row.require(attempt.end() != 0, "a release with a fault is accepted")
-    said = attempt.last_words()
+    said = attempt.last_message()
     row.require("rehearsal-start: The new hub exited at its start" in said, f"it says: {said}")
     row.require(row.host.run()["phase"] == "ended", f"the run has come further: {row.host.run()['phase']}")

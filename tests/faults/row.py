@@ -67,7 +67,7 @@ class Result:
 
 
 class Row:
-    """A fault's surroundings, and the judgement."""
+    """A fault's context, and the judgement."""
 
     def __init__(self, fault: Fault, checkout: Path, reference: Reference, hub: Hub) -> None:
         self.fault = fault
@@ -206,7 +206,7 @@ class Row:
         attempt = Attempt(self.checkout, "upgrade.yml", self.hub, variables)
         self._attempts.append(attempt)
         status = attempt.end()
-        self.require(status == 0, f"the upgrade {which} fails: {attempt.last_words()}")
+        self.require(status == 0, f"the upgrade {which} fails: {attempt.last_message()}")
         found, wanted = self.hub.version(), variables["jupyterhub_version"]
         self.require(found == wanted, f"the upgrade {which} ends with {found}")
         return attempt.changed()

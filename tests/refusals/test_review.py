@@ -43,7 +43,7 @@ def test_what_was_reviewed_is_what_is_done(fresh_hub: Hub, tmp_path: Path) -> No
         "severity": "blocker",
         "found": "/opt has 12 MiB free.",
         "why": "",
-        "mend": "",
+        "fix": "",
     }
     other.write_text(json.dumps({hub.container: {**plan, "findings": [*plan["findings"], finding]}}))
     said = attempt(hub, jupyterhub_plan=str(other))

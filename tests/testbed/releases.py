@@ -8,7 +8,7 @@ from typing import Any
 
 from .hub import Hub
 
-COMPANY = "/usr/local/share/wheels-6.1.1"
+RELATED_PACKAGES = "/usr/local/share/wheels-6.1.1"
 
 #: A version that was never released, and files of the package to append lines to.
 VERSION = "6.1.9"
@@ -56,7 +56,7 @@ def release(
     """
     folder = f"/usr/local/share/wheels-{version}"
     wanted = {
-        "source": COMPANY,
+        "source": RELATED_PACKAGES,
         "folder": folder,
         "version": version,
         "metadata": metadata or {},

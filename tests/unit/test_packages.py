@@ -51,7 +51,9 @@ def imported_by(name: str, file: Path) -> Iterator[str]:
 def test_a_package_imports_only_what_is_below_it(name: str) -> None:
     own = name.split(".")[0]
     above = {
-        each for each in imported_by(name, MODULES[name]) if ORDER.index(each.split(".")[0]) > ORDER.index(own)
+        each
+        for each in imported_by(name, MODULES[name])
+        if ORDER.index(each.split(".")[0]) > ORDER.index(own)
     }
     assert above == set()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import HubError
-from ..system.execution_context import Surroundings
+from ..system.execution_context import ExecutionContext
 from . import sqlite
 
 #: Reading every page of a large database takes longer than anybody waits for a plan.
@@ -45,14 +45,14 @@ ADDED = {
 _BEFORE = ("4dc2d5a8c53c", "833da8570507")
 
 
-def place(file: Path, surroundings: Surroundings) -> dict[str, Any]:
+def place(file: Path, context: ExecutionContext) -> dict[str, Any]:
     """``file_system`` that the database is on, and whether the hub's user may write it and its folder.
 
     SQLite makes its journal in the folder, so that has to be writable, too.
     """
     paths = [str(file), str(file.parent)]
     script = 'for path in "$@"; do test -w "$path" && echo yes || echo no; done'
-    done = surroundings.run(["/bin/sh", "-c", script, "sh", *paths], timeout=20)
+    done = context.run(["/bin/sh", "-c", script, "sh", *paths], timeout=20)
     answers = done.stdout.split()
     return {
         "file_system": file_system_of(file, Path("/proc/self/mountinfo").read_text(errors="replace")),

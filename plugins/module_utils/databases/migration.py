@@ -20,7 +20,7 @@ from ..hub import logs
 from ..hub_scripts import migrator
 from ..services import service_of
 from ..system import files, state
-from ..system.execution_context import Surroundings
+from ..system.execution_context import ExecutionContext
 from ..system.processes import birth, is_alive
 from ..system.source import source_of
 from . import schema, scratch_copies, sqlite
@@ -29,7 +29,7 @@ SOCKET = "migration.socket"
 PROCESS = "migration.process"
 LOG = "migration.log"
 #: Folders of the processes that migrate through releases in between begin so.
-HOP = "hop-"
+INTERMEDIATE = "intermediate-"
 START_TIMEOUT = 60
 ANSWER_TIMEOUT = 10
 
@@ -57,7 +57,7 @@ def prepare(
     environment: str | Path,
     folder: Path,
     *,
-    hops: Sequence[str] = (),
+    intermediate: Sequence[str] = (),
     wait: float = 900,
     timeout: float = 1800,
 ) -> bool:
@@ -65,12 +65,20 @@ def prepare(
 
     Return False where one for this environment waits already, as a rehearsal of the whole hub leaves it.
     """
-    if all(is_prepared(each, place) for place, each in _stations(folder, environment, hops)):
+    if all(is_prepared(each, place) for place, each in _stations(folder, environment, intermediate)):
         return False
-    database, surroundings = database_of(deployment), service_of(deployment).surroundings()
-    with scratch_copies.scratch(database, surroundings) as scratch:
-        copy = scratch_copies.copy(database, scratch, surroundings)
-        rehearse(deployment, environment, folder, copy, hops=hops, wait=wait, timeout=timeout)
+    database, context = database_of(deployment), service_of(deployment).context()
+    with scratch_copies.scratch(database, context) as scratch:
+        copy = scratch_copies.copy(database, scratch, context)
+        rehearse(
+            deployment,
+            environment,
+            folder,
+            copy,
+            intermediate=intermediate,
+            wait=wait,
+            timeout=timeout,
+        )
     return True
 
 
@@ -80,14 +88,15 @@ def rehearse(
     folder: Path,
     copy: Path,
     *,
-    hops: Sequence[str] = (),
+    intermediate: Sequence[str] = (),
     wait: float = 900,
     timeout: float = 1800,
 ) -> Migration:
     """Have a process migrate a copy of the database, which then waits for the word to migrate the database.
 
-    ``hops`` are environments that the copy, and then the database, is migrated with first, in their order:
-    for each of them a process waits, too. It ends by itself when ``wait`` seconds have passed without a word.
+    ``intermediate`` are environments that the copy, and then the database, is migrated with first, in their
+    order: for each of them a process waits, too. It ends by itself when ``wait`` seconds have passed without
+    a word.
     ``folder`` is the state folder; it holds the way to the process, for our eyes only.
 
     Raises HubError when the environment cannot be used, and MigrationFails when the rehearsal fails: then the
@@ -98,9 +107,9 @@ def rehearse(
     _require_older(before._replace(path=database_of(deployment)), environment)
     seconds = 0.0
     try:
-        for place, each in _stations(folder, environment, hops):
+        for place, each in _stations(folder, environment, intermediate):
             state.make_private(place)
-            _start(service_of(deployment).surroundings(), each, place, wait)
+            _start(service_of(deployment).context(), each, place, wait)
             if _ask(place, {"do": "describe"}, START_TIMEOUT) is None:
                 raise HubError(f"The hub in {each} cannot be loaded: {_log_end(place)}")
             seconds += _migrate_copy(database_of(deployment), copy, each, place, timeout)
@@ -110,10 +119,12 @@ def rehearse(
     return _migration(before, sqlite.inspect(copy), environment, seconds, prepared=True)
 
 
-def _stations(folder: Path, environment: str | Path, hops: Sequence[str]) -> list[tuple[Path, str | Path]]:
+def _stations(
+    folder: Path, environment: str | Path, intermediate: Sequence[str]
+) -> list[tuple[Path, str | Path]]:
     """The environments that a database is migrated with, in order, each with the folder of its process."""
-    places = [folder / f"{HOP}{number}" for number in range(len(hops))]
-    return [*zip(places, hops), (folder, environment)]
+    places = [folder / f"{INTERMEDIATE}{number}" for number in range(len(intermediate))]
+    return [*zip(places, intermediate), (folder, environment)]
 
 
 def is_prepared(environment: str | Path, folder: Path) -> bool:
@@ -147,7 +158,7 @@ def abandon(folder: Path) -> bool:
             time.sleep(0.01)
     for name in (SOCKET, PROCESS):
         (folder / name).unlink(missing_ok=True)
-    for place in folder.glob(f"{HOP}*"):
+    for place in folder.glob(f"{INTERMEDIATE}*"):
         abandon(place)
         shutil.rmtree(place)
     return pid is not None
@@ -173,13 +184,14 @@ def migrate(
     environment: str | Path,
     folder: Path,
     *,
-    hops: Sequence[str] = (),
+    intermediate: Sequence[str] = (),
     timeout: float = 1800,
 ) -> Migration:
     """Bring the deployment's database to the schema of an environment, and read the result back.
 
-    The hub must be stopped. ``hops`` as in `rehearse`; one that lies behind is left out. A prepared process
-    does it where one waits, else a new one. Nothing is done when the revision is the right one already.
+    The hub must be stopped. ``intermediate`` as in `rehearse`; one that lies behind is left out. A prepared
+    process does it where one waits, else a new one. Nothing is done when the revision is the right one
+    already.
 
     Raises HubError when the migration fails, takes longer than ``timeout`` seconds, or the database has
     another revision or fewer rows afterwards. The database may then be half migrated: only a copy helps.
@@ -190,7 +202,7 @@ def migrate(
     seconds = 0.0
     if before.revision != schema.head_revision(environment):
         _require_older(before, environment)
-        ahead = [hop for hop in hops if before.revision in schema.revisions(hop)]
+        ahead = [each for each in intermediate if before.revision in schema.revisions(each)]
         for place, each in _stations(folder, environment, ahead):
             prepared, taken = _take_step(deployment, each, place, timeout)
             seconds += taken
@@ -209,7 +221,7 @@ def _take_step(
     answer = _ask(place, request, timeout) if is_prepared(environment, place) else None
     if answer is not None:
         return True, _seconds(answer, database)
-    answer = _run(service_of(deployment).surroundings(), environment, request, timeout)
+    answer = _run(service_of(deployment).context(), environment, request, timeout)
     return False, _seconds(answer, database)
 
 
@@ -261,14 +273,14 @@ def database_of(deployment: dict[str, Any]) -> Path:
     return Path(path)
 
 
-def _start(surroundings: Surroundings, environment: str | Path, folder: Path, wait: float) -> None:
+def _start(context: ExecutionContext, environment: str | Path, folder: Path, wait: float) -> None:
     log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with contextlib.closing(socket.socket(socket.AF_UNIX)) as listener, os.fdopen(log, "w") as output:
         with _address(folder) as address:
             listener.bind(address)
         (folder / SOCKET).chmod(0o600)
         listener.listen()
-        process = surroundings.start(
+        process = context.start(
             [python_of(environment), "-c", source_of(migrator), str(wait)],
             stdin=listener.fileno(),
             stdout=output,
@@ -311,11 +323,11 @@ def _ask(folder: Path, request: dict[str, Any], timeout: float) -> dict[str, Any
 
 
 def _run(
-    surroundings: Surroundings, environment: str | Path, request: dict[str, Any], timeout: float
+    context: ExecutionContext, environment: str | Path, request: dict[str, Any], timeout: float
 ) -> dict[str, Any]:
     """Have a new process do it."""
     argv = [python_of(environment), "-c", source_of(migrator)]
-    ended = surroundings.run(argv, input=json.dumps(request) + "\n", timeout=timeout)
+    ended = context.run(argv, input=json.dumps(request) + "\n", timeout=timeout)
     lines = ended.stdout.splitlines()
     if ended.returncode < 0:
         return {"error": f"signal {-ended.returncode} ended it"}

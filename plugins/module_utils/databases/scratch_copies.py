@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import HubError
-from ..system.execution_context import Surroundings
+from ..system.execution_context import ExecutionContext
 from . import sqlite
 
 #: Beside the database: on the same disk, so that what is measured on the copy holds for the database.
@@ -55,7 +55,7 @@ def folder_of(database: Path) -> Path:
 
 
 @contextlib.contextmanager
-def scratch(database: Path, surroundings: Surroundings) -> Iterator[Path]:
+def scratch(database: Path, context: ExecutionContext) -> Iterator[Path]:
     """A folder of the hub's user beside the database, empty at first and gone afterwards.
 
     Raises HubError when it cannot be made, and when another rehearsal has it. One that was killed has not.
@@ -66,7 +66,7 @@ def scratch(database: Path, surroundings: Surroundings) -> Iterator[Path]:
             _take(folder, stack)
             for entry in folder.iterdir():
                 _remove(entry)
-            os.chown(folder, surroundings.uid, surroundings.gid)
+            os.chown(folder, context.uid, context.gid)
         except OSError as error:
             raise HubError(
                 f"{folder} cannot be made for the rehearsal: {error.strerror}.",
@@ -116,10 +116,10 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
-def copy(database: Path, folder: Path, surroundings: Surroundings) -> Path:
+def copy(database: Path, folder: Path, context: ExecutionContext) -> Path:
     """Copy the database, which may be in use, into the folder of a rehearsal; the hub's user may write it."""
     target = folder / DATABASE
-    sqlite.backup(database, target, owner=(surroundings.uid, surroundings.gid))
+    sqlite.backup(database, target, owner=(context.uid, context.gid))
     return target
 
 

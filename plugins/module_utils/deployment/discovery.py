@@ -30,7 +30,7 @@ from ..hub_scripts import config_probe
 from ..services import find_services
 from ..services.base import Service
 from ..services.command_line import HubCommand, with_config_file
-from ..system.execution_context import Surroundings
+from ..system.execution_context import ExecutionContext
 
 CONFIG_SECONDS = 60
 LOCK_SECONDS = 0.5
@@ -51,35 +51,35 @@ def find_deployment(
     Raises HubError when there is no hub, there are several, its config does not load, or root is needed.
     """
     service = choose(find_services(name), name)
-    surroundings = service.surroundings()
+    context = service.context()
     command = service.hub_command()
-    environment_path = hub_environment or _hub_environment(service, command, surroundings)
+    environment_path = hub_environment or _hub_environment(service, command, context)
     hub = read_environment(environment_path)
     if hub["jupyterhub"] is None:
         raise HubError(
             f"The environment {environment_path} of {service.name} has no jupyterhub installed.",
             "Name the right one: jupyterhub_environment in the inventory (the option hub_environment).",
         )
-    config = load_config(hub, command, surroundings, config_file)
+    config = load_config(hub, command, context, config_file)
     described = service.describe()
     return {
         "name": service.deployment_name,
         "service": described,
         "config": describe_config(config, described["main_pid"]),
-        "database": describe_database(config["db_url"], hub, surroundings, database_path),
-        "secrets": describe_secrets(config, surroundings, described),
+        "database": describe_database(config["db_url"], hub, context, database_path),
+        "secrets": describe_secrets(config, context, described),
         "proxy": {
             **{
                 key: config["proxy"][key]
                 for key in ("class", "package", "version", "managed", "api_url", "command")
             },
-            "program": proxy.find_program_of(config["proxy"], surroundings),
+            "program": proxy.find_program_of(config["proxy"], context),
         },
         "spawner": config["spawner"],
         "authenticator": config["authenticator"],
         "hub_environment": hub,
         "user_environments": _user_environments(
-            config["spawner"]["command"], surroundings, user_environments, environment_path
+            config["spawner"]["command"], context, user_environments, environment_path
         ),
     }
 
@@ -113,16 +113,16 @@ def _listing(services: Sequence[Service]) -> str:
     )
 
 
-def _hub_environment(service: Service, command: HubCommand | None, surroundings: Surroundings) -> str:
+def _hub_environment(service: Service, command: HubCommand | None, context: ExecutionContext) -> str:
     found = None
     if command:
         find = environment_of_python if command.is_python else environment_of_script
-        found = find(command.program, surroundings.path)
+        found = find(command.program, context.path)
     if found is None:
         running = service.running_hub_command()
         if running:
             find = environment_of_python if running.is_python else environment_of_script
-            found = find(running.program, surroundings.path)
+            found = find(running.program, context.path)
     if found is None:
         raise HubError(
             f"The environment of the hub cannot be told from the command of {service.name}, "
@@ -133,9 +133,9 @@ def _hub_environment(service: Service, command: HubCommand | None, surroundings:
 
 
 def load_config(
-    hub: dict[str, Any], command: HubCommand | None, surroundings: Surroundings, config_file: str | None
+    hub: dict[str, Any], command: HubCommand | None, context: ExecutionContext, config_file: str | None
 ) -> dict[str, Any]:
-    """What config_probe.py says of the hub's config, loaded by the hub's own Python in its surroundings.
+    """What config_probe.py says of the hub's config, loaded by the hub's own Python in its context.
 
     Raises HubError when the config does not load, with the error's last line and its place.
     """
@@ -151,7 +151,7 @@ def load_config(
     script = command.program if command and not command.is_python else None
     if command is None or (script and not os.path.isabs(script)):
         script = f"{hub['path']}/bin/jupyterhub"
-    done = surroundings.run(
+    done = context.run(
         [python, "-B", "-c", _source_of_probe()],
         input=json.dumps({"script": script, "arguments": arguments}),
         timeout=CONFIG_SECONDS,
@@ -169,7 +169,7 @@ def load_config(
         place = f" ({error['place']})" if error["place"] else ""
         raise HubError(
             f"The hub's config does not load: {message}{place}.",
-            "The running hub would not start with it either: mend it first.",
+            "The running hub would not start with it either: fix it first.",
         )
     return answer
 
@@ -224,7 +224,7 @@ def _reachable(netloc: str) -> str:
 
 
 def describe_database(
-    url: str, hub: dict[str, Any], surroundings: Surroundings, path: str | None = None
+    url: str, hub: dict[str, Any], context: ExecutionContext, path: str | None = None
 ) -> dict[str, Any]:
     """The ``database`` part of a deployment; ``problem`` says why there is nothing in it to read.
 
@@ -233,7 +233,7 @@ def describe_database(
     file = (
         Path(path)
         if path
-        else urls.resolve_sqlite(url, surroundings.directory, hub["packages"].get("sqlalchemy", ""))
+        else urls.resolve_sqlite(url, context.directory, hub["packages"].get("sqlalchemy", ""))
     )
     described: dict[str, Any] = {
         "kind": urls.kind(url),
@@ -248,7 +248,7 @@ def describe_database(
         "problem": None,
     }
     if file:
-        described.update(health.place(file, surroundings))
+        described.update(health.place(file, context))
         try:
             read = sqlite.inspect(file, timeout=LOCK_SECONDS)
             described.update(revision=read.revision, journal_mode=read.journal_mode, rows=read.rows)
@@ -259,22 +259,22 @@ def describe_database(
 
 
 def describe_secrets(
-    config: dict[str, Any], surroundings: Surroundings, service: dict[str, Any]
+    config: dict[str, Any], context: ExecutionContext, service: dict[str, Any]
 ) -> dict[str, Any]:
     """The ``secrets`` part of a deployment: where they are, never what they are.
 
     The files of the service manager are among them: the environment they set may hold keys and passwords.
     """
-    environment = surroundings.environment
-    home = environment.get("HOME", surroundings.home)
+    environment = context.environment
+    home = environment.get("HOME", context.home)
     name = config["cookie_secret_file"]
     expanded = home + name[1:] if name.startswith("~/") else name
-    cookie = Path(surroundings.directory, expanded)
+    cookie = Path(context.directory, expanded)
     exists = cookie.exists()
     managers = dict.fromkeys([service["unit_file"], service.get("supervisor_config", "")])
     kept = [
         cookie,
-        *(Path(surroundings.directory, file) for file in [*config["ssl_files"], *managers] if file),
+        *(Path(context.directory, file) for file in [*config["ssl_files"], *managers] if file),
     ]
     return {
         "cookie_secret_file": {
@@ -303,10 +303,10 @@ def _source(in_config: bool, in_environment: bool, otherwise: str) -> str:
 
 
 def _user_environments(
-    command: Sequence[str], surroundings: Surroundings, given: Sequence[str], hub_path: str
+    command: Sequence[str], context: ExecutionContext, given: Sequence[str], hub_path: str
 ) -> list[dict[str, Any]]:
     """The environment of the single-user command and those that were named, without the hub's own."""
-    found = environment_of_command(command, surroundings.path)
+    found = environment_of_command(command, context.path)
     paths = [*([found] if found else []), *expand_environments(given)]
     seen = {os.path.realpath(hub_path)}
     environments = []

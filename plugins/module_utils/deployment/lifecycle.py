@@ -62,7 +62,7 @@ def downtime(stopped_at: float, answered_at: float) -> float | None:
     return seconds if seconds >= 0 else None
 
 
-def bring_down(deployment: dict[str, Any], base: str | None, reason: str, timeout: float) -> None:
+def take_down(deployment: dict[str, Any], base: str | None, reason: str, timeout: float) -> None:
     """`stop`, on the way back: a hub that has not stopped after ``timeout`` seconds is killed."""
     try:
         stop(deployment, base, reason, timeout)

@@ -26,7 +26,7 @@ from ..hub import logs, managed_services, single_user_servers
 from ..hub_scripts import token_lender
 from ..services import service_of
 from ..services.base import Service
-from ..system.execution_context import Surroundings
+from ..system.execution_context import ExecutionContext
 from ..system.processes import is_alive
 from ..system.source import source_of
 from . import lifecycle
@@ -88,7 +88,7 @@ def verify(
         main_pid = _require_new_process(deployment, service, version)
         executable, users = None, None
         if may_write:
-            with _borrowed_token(deployment, environment, service.surroundings(), user) as token:
+            with _borrowed_token(deployment, environment, service.context(), user) as token:
                 executable = _require_environment(api_url, token, environment, version)
                 users = _require_users(deployment, api_url, token, version)
                 if user:
@@ -137,14 +137,14 @@ def _require_lasting(service: Service, main_pid: int, seconds: float) -> None:
 
 @contextlib.contextmanager
 def _borrowed_token(
-    deployment: dict[str, Any], environment: str, surroundings: Surroundings, user: str
+    deployment: dict[str, Any], environment: str, context: ExecutionContext, user: str
 ) -> Iterator[str]:
     """Give a token of the hub's, which may have ``user``'s server; afterwards its rows are gone again."""
     database = database_of(deployment).resolve()
     sqlite.inspect(database)
     argv = [python_of(environment), "-c", source_of(token_lender)]
     with tempfile.TemporaryFile("w+") as errors:
-        lender = surroundings.start(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
+        lender = context.start(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
         with lender:
             if lender.stdin is None or lender.stdout is None:
                 raise AssertionError("The token's lender has no pipes.")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .layout import kind_of, python_of, python_version_of
-from .packages import all_packages, company
+from .packages import all_packages, related
 
 
 def read_environment(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -24,5 +24,5 @@ def read_environment(path: str | os.PathLike[str]) -> dict[str, Any]:
         "python": python_of(root),
         "python_version": python_version_of(root),
         "jupyterhub": packages.get("jupyterhub"),
-        "packages": company(packages),
+        "packages": related(packages),
     }

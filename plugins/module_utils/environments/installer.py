@@ -475,7 +475,7 @@ class Installer:
             reason = reasons[-1].strip() if reasons else _last_line(output)
             return HubError(
                 f"The package index could not be reached: {reason}.",
-                "Mend the network or the proxy settings, or name an index in jupyterhub_index_url or a "
+                "Fix the network or the proxy settings, or name an index in jupyterhub_index_url or a "
                 "folder of wheels in jupyterhub_wheels.",
             )
         return HubError(

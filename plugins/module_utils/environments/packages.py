@@ -13,7 +13,7 @@ from ..system.execution_context import NEEDS_ROOT
 from .layout import site_packages
 
 # JupyterHub's company: what decides whether a hub or a single-user server works, by normalised name.
-COMPANY = (
+RELATED_PACKAGES = (
     "aiohttp",
     "alembic",
     "*authenticator*",
@@ -40,12 +40,12 @@ COMPANY = (
 )
 
 
-def company(packages: dict[str, str]) -> dict[str, str]:
+def related(packages: dict[str, str]) -> dict[str, str]:
     """Those of ``packages`` that belong to JupyterHub's company."""
     return {
         name: version
         for name, version in sorted(packages.items())
-        if any(fnmatch.fnmatchcase(name, pattern) for pattern in COMPANY)
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in RELATED_PACKAGES)
     }
 
 

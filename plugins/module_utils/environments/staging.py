@@ -97,13 +97,13 @@ def stage(entry: dict[str, Any], installer: Installer, progress: Progress) -> St
     marker = read_marker(new)
     if marker and marker["request"] == request:
         progress(f"{new} is staged already")
-        if entry["strategy"] == "hop":
-            return Staged(str(new), str(new), "hop", False, {}, all_packages(new), 0.0)
+        if entry["strategy"] == "intermediate":
+            return Staged(str(new), str(new), "intermediate", False, {}, all_packages(new), 0.0)
         return Staged(
             str(old), str(new), entry["strategy"], False, before, all_packages(new), 0.0, marker["warnings"]
         )
-    if entry["strategy"] == "hop":
-        return _stage_hop(entry, request, installer, progress)
+    if entry["strategy"] == "intermediate":
+        return _stage_intermediate(entry, request, installer, progress)
     if entry["strategy"] == "in_place":
         # Nothing can be staged; but what cannot be installed is found before the outage.
         after = {**before, **installer.planned(str(old), entry["requirements"])}
@@ -135,7 +135,9 @@ def stage(entry: dict[str, Any], installer: Installer, progress: Progress) -> St
     return result
 
 
-def _stage_hop(entry: dict[str, Any], request: str, installer: Installer, progress: Progress) -> Staged:
+def _stage_intermediate(
+    entry: dict[str, Any], request: str, installer: Installer, progress: Progress
+) -> Staged:
     """Make an environment of a release that a migration goes through; nothing but that runs in it."""
     started = time.monotonic()
     new = Path(entry["staged_path"])
@@ -149,7 +151,7 @@ def _stage_hop(entry: dict[str, Any], request: str, installer: Installer, progre
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
-    return Staged(str(new), str(new), "hop", True, {}, all_packages(new), _seconds(started))
+    return Staged(str(new), str(new), "intermediate", True, {}, all_packages(new), _seconds(started))
 
 
 def remove_staged(staged_path: PathLike) -> bool:

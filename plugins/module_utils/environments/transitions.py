@@ -19,7 +19,7 @@ from .packages import all_packages
 from .staging import is_staged, package_changes, stage
 
 
-def bring_to(
+def apply(
     wanted: str,
     entries: list[dict[str, Any]],
     recovery_point_id: str,
@@ -38,7 +38,7 @@ def bring_to(
         )
 
     with contextlib.nullcontext() if check else _alone(entries):
-        return _bring_to(wanted, entries, recovery_point_id, options, progress, check)
+        return _apply(wanted, entries, recovery_point_id, options, progress, check)
 
 
 @contextlib.contextmanager
@@ -48,7 +48,7 @@ def _alone(entries: list[dict[str, Any]]) -> Iterator[None]:
     Staging goes on by itself when its controller is interrupted, and the next run would meet it half-way.
     """
     with contextlib.ExitStack() as stack:
-        # A hop has the hub's environment for its path, and a lock keeps out its own process, too.
+        # A intermediate has the hub's environment for its path, and a lock keeps out its own process, too.
         for path in {entry["path"] for entry in entries if os.path.isdir(entry["path"])}:
             folder = os.open(path, os.O_RDONLY)
             stack.callback(os.close, folder)
@@ -63,7 +63,7 @@ def _alone(entries: list[dict[str, Any]]) -> Iterator[None]:
         yield
 
 
-def _bring_to(
+def _apply(
     wanted: str,
     entries: list[dict[str, Any]],
     recovery_point_id: str,
@@ -119,7 +119,7 @@ def _stage_side_by_side(
 
 def _would_stage(entry: dict[str, Any], installer: Installer) -> dict[str, Any]:
     staged = is_staged(entry, installer)
-    if entry["strategy"] == "hop":
+    if entry["strategy"] == "intermediate":
         new = {**entry, "path": entry["staged_path"]}
         return _result(new, not staged, {}, all_packages(new["path"]) if staged else {}, 0.0)
     before = all_packages(entry["path"])

@@ -11,7 +11,7 @@ from typing import Any
 from ..environments.discovery import environment_of_script, find_program
 from ..environments.packages import installed_version
 from ..errors import HubError
-from ..system.execution_context import Surroundings
+from ..system.execution_context import ExecutionContext
 
 NODE = "node"
 PYTHON = "python"
@@ -19,7 +19,7 @@ OTHER = "other"
 _VERSION_SECONDS = 10
 
 
-def find_program_of(proxy: dict[str, Any], surroundings: Surroundings) -> dict[str, Any] | None:
+def find_program_of(proxy: dict[str, Any], context: ExecutionContext) -> dict[str, Any] | None:
     """What the first word of a managed proxy's command is; None where the hub starts no proxy.
 
     ``{"path", "kind": node | python | other, "version", "node", "node_version", "engine"}``: ``path`` is None
@@ -30,11 +30,11 @@ def find_program_of(proxy: dict[str, Any], surroundings: Surroundings) -> dict[s
     found: dict[str, Any] = dict.fromkeys(("path", "kind", "version", "node", "node_version", "engine"))
     command = proxy["command"]
     # A name with a slash in it is looked for in the hub's directory, not on its PATH.
-    name = os.path.join(surroundings.directory, command[0]) if "/" in command[0] else command[0]
-    program = find_program(name, surroundings.path)
+    name = os.path.join(context.directory, command[0]) if "/" in command[0] else command[0]
+    program = find_program(name, context.path)
     if program and _is_node(program):
         # `node /path/to/configurable-http-proxy`: what matters is the script.
-        found.update(_node(program, surroundings))
+        found.update(_node(program, context))
         program = next((Path(word) for word in command[1:] if Path(word).is_file()), None)
     if program is None:
         return found
@@ -43,9 +43,9 @@ def find_program_of(proxy: dict[str, Any], surroundings: Surroundings) -> dict[s
     if package:
         found.update(kind=NODE, version=package.get("version"), engine=_engine(package))
         if not found["node"]:
-            found.update(_node(find_program("node", surroundings.path), surroundings))
+            found.update(_node(find_program("node", context.path), context))
         return found
-    environment = environment_of_script(str(program), surroundings.path)
+    environment = environment_of_script(str(program), context.path)
     if environment:
         found.update(kind=PYTHON, version=_python_version(environment))
     return found
@@ -73,12 +73,12 @@ def _engine(package: dict[str, Any]) -> str | None:
     return str(engine).replace(" ", "") if engine else None
 
 
-def _node(node: Path | None, surroundings: Surroundings) -> dict[str, str | None]:
+def _node(node: Path | None, context: ExecutionContext) -> dict[str, str | None]:
     """Where Node is and its version, asked as the hub's own user."""
     if node is None:
         return {"node": None, "node_version": None}
     try:
-        said = surroundings.run([str(node), "--version"], timeout=_VERSION_SECONDS).stdout
+        said = context.run([str(node), "--version"], timeout=_VERSION_SECONDS).stdout
     except HubError:
         said = ""
     version = re.fullmatch(r"v?(\d+\.\d+\.\d+)\S*", said.strip())

@@ -19,7 +19,16 @@ import traceback
 
 DEFAULT_CONFIG_FILE = "jupyterhub_config.py"
 #: Packages that the hub has imported when its config is loaded; another place than its environment is wrong.
-COMPANY = ("alembic", "jinja2", "jupyterhub", "oauthlib", "pydantic", "sqlalchemy", "tornado", "traitlets")
+RELATED_PACKAGES = (
+    "alembic",
+    "jinja2",
+    "jupyterhub",
+    "oauthlib",
+    "pydantic",
+    "sqlalchemy",
+    "tornado",
+    "traitlets",
+)
 LARGEST_INCLUDED_FILE = 1024 * 1024
 
 
@@ -186,7 +195,7 @@ def shadowed():  # type: ignore[no-untyped-def]
     folders = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     if site.ENABLE_USER_SITE:
         folders.append(site.getusersitepackages())
-    files = {name: getattr(sys.modules.get(name), "__file__", None) or "" for name in COMPANY}
+    files = {name: getattr(sys.modules.get(name), "__file__", None) or "" for name in RELATED_PACKAGES}
     return {
         name: file
         for name, file in files.items()

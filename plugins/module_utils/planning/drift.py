@@ -14,12 +14,12 @@ def changes(reviewed: dict[str, Any], plan: dict[str, Any]) -> list[str]:
 
     Compared are versions, environments, releases in between, packages and findings, those without their
     numbers; not how long it takes. Of a plan that staging and rehearsal have not completed yet, which has no
-    packages, only what neither of them can mend: findings and releases in between may still be added.
+    packages, only what neither of them can change: findings and intermediate versions may still be added.
     """
     completed = "packages" in plan
     changed = [*_changed_versions(reviewed, plan), *_changed_environments(reviewed, plan)]
-    if completed or plan["hops"]:
-        changed += _changed_hops(reviewed, plan)
+    if completed or plan["intermediate_versions"]:
+        changed += _changed_intermediate_versions(reviewed, plan)
     if completed:
         changed += _changed_packages(reviewed.get("packages", {}), plan["packages"])
     return changed + _changed_findings(reviewed["findings"], plan["findings"], completed)
@@ -40,10 +40,10 @@ def _changed_environments(reviewed: dict[str, Any], plan: dict[str, Any]) -> lis
     return _differences(described(reviewed), described(plan), "not upgraded")
 
 
-def _changed_hops(reviewed: dict[str, Any], plan: dict[str, Any]) -> list[str]:
+def _changed_intermediate_versions(reviewed: dict[str, Any], plan: dict[str, Any]) -> list[str]:
     then, now = (
-        f"through JupyterHub {', '.join(hop['version'] for hop in each['hops'])}"
-        if each["hops"]
+        f"through JupyterHub {', '.join(entry['version'] for entry in each['intermediate_versions'])}"
+        if each["intermediate_versions"]
         else "in one step"
         for each in (reviewed, plan)
     )

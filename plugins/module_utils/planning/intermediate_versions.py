@@ -1,4 +1,4 @@
-"""Hops: releases that a database is migrated through, where the target cannot migrate it in one step."""
+"""Releases that a database is migrated through, where the target cannot migrate it in one step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ..releases import versions
 
 
-class Hop(NamedTuple):
+class IntermediateVersion(NamedTuple):
     """One migration that fails when it is made in one step."""
 
     revision: str
@@ -22,7 +22,7 @@ class Hop(NamedTuple):
 
 
 KNOWN = (
-    Hop(
+    IntermediateVersion(
         "833da8570507",
         5,
         "4.1.6",
@@ -32,7 +32,7 @@ KNOWN = (
     ),
 )
 
-#: The source of hops that nobody knew of.
+#: The source of intermediate versions that nobody knew of.
 REHEARSAL = "the rehearsal on this host"
 
 #: The last release of each major that may be in between, and what has to be with it: hubs before 3.1.1 do not
@@ -46,25 +46,25 @@ LAST_RELEASES = {
 
 
 def needed(deployment: dict[str, Any], target: str, python: str = "") -> list[dict[str, Any]]:
-    """The hops of a deployment's database to the release ``target`` that are known to be needed.
+    """The intermediate versions that a deployment's database is known to need on its way to ``target``.
 
     They are as the plan has them. Each has an environment of its own beside the hub's, as `staging.stage`
     makes it, with the interpreter ``python`` or the hub's.
     """
     database = deployment["database"]
     return [
-        _entry(deployment, hop.through, [], python, hop.why, hop.source)
-        for hop in KNOWN
-        if database["revision"] == hop.revision
+        _entry(deployment, intermediate.through, [], python, intermediate.why, intermediate.source)
+        for intermediate in KNOWN
+        if database["revision"] == intermediate.revision
         and database["servers"]
-        and versions.parse_release(target).major >= hop.major
+        and versions.parse_release(target).major >= intermediate.major
     ]
 
 
 def through_the_majors(
     deployment: dict[str, Any], target: str, python: str, why: str
 ) -> list[dict[str, Any]]:
-    """The hops through every major between the hub's and the target's, as `needed` gives them.
+    """The last release of every major between the hub's and the target's, as `needed` gives them.
 
     ``why`` is what a rehearsal of the direct way has said: its word is their source.
     """
@@ -73,24 +73,24 @@ def through_the_majors(
         for version in (deployment["hub_environment"]["jupyterhub"], target)
     )
     return [
-        _entry(deployment, release, company, python, f"in one step it fails: {why}", REHEARSAL)
-        for release, company in LAST_RELEASES.items()
+        _entry(deployment, release, related, python, f"in one step it fails: {why}", REHEARSAL)
+        for release, related in LAST_RELEASES.items()
         if of_hub < versions.parse_release(release).major < of_target
     ]
 
 
 def _entry(
-    deployment: dict[str, Any], release: str, company: Sequence[str], python: str, why: str, source: str
+    deployment: dict[str, Any], release: str, related: Sequence[str], python: str, why: str, source: str
 ) -> dict[str, Any]:
     hub = deployment["hub_environment"]
     path = hub["path"].rstrip("/")
     return {
         "version": release,
         "path": path,
-        "staged_path": f"{path}.hop-{release}",
-        "strategy": "hop",
+        "staged_path": f"{path}.intermediate-{release}",
+        "strategy": "intermediate",
         "python": python or hub["python"],
-        "requirements": [f"jupyterhub=={release}", *company],
+        "requirements": [f"jupyterhub=={release}", *related],
         "why": why,
         "source": source,
     }

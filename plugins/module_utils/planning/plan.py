@@ -38,7 +38,7 @@ def make_plan(deployment: dict[str, Any], target: Target, host: Host, policy: Po
         "outage": outage and changes,
         "environments": environments,
         "migrate": migrate if changes else False,
-        "hops": intermediate_versions.needed(deployment, target.version, policy.python)
+        "intermediate_versions": intermediate_versions.needed(deployment, target.version, policy.python)
         if changes and migrate is not False
         else [],
         "state_folder": host.state_folder,
@@ -50,18 +50,21 @@ def make_plan(deployment: dict[str, Any], target: Target, host: Host, policy: Po
     return plan
 
 
-def detour(plan: dict[str, Any], deployment: dict[str, Any], why: str) -> dict[str, Any]:
+def fallback_path(plan: dict[str, Any], deployment: dict[str, Any], why: str) -> dict[str, Any]:
     """What changes of a plan where its migration has failed in the rehearsal, and may succeed by another way.
 
     That is through all majors in between. ``why`` says how the direct way has failed. Empty where there is
-    no major in between, or the plan has hops already.
+    no major in between, or the plan has intermediate versions already.
     """
     path = deployment["hub_environment"]["path"].rstrip("/")
     python = next((entry["python"] for entry in plan["environments"] if entry["path"] == path), "")
     through = intermediate_versions.through_the_majors(deployment, plan["to_version"], python, why)
-    if plan["hops"] or not through:
+    if plan["intermediate_versions"] or not through:
         return {}
-    return {"hops": through, "steps": _steps(deployment, {**plan, "hops": through})}
+    return {
+        "intermediate_versions": through,
+        "steps": _steps(deployment, {**plan, "intermediate_versions": through}),
+    }
 
 
 def blockers(plan: dict[str, Any]) -> list[dict[str, Any]]:
@@ -121,10 +124,10 @@ def _steps(deployment: dict[str, Any], plan: dict[str, Any]) -> list[str]:
     for entry in plan["environments"]:
         if entry["strategy"] != "in_place":
             steps.append(f"Stage {', '.join(entry['requirements'])} in {entry['staged_path']}.")
-    for hop in plan["hops"]:
+    for entry in plan["intermediate_versions"]:
         steps.append(
-            f"Stage JupyterHub {hop['version']} in {hop['staged_path']}, for the migration: "
-            f"{hop['why'].rstrip('.')}."
+            f"Stage JupyterHub {entry['version']} in {entry['staged_path']}, for the migration: "
+            f"{entry['why'].rstrip('.')}."
         )
     if plan["environments"] and not _paths(plan, in_place=True):
         steps.append("Rehearse the upgrade on a copy of the database, with the staged environments.")
@@ -134,7 +137,9 @@ def _steps(deployment: dict[str, Any], plan: dict[str, Any]) -> list[str]:
         steps.append(f"Back up {deployment['database']['path']} once more.")
     steps += [f"Upgrade {path} in place." for path in _paths(plan, in_place=True)]
     if plan["migrate"] is not False:
-        through = "".join(f" through JupyterHub {hop['version']}" for hop in plan["hops"])
+        through = "".join(
+            f" through JupyterHub {intermediate['version']}" for intermediate in plan["intermediate_versions"]
+        )
         steps.append(f"Migrate {deployment['database']['path']}{through}.")
     steps += [f"Exchange {path} with the staged one." for path in _paths(plan, in_place=False)]
     if plan["outage"]:

@@ -14,10 +14,10 @@ def arm(folder: Path, run_id: str, point: Path) -> None:
 
     Raises HubError when the way back would fail; nothing has changed then.
     """
-    with journal.turn(folder):
+    with journal.lock(folder):
         run = journal.mine(folder, run_id)
         with journal.alive(folder, run):
-            recovery_point.trial(point)
+            recovery_point.test_restore(point)
             recovery_point.reserve(point)
             lifecycle.arm(run.deployment, str(folder.parent))
             run.phase, run.recovery_point = journal.ARMED, str(point)

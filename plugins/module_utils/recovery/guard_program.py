@@ -26,13 +26,13 @@ GRACE_SECONDS = 3.0
 def watch(folder: Path) -> None:
     """Return when the run is over, whoever ended it, or when the old hub cannot be put back."""
     watched = journal.read(folder)
-    guard.report_for_duty(folder)
+    guard.report_ready(folder)
     while True:
         run = journal.read(folder)
         if run is None or watched is None or run.id != watched.id:
             return
         if run.phase == journal.STUCK:
-            guard.stand_down(folder)
+            guard.deactivate(folder)
             return
         if run.is_over:
             # Whoever ended it may have been cut off while it tidied up.
@@ -49,13 +49,13 @@ def watch(folder: Path) -> None:
         )
         if _is_dead(folder, run):
             say(f"{reason}: putting the old hub back")
-            _put_back(folder, reason)
+            _restore_until_done(folder, reason)
 
 
 def _is_dead(folder: Path, run: journal.Run) -> bool:
     """Whether there is still no sign of life once no task works on the hub; one that hangs is ended."""
     try:
-        with journal.turn(folder, GRACE_SECONDS):
+        with journal.lock(folder, GRACE_SECONDS):
             pass
     except HubError:
         # Whoever has his turn may have begun just now; then he is heard of by now.
@@ -64,11 +64,11 @@ def _is_dead(folder: Path, run: journal.Run) -> bool:
     return not journal.is_live(folder, run)
 
 
-def _put_back(folder: Path, reason: str) -> None:
+def _restore_until_done(folder: Path, reason: str) -> None:
     """Try as often as that may be tried."""
     while True:
         try:
-            rollback.go_back(folder, "the guard", reason)
+            rollback.roll_back(folder, "the guard", reason)
             return
         except HubError as error:
             say(f"<3>the old hub could not be put back: {error}")
@@ -81,13 +81,13 @@ def _put_back(folder: Path, reason: str) -> None:
 
 def restore(folder: Path) -> None:
     """Put the old hub back, whatever was tried before."""
-    rollback.go_back(folder, "hand", "")
+    rollback.roll_back(folder, "hand", "")
     status(folder)
 
 
 def status(folder: Path) -> None:
     run = journal.read(folder)
-    say(journal.told(run) if run else "No run is known.")
+    say(journal.summary(run) if run else "No run is known.")
 
 
 def say(line: str) -> None:

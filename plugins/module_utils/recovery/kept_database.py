@@ -16,7 +16,7 @@ from . import reserved_space
 #: The copies made while the hub serves and after it has stopped; the manifest names the one that counts.
 NAMES = ("database.sqlite", "sealed.sqlite")
 #: In the state folder: whose database was put back since the last one was sealed.
-PUT_BACK = "put_back.json"
+RESTORED = "restored.json"
 LOCK_SECONDS = 1
 
 
@@ -99,11 +99,11 @@ def differs(point: Path, manifest: dict[str, Any], afresh: bool = False) -> bool
         return False
     other_revision = _revision(path, database["revision"]) != database["revision"]
     if database["sealed"] or manifest["purpose"] == "backup":
-        return other_revision or afresh or not _was_put_back(point)
+        return other_revision or afresh or not _was_restored(point)
     return other_revision
 
 
-def put_back(point: Path, database: dict[str, Any], aside: Path) -> None:
+def restore(point: Path, database: dict[str, Any], aside: Path) -> None:
     """Put the kept database in its place; what stood there goes into the folder ``aside``."""
     reserved_space.release_beside(database)
     sqlite.place(point / database["file"], Path(database["path"]), aside)
@@ -123,17 +123,17 @@ def _ownership(database: dict[str, Any]) -> tuple[tuple[int, int], int]:
     return (database["owner"], database["group"]), int(database["mode"], 8)
 
 
-def remember_put_back(point: Path) -> None:
+def remember_restore(point: Path) -> None:
     """From here on the database is as the point says, or newer because the hub serves again."""
-    if not _was_put_back(point):
-        files.write(_put_back_file(point), json.dumps({"recovery_point": point.name}).encode())
+    if not _was_restored(point):
+        files.write(_restored_file(point), json.dumps({"recovery_point": point.name}).encode())
 
 
-def forget_put_back(point: Path) -> None:
+def forget_restore(point: Path) -> None:
     """Something new begins: the present database counts for itself again."""
-    if _put_back_file(point).exists():
-        _put_back_file(point).unlink()
-        files.sync(_put_back_file(point).parent)
+    if _restored_file(point).exists():
+        _restored_file(point).unlink()
+        files.sync(_restored_file(point).parent)
 
 
 def described(database: dict[str, Any]) -> str:
@@ -185,12 +185,12 @@ def _revision(path: Path, otherwise: str | None) -> str | None:
         return otherwise
 
 
-def _put_back_file(point: Path) -> Path:
-    return point.parents[1] / PUT_BACK
+def _restored_file(point: Path) -> Path:
+    return point.parents[1] / RESTORED
 
 
-def _was_put_back(point: Path) -> bool:
+def _was_restored(point: Path) -> bool:
     try:
-        return bool(json.loads(_put_back_file(point).read_bytes())["recovery_point"] == point.name)
+        return bool(json.loads(_restored_file(point).read_bytes())["recovery_point"] == point.name)
     except (FileNotFoundError, ValueError, KeyError):
         return False

@@ -71,7 +71,7 @@ def described_on_host(entry: dict[str, Any]) -> str:
     return described(found)
 
 
-def put_back(point: Path, entry: dict[str, Any], aside: Path) -> None:
+def restore(point: Path, entry: dict[str, Any], aside: Path) -> None:
     """Put a kept file in its place, atomically; the one that stood there is set aside.
 
     A link stays, and the file it leads to is replaced.

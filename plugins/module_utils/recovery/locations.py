@@ -55,7 +55,7 @@ def require(entries: Iterable[dict[str, Any]]) -> None:
         raise HubError(f"There is no way back: {'; '.join(gone)}.", "Nothing was touched.")
 
 
-def bring_back(entry: dict[str, Any], points: Path) -> bool:
+def restore(entry: dict[str, Any], points: Path) -> bool:
     """Have the environment of a manifest's entry in its place; return whether that has changed anything.
 
     ``points`` is the folder of all recovery points. The environment that is taken out goes where the newest
@@ -73,7 +73,7 @@ def bring_back(entry: dict[str, Any], points: Path) -> bool:
             exchange(place, found)
         else:
             move(found, place)
-        _send_home(found, entry, points)
+        _move_home(found, entry, points)
     tidy(entry, points)
     return found != place
 
@@ -84,7 +84,7 @@ def tidy(entry: dict[str, Any], points: Path) -> None:
     for path in map(Path, _beside(place, "before")):
         recorded = _recorded(points / path.name.partition(".before-")[2], place)
         if recorded and not _is(path, recorded):
-            _send_home(path, entry, points)
+            _move_home(path, entry, points)
 
 
 def remove_unneeded(entries: Iterable[dict[str, Any]], points: Path) -> None:
@@ -150,12 +150,12 @@ def _settle(entry: dict[str, Any], points: Path) -> None:
     between = aside_of(place)
     if os.path.lexists(between):
         if os.path.lexists(place):
-            _send_home(between, entry, points)
+            _move_home(between, entry, points)
         else:
             move(between, place)
 
 
-def _send_home(path: Path, entry: dict[str, Any], points: Path) -> None:
+def _move_home(path: Path, entry: dict[str, Any], points: Path) -> None:
     """Give what stands at ``path``, in the entry's way, the name under which it will be looked for."""
     if not os.path.lexists(path):
         return

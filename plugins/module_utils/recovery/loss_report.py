@@ -12,7 +12,7 @@ OCCASIONS = {
 MOST_NAMES = 10
 
 
-def told(chosen: dict[str, Any], compared: dict[str, Any]) -> list[str]:
+def describe(chosen: dict[str, Any], compared: dict[str, Any]) -> list[str]:
     """The lines to read, of a point as `recovery_points.listed` has it and its `recovery_points.compare`."""
     occasion = OCCASIONS[chosen["purpose"]].format(**chosen)
     if compared["equal"]:

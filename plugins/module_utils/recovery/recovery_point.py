@@ -20,7 +20,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Iterable, NamedTuple
 
-from ..deployment.lifecycle import bring_down, start
+from ..deployment.lifecycle import start, take_down
 from ..environments.environment import read_environment
 from ..errors import HubError
 from ..hub import logs
@@ -98,7 +98,7 @@ def seal(point: Path, lock_timeout: float) -> dict[str, Any]:
     The earlier copy stays until the manifest names the new one: the point is whole at any moment.
     """
     manifest = manifests.read(point)
-    kept_database.forget_put_back(point)
+    kept_database.forget_restore(point)
     manifest["database"] = kept_database.sealed(point, manifest["database"], lock_timeout)
     manifests.write(point, manifest)
     kept_database.remove_other_copies(point, manifest["database"])
@@ -119,7 +119,7 @@ def verify(point: Path, environments: bool = False, homes: bool = True) -> dict[
     return manifest
 
 
-def trial(point: Path) -> None:
+def test_restore(point: Path) -> None:
     """Try the way back while the hub serves: checksums, the kept database, the old environments.
 
     Nothing is touched and nothing is left. Raises HubError that lists all that is wrong.
@@ -179,17 +179,17 @@ def restore(point: Path, timeout: float, stop_timeout: float, log_mark: str = ""
         different = differences(point, manifest)
         if different or service_of(deployment).state() == "stopping":
             reserved_space.release_aside(state_folder_of(point))
-            bring_down(deployment, base, f"restoring {point.name}", stop_timeout)
+            take_down(deployment, base, f"restoring {point.name}", stop_timeout)
         if different:
             aside = point / "replaced" / datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
             if log_mark:
                 _keep_log(deployment, log_mark, aside)
-            put_back(point, manifest, aside)
+            make_equal(point, manifest, aside)
         for entry in kept_environments.restorable(manifest):
             locations.tidy(entry, point.parent)
         reserved_space.release(state_folder_of(point), manifest["database"])
         # Before the first row of the hub that serves again: it must survive if somebody restores once more.
-        kept_database.remember_put_back(point)
+        kept_database.remember_restore(point)
     started = start(deployment, base, manifest["from_version"], timeout)
     return {
         **_told(different),
@@ -207,7 +207,7 @@ def _no_os_error(point: Path) -> Iterator[None]:
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         raise HubError(
-            f"{point} could not be put back: {what}.", "Mend that and restore it again: it goes on from here."
+            f"{point} could not be put back: {what}.", "Fix that and restore it again: it goes on from here."
         ) from error
 
 
@@ -244,16 +244,16 @@ def differences(point: Path, manifest: dict[str, Any], afresh: bool = False) -> 
     return found
 
 
-def put_back(point: Path, manifest: dict[str, Any], aside: Path) -> None:
+def make_equal(point: Path, manifest: dict[str, Any], aside: Path) -> None:
     """Put back whatever differs, and set aside what stood there; the hub must be stopped."""
     for entry in kept_environments.restorable(manifest):
-        locations.bring_back(entry, point.parent)
+        locations.restore(entry, point.parent)
     if kept_database.differs(point, manifest):
-        kept_database.put_back(point, manifest["database"], aside)
+        kept_database.restore(point, manifest["database"], aside)
     kept_database.give_back(manifest["database"])
     for entry in manifest["files"]:
         if kept_files.described_on_host(entry) != kept_files.described(entry):
-            kept_files.put_back(point, entry, aside)
+            kept_files.restore(point, entry, aside)
             if entry["path"] == manifest["deployment"]["service"]["unit_file"]:
                 service_of(manifest["deployment"]).reread()
 

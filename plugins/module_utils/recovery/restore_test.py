@@ -14,10 +14,10 @@ from ..environments.layout import python_of
 from ..errors import HubError
 from ..hub import logs
 from ..services import service_of
-from ..system.execution_context import Surroundings
+from ..system.execution_context import ExecutionContext
 
 IMPORT_SECONDS = 120
-SUFFIX = ".hubops-trial"
+SUFFIX = ".hubops-restore-test"
 #: Runs in the old environment, as the hub's user. Its own models refuse a database of another revision.
 _OPEN = """
 import sys
@@ -61,24 +61,24 @@ def try_environments(manifest: dict[str, Any], copy: Path, standing: dict[str, P
     own, where the hub's user can reach it.
     """
     deployment = manifest["deployment"]
-    surroundings = service_of(deployment).surroundings()
+    context = service_of(deployment).context()
     wrong = []
-    with _scratch(copy, Path(manifest["database"]["path"]), surroundings) as scratch:
+    with _scratch(copy, Path(manifest["database"]["path"]), context) as scratch:
         for path, folder in standing.items():
             is_hub = path == deployment["hub_environment"]["path"]
-            reason = _failure(folder, scratch if is_hub else None, manifest["database"]["rows"], surroundings)
+            reason = _failure(folder, scratch if is_hub else None, manifest["database"]["rows"], context)
             wrong += [f"{folder} cannot serve again: {reason}"] if reason else []
     return wrong
 
 
-def _failure(folder: Path, database: Path | None, rows: dict[str, int], surroundings: Surroundings) -> str:
+def _failure(folder: Path, database: Path | None, rows: dict[str, int], context: ExecutionContext) -> str:
     """Why an environment cannot do its work; empty when it can."""
     python = python_of(folder)
     if python is None:
         return "its Python is gone"
     argv = [python, "-B", "-c", _OPEN, *([str(database)] if database else [])]
     try:
-        done = surroundings.run(argv, timeout=IMPORT_SECONDS)
+        done = context.run(argv, timeout=IMPORT_SECONDS)
     except HubError as error:
         return error.message.rstrip(".")
     if done.returncode:
@@ -90,16 +90,16 @@ def _failure(folder: Path, database: Path | None, rows: dict[str, int], surround
 
 
 @contextlib.contextmanager
-def _scratch(copy: Path, database: Path, surroundings: Surroundings) -> Iterator[Path]:
+def _scratch(copy: Path, database: Path, context: ExecutionContext) -> Iterator[Path]:
     """A copy that the hub's user may write to. Its folder always has the same name: nothing can pile up."""
     folder = Path(f"{os.path.realpath(database)}{SUFFIX}")
     _remove(folder)
     try:
         folder.mkdir(mode=0o700)
-        scratch = folder / "trial.sqlite"
+        scratch = folder / "restore-test.sqlite"
         shutil.copyfile(copy, scratch)
         for path in (folder, scratch):
-            os.chown(path, surroundings.uid, surroundings.gid)
+            os.chown(path, context.uid, context.gid)
         yield scratch
     except OSError as error:
         raise HubError(

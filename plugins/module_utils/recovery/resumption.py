@@ -17,10 +17,10 @@ COMPLETE = "complete"
 
 
 class Resumption(NamedTuple):
-    """What was found; ``said`` is for people."""
+    """What was found; ``messages`` are for people."""
 
     changed: bool
-    said: list[str]
+    messages: list[str]
     run: Run | None
     """The run that is to be completed, now this one's; None when a new one may begin."""
 
@@ -36,7 +36,7 @@ def resume(
 
     Raises RunUnderWay for one that may be alive, HubError when the old hub could not be put back.
     """
-    changed, said, adopted = False, [], None
+    changed, messages, adopted = False, [], None
     name = service.rpartition(":")[2]
     name = name[: -len(".service")] if name.endswith(".service") else name
     for folder in state.state_folders(base):
@@ -44,38 +44,38 @@ def resume(
         if run is None:
             continue
         if run.is_over:
-            said += _last_words(folder, run, check)
+            messages += _unreported_end(folder, run, check)
             continue
         if journal.is_live(folder, run) and run.id != take_over:
             raise journal.RunUnderWay(folder, run)
-        said.append(f"{journal.told(run)} It was cut off.")
+        messages.append(f"{journal.summary(run)} It was cut off.")
         changed = True
         if check:
             continue
         if how == COMPLETE and run.phase == journal.OUTAGE:
             adopted = _adopt(folder, run, holder)
-            said.append("It is completed now.")
+            messages.append("It is completed now.")
         else:
             rollback.end_task(folder)
-            rollback.go_back(folder, "the next run", "it was cut off")
-            said += _last_words(folder, journal.read(folder), check)
-    return Resumption(changed, said, adopted)
+            rollback.roll_back(folder, "the next run", "it was cut off")
+            messages += _unreported_end(folder, journal.read(folder), check)
+    return Resumption(changed, messages, adopted)
 
 
-def _last_words(folder: Path, run: Run | None, check: bool) -> list[str]:
+def _unreported_end(folder: Path, run: Run | None, check: bool) -> list[str]:
     """How a run ended that nobody was there to hear of; told once."""
-    if run is None or run.told or run.outcome.get("by") in ("the upgrade", "the rescue"):
+    if run is None or run.reported or run.outcome.get("by") in ("the upgrade", "the rescue"):
         return []
     if not check:
-        run.told = True
+        run.reported = True
         journal.write(folder, run)
-    return [journal.told(run)]
+    return [journal.summary(run)]
 
 
 def _adopt(folder: Path, run: Run, holder: dict[str, Any]) -> Run:
     """Go on with a run under another name, so that its own controller, should it wake, is too late."""
     rollback.end_task(folder)
-    with journal.turn(folder):
+    with journal.lock(folder):
         recovery_point.verify(Path(run.recovery_point))
         started = datetime.now(timezone.utc)
         adopted = Run(
@@ -90,7 +90,7 @@ def _adopt(folder: Path, run: Run, holder: dict[str, Any]) -> Run:
                 "doing": "",
             }
         )
-        journal.give_sign(folder, adopted)
+        journal.beat(folder, adopted)
         journal.write(folder, adopted)
         guard.install(folder, adopted.deployment, guard_program)
     return adopted

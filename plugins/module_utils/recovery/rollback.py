@@ -39,7 +39,7 @@ def accept(folder: Path, run_id: str) -> dict[str, Any]:
 
     Raises HubError when the guard was quicker, or is about to be.
     """
-    with journal.turn(folder):
+    with journal.lock(folder):
         run = journal.mine(folder, run_id)
         journal.require_in_time(folder, run)
         # A rollback has done what the guard would do.
@@ -57,18 +57,18 @@ def restore(point: Path, timeout: float, run_id: str) -> dict[str, Any]:
     folder = recovery_point.state_folder_of(point)
     run = None if run_id else journal.read(folder)
     if run and not run.is_over and run.recovery_point == str(point):
-        return {"changed": True, **go_back(folder, "hand", "")}
+        return {"changed": True, **roll_back(folder, "hand", "")}
     return journal.step(folder, run_id, "restore", lambda: recovery_point.restore(point, timeout, timeout))
 
 
-def go_back(folder: Path, by: str, reason: str, run_id: str = "") -> dict[str, Any]:
+def roll_back(folder: Path, by: str, reason: str, run_id: str = "") -> dict[str, Any]:
     """Bring a run to its end, with the old hub serving; returns its outcome.
 
     The run of that id, or whichever is under way. ``by`` and ``reason`` are for people. A run that is over
     stays as it is. It may be interrupted, and called again. Raises HubError when another run is under way, or
     the old hub could not be put back: then it stays down.
     """
-    with journal.turn(folder, patience=TIMEOUT):
+    with journal.lock(folder, patience=TIMEOUT):
         run = journal.read(folder)
         if run_id and (run is None or run.id != run_id):
             run = journal.mine(folder, run_id)
@@ -82,11 +82,11 @@ def go_back(folder: Path, by: str, reason: str, run_id: str = "") -> dict[str, A
                 left = tidy(folder, run)
                 journal.finish(folder, run, journal.ENDED, ended="unchanged", by=by, reason=reason, left=left)
             else:
-                _put_back(folder, run, by, reason)
+                _restore(folder, run, by, reason)
     return run.outcome
 
 
-def _put_back(folder: Path, run: Run, by: str, reason: str) -> None:
+def _restore(folder: Path, run: Run, by: str, reason: str) -> None:
     if run.phase == journal.STUCK:
         run.attempts = run.failures = 0
     run.attempts += 1
@@ -130,7 +130,7 @@ def _put_back(folder: Path, run: Run, by: str, reason: str) -> None:
 
 def tidy_up(folder: Path, run_id: str) -> None:
     """`tidy` behind a run that is over, unless the next one has begun."""
-    with journal.turn(folder):
+    with journal.lock(folder):
         run = journal.read(folder)
         if run and run.id == run_id and run.is_over:
             tidy(folder, run)
@@ -153,11 +153,11 @@ def _belongings(folder: Path, run: Run) -> list[Callable[[], object]]:
         lambda: migration.abandon(folder),
         lambda: rehearsed_hub.tidy(run.deployment),
     ]
-    for hop in run.plan.get("hops", []):
-        belongings.append(functools.partial(staging.remove_staged, hop["staged_path"]))
+    for intermediate in run.plan.get("intermediate_versions", []):
+        belongings.append(functools.partial(staging.remove_staged, intermediate["staged_path"]))
     for entry in run.plan.get("environments", []):
         arguments = ("absent", [entry], point.name, InstallerOptions(), Progress())
-        belongings.append(functools.partial(transitions.bring_to, *arguments))
+        belongings.append(functools.partial(transitions.apply, *arguments))
     if run.recovery_point:
         belongings.append(lambda: recovery_point.release_reserve(point))
     belongings.append(lambda: lifecycle.disarm(run.deployment, str(folder.parent)))
@@ -177,7 +177,7 @@ def _verify(deployment: dict[str, Any], version: str) -> str:
 
 def end_task(folder: Path) -> None:
     """End the task of a dead run that still works on the hub, with all that it has started."""
-    pid = journal.holder_of_turn(folder)
+    pid = journal.lock_holder(folder)
     for process in list(family(pid)) if pid else []:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)

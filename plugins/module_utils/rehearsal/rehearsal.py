@@ -31,7 +31,7 @@ from ..planning.findings.proxy import PROXY_NOT_FOUND
 from ..planning.findings.security import COOKIE_SECRET_MODE, NO_ALLOW_RULE
 from ..services import service_of
 from ..services.command_line import HubCommand
-from ..system.execution_context import Surroundings
+from ..system.execution_context import ExecutionContext
 from . import checks, rehearsed_hub
 from .rehearsed_hub import RehearsedHub, Wanted
 
@@ -119,11 +119,11 @@ class Scene:
     """Folder of each new environment, by the path that it is going to have."""
     version: str
     state_folder: Path
-    surroundings: Surroundings
+    context: ExecutionContext
     command: HubCommand | None
     start_timeout: float
     migration_timeout: float
-    hops: list[str]
+    intermediate: list[str]
     """Environments of the releases that the migration goes through."""
     progress: Callable[[str], None]
 
@@ -140,7 +140,7 @@ def rehearse(
     version: str,
     state_folder: Path,
     *,
-    hops: Iterable[str] = (),
+    intermediate: Iterable[str] = (),
     start_timeout: float = 120,
     migration_timeout: float = 3600,
     progress: Callable[[str], None] = lambda line: None,
@@ -162,19 +162,19 @@ def rehearse(
         staged={entry["path"].rstrip("/"): entry["staged_path"] for entry in environments},
         version=version,
         state_folder=state_folder,
-        surroundings=service.surroundings(),
+        context=service.context(),
         command=service.hub_command(),
         start_timeout=start_timeout,
         migration_timeout=migration_timeout,
-        hops=list(hops),
+        intermediate=list(intermediate),
         progress=progress,
     )
     database = migration.database_of(deployment)
-    with scratch_copies.scratch(database, scene.surroundings) as folder:
+    with scratch_copies.scratch(database, scene.context) as folder:
         rehearsed_hub.end_leftovers(folder)
         scene.progress("Rehearsing on a copy of the database")
         with rehearsal.timed("copy"):
-            copy = scratch_copies.copy(database, folder, scene.surroundings)
+            copy = scratch_copies.copy(database, folder, scene.context)
         config = _migrated(rehearsal, scene, copy) and _loaded(rehearsal, scene)
         if config:
             _play(rehearsal, scene, config, folder, copy)
@@ -196,13 +196,13 @@ def _migrated(rehearsal: Rehearsal, scene: Scene, copy: Path) -> bool:
                 scene.hub_environment,
                 scene.state_folder,
                 copy,
-                hops=scene.hops,
+                intermediate=scene.intermediate,
                 timeout=scene.migration_timeout,
             )
         except HubError as error:
             if isinstance(error, migration.MigrationFails):
                 rehearsal.migration_fails = error.message
-            through = f"Through {' and '.join(scene.hops)}: " if scene.hops else ""
+            through = f"Through {' and '.join(scene.intermediate)}: " if scene.intermediate else ""
             rehearsal.findings.append(kinds.MIGRATION.found(through + error.message, error.hint))
             return False
         rehearsal.timings["migrate"] = done.seconds
@@ -227,7 +227,7 @@ def _loaded(rehearsal: Rehearsal, scene: Scene) -> dict[str, Any] | None:
     try:
         with rehearsal.timed("config"):
             config = load_config(
-                environment, scene.command, scene.surroundings, scene.deployment["config"]["file"]
+                environment, scene.command, scene.context, scene.deployment["config"]["file"]
             )
     except HubError as error:
         found = f"With JupyterHub {scene.version}: {error.message}"
@@ -249,13 +249,13 @@ def _play(rehearsal: Rehearsal, scene: Scene, config: dict[str, Any], folder: Pa
         spawner_class=config["spawner"]["class"],
         single_user=_single_user(scene, config),
         # It runs as the hub's user, for a rehearsal has no users.
-        single_user_arguments=["--allow-root"] if scene.surroundings.uid == 0 else [],
+        single_user_arguments=["--allow-root"] if scene.context.uid == 0 else [],
         scopes=checks.SCOPES,
         seconds=scene.start_timeout,
     )
     scene.progress(f"Starting JupyterHub {scene.version} on the copy")
     began = time.monotonic()
-    with rehearsed_hub.booted(wanted, scene.surroundings, folder) as hub:
+    with rehearsed_hub.booted(wanted, scene.context, folder) as hub:
         try:
             rehearsal.version = hub.wait_until_it_answers(scene.start_timeout)
         except rehearsed_hub.NoAnswer as error:
@@ -271,7 +271,7 @@ def _play(rehearsal: Rehearsal, scene: Scene, config: dict[str, Any], folder: Pa
 
 def _proxy(rehearsal: Rehearsal, scene: Scene, config: dict[str, Any], python: str) -> dict[str, Any] | None:
     try:
-        proxy = rehearsed_hub.proxy_of(config["proxy"], python, scene.surroundings, scene.staged)
+        proxy = rehearsed_hub.proxy_of(config["proxy"], python, scene.context, scene.staged)
     except HubError as error:
         rehearsal.findings.append(PROXY_NOT_FOUND.found(error.message))
         return None
@@ -283,7 +283,7 @@ def _proxy(rehearsal: Rehearsal, scene: Scene, config: dict[str, Any], python: s
 
 def _place_of_servers(scene: Scene, config: dict[str, Any]) -> str:
     """The environment that people's servers come from; the hub's where the command does not tell."""
-    found = environment_of_command(config["spawner"]["command"], scene.surroundings.path)
+    found = environment_of_command(config["spawner"]["command"], scene.context.path)
     return (found or str(scene.deployment["hub_environment"]["path"])).rstrip("/")
 
 
@@ -300,15 +300,15 @@ def _single_user(scene: Scene, config: dict[str, Any]) -> list[str]:
 def _exited(rehearsal: Rehearsal, scene: Scene, error: HubError, log: list[str]) -> None:
     """Say why the hub has not started, as well as its log tells."""
     text = "\n".join(log)
-    kind, mend = kinds.START, ""
+    kind, fix = kinds.START, ""
     if "invalid cookie_secret_file" in text:
         kind = COOKIE_SECRET_MODE
-        mend = f"chmod 600 {scene.deployment['secrets']['cookie_secret_file']['path']}"
+        fix = f"chmod 600 {scene.deployment['secrets']['cookie_secret_file']['path']}"
     elif "encryption is not available" in text:
-        mend = "Give the service JUPYTERHUB_CRYPT_KEY, as it was when auth_state was written."
+        fix = "Give the service JUPYTERHUB_CRYPT_KEY, as it was when auth_state was written."
     elif "Failed to start proxy" in text or "Proxy failed to start" in text:
         kind = kinds.PROXY
-    rehearsal.findings.append(kind.found(f"{error.message}\n{logs.end(log)}", mend))
+    rehearsal.findings.append(kind.found(f"{error.message}\n{logs.end(log)}", fix))
 
 
 def _ask(rehearsal: Rehearsal, scene: Scene, config: dict[str, Any], hub: RehearsedHub, copy: Path) -> None:

@@ -21,7 +21,7 @@ from ..environments.discovery import find_program
 from ..errors import HubError
 from ..hub import logs
 from ..hub_scripts import rehearsed_app
-from ..system.execution_context import Surroundings
+from ..system.execution_context import ExecutionContext
 from ..system.processes import NICE, processes
 from ..system.source import source_of
 
@@ -121,7 +121,7 @@ class RehearsedHub:
 
 
 @contextlib.contextmanager
-def booted(wanted: Wanted, surroundings: Surroundings, folder: Path) -> Iterator[RehearsedHub]:
+def booted(wanted: Wanted, context: ExecutionContext, folder: Path) -> Iterator[RehearsedHub]:
     """A hub that has just been started; neither it nor a child of it is there afterwards.
 
     They end with this process, too, should it be killed.
@@ -151,7 +151,7 @@ def booted(wanted: Wanted, surroundings: Surroundings, folder: Path) -> Iterator
     }
     descriptor = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
     with os.fdopen(descriptor, "w") as log:
-        process = surroundings.start(
+        process = context.start(
             [wanted.python, "-B", "-c", source_of(rehearsed_app)],
             stdin=subprocess.PIPE,
             stdout=log,
@@ -194,7 +194,7 @@ def tidy(deployment: dict[str, Any]) -> None:
 
 
 def proxy_of(
-    proxy: dict[str, Any], python: str, surroundings: Surroundings, staged: dict[str, str]
+    proxy: dict[str, Any], python: str, context: ExecutionContext, staged: dict[str, str]
 ) -> dict[str, Any] | None:
     """The proxy for the hub of a rehearsal; None where the real one cannot be started a second time.
 
@@ -204,11 +204,11 @@ def proxy_of(
     if not proxy["managed"] or not proxy["class"].endswith("ConfigurableHTTPProxy"):
         return None
     command = proxy["command"] or [DEFAULT_PROXY]
-    path = os.pathsep.join(in_staged(folder, staged) for folder in surroundings.path.split(os.pathsep))
+    path = os.pathsep.join(in_staged(folder, staged) for folder in context.path.split(os.pathsep))
     found = find_program(in_staged(command[0], staged), path)
     if found is None:
         raise HubError(
-            f"The proxy {command[0]} was not found on the service's PATH ({surroundings.path}).",
+            f"The proxy {command[0]} was not found on the service's PATH ({context.path}).",
             "Install it there (`npm install -g configurable-http-proxy`), or name its path in "
             "ConfigurableHTTPProxy.command.",
         )

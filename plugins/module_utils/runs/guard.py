@@ -33,7 +33,7 @@ from {program} import main
 
 sys.exit(main(pathlib.Path(__file__).resolve().parents[1]))
 """
-_DUTY = "on-duty"
+_READY = "ready"
 #: Seconds in which a guard that was called reports for duty, on a busy host.
 _START_TIMEOUT = 30.0
 
@@ -52,33 +52,33 @@ def install(folder: Path, deployment: dict[str, Any], program: ModuleType) -> No
     else:
         _start_process(folder, command)
     deadline = time.monotonic() + _START_TIMEOUT
-    while not is_on_duty(folder):
+    while not is_active(folder):
         if time.monotonic() > deadline:
             raise HubError(f"The guard did not start: {_said(folder)}", "Nothing was changed.")
         time.sleep(0.05)
 
 
-def is_on_duty(folder: Path) -> bool:
+def is_active(folder: Path) -> bool:
     """Whether a guard watches."""
     try:
-        pid, born = (state.guard_folder(folder) / _DUTY).read_text(encoding="utf-8").split()
+        pid, born = (state.guard_folder(folder) / _READY).read_text(encoding="utf-8").split()
     except (FileNotFoundError, ValueError):
         return False
     return is_alive(int(pid)) and birth(int(pid)) == born
 
 
-def report_for_duty(folder: Path) -> None:
+def report_ready(folder: Path) -> None:
     """The guard says that it watches."""
-    files.write(state.guard_folder(folder) / _DUTY, f"{os.getpid()} {birth(os.getpid())}".encode())
+    files.write(state.guard_folder(folder) / _READY, f"{os.getpid()} {birth(os.getpid())}".encode())
 
 
 def remove(folder: Path) -> None:
     """Relieve the guard, and take its program away. A guard that does this itself ends afterwards."""
-    stand_down(folder)
+    deactivate(folder)
     shutil.rmtree(state.guard_folder(folder), ignore_errors=True)
 
 
-def stand_down(folder: Path) -> None:
+def deactivate(folder: Path) -> None:
     """Relieve the guard, and leave its program to whoever has to finish by hand."""
     name = _unit(folder)
     units = [_UNITS / f"{name}.timer", _UNITS / f"{name}.service"]

@@ -11,7 +11,7 @@ ended, so that whoever comes next (the next task, the guard, the next run) knows
     doing, done                                          the step under way; each step's result
     attempts, failures                                   of the way back
     outcome                                              {ended: old|new|unchanged|neither, by, at, ...}
-    told                                                 whether a later run has said so
+    reported                                             whether a later run has said so
     continues                                            id of the run that this one completes
 
 Time is counted from the boot (CLOCK_BOOTTIME): nobody can set that clock.
@@ -77,7 +77,7 @@ class RunUnderWay(HubError):
             )
         else:
             heard, hint = "It was cut off.", "Run upgrade.yml: it puts the old hub back first."
-        super().__init__(f"This hub is being changed by another run. {told(run)} {heard}", hint)
+        super().__init__(f"This hub is being changed by another run. {summary(run)} {heard}", hint)
         self.run = run
 
 
@@ -103,7 +103,7 @@ class Run:
     attempts: int = 0
     failures: int = 0
     outcome: dict[str, Any] = field(default_factory=dict)
-    told: bool = False
+    reported: bool = False
     continues: str = ""
 
     @property
@@ -158,7 +158,7 @@ def begin(folder: Path, holder: dict[str, Any], confirm_timeout: float, **what: 
     ``holder`` says who: ``{user, controller, process, command}``. Raises HubError that names the other run.
     """
     state.make_private(folder)
-    with turn(folder):
+    with lock(folder):
         other = read(folder)
         if other and not other.is_over:
             raise RunUnderWay(folder, other)
@@ -172,7 +172,7 @@ def begin(folder: Path, holder: dict[str, Any], confirm_timeout: float, **what: 
             **holder,
             **what,
         )
-        give_sign(folder, run)
+        beat(folder, run)
         write(folder, run)
         return run
 
@@ -182,12 +182,12 @@ def replan(folder: Path, run_id: str, plan: dict[str, Any]) -> Run:
 
     Raises HubError when the run is not at its preparations any more.
     """
-    with turn(folder):
+    with lock(folder):
         run = mine(folder, run_id)
         if run.phase != PREPARING:
             raise HubError(f"Run {run.name} {_stands(run)}: its plan stands.", "Run the playbook again.")
         run.plan = plan
-        give_sign(folder, run)
+        beat(folder, run)
         write(folder, run)
         return run
 
@@ -207,15 +207,15 @@ def silence(folder: Path, run: Run) -> float:
     if run.boot != boot():
         return float("inf")
     try:
-        run_id, moment = state.sign_of_life_file(folder).read_text(encoding="utf-8").split()
+        run_id, moment = state.heartbeat_file(folder).read_text(encoding="utf-8").split()
     except (FileNotFoundError, ValueError):
         return now() - run.begun_at
     return now() - (float(moment) if run_id == run.id else run.begun_at)
 
 
-def give_sign(folder: Path, run: Run) -> None:
+def beat(folder: Path, run: Run) -> None:
     """Say that the run is alive. Not worth a sync: a reboot ends the run anyway."""
-    with _opened(state.sign_of_life_file(folder)) as descriptor:
+    with _opened(state.heartbeat_file(folder)) as descriptor:
         _note(descriptor, f"{run.id} {now()}")
 
 
@@ -244,9 +244,9 @@ def alive(folder: Path, run: Run, progress: Callable[[], Any] | None = None) -> 
             seen = progress() if progress else time.monotonic()
             if seen != before:
                 before = seen
-                give_sign(folder, run)
+                beat(folder, run)
 
-    give_sign(folder, run)
+    beat(folder, run)
     thread = threading.Thread(target=keep_on, daemon=True)
     thread.start()
     try:
@@ -266,7 +266,7 @@ def preparing(folder: Path, run_id: str) -> Iterator[None]:
         yield
         return
     with contextlib.ExitStack() as stack:
-        stack.enter_context(turn(folder))
+        stack.enter_context(lock(folder))
         if run_id:
             stack.enter_context(alive(folder, mine(folder, run_id)))
         else:
@@ -292,14 +292,14 @@ def step(
     Raises HubError when the run is over, another one is under way, or this one comes too late.
     """
     state.make_private(folder)
-    with turn(folder):
+    with lock(folder):
         if not run_id:
             require_none(folder)
             return action()
         run = mine(folder, run_id)
         require_in_time(folder, run)
         if name in run.done and not again:
-            give_sign(folder, run)
+            beat(folder, run)
             return {**run.done[name], "changed": False}
         run.phase, run.doing = OUTAGE, name
         write(folder, run)
@@ -318,7 +318,7 @@ def mine(folder: Path, run_id: str) -> Run:
         by = f" Run {run.name} came after it." if run else ""
         raise HubError(f"Run {run_id} is not under way any more.{by}", "Run the playbook again.")
     if run.is_over:
-        raise HubError(f"This run came too late. {told(run)}", "Run the playbook again.")
+        raise HubError(f"This run came too late. {summary(run)}", "Run the playbook again.")
     return run
 
 
@@ -334,7 +334,7 @@ def require_in_time(folder: Path, run: Run) -> None:
     if run.phase == PREPARING:
         raise HubError("No guard watches over this run.", "Arm it before the outage begins.")
     if run.phase in (RESTORING, STUCK):
-        raise HubError(f"This run came too late. {told(run)}", "Run the playbook again.")
+        raise HubError(f"This run came too late. {summary(run)}", "Run the playbook again.")
     silent = silence(folder, run)
     if silent > run.confirm_timeout:
         raise HubError(
@@ -344,7 +344,7 @@ def require_in_time(folder: Path, run: Run) -> None:
         )
 
 
-def told(run: Run) -> str:
+def summary(run: Run) -> str:
     """What has become of a run, in one sentence or two."""
     name = f"Run {run.name}, begun {run.started},"
     outcome = run.outcome
@@ -372,12 +372,12 @@ def finish(folder: Path, run: Run, phase: str, **outcome: Any) -> None:
 
 
 @contextlib.contextmanager
-def turn(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
+def lock(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
     """Have the hub to oneself; the kernel ends that with the process, however it ends.
 
     Raises HubError when another process does not end within ``patience`` seconds.
     """
-    with _opened(state.turn_file(folder)) as descriptor:
+    with _opened(state.lock_file(folder)) as descriptor:
         deadline = time.monotonic() + patience
         while True:
             try:
@@ -386,7 +386,7 @@ def turn(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise HubError(
-                        f"Process {holder_of_turn(folder) or '?'} works on this hub at this moment.",
+                        f"Process {lock_holder(folder) or '?'} works on this hub at this moment.",
                         "Wait until it has ended.",
                     ) from None
                 time.sleep(0.02)
@@ -397,10 +397,10 @@ def turn(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
             _note(descriptor, "")
 
 
-def holder_of_turn(folder: Path) -> int | None:
+def lock_holder(folder: Path) -> int | None:
     """The process that has its turn with the hub, None where none has."""
     try:
-        pid, born = state.turn_file(folder).read_text(encoding="utf-8").split()
+        pid, born = state.lock_file(folder).read_text(encoding="utf-8").split()
     except (FileNotFoundError, ValueError):
         return None
     return int(pid) if is_alive(int(pid)) and birth(int(pid)) == born else None

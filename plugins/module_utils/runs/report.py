@@ -118,13 +118,13 @@ def _conclusion(
     if not results.get("stop"):
         return (
             f"Nothing was changed. That this run is over could not be recorded: {restore.get('msg', '')} "
-            "Mend that and run the playbook again: it says so then."
+            "Fix that and run the playbook again: it says so then."
         )
     stopped = results.get("stop", {}).get("stopped_at") is not None
     left = "The hub is down, and kept down, because it" if stopped else "The users' environments"
     return (
         f"{left} could not be put back either: {restore.get('msg', '')} "
-        "The guard on the host tries that again. When the reason is mended, do it on the host with: "
+        "The guard on the host tries that again. When the reason is fixed, do it on the host with: "
         f"python3 {Path(recovery_point).parent.parent}/guard restore - or from here with: "
         "ansible HOST -m hubops.jupyterhub.recovery_point "
         f"-a 'state=restored path={recovery_point}'"

@@ -9,7 +9,7 @@ from typing import Any, Sequence
 
 from ..errors import HubError
 from ..system import files
-from ..system.execution_context import NEEDS_ROOT, Surroundings, group_name
+from ..system.execution_context import NEEDS_ROOT, ExecutionContext, group_name
 from ..system.processes import Process, family, started_at
 from ..system.state import make_private
 from .command_line import HubCommand, hub_command, runs_hub
@@ -56,16 +56,16 @@ class Service(ABC):
         """The argv as configured."""
 
     @abstractmethod
-    def configured_surroundings(self) -> Surroundings:
+    def configured_context(self) -> ExecutionContext:
         """User, directory and environment variables that the service manager gives to the command."""
 
-    def surroundings(self) -> Surroundings:
+    def context(self) -> ExecutionContext:
         """User, directory and environment variables in which the hub itself runs.
 
         Those of the service, with what a wrapper in its command changes. What a script does that the command
         only names can be told from the running hub alone.
         """
-        configured = self.configured_surroundings()
+        configured = self.configured_context()
         command = hub_command(self.command())
         if command:
             return command.within(configured)
@@ -162,18 +162,18 @@ class Service(ABC):
 
     def describe(self) -> dict[str, Any]:
         """The ``service`` part of a deployment. Names of environment variables only, never values."""
-        surroundings = self.surroundings()
+        context = self.context()
         return {
             "manager": self.manager,
             "name": self.name,
             "state": self.state(),
             "main_pid": self.main_pid(),
-            "user": surroundings.user,
-            "group": group_name(surroundings.gid),
-            "home": surroundings.home,
-            "working_directory": surroundings.directory,
+            "user": context.user,
+            "group": group_name(context.gid),
+            "home": context.home,
+            "working_directory": context.directory,
             "command": self.command(),
-            "path": surroundings.path,
-            "environment_names": sorted(surroundings.environment),
+            "path": context.path,
+            "environment_names": sorted(context.environment),
             **self.particulars(),
         }

@@ -1,4 +1,4 @@
-"""A hub's command line: whether it is one, and which program, arguments and surroundings it names."""
+"""A hub's command line: whether it is one, and which program, arguments and context it names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import shlex
 from dataclasses import dataclass, field, replace
 
-from ..system.execution_context import Surroundings
+from ..system.execution_context import ExecutionContext
 
 _PYTHON = re.compile(r"(python|pypy)[\d.]*$")
 _SHELLS = ("sh", "bash", "dash", "zsh", "ksh")
@@ -35,14 +35,14 @@ class HubCommand:
     activated: str | None = None
     """Path of an environment that is activated before the hub starts."""
 
-    def within(self, surroundings: Surroundings) -> Surroundings:
-        """The hub's own surroundings: the service's, with what the wrappers change."""
-        environment = {**surroundings.environment, **self.variables}
+    def within(self, context: ExecutionContext) -> ExecutionContext:
+        """The hub's own context: the service's, with what the wrappers change."""
+        environment = {**context.environment, **self.variables}
         if self.activated:
             environment["VIRTUAL_ENV"] = self.activated
-            environment["PATH"] = f"{self.activated}/bin:{surroundings.path}"
-        directory = os.path.join(surroundings.directory, self.directory or "")
-        return replace(surroundings, environment=environment, directory=directory.rstrip("/") or "/")
+            environment["PATH"] = f"{self.activated}/bin:{context.path}"
+        directory = os.path.join(context.directory, self.directory or "")
+        return replace(context, environment=environment, directory=directory.rstrip("/") or "/")
 
 
 def runs_hub(argv: list[str]) -> bool:

@@ -26,7 +26,7 @@ from typing import Any, cast
 from urllib.parse import quote
 
 from ..errors import HubError
-from ..system.execution_context import NEEDS_ROOT, Surroundings, account
+from ..system.execution_context import NEEDS_ROOT, ExecutionContext, account
 from ..system.processes import Process, family, is_alive, processes
 from .base import DoesNotStop, Service
 from .command_line import runs_hub
@@ -241,7 +241,7 @@ class SupervisordProgram(Service):
     def command(self) -> list[str]:
         return self.program.command()
 
-    def configured_surroundings(self) -> Surroundings:
+    def configured_context(self) -> ExecutionContext:
         supervisor, program = self.supervisor, self.program
         entry, gid, groups = account(program.get("user") or str(supervisor.uid))
         environment = {
@@ -253,7 +253,7 @@ class SupervisordProgram(Service):
             **program.variables(),
         }
         directory = os.path.expanduser(program.get("directory", supervisor.directory))
-        return Surroundings(
+        return ExecutionContext(
             user=entry.pw_name,
             uid=entry.pw_uid,
             gid=gid,

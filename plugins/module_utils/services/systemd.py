@@ -15,7 +15,7 @@ from typing import Any, Iterable
 
 from ..errors import HubError
 from ..system import files
-from ..system.execution_context import NEEDS_ROOT, Surroundings, account
+from ..system.execution_context import NEEDS_ROOT, ExecutionContext, account
 from ..system.processes import is_alive, processes
 from ..system.state import make_private, released_file
 from .base import DoesNotStop, Service
@@ -106,7 +106,7 @@ class SystemdUnit(Service):
         done = _run(["busctl", "--json=short", "get-property", manager, path, interface, "ExecStart"])
         return parse_bus_exec_start(done.stdout) if done.returncode == 0 else []
 
-    def configured_surroundings(self) -> Surroundings:
+    def configured_context(self) -> ExecutionContext:
         properties = self.properties()
         user = self._one("User") or "root"
         entry, gid, groups = account(user, self._one("Group"), self._one("SupplementaryGroups").split())
@@ -120,7 +120,7 @@ class SystemdUnit(Service):
         environment.update(self._configured_environment())
         for name in " ".join(properties.get("UnsetEnvironment", [])).split():
             environment.pop(name.partition("=")[0], None)
-        return Surroundings(
+        return ExecutionContext(
             user=entry.pw_name,
             uid=entry.pw_uid,
             gid=gid,

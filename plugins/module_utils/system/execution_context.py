@@ -1,4 +1,4 @@
-"""Surroundings: user, directory and environment variables in which a hub's service runs."""
+"""ExecutionContext: user, directory and environment variables in which a hub's service runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NEEDS_ROOT = "Run the task as root: set `ansible_become: true` for the host, or 
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class ExecutionContext:
     """Where and as whom the hub runs; whatever of the hub's we run, runs in them too.
 
     ``environment`` is the whole environment, nothing is inherited. Its values may be secrets, so ``repr``

@@ -57,14 +57,14 @@ def run_file(folder: Path) -> Path:
     return folder / "run.json"
 
 
-def sign_of_life_file(folder: Path) -> Path:
+def heartbeat_file(folder: Path) -> Path:
     """The file whose content says when something was last heard of the run."""
-    return folder / "seen"
+    return folder / "heartbeat"
 
 
-def turn_file(folder: Path) -> Path:
+def lock_file(folder: Path) -> Path:
     """The file that a process locks while it changes the hub; its content is the process's number."""
-    return folder / "turn"
+    return folder / "lock"
 
 
 def guard_folder(folder: Path) -> Path:

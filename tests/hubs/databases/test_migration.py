@@ -172,21 +172,25 @@ def test_a_hop_takes_a_database_where_one_step_does_not(
     path = Path(deployment["database"]["path"])
     register_a_server(path)
     rows = content(path)
-    hops = [str(environment("4.1.6"))]
-    assert migration.prepare(deployment, environment("6.1.1"), folder, hops=hops)
+    intermediate = [str(environment("4.1.6"))]
+    assert migration.prepare(deployment, environment("6.1.1"), folder, intermediate=intermediate)
     assert content(path) == rows
-    assert not migration.prepare(deployment, environment("6.1.1"), folder, hops=hops), "both wait already"
-    done = migration.migrate(deployment, environment("6.1.1"), folder, hops=hops)
+    assert not migration.prepare(deployment, environment("6.1.1"), folder, intermediate=intermediate), (
+        "both wait already"
+    )
+    done = migration.migrate(deployment, environment("6.1.1"), folder, intermediate=intermediate)
     assert (done.from_revision, done.to_revision, done.prepared) == (HEADS["2.3.1"], HEADS["6.1.1"], True)
     assert done.rows_after["users"] == done.rows_before["users"] == len(rows["users"][2])
     assert sorted(folder.iterdir()) == [folder / migration.LOG]
-    again = migration.migrate(deployment, environment("6.1.1"), folder, hops=hops)
+    again = migration.migrate(deployment, environment("6.1.1"), folder, intermediate=intermediate)
     assert not again.changed
 
 
 def test_a_hop_that_lies_behind_is_left_out(service: dict[str, Any], tmp_path: Path, folder: Path) -> None:
     deployment = with_database(service, tmp_path / "hub.sqlite", "5.4.6")
-    done = migration.migrate(deployment, environment("6.1.1"), folder, hops=[str(environment("4.1.6"))])
+    done = migration.migrate(
+        deployment, environment("6.1.1"), folder, intermediate=[str(environment("4.1.6"))]
+    )
     assert (done.from_revision, done.to_revision) == (HEADS["5.4.6"], HEADS["6.1.1"])
 
 

@@ -16,7 +16,9 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import Hu
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import supervisord
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.command_line import HubCommand
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.supervisord import Supervisor
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.execution_context import Surroundings
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.execution_context import (
+    ExecutionContext,
+)
 
 from tests.hubs.real_hub import environment, make_database
 
@@ -47,10 +49,12 @@ c.JupyterHub.authenticator_class = Own
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Surroundings:
+def here(tmp_path: Path) -> ExecutionContext:
     me = pwd.getpwuid(os.geteuid())
     variables = {"PATH": "/usr/bin:/bin", "DB_URL": "postgresql://hub:the-password@db/hub", "HOME": me.pw_dir}
-    return Surroundings(me.pw_name, me.pw_uid, me.pw_gid, (me.pw_gid,), me.pw_dir, str(tmp_path), variables)
+    return ExecutionContext(
+        me.pw_name, me.pw_uid, me.pw_gid, (me.pw_gid,), me.pw_dir, str(tmp_path), variables
+    )
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +65,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return database
 
 
-def load(version: str, here: Surroundings, *arguments: str, config_file: str | None = None) -> dict[str, Any]:
+def load(
+    version: str, here: ExecutionContext, *arguments: str, config_file: str | None = None
+) -> dict[str, Any]:
     path = environment(version)
     command = HubCommand(f"{path}/bin/jupyterhub", False, list(arguments))
     return discovery.load_config(read_environment(path), command, here, config_file)
@@ -73,7 +79,7 @@ def write(folder: str, **files: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["1.5.1", "2.3.1", "3.1.1", "4.1.6", "5.4.6", "6.1.1"])
-def test_the_hub_itself_loads_its_config_and_nothing_is_written(version: str, here: Surroundings) -> None:
+def test_the_hub_itself_loads_its_config_and_nothing_is_written(version: str, here: ExecutionContext) -> None:
     more = "c.Authenticator.admin_users = {'admin'}\n"
     write(here.directory, jupyterhub_config=CONFIG, settings="A = 1\n", more=more, secret="x")
     before = set(os.listdir(here.directory))
@@ -124,7 +130,7 @@ def test_the_hub_itself_loads_its_config_and_nothing_is_written(version: str, he
 
 
 @pytest.mark.parametrize("version", ["1.5.1", "6.1.1"])
-def test_a_hub_without_a_config_has_jupyterhubs_defaults(version: str, here: Surroundings) -> None:
+def test_a_hub_without_a_config_has_jupyterhubs_defaults(version: str, here: ExecutionContext) -> None:
     found = load(version, here)
     assert (found["config_file"], found["files"], found["warnings"]) == (None, [], [])
     assert found["db_url"] == "sqlite:///jupyterhub.sqlite"
@@ -135,7 +141,7 @@ def test_a_hub_without_a_config_has_jupyterhubs_defaults(version: str, here: Sur
     assert os.listdir(here.directory) == []
 
 
-def test_the_command_line_and_another_config_file(here: Surroundings) -> None:
+def test_the_command_line_and_another_config_file(here: ExecutionContext) -> None:
     write(here.directory, one="c.JupyterHub.hub_port = 1111\n", two="c.JupyterHub.hub_port = 2222\n")
     arguments = ["-f", "one.py", "--JupyterHub.base_url=/x"]
     assert load("4.1.6", here, *arguments)["hub_bind_url"] == "http://127.0.0.1:1111"
@@ -155,17 +161,17 @@ def test_the_command_line_and_another_config_file(here: Surroundings) -> None:
         ("import sys\nsys.exit('not on this host')\n", "not on this host"),
     ],
 )
-def test_a_config_that_does_not_load(here: Surroundings, text: str, message: str) -> None:
+def test_a_config_that_does_not_load(here: ExecutionContext, text: str, message: str) -> None:
     write(here.directory, jupyterhub_config=text, helper="raise ValueError('of helper')\n")
     with pytest.raises(HubError) as caught:
         load("4.1.6", here)
     said = str(caught.value)
     assert said.startswith("The hub's config does not load: ")
     assert message.format(config=f"{here.directory}/jupyterhub_config.py", folder=here.directory) in said
-    assert said.endswith("mend it first.")
+    assert said.endswith("fix it first.")
 
 
-def test_a_config_file_that_is_named_and_not_there(here: Surroundings) -> None:
+def test_a_config_file_that_is_named_and_not_there(here: ExecutionContext) -> None:
     with pytest.raises(HubError, match="does not load: .*nope.py"):
         load("4.1.6", here, "-f", "nope.py")
 
@@ -197,14 +203,14 @@ OWN = "class Own(PAM):\n    {}\nc.JupyterHub.authenticator_class = Own\n"
     ],
 )
 def test_what_allows_people_to_log_in(
-    version: str, text: str, rules: list[str], decides_itself: bool, here: Surroundings
+    version: str, text: str, rules: list[str], decides_itself: bool, here: ExecutionContext
 ) -> None:
     write(here.directory, jupyterhub_config=AUTHENTICATOR + text)
     found = load(version, here)["authenticator"]
     assert (found["allow_rules"], found["decides_itself"]) == (rules, decides_itself)
 
 
-def test_what_shadows_the_hubs_packages_is_told(here: Surroundings) -> None:
+def test_what_shadows_the_hubs_packages_is_told(here: ExecutionContext) -> None:
     path = environment("4.1.6")
     [packages] = path.glob("lib/python3.*/site-packages")
     Path(here.directory, "elsewhere").mkdir()
@@ -214,7 +220,7 @@ def test_what_shadows_the_hubs_packages_is_told(here: Surroundings) -> None:
     assert load("4.1.6", here)["shadowed"] == {"oauthlib": f"{here.directory}/elsewhere/oauthlib/__init__.py"}
 
 
-def test_an_environment_whose_python_is_gone(here: Surroundings) -> None:
+def test_an_environment_whose_python_is_gone(here: ExecutionContext) -> None:
     hub = {"path": here.directory, "packages": {}}
     with pytest.raises(HubError, match=f"The Python of {here.directory} is gone"):
         discovery.load_config(hub, None, here, None)
@@ -230,7 +236,9 @@ def test_an_environment_whose_python_is_gone(here: Surroundings) -> None:
         ("sqlite:///{here}/100%25.sqlite", "100%25.sqlite"),
     ],
 )
-def test_a_database_is_found_beside_the_service(here: Surroundings, made: Path, url: str, name: str) -> None:
+def test_a_database_is_found_beside_the_service(
+    here: ExecutionContext, made: Path, url: str, name: str
+) -> None:
     database = Path(here.directory, name)
     shutil.copyfile(made, database)
     hub = {"packages": {"sqlalchemy": "2.0.30"}}
@@ -243,20 +251,20 @@ def test_a_database_is_found_beside_the_service(here: Surroundings, made: Path, 
     assert os.listdir(here.directory) == [name]
 
 
-def test_a_database_elsewhere_is_told_without_its_password(here: Surroundings) -> None:
+def test_a_database_elsewhere_is_told_without_its_password(here: ExecutionContext) -> None:
     found = discovery.describe_database(here.environment["DB_URL"], {"packages": {}}, here)
     assert found["url"] == "postgresql://hub:***@db/hub"
     assert (found["kind"], found["path"], found["exists"]) == ("other", None, False)
 
 
-def test_a_database_that_is_missing_is_not_made(here: Surroundings) -> None:
+def test_a_database_that_is_missing_is_not_made(here: ExecutionContext) -> None:
     found = discovery.describe_database("sqlite:///jupyterhub.sqlite", {"packages": {}}, here)
     assert (found["exists"], found["rows"]) == (False, None)
     assert f"{here.directory}/jupyterhub.sqlite" in found["problem"]
     assert os.listdir(here.directory) == []
 
 
-def test_a_database_that_is_locked_is_told_so_and_soon(here: Surroundings, made: Path) -> None:
+def test_a_database_that_is_locked_is_told_so_and_soon(here: ExecutionContext, made: Path) -> None:
     path = Path(here.directory, "jupyterhub.sqlite")
     shutil.copyfile(made, path)
     with sqlite3.connect(path, isolation_level=None) as writer:
@@ -266,14 +274,14 @@ def test_a_database_that_is_locked_is_told_so_and_soon(here: Surroundings, made:
     assert "locked" in found["problem"]
 
 
-def test_a_database_that_is_none(here: Surroundings) -> None:
+def test_a_database_that_is_none(here: ExecutionContext) -> None:
     Path(here.directory, "jupyterhub.sqlite").write_text("no database" * 1000)
     found = discovery.describe_database("sqlite:///jupyterhub.sqlite", {"packages": {}}, here)
     assert (found["exists"], found["revision"]) == (True, None)
     assert "jupyterhub.sqlite" in found["problem"]
 
 
-def test_where_secrets_come_from(here: Surroundings) -> None:
+def test_where_secrets_come_from(here: ExecutionContext) -> None:
     Path(here.directory, "cookie").write_text("ab" * 32)
     Path(here.directory, "cookie").chmod(0o600)
     here.environment.update(JUPYTERHUB_CRYPT_KEY="ab" * 32, JPY_COOKIE_SECRET="cd" * 32)

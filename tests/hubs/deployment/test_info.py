@@ -105,7 +105,7 @@ def test_a_config_that_does_not_load(hub: dict[str, Any], folder: Path) -> None:
     assert result["failed"]
     assert result["msg"] == (
         f"The hub's config does not load: NameError: name 'undefined' is not defined ({broken}:2). "
-        "The running hub would not start with it either: mend it first."
+        "The running hub would not start with it either: fix it first."
     )
     assert service_of(hub).state() == "running"
 

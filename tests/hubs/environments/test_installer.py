@@ -33,8 +33,8 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import Hu
 
 from tests.hubs.small_wheels import UV, make_hub_wheel, make_venv, make_wheel
 
-MEND_NETWORK = (
-    "Mend the network or the proxy settings, or name an index in jupyterhub_index_url or a folder of wheels "
+FIX_NETWORK = (
+    "Fix the network or the proxy settings, or name an index in jupyterhub_index_url or a folder of wheels "
     "in jupyterhub_wheels."
 )
 
@@ -229,7 +229,7 @@ def test_a_malformed_version_is_refused(old: Path) -> None:
 def test_an_index_that_cannot_be_reached(old: Path, tool: str, closed_port: int) -> None:
     with pytest.raises(HubError) as refusal:
         facts(old, "6.1.1", installer=tool, index_url=f"http://bob:secret@127.0.0.1:{closed_port}/simple")
-    assert str(refusal.value) == f"The package index could not be reached: Connection refused. {MEND_NETWORK}"
+    assert str(refusal.value) == f"The package index could not be reached: Connection refused. {FIX_NETWORK}"
 
 
 def test_a_folder_without_a_hub(old: Path, tool: str, tmp_path: Path) -> None:

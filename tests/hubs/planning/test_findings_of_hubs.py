@@ -20,7 +20,9 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan im
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.target import installed_options
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy, Target
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.releases import versions
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.execution_context import Surroundings
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.execution_context import (
+    ExecutionContext,
+)
 
 from tests.hubs.real_hub import environment, make_database, running_hub, stopped_hub, supervised
 
@@ -63,7 +65,7 @@ def test_nobody_would_be_allowed(tmp_path: Path) -> None:
     assert finding["found"] == (
         f"No option allows anybody, with jupyterhub.auth.PAMAuthenticator in {tmp_path}/jupyterhub_config.py."
     )
-    assert "c.Authenticator.allow_all = True" in finding["mend"]
+    assert "c.Authenticator.allow_all = True" in finding["fix"]
 
 
 @pytest.mark.parametrize(
@@ -220,9 +222,9 @@ def test_a_service_that_the_new_hub_refuses(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Surroundings:
+def here(tmp_path: Path) -> ExecutionContext:
     me = pwd.getpwuid(os.geteuid())
-    return Surroundings(
+    return ExecutionContext(
         me.pw_name, me.pw_uid, me.pw_gid, (me.pw_gid,), me.pw_dir, str(tmp_path), {"PATH": f"{tmp_path}/bin"}
     )
 
@@ -248,7 +250,7 @@ MANAGED = {"managed": True, "command": ["configurable-http-proxy"]}
     ("node", "version"), [("echo v18.20.4", "18.20.4"), ("exit 1", None), ("echo hello", None)]
 )
 def test_a_proxy_for_node_is_read_and_its_node_is_asked(
-    node: str, version: str | None, here: Surroundings, tmp_path: Path
+    node: str, version: str | None, here: ExecutionContext, tmp_path: Path
 ) -> None:
     npm_package(tmp_path, "5.1.0", ">= 18", node)
     assert proxy.find_program_of(MANAGED, here) == {
@@ -261,14 +263,14 @@ def test_a_proxy_for_node_is_read_and_its_node_is_asked(
     }
 
 
-def test_a_proxy_that_is_called_by_its_node(here: Surroundings, tmp_path: Path) -> None:
+def test_a_proxy_that_is_called_by_its_node(here: ExecutionContext, tmp_path: Path) -> None:
     npm_package(tmp_path, "5.3.0", ">=20", "echo v22.1.0")
     script = f"{tmp_path}/bin/configurable-http-proxy"
     called = proxy.find_program_of({"managed": True, "command": [f"{tmp_path}/bin/node", script]}, here)
     assert called and (called["path"], called["node_version"]) == (script, "22.1.0")
 
 
-def test_a_proxy_that_is_named_from_the_hubs_folder(here: Surroundings, tmp_path: Path) -> None:
+def test_a_proxy_that_is_named_from_the_hubs_folder(here: ExecutionContext, tmp_path: Path) -> None:
     npm_package(tmp_path, "5.1.0", ">=18", "echo v18.20.4")
     relative = proxy.find_program_of({"managed": True, "command": ["./bin/configurable-http-proxy"]}, here)
     assert relative and relative["version"] == "5.1.0"
@@ -276,7 +278,7 @@ def test_a_proxy_that_is_named_from_the_hubs_folder(here: Surroundings, tmp_path
     assert missing and missing["path"] is None
 
 
-def test_a_proxy_that_is_neither(here: Surroundings, tmp_path: Path) -> None:
+def test_a_proxy_that_is_neither(here: ExecutionContext, tmp_path: Path) -> None:
     (tmp_path / "proxy").write_bytes(b"\x7fELF")
     other = proxy.find_program_of({"managed": True, "command": [f"{tmp_path}/proxy"]}, here)
     assert other and (other["kind"], other["version"]) == ("other", None)
@@ -329,7 +331,7 @@ def test_a_migration_that_was_cut_off_shows(database: Path) -> None:
     assert examined(database, "abcdefabcdef")["ahead"] == []
 
 
-def test_a_real_migration_leaves_nothing_ahead(database: Path, here: Surroundings) -> None:
+def test_a_real_migration_leaves_nothing_ahead(database: Path, here: ExecutionContext) -> None:
     bin_folder = environment("6.1.1") / "bin"
     here.environment["PATH"] = f"{bin_folder}:/usr/bin:/bin"
     config = database.with_name("jupyterhub_config.py")
@@ -394,16 +396,18 @@ def test_the_file_system_of_a_path(path: str, kind: str) -> None:
 
 
 @pytest.fixture
-def stranger() -> Iterator[Surroundings]:
+def stranger() -> Iterator[ExecutionContext]:
     """Somebody else where we are root, else ourselves; in a folder that everybody may enter."""
     user = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        yield Surroundings(user.pw_name, user.pw_uid, user.pw_gid, (), "/", folder, {"PATH": "/usr/bin:/bin"})
+        yield ExecutionContext(
+            user.pw_name, user.pw_uid, user.pw_gid, (), "/", folder, {"PATH": "/usr/bin:/bin"}
+        )
 
 
 @pytest.mark.parametrize(("mode", "folder_mode"), [(0o666, 0o777), (0o444, 0o777), (0o666, 0o555)])
-def test_whether_the_hubs_user_may_write(mode: int, folder_mode: int, stranger: Surroundings) -> None:
+def test_whether_the_hubs_user_may_write(mode: int, folder_mode: int, stranger: ExecutionContext) -> None:
     file = Path(stranger.directory, "jupyterhub.sqlite")
     file.touch()
     file.chmod(mode)

@@ -122,7 +122,7 @@ class Host:
         return Installer(InstallerOptions(wheels=str(self.wheels)), str(self.place))
 
     def put_back(self, point: Path) -> None:
-        recovery_point.put_back(point, manifest.read(point), point / "replaced")
+        recovery_point.make_equal(point, manifest.read(point), point / "replaced")
 
     def state(self) -> tuple[str, list[Any], str, str | None]:
         """Everything that makes the hub: hash of its environment, rows and tables, config, version."""

@@ -69,21 +69,21 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
 
 def refusal(hub: Hub) -> str:
     with pytest.raises(HubError) as refused:
-        recovery_point.trial(hub.point)
+        recovery_point.test_restore(hub.point)
     return str(refused.value)
 
 
 def test_a_way_back_that_works_leaves_no_trace_of_its_trial(hub: Hub) -> None:
     before = fingerprint(hub.folder)
-    recovery_point.trial(hub.point)
+    recovery_point.test_restore(hub.point)
     assert fingerprint(hub.folder) == before
 
 
 def test_what_a_killed_trial_has_left_is_removed(hub: Hub) -> None:
-    left = hub.folder / "jupyterhub.sqlite.hubops-trial"
+    left = hub.folder / "jupyterhub.sqlite.hubops-restore-test"
     left.mkdir()
-    (left / "trial.sqlite").write_text("left")
-    recovery_point.trial(hub.point)
+    (left / "restore-test.sqlite").write_text("left")
+    recovery_point.test_restore(hub.point)
     assert not left.exists()
 
 
@@ -116,7 +116,7 @@ def test_every_environment_that_cannot_serve_again_is_named(hub: Hub) -> None:
     said = refusal(hub)
     for path in hub.paths:
         assert f"{path} cannot serve again: ImportError: spoilt" in said
-    assert not (hub.folder / "jupyterhub.sqlite.hubops-trial").exists()
+    assert not (hub.folder / "jupyterhub.sqlite.hubops-restore-test").exists()
 
 
 def test_an_environment_that_is_not_what_it_was_is_found(hub: Hub) -> None:

@@ -120,7 +120,7 @@ def test_the_guard_puts_the_old_hub_back_when_nothing_is_heard(cut: Callable[[],
     assert ended.outcome["reason"].startswith("nothing was heard of the run for")
     assert (ended.outcome["version"], ended.outcome["verified"], ended.outcome["left"]) == ("4.1.6", "", [])
     assert run.serves_as_before()
-    assert run.left() - before <= {"runs", "put_back.json"}
+    assert run.left() - before <= {"runs", "restored.json"}
     kept = json.loads((run.folder / "runs" / ended.id / "run.json").read_text())
     assert kept["outcome"] == ended.outcome
     with pytest.raises(HubError, match="came too late.*was ended by the guard"):
@@ -138,7 +138,7 @@ def test_the_guard_leaves_when_the_new_hub_is_accepted(cut: Callable[[], Cut]) -
     outcome = rollback.accept(run.folder, run.run.id)
     assert (outcome["ended"], outcome["left"]) == ("new", [])
     assert run.left() - before <= {"runs"}
-    assert not guard.is_on_duty(run.folder)
+    assert not guard.is_active(run.folder)
 
 
 def test_a_run_that_touched_nothing_is_called_off(cut: Callable[[], Cut]) -> None:
@@ -158,7 +158,7 @@ def test_no_outage_when_the_way_back_would_fail(cut: Callable[[], Cut]) -> None:
         file.write(b"X")
     with pytest.raises(HubError, match=r"database.sqlite has changed since it was written"):
         run.arm()
-    assert not guard.is_on_duty(run.folder)
+    assert not guard.is_active(run.folder)
     with pytest.raises(HubError, match="No guard watches over this run"):
         run.stop()
     assert run.serves_as_before()
@@ -170,7 +170,7 @@ def test_a_task_that_hangs_does_not_keep_the_guard_away(cut: Callable[[], Cut]) 
     run.stop()
     hanging = os.fork()
     if hanging == 0:
-        with contextlib.suppress(BaseException), journal.turn(run.folder):
+        with contextlib.suppress(BaseException), journal.lock(run.folder):
             run.spoil()
             run.fall_silent()
             signal.pause()
@@ -222,10 +222,12 @@ def test_the_next_run_puts_the_old_hub_back(cut: Callable[[], Cut]) -> None:
     run.half_migrate()
     found = resume(run, take_over=run.run.id)
     assert found.changed and found.run is None
-    assert "has done 'migrate'. It was cut off." in found.said[0]
-    assert "was ended by the next run" in found.said[1] and "the old hub serves again" in found.said[1]
+    assert "has done 'migrate'. It was cut off." in found.messages[0]
+    assert (
+        "was ended by the next run" in found.messages[1] and "the old hub serves again" in found.messages[1]
+    )
     assert run.serves_as_before()
-    assert resume(run).said == [], "it is told once"
+    assert resume(run).messages == [], "it is told once"
 
 
 def test_the_next_run_goes_on_with_it(cut: Callable[[], Cut]) -> None:
@@ -234,12 +236,12 @@ def test_the_next_run_goes_on_with_it(cut: Callable[[], Cut]) -> None:
     run.stop()
     found = resume(run, "complete", take_over=run.run.id)
     assert found.run and found.run.continues == run.run.id
-    assert guard.is_on_duty(run.folder)
+    assert guard.is_active(run.folder)
     with pytest.raises(HubError, match="is not under way any more"):
         run.step("migrate", run.spoil)
     taken = journal.step(run.folder, found.run.id, "stop", lambda: pytest.fail("stopped twice"))
     assert taken["changed"] is False and taken["log_mark"] == run.run.done.get("stop", taken)["log_mark"]
-    rollback.go_back(run.folder, "the rescue", "", found.run.id)
+    rollback.roll_back(run.folder, "the rescue", "", found.run.id)
     assert run.serves_as_before()
 
 
@@ -249,7 +251,7 @@ def test_what_the_guard_did_is_told_by_the_next_run(cut: Callable[[], Cut]) -> N
     run.stop()
     run.fall_silent()
     run.wait_for(journal.RESTORED)
-    assert "was ended by the guard" in resume(run).said[0]
+    assert "was ended by the guard" in resume(run).messages[0]
 
 
 def test_a_hand_that_restores_ends_the_run(cut: Callable[[], Cut]) -> None:

@@ -266,13 +266,13 @@ def test_a_step_that_only_the_release_in_between_can_take(stage: Stage) -> None:
     found = stage.rehearse()
     assert "this step breaks" in blocker(found, "rehearsal-migration")
     assert "this step breaks" in found.migration_fails
-    through = stage.rehearse(hops=[str(environment("5.4.6"))])
+    through = stage.rehearse(intermediate_versions=[str(environment("5.4.6"))])
     assert (through.findings, through.migration_fails, through.version) == ([], "", NEW)
 
 
 def test_a_step_that_no_release_can_take(stage: Stage) -> None:
     add_migration(stage, "SELECT * FROM nowhere")
-    said = blocker(stage.rehearse(hops=[str(environment("5.4.6"))]), "rehearsal-migration")
+    said = blocker(stage.rehearse(intermediate_versions=[str(environment("5.4.6"))]), "rehearsal-migration")
     assert f"Through {environment('5.4.6')}: The rehearsal on a copy of the database failed." in said
 
 
@@ -411,7 +411,7 @@ def test_options_that_the_new_version_does_not_know(stage: Stage) -> None:
     assert (finding.id, finding.severity) == ("config-option-gone", "warning")
     assert "Config option `statsd_host` not recognized by `JupyterHub`" in finding.found
     assert "`no_such_thing` not recognized by `SimpleLocalProcessSpawner`" in finding.found
-    assert "Remove it, or set what has taken its place" in finding.mend
+    assert "Remove it, or set what has taken its place" in finding.fix
 
 
 def test_a_cookie_secret_that_anybody_can_read(stage: Stage) -> None:

@@ -70,16 +70,16 @@ def test_a_hub_is_found_by_either_name(folder: Path) -> None:
 
 
 def test_what_a_program_gets(folder: Path) -> None:
-    surroundings = program(folder, "good").surroundings()
-    environment = surroundings.environment
+    context = program(folder, "good").context()
+    environment = context.environment
     assert environment["SHARED"] == "from, supervisord"
     assert environment["OWN"] == "it's 100%"
     assert environment["SECRET"] == "a secret"
     assert environment["SUPERVISOR_PROCESS_NAME"] == environment["SUPERVISOR_GROUP_NAME"] == "good"
     assert environment["SUPERVISOR_SERVER_URL"] == f"unix://{folder}/s.sock"
-    assert surroundings.user == pwd.getpwuid(os.geteuid()).pw_name
-    assert os.path.samefile(surroundings.directory, folder)
-    assert surroundings.umask == 0o027
+    assert context.user == pwd.getpwuid(os.geteuid()).pw_name
+    assert os.path.samefile(context.directory, folder)
+    assert context.umask == 0o027
 
 
 def test_a_running_hub_really_has_those_surroundings(folder: Path) -> None:
@@ -93,11 +93,11 @@ def test_a_running_hub_really_has_those_surroundings(folder: Path) -> None:
     assert process is not None
     directory, environment = process.directory(), process.environment()
     service.stop(10)
-    assert os.path.samefile(directory, service.surroundings().directory)
+    assert os.path.samefile(directory, service.context().directory)
     # The shell of this "hub" may have set it.
     environment.pop("PWD", None)
     assert environment == {
-        name: value for name, value in service.surroundings().environment.items() if name != "PWD"
+        name: value for name, value in service.context().environment.items() if name != "PWD"
     }
 
 

@@ -139,7 +139,7 @@ def test_the_loss_is_told_in_words(databases: Databases) -> None:
         "problem": "",
     }
     names = ", ".join(f"user-{number}" for number in range(10, 20))
-    assert loss_report.told(chosen, compared) == [
+    assert loss_report.describe(chosen, compared) == [
         "The hub would be again as it was at 2026-11-20T21:15:00+00:00, before its upgrade to 6.1.1: "
         "JupyterHub 4.1.6.",
         "Recovery point: /var/lib/hubops/hub/recovery/x, made by joan on laptop",

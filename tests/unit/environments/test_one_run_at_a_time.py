@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import InstallerOptions
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.transitions import bring_to
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.transitions import apply
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
 
@@ -27,7 +27,7 @@ def test_the_second_leaves_the_first_alone(tmp_path: Path) -> None:
     entry = {"path": str(place), "staged_path": str(staged), "strategy": "copy", "jupyterhub": "4.1.6"}
 
     def discard() -> bool:
-        return bool(bring_to("absent", [entry], "", InstallerOptions(), Progress(None))["changed"])
+        return bool(apply("absent", [entry], "", InstallerOptions(), Progress(None))["changed"])
 
     argv = [sys.executable, "-c", HOLD, str(place)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:

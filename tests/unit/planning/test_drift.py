@@ -12,7 +12,7 @@ PLAN: dict[str, Any] = {
     "environments": [
         {"path": "/opt/jupyterhub", "requirements": ["jupyterhub==6.1.1"], "strategy": "copy"},
     ],
-    "hops": [],
+    "intermediate_versions": [],
     "packages": {"/opt/jupyterhub": [{"name": "jupyterhub", "from": "4.1.6", "to": "6.1.1"}]},
     "findings": [
         {"id": "room", "severity": "warning", "found": "/opt has 512 MiB free."},
@@ -46,7 +46,7 @@ def finding(**values: str) -> Callable[[dict[str, Any]], object]:
             ["/opt/jupyterhub: jupyterhub==6.1.1 (in_place), and not jupyterhub==6.1.1 (copy)."],
         ),
         (
-            lambda plan: plan["hops"].append({"version": "5.4.6"}),
+            lambda plan: plan["intermediate_versions"].append({"version": "5.4.6"}),
             ["The database is migrated through JupyterHub 5.4.6, and not in one step."],
         ),
         (
@@ -78,7 +78,7 @@ def test_what_was_not_reviewed_is_told(change: Callable[[dict[str, Any]], object
 
 
 def test_what_staging_and_rehearsal_may_add_is_not_missed_before_them() -> None:
-    reviewed = {**PLAN, "hops": [{"version": "5.4.6"}]}
+    reviewed = {**PLAN, "intermediate_versions": [{"version": "5.4.6"}]}
     early = {key: value for key, value in PLAN.items() if key != "packages"}
     early["findings"] = PLAN["findings"][:1]
     assert changes(reviewed, early) == []
@@ -91,7 +91,7 @@ def test_what_staging_and_rehearsal_may_add_is_not_missed_before_them() -> None:
 def test_what_neither_of_them_can_mend_is_told_before_them() -> None:
     early = {key: value for key, value in PLAN.items() if key != "packages"}
     reviewed = {**PLAN, "to_version": "6.1.0", "findings": PLAN["findings"][1:]}
-    assert changes(reviewed, {**early, "hops": [{"version": "5.4.6"}]}) == [
+    assert changes(reviewed, {**early, "intermediate_versions": [{"version": "5.4.6"}]}) == [
         "It goes from 4.1.6 to 6.1.1, and not from 4.1.6 to 6.1.0.",
         "The database is migrated through JupyterHub 5.4.6, and not in one step.",
         "New since the review: warning room: /opt has 512 MiB free.",

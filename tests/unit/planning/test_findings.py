@@ -562,7 +562,7 @@ def test_it_is_found(case: Case) -> None:
     kind = findings.KINDS[case.id]
     assert finding["found"] == case.found
     assert (finding["severity"], finding["accept"]) == (kind.severity, kind.accept)
-    assert finding["why"] and finding["mend"]
+    assert finding["why"] and finding["fix"]
 
 
 @pytest.mark.parametrize("case", HEALTHY, ids=lambda case: case.id)
@@ -614,7 +614,7 @@ def test_a_blocker_that_is_accepted_becomes_a_warning_that_says_so() -> None:
 def test_a_downgrade_cannot_be_accepted() -> None:
     plan = make_plan(hub(), Target("3.1.1"), machine(), Policy(accept=["downgrade"]))
     [finding] = blockers(plan)
-    assert finding["mend"] == "Name a newer version. It cannot be accepted."
+    assert finding["fix"] == "Name a newer version. It cannot be accepted."
 
 
 @pytest.mark.parametrize(

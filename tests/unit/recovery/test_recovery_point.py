@@ -133,7 +133,7 @@ def test_a_database_that_was_not_sealed_is_newer_than_its_copy_and_is_kept(
     database = deployment["database"]["path"]
     write(database, "insert into users values ('lovelace')")
     assert differing(point) == []
-    recovery_point.put_back(point, manifests.read(point), point / "replaced")
+    recovery_point.make_equal(point, manifests.read(point), point / "replaced")
     assert users(Path(database)) == ["ada", "grace", "lovelace"]
 
 
@@ -150,7 +150,7 @@ def test_a_sealed_database_is_put_back_with_the_rows_of_its_last_moment(
     Path(f"{database}-wal").write_bytes(b"left behind by the new hub")
     manifest = recovery_point.verify(point)
     assert differing(point) == [database]
-    recovery_point.put_back(point, manifest, point / "replaced")
+    recovery_point.make_equal(point, manifest, point / "replaced")
     assert users(Path(database)) == ["ada", "grace", "lovelace"]
     assert not Path(f"{database}-wal").exists()
     assert differing(point) == [], "a second restore has nothing to do"
@@ -171,7 +171,7 @@ def test_a_file_that_differs_is_put_back_as_it_was(
         secret.chmod(0o644)
     manifest = recovery_point.verify(point)
     assert differing(point) == [str(secret)]
-    recovery_point.put_back(point, manifest, point / "replaced")
+    recovery_point.make_equal(point, manifest, point / "replaced")
     assert (secret.read_text(), secret.stat().st_mode & 0o777) == ("0123\n", 0o600)
     assert differing(point) == []
 
@@ -188,7 +188,7 @@ def test_the_room_for_a_restore_is_taken_once_and_given_up_by_it(
         assert len(list(reserve.iterdir())) > reserved_space.SPARE_FILES
     recovery_point.seal(point, lock_timeout=1)
     write(str(database), "delete from users")
-    recovery_point.put_back(point, manifests.read(point), point / "replaced")
+    recovery_point.make_equal(point, manifests.read(point), point / "replaced")
     assert users(database) == ["ada", "grace"]
     assert not reserve.exists()
     recovery_point.release_reserve(point)
@@ -263,8 +263,8 @@ def test_rows_written_after_a_restore_are_not_taken_for_a_failed_attempt_s(
     database = deployment["database"]["path"]
     recovery_point.seal(point, lock_timeout=1)
     write(database, "delete from users")
-    recovery_point.put_back(point, manifests.read(point), point / "replaced")
-    kept_database.remember_put_back(point)
+    recovery_point.make_equal(point, manifests.read(point), point / "replaced")
+    kept_database.remember_restore(point)
     write(database, "insert into users values ('lovelace')")
     assert differing(point) == []
     write(database, f"update alembic_version set version_num = '{NEW}'")
@@ -330,6 +330,6 @@ def test_a_link_to_a_kept_file_stays_a_link(deployment: dict[str, Any], tmp_path
     config.symlink_to(real)
     point = recovery_point.create(deployment, {}, str(tmp_path / "state"), [], lock_timeout=1)
     real.write_text("c.JupyterHub.port = 9000\n")
-    recovery_point.put_back(point, manifests.read(point), point / "replaced")
+    recovery_point.make_equal(point, manifests.read(point), point / "replaced")
     assert config.is_symlink()
     assert real.read_text() == "c.JupyterHub.port = 8000\n"

@@ -14,14 +14,14 @@ def test_who_tidies_up_for_long_is_alive(tmp_path: Path, monkeypatch: pytest.Mon
     heard = []
 
     def remove_much() -> None:
-        before = state.sign_of_life_file(tmp_path).read_text()
+        before = state.heartbeat_file(tmp_path).read_text()
         deadline = time.monotonic() + 10 * journal.SECONDS_BETWEEN_SIGNS
-        while state.sign_of_life_file(tmp_path).read_text() == before and time.monotonic() < deadline:
+        while state.heartbeat_file(tmp_path).read_text() == before and time.monotonic() < deadline:
             time.sleep(0.01)
-        heard.append(state.sign_of_life_file(tmp_path).read_text() != before)
+        heard.append(state.heartbeat_file(tmp_path).read_text() != before)
 
     holder = {"user": "ada", "controller": "laptop", "process": "", "command": "upgrade.yml"}
     run = journal.begin(tmp_path, holder, 600, deployment={}, plan={})
     monkeypatch.setattr(rollback, "_belongings", lambda *_: [remove_much])
-    assert rollback.go_back(tmp_path, "hand", "", run.id)["ended"] == "unchanged"
+    assert rollback.roll_back(tmp_path, "hand", "", run.id)["ended"] == "unchanged"
     assert heard == [True]

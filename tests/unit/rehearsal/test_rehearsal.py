@@ -17,13 +17,15 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.finding
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.rehearsal import rehearsed_hub
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.rehearsal.rehearsal import Rehearsal
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.execution_context import Surroundings
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.execution_context import (
+    ExecutionContext,
+)
 
 USERS = Keys(("id", "name", "admin"), {(1, "ann", 1), (2, "bob", 0)})
 
 
-def here(path: Path) -> Surroundings:
-    return Surroundings(
+def here(path: Path) -> ExecutionContext:
+    return ExecutionContext(
         "me", os.getuid(), os.getgid(), (), "/", "/", {"PATH": f"{path}/old/bin:{path}/other"}
     )
 

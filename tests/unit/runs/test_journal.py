@@ -166,7 +166,7 @@ def test_a_step_without_progress_gives_no_sign_of_life(
 ) -> None:
     monkeypatch.setattr(journal, "SECONDS_BETWEEN_SIGNS", 0.05)
     run = begin(tmp_path)
-    sign = state.sign_of_life_file(tmp_path)
+    sign = state.heartbeat_file(tmp_path)
 
     def signs(progress: Any) -> set[str]:
         """Every sign given within three times the interval."""
@@ -187,7 +187,7 @@ import sys
 from pathlib import Path
 sys.path[:0] = sys.argv[2:]
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
-with journal.turn(Path(sys.argv[1])):
+with journal.lock(Path(sys.argv[1])):
     print("mine", flush=True)
     sys.stdin.read()
 """
@@ -197,13 +197,13 @@ def test_signs_of_life_and_turns_need_no_room_on_a_disk_that_has_become_full(tmp
     """What is written over in place, and grows no more, has its room already."""
 
     def room() -> list[tuple[int, int]]:
-        found = [path.stat() for path in (state.sign_of_life_file(tmp_path), state.turn_file(tmp_path))]
+        found = [path.stat() for path in (state.heartbeat_file(tmp_path), state.lock_file(tmp_path))]
         return [(each.st_ino, each.st_size) for each in found]
 
     run = begin(tmp_path)
     before = room()
-    journal.give_sign(tmp_path, run)
-    with journal.turn(tmp_path):
+    journal.beat(tmp_path, run)
+    with journal.lock(tmp_path):
         assert room() == before
     assert room() == before
 
@@ -219,15 +219,15 @@ def test_whose_turn_it_is_ends_with_the_process(tmp_path: Path) -> None:
         [*argv, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:
         assert other.stdout and other.stdout.readline() == "mine\n"
-        assert journal.holder_of_turn(tmp_path) == other.pid
-        with pytest.raises(HubError, match=f"Process {other.pid} works on this hub"), journal.turn(
+        assert journal.lock_holder(tmp_path) == other.pid
+        with pytest.raises(HubError, match=f"Process {other.pid} works on this hub"), journal.lock(
             tmp_path, 0.1
         ):
             pass
         other.send_signal(signal.SIGKILL)
-    with journal.turn(tmp_path, 0.1):
-        assert journal.holder_of_turn(tmp_path) == os.getpid()
-    assert journal.holder_of_turn(tmp_path) is None
+    with journal.lock(tmp_path, 0.1):
+        assert journal.lock_holder(tmp_path) == os.getpid()
+    assert journal.lock_holder(tmp_path) is None
 
 
 def test_a_controller_knows_when_its_own_process_has_died() -> None:

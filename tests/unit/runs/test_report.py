@@ -98,7 +98,7 @@ def test_a_run_that_touched_nothing_has_nothing_to_put_back() -> None:
     report = compose(results, DEPLOYMENT, PLAN, "", FAILURE)
     assert report["conclusion"] == (
         "Nothing was changed. That this run is over could not be recorded: No space. "
-        "Mend that and run the playbook again: it says so then."
+        "Fix that and run the playbook again: it says so then."
     )
 
 

@@ -8,9 +8,11 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.command
     runs_hub,
     with_config_file,
 )
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.execution_context import Surroundings
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.execution_context import (
+    ExecutionContext,
+)
 
-HERE = Surroundings("hub", 1000, 1000, (1000,), "/home/hub", "/srv/hub", {"PATH": "/usr/bin", "A": "1"})
+HERE = ExecutionContext("hub", 1000, 1000, (1000,), "/home/hub", "/srv/hub", {"PATH": "/usr/bin", "A": "1"})
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.execution_context import (
-    Surroundings,
+    ExecutionContext,
     account,
     group_name,
 )
@@ -18,13 +18,15 @@ from tests import REPOSITORY
 
 
 @pytest.fixture
-def mine(tmp_path: Path) -> Surroundings:
+def mine(tmp_path: Path) -> ExecutionContext:
     me = pwd.getpwuid(os.geteuid())
     environment = {"PATH": "/usr/bin:/bin", "TOKEN": "a secret"}
-    return Surroundings(me.pw_name, me.pw_uid, me.pw_gid, (me.pw_gid,), me.pw_dir, str(tmp_path), environment)
+    return ExecutionContext(
+        me.pw_name, me.pw_uid, me.pw_gid, (me.pw_gid,), me.pw_dir, str(tmp_path), environment
+    )
 
 
-def test_a_program_gets_directory_environment_and_umask_exactly(mine: Surroundings) -> None:
+def test_a_program_gets_directory_environment_and_umask_exactly(mine: ExecutionContext) -> None:
     done = replace(mine, umask=0o027).run(["sh", "-c", "pwd; umask; env | sort; cat"], input="text")
     assert done.returncode == 0
     assert [line for line in done.stdout.splitlines() if not line.startswith("PWD=")] == [
@@ -36,36 +38,36 @@ def test_a_program_gets_directory_environment_and_umask_exactly(mine: Surroundin
     ]
 
 
-def test_an_exit_status_is_no_error(mine: Surroundings) -> None:
+def test_an_exit_status_is_no_error(mine: ExecutionContext) -> None:
     done = mine.run(["sh", "-c", "echo no >&2; exit 3"])
     assert (done.returncode, done.stderr) == (3, "no\n")
 
 
-def test_a_program_can_be_started_and_talked_to(mine: Surroundings) -> None:
+def test_a_program_can_be_started_and_talked_to(mine: ExecutionContext) -> None:
     process = mine.start(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.communicate("word")[0] == "word"
 
 
-def test_secrets_are_not_shown(mine: Surroundings) -> None:
+def test_secrets_are_not_shown(mine: ExecutionContext) -> None:
     assert "a secret" not in repr(mine)
 
 
-def test_a_program_that_does_not_end_is_ended(mine: Surroundings) -> None:
+def test_a_program_that_does_not_end_is_ended(mine: ExecutionContext) -> None:
     with pytest.raises(HubError, match="sleep did not end within 0.1 seconds."):
         mine.run(["sleep", "60"], timeout=0.1)
 
 
-def test_a_program_that_is_not_there(mine: Surroundings) -> None:
+def test_a_program_that_is_not_there(mine: ExecutionContext) -> None:
     with pytest.raises(HubError, match=r"jupyterhubb was not found on the service's PATH \(/usr/bin:/bin\)."):
         mine.run(["jupyterhubb"])
 
 
-def test_a_directory_that_is_not_there(mine: Surroundings) -> None:
+def test_a_directory_that_is_not_there(mine: ExecutionContext) -> None:
     with pytest.raises(HubError, match="The working directory /nowhere of the service does not exist"):
         replace(mine, directory="/nowhere").run(["true"])
 
 
-def test_another_user(mine: Surroundings, tmp_path: Path) -> None:
+def test_another_user(mine: ExecutionContext, tmp_path: Path) -> None:
     entry, gid, groups = account("nobody")
     nobody = replace(mine, user="nobody", uid=entry.pw_uid, gid=gid, groups=groups, directory="/")
     if os.geteuid() == 0:
@@ -78,14 +80,14 @@ def test_another_user(mine: Surroundings, tmp_path: Path) -> None:
             nobody.run(["id"])
 
 
-def test_without_root_the_way_to_it_is_told(mine: Surroundings) -> None:
+def test_without_root_the_way_to_it_is_told(mine: ExecutionContext) -> None:
     # Seen from an unprivileged process, also where the tests run as root.
     program = (
         "import os, sys; sys.path.insert(0, sys.argv[1])\n"
         "from ansible_collections.hubops.jupyterhub.plugins.module_utils.system "
         "import execution_context\n"
         "os.geteuid() or os.setuid(65534)\n"
-        "try: execution_context.Surroundings('root', 0, 0, (0,), '/', '/', {}).run(['true'])\n"
+        "try: execution_context.ExecutionContext('root', 0, 0, (0,), '/', '/', {}).run(['true'])\n"
         "except Exception as error: print(error)\n"
     )
     collections = REPOSITORY / ".collections"

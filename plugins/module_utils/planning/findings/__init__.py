@@ -66,7 +66,7 @@ def _judged(finding: Finding, accepted: Sequence[str]) -> Finding:
     if finding.severity != BLOCKER or finding.id not in accepted:
         return finding
     if not finding.accept:
-        return replace(finding, mend=f"{finding.mend} It cannot be accepted.".lstrip())
+        return replace(finding, fix=f"{finding.fix} It cannot be accepted.".lstrip())
     return replace(finding, severity=WARNING, found=f"{finding.found} (It was accepted: {finding.id}.)")
 
 

@@ -25,7 +25,7 @@ DATABASE_NOT_READABLE = Kind(
     "database-not-readable",
     BLOCKER,
     "The database is locked, damaged or no SQLite database.",
-    "Nothing can be migrated safely before this is mended.",
+    "Nothing can be migrated safely before this is fixed.",
     "Do what the message says, then try again.",
 )
 DATABASE_DAMAGED = Kind(

@@ -13,7 +13,7 @@ NOT_WRITABLE = Kind(
     BLOCKER,
     "A file or folder that the upgrade has to write is not writable for the user that Ansible works as.",
     "The upgrade, or the way back, would fail half-way.",
-    "Become the user who owns it: ansible-playbook --become, or mend its mode.",
+    "Become the user who owns it: ansible-playbook --become, or correct its mode.",
 )
 NO_SPACE = Kind(
     "no-space",

@@ -10,7 +10,7 @@ BLOCKER, WARNING, NOTE = SEVERITIES = ("blocker", "warning", "note")
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found on this host, why it matters and how to mend it.
+    """What was found on this host, why it matters and how to fix it.
 
     ``accept`` says whether a blocker may be accepted by its ``id`` in ``jupyterhub_accept``.
     """
@@ -19,7 +19,7 @@ class Finding:
     severity: str
     found: str
     why: str
-    mend: str
+    fix: str
     accept: bool = False
 
 
@@ -31,19 +31,19 @@ class Kind:
     severity: str
     what: str
     why: str
-    mend: str
+    fix: str
     accept: bool = False
 
-    def found(self, found: str, mend: str = "", why: str = "") -> Finding:
-        """A finding of this kind; ``mend`` and ``why`` where more than the general is known."""
-        return Finding(self.id, self.severity, found, why or self.why, mend or self.mend, self.accept)
+    def found(self, found: str, fix: str = "", why: str = "") -> Finding:
+        """A finding of this kind; ``fix`` and ``why`` where more than the general is known."""
+        return Finding(self.id, self.severity, found, why or self.why, fix or self.fix, self.accept)
 
 
 def sentence(finding: dict[str, Any]) -> str:
-    """A finding of a plan as a person reads it: what was found, why it matters, how to mend it."""
+    """A finding of a plan as a person reads it: what was found, why it matters, how to fix it."""
     accept = f"Or accept it: jupyterhub_accept: [{finding['id']}]."
     blocks = finding["severity"] == BLOCKER and finding["accept"]
-    parts = [finding["found"], finding["why"], finding["mend"], accept if blocks else ""]
+    parts = [finding["found"], finding["why"], finding["fix"], accept if blocks else ""]
     return " ".join(part for part in parts if part)
 
 

@@ -25,7 +25,7 @@ DOWNGRADE = Kind(
 KNOWN_BAD_TARGET = Kind(
     "known-bad-target",
     WARNING,
-    "The wanted version has a fault that its series has mended later (4.1.0 to 4.1.3, 5.4.0 to 5.4.2).",
+    "The wanted version has a fault that its series has fixed later (4.1.0 to 4.1.3, 5.4.0 to 5.4.2).",
     "The upgrade would bring the fault along.",
     "Take the newest release of the series.",
 )

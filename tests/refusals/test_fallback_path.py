@@ -29,13 +29,13 @@ def test_the_way_through_the_majors_is_planned_and_taken(fresh_hub: Hub, tmp_pat
     assert "The migration fails in one step. It is tried through JupyterHub 5.4.6:" in shown
     assert "The migration goes through JupyterHub 5.4.6." in shown
     plan = json.loads(reviewed.read_text())[hub.container]
-    [hop] = plan["hops"]
-    assert (hop["version"], hop["source"]) == ("5.4.6", "the rehearsal on this host")
-    assert "this step breaks" in hop["why"]
+    [intermediate] = plan["intermediate_versions"]
+    assert (intermediate["version"], intermediate["source"]) == ("5.4.6", "the rehearsal on this host")
+    assert "this step breaks" in intermediate["why"]
     assert f"Migrate {hub.layout.database} through JupyterHub 5.4.6." in plan["steps"]
     assert [finding for finding in plan["findings"] if finding["severity"] == "blocker"] == []
 
     hub.playbook("upgrade.yml", {**wanted, "jupyterhub_plan": str(reviewed)})
     hub.wait_until_answers(VERSION)
     assert lost_rows(rows, hub.rows()) == []
-    assert [path for path in leftovers(hub) if ".hop-" in path or ".staged-" in path] == []
+    assert [path for path in leftovers(hub) if ".intermediate-" in path or ".staged-" in path] == []
