@@ -108,13 +108,20 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import migration, schema, sqlite
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import (
+    database_of,
+    migration,
+    schema,
+)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import service_of
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
 
-def foresee(deployment: dict[str, Any], environment: str, folder: Path, wanted: str) -> dict[str, Any]:
+def foresee(deployment: Deployment, environment: str, folder: Path, wanted: str) -> dict[str, Any]:
     """What would be changed; nothing is."""
     if wanted == "abandoned":
         return {"changed": migration.is_waiting(folder)}
@@ -123,19 +130,21 @@ def foresee(deployment: dict[str, Any], environment: str, folder: Path, wanted: 
         return {"changed": True}
     if wanted == "prepared":
         return {"changed": not migration.is_prepared(environment, folder)}
-    before = sqlite.inspect(migration.database_of(deployment)).revision
+    before = database_of(deployment.database).contents().revision
     after = schema.head_revision(environment)
     return {"changed": before != after, "from_revision": before, "to_revision": after}
 
 
-def act(deployment: dict[str, Any], environment: str, folder: Path, params: dict[str, Any]) -> dict[str, Any]:
+def act(deployment: Deployment, environment: str, folder: Path, params: dict[str, Any]) -> dict[str, Any]:
     """Do it."""
     if params["state"] == "abandoned":
         return {"changed": migration.abandon(folder)}
+    database, context = database_of(deployment.database), service_of(deployment.service).context()
     if params["state"] == "prepared":
         with journal.preparing(folder, params["run"]):
             changed = migration.prepare(
-                deployment,
+                database,
+                context,
                 environment,
                 folder,
                 intermediate=params["intermediate_environments"],
@@ -146,7 +155,8 @@ def act(deployment: dict[str, Any], environment: str, folder: Path, params: dict
 
     def migrate() -> dict[str, Any]:
         done = migration.migrate(
-            deployment,
+            database,
+            context,
             environment,
             folder,
             intermediate=params["intermediate_environments"],
@@ -155,9 +165,7 @@ def act(deployment: dict[str, Any], environment: str, folder: Path, params: dict
         return done._asdict()
 
     # It may take minutes. One that waits for a lock may take for ever, and is not alive.
-    return journal.step(
-        folder, params["run"], "migrate", migrate, progress=lambda: migration.trace(deployment)
-    )
+    return journal.step(folder, params["run"], "migrate", migrate, progress=database.progress)
 
 
 def main() -> None:
@@ -175,10 +183,10 @@ def main() -> None:
         ),
         supports_check_mode=True,
     )
-    deployment = module.params["deployment"]
-    folder = state_folder(deployment, module.params["state_folder"])
-    environment = module.params["environment"] or deployment["hub_environment"]["path"]
     try:
+        deployment = from_dict(Deployment, module.params["deployment"])
+        folder = state_folder(deployment.name, module.params["state_folder"])
+        environment = module.params["environment"] or deployment.hub_environment.path
         if module.check_mode:
             result = foresee(deployment, environment, folder, module.params["state"])
         else:

@@ -164,7 +164,7 @@ def apply(params: dict[str, Any], progress: Progress, check: bool) -> dict[str, 
             check,
         )
 
-    folder = state_folder(params["deployment"], params["state_folder"])
+    folder = state_folder(params["deployment"]["name"], params["state_folder"])
     if check:
         return work()
     if params["state"] == "switched" and params["run"]:

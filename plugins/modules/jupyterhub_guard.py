@@ -78,7 +78,7 @@ def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Do what ``state`` asks for."""
     if check:
         return {"changed": True}
-    folder = state_folder(params["deployment"], params["state_folder"])
+    folder = state_folder(params["deployment"]["name"], params["state_folder"])
     if params["state"] == "armed":
         arming.arm(folder, params["run"], Path(params["recovery_point"]))
         return {"changed": True}

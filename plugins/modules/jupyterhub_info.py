@@ -96,10 +96,12 @@ deployment:
         environment_names: [HOME, LANG, PATH]
         environment_files: [/etc/default/jupyterhub]
         enabled: true
-        kill_mode: control-group
-        restart: on-failure
         unit_file: /etc/systemd/system/jupyterhub.service
+        manager_files: []
         log_file: null
+        needs_root: true
+        kills_servers: true
+        particulars: {kill_mode: control-group, restart: on-failure}
     config:
       description: What the hub's config means.
       type: dict
@@ -163,7 +165,7 @@ deployment:
       description: The proxy's class, whether the hub starts it, and the program that it starts.
       type: dict
       sample:
-        class: jupyterhub.proxy.ConfigurableHTTPProxy
+        class_name: jupyterhub.proxy.ConfigurableHTTPProxy
         package: jupyterhub
         version: 4.1.6
         managed: true
@@ -180,7 +182,7 @@ deployment:
       description: The spawner's class and the single-user command.
       type: dict
       sample:
-        class: jupyterhub.spawner.LocalProcessSpawner
+        class_name: jupyterhub.spawner.LocalProcessSpawner
         package: jupyterhub
         version: 4.1.6
         command: [/opt/jupyter/bin/jupyterhub-singleuser]
@@ -189,7 +191,7 @@ deployment:
       description: The authenticator's class, and the names of the options that let people in.
       type: dict
       sample:
-        class: oauthenticator.github.GitHubOAuthenticator
+        class_name: oauthenticator.github.GitHubOAuthenticator
         package: oauthenticator
         version: 16.2.1
         bases: [oauthenticator.github.GitHubOAuthenticator, jupyterhub.auth.Authenticator]
@@ -224,6 +226,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.discovery import find_deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
 
 
 def main() -> None:
@@ -249,7 +252,9 @@ def main() -> None:
         )
     except HubError as error:
         module.fail_json(msg=str(error), seconds=round(time.monotonic() - began, 3))
-    module.exit_json(changed=False, deployment=deployment, seconds=round(time.monotonic() - began, 3))
+    module.exit_json(
+        changed=False, deployment=to_dict(deployment), seconds=round(time.monotonic() - began, 3)
+    )
 
 
 if __name__ == "__main__":

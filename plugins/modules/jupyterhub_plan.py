@@ -119,6 +119,7 @@ seconds:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import (
     INSTALLER_ARGUMENTS,
     installer_options,
@@ -128,6 +129,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import sentence
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.releases import versions
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
 
 
 def main() -> None:
@@ -149,7 +151,7 @@ def main() -> None:
     )
     began = time.monotonic()
     params = module.params
-    deployment = params["deployment"]
+    deployment = from_dict(Deployment, params["deployment"])
     try:
         versions.parse_release(params["version"])
         policy = Policy(

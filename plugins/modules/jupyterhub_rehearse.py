@@ -179,23 +179,26 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import migration
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import fallback_path
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.rehearsal.rehearsal import rehearse
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
 
 def rehearsed(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """What the rehearsal has shown; within a run the prepared migration waits for its word afterwards."""
-    folder = state_folder(params["deployment"], params["state_folder"])
+    deployment = from_dict(Deployment, params["deployment"])
+    folder = state_folder(deployment.name, params["state_folder"])
     with contextlib.ExitStack() as stack:
         stack.enter_context(journal.preparing(folder, params["run"]))
         if not params["run"]:
             stack.enter_context(migration.passing(folder))
         found = rehearse(
-            params["deployment"],
+            deployment,
             params["plan"]["environments"],
             params["plan"]["to_version"],
             folder,
@@ -209,11 +212,7 @@ def rehearsed(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
         )
     # What reading has found already is in the plan.
     known = {finding["id"] for finding in params["plan"].get("findings", [])}
-    way = (
-        fallback_path(params["plan"], params["deployment"], found.migration_fails)
-        if found.migration_fails
-        else {}
-    )
+    way = fallback_path(params["plan"], deployment, found.migration_fails) if found.migration_fails else {}
     return {**found.result(params["accept"], known), "fallback_path": way}
 
 

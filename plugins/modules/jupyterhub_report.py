@@ -117,7 +117,9 @@ def main() -> None:
         module.exit_json(changed=False, report=composed)
     try:
         name = params["run"] or journal.new_id(datetime.now(timezone.utc))
-        folder = state.runs_folder(state.state_folder(params["deployment"], params["state_folder"])) / name
+        folder = (
+            state.runs_folder(state.state_folder(params["deployment"]["name"], params["state_folder"])) / name
+        )
         state.make_private(folder)
         files.write(folder / "report.json", (json.dumps(composed, indent=2) + "\n").encode())
     except HubError as error:

@@ -133,9 +133,11 @@ import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import resumption, rollback
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
 NOBODY = {"user": "somebody", "controller": "somewhere", "process": "", "command": "ansible"}
@@ -158,7 +160,9 @@ def resume(params: dict[str, Any], check: bool) -> dict[str, Any]:
     }
     if found.run:
         result.update(
-            deployment=found.run.deployment, plan=found.run.plan, recovery_point=found.run.recovery_point
+            deployment=to_dict(found.run.deployment),
+            plan=found.run.plan,
+            recovery_point=found.run.recovery_point,
         )
     return result
 
@@ -172,7 +176,7 @@ def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Do what ``state`` asks for."""
     if params["state"] == "resumed":
         return resume(params, check)
-    folder = state_folder(params["deployment"], params["state_folder"])
+    folder = state_folder(params["deployment"]["name"], params["state_folder"])
     if params["state"] == "ended":
         outcome = {} if check else rollback.roll_back(folder, "the rescue", params["reason"], params["run"])
         return {"changed": True, "run": described(None), "outcome": outcome}
@@ -190,7 +194,7 @@ def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
         folder,
         {**NOBODY, **params["holder"]},
         params["confirm_timeout"],
-        deployment=params["deployment"],
+        deployment=from_dict(Deployment, params["deployment"]),
         plan=params["plan"],
     )
     return {"changed": True, "run": described(begun)}

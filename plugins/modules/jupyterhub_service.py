@@ -99,23 +99,25 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import lifecycle
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import service_of
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
 
-def foretold(deployment: dict[str, Any], wanted: str, version: str) -> dict[str, Any]:
+def foretold(deployment: Deployment, wanted: str, version: str) -> dict[str, Any]:
     """What check mode answers: whether ``wanted`` is a change, and the state before and after."""
-    before = service_of(deployment).state()
+    before = service_of(deployment.service).state()
     after = {"stopped": "stopped", "started": "running"}[wanted]
     # Another version than the one that was found cannot answer before the hub was started anew.
-    other_version = wanted == "started" and version not in ("", deployment["hub_environment"]["jupyterhub"])
+    other_version = wanted == "started" and version not in ("", deployment.hub_environment.jupyterhub)
     changed = after != before or other_version
     return {"changed": changed, "diff": {"before": f"{before}\n", "after": f"{after}\n"}}
 
 
-def apply(deployment: dict[str, Any], wanted: str, params: dict[str, Any]) -> dict[str, Any]:
+def apply(deployment: Deployment, wanted: str, params: dict[str, Any]) -> dict[str, Any]:
     """Do what ``wanted`` says; what is known of it afterwards."""
     base, timeout = params["state_folder"], params["timeout"]
     if wanted == "stopped":
@@ -141,12 +143,12 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-    deployment, wanted = params["deployment"], params["state"]
+    deployment, wanted = from_dict(Deployment, params["deployment"]), params["state"]
     began = time.monotonic()
     try:
         result = foretold(deployment, wanted, params["version"])
         if not module.check_mode:
-            folder = state_folder(deployment, params["state_folder"])
+            folder = state_folder(deployment.name, params["state_folder"])
             name = {"stopped": "stop", "started": "start"}[wanted]
             result.update(
                 journal.step(folder, params["run"], name, lambda: apply(deployment, wanted, params))

@@ -127,20 +127,22 @@ access:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.verification import verify
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
 
 def verified(params: dict[str, Any], may_write: bool) -> dict[str, Any]:
     """What the running hub was found to be, as a step of the run where there is one."""
-    deployment = params["deployment"]
+    deployment = from_dict(Deployment, params["deployment"])
 
     def ask() -> dict[str, Any]:
         return verify(
             deployment,
-            version=params["version"] or deployment["hub_environment"]["jupyterhub"],
+            version=params["version"] or deployment.jupyterhub,
             environment=params["environment"] or "",
             since=params["since"],
             timeout=params["timeout"],
@@ -151,7 +153,7 @@ def verified(params: dict[str, Any], may_write: bool) -> dict[str, Any]:
 
     if not params["run"]:
         return ask()
-    folder = state_folder(deployment, params["state_folder"])
+    folder = state_folder(deployment.name, params["state_folder"])
     return journal.step(folder, params["run"], "verify", ask, again=True)
 
 

@@ -108,26 +108,28 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.compa
     match,
     wanted_revision,
 )
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.discovery import (
     expand_environments,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.releases import versions
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
 
 MOST_TOLD = 10
 
 
 def compared(options: dict[str, Any]) -> dict[str, Any]:
     """The verdicts on what the options and the deployment in them name."""
-    deployment = options["deployment"] or {}
-    hub_version = options["hub_version"] or deployment.get("hub_environment", {}).get("jupyterhub")
+    deployment = from_dict(Deployment, options["deployment"]) if options["deployment"] else None
+    hub_version = options["hub_version"] or (deployment and deployment.jupyterhub)
     if not hub_version:
         raise HubError("The hub's version is not known.", "Give one of deployment and hub_version.")
-    known = [environment["path"] for environment in deployment.get("user_environments", [])]
+    known = [environment.path for environment in deployment.user_environments] if deployment else []
     paths = [*known, *expand_environments(options["environments"])]
-    revision = options["revision"] or deployment.get("database", {}).get("revision")
+    revision = options["revision"] or (deployment.database.revision if deployment else None)
     hub = versions.parse_release(hub_version)
-    place = deployment.get("hub_environment", {}).get("path")
+    place = deployment and deployment.hub_environment.path
     wanted = wanted_revision(hub, place) if place else None
     return match(hub, list(dict.fromkeys(paths)), revision, options["allow"], wanted)
 

@@ -139,6 +139,7 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import (
     recovery_point,
@@ -146,6 +147,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import 
     rollback,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import state
 
 
@@ -153,16 +155,16 @@ def run(module: AnsibleModule) -> dict[str, object]:
     """Do what ``state`` asks for."""
     params = module.params
     wanted, base, timeout = params["state"], params["state_folder"], params["timeout"]
-    deployment, path = params["deployment"], Path(params["path"] or "")
+    path = Path(params["path"] or "")
     if wanted == "present":
-        folder = state.recovery_folder(state.state_folder(deployment, base))
+        folder = state.recovery_folder(state.state_folder(params["deployment"]["name"], base))
         if not params["run"]:
             journal.require_none(folder.parent)  # what would be kept may be half old and half new
         if module.check_mode:
             return {"changed": True, "path": str(folder)}
         with journal.preparing(folder.parent, params["run"]):
             made = recovery_point.create(
-                deployment,
+                from_dict(Deployment, params["deployment"]),
                 params["plan"],
                 base,
                 params["homes"],
@@ -189,7 +191,7 @@ def run(module: AnsibleModule) -> dict[str, object]:
         return rollback.restore(path, timeout, params["run"])
     if wanted == "absent":
         return {"changed": path.is_dir() if module.check_mode else retention.remove(path)}
-    folder = state.recovery_folder(state.state_folder(deployment, base))
+    folder = state.recovery_folder(state.state_folder(params["deployment"]["name"], base))
     choose = retention.surplus if module.check_mode else retention.prune
     removed = choose(folder, params["keep"], params["keep_days"])
     return {"changed": bool(removed), "removed": [str(point) for point in removed]}

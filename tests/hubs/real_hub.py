@@ -13,10 +13,10 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import lifecycle
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.discovery import find_deployment
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import service_of
 
 from tests import REPOSITORY
@@ -93,7 +93,7 @@ def make_database(version: str, path: Path, users: int = 5) -> None:
 @contextlib.contextmanager
 def stopped_hub(
     version: str, folder: Path, *, config: str = "", place: Path | None = None
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Deployment]:
     """A hub that is not running, with five users; gives its deployment, as `jupyterhub_info` finds it.
 
     ``place`` is its environment, one that is shared if none is named.
@@ -105,16 +105,14 @@ def stopped_hub(
 @contextlib.contextmanager
 def running_hub(
     version: str, folder: Path, *, config: str = "", place: Path | None = None
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Deployment]:
     """A hub that answers; otherwise as `stopped_hub`."""
     with stopped_hub(version, folder, config=config, place=place) as deployment:
-        service = service_of(deployment)
+        service = service_of(deployment.service)
         service.start()
-        lifecycle.wait_for_version(
-            service, deployment["config"]["hub_api_url"], version, 60, service.log_mark()
-        )
+        lifecycle.wait_for_version(service, deployment.config.hub_api_url, version, 60, service.log_mark())
         # Found again now that it answers: it has its process and its files.
-        yield find_deployment(deployment["name"])
+        yield find_deployment(deployment.name)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..errors import HubError
 from ..system.execution_context import ExecutionContext
 from . import sqlite
 
@@ -16,19 +15,6 @@ from . import sqlite
 CHECK_SECONDS = 1.0
 SHOWN_NAMES = 200
 _STEPS_BETWEEN_LOOKS = 20_000
-
-#: What is told of a database that cannot be read, or is none of ours.
-UNKNOWN: dict[str, Any] = {
-    "file_system": None,
-    "writable": None,
-    "damage": None,
-    "broken_references": {},
-    "revisions": 0,
-    "ahead": [],
-    "servers": 0,
-    "server_names": [],
-    "encrypted": 0,
-}
 
 #: A column that a revision adds and nothing else does (jupyterhub/alembic/versions), newest last.
 ADDED = {
@@ -100,19 +86,6 @@ def examine(path: Path, revision: str | None, timeout: float) -> dict[str, Any]:
             "encrypted": _count(connection, "users", columns, "encrypted_auth_state"),
         }
         return {**found, **_checked(connection)}
-
-
-def knows_user(path: str | None, name: str) -> bool:
-    """Whether a hub's database has a user of this name; True where it cannot be asked."""
-    if not path:
-        return True
-    try:
-        with sqlite.reading(Path(path), timeout=10) as connection:
-            found = connection.execute("SELECT 1 FROM users WHERE name = ?", (name,)).fetchone()
-    except HubError:
-        # What is wrong with the database is a finding of its own.
-        return True
-    return found is not None
 
 
 def ahead_of(revision: str | None, columns: dict[str, list[str]]) -> list[str]:

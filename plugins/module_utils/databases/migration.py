@@ -15,15 +15,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..environments.packages import installed_version
 from ..errors import HubError
 from ..hub import logs
 from ..hub_scripts import migrator
-from ..services import service_of
 from ..system import files, state
 from ..system.execution_context import ExecutionContext
 from ..system.processes import birth, is_alive
 from ..system.source import source_of
-from . import schema, scratch_copies, sqlite
+from . import schema
+from .base import Contents, Database, DatabaseCopy
 
 SOCKET = "migration.socket"
 PROCESS = "migration.process"
@@ -53,7 +54,8 @@ class Migration(NamedTuple):
 
 
 def prepare(
-    deployment: dict[str, Any],
+    database: Database,
+    context: ExecutionContext,
     environment: str | Path,
     folder: Path,
     *,
@@ -67,11 +69,11 @@ def prepare(
     """
     if all(is_prepared(each, place) for place, each in _stations(folder, environment, intermediate)):
         return False
-    database, context = database_of(deployment), service_of(deployment).context()
-    with scratch_copies.scratch(database, context) as scratch:
-        copy = scratch_copies.copy(database, scratch, context)
+    with database.scratch(context) as scratch:
+        copy = database.copy(scratch, context)
         rehearse(
-            deployment,
+            database,
+            context,
             environment,
             folder,
             copy,
@@ -83,10 +85,11 @@ def prepare(
 
 
 def rehearse(
-    deployment: dict[str, Any],
+    database: Database,
+    context: ExecutionContext,
     environment: str | Path,
     folder: Path,
-    copy: Path,
+    copy: DatabaseCopy,
     *,
     intermediate: Sequence[str] = (),
     wait: float = 900,
@@ -102,21 +105,21 @@ def rehearse(
     Raises HubError when the environment cannot be used, and MigrationFails when the rehearsal fails: then the
     migration would have failed, too, and nothing has changed.
     """
-    before = sqlite.inspect(copy)
+    before = copy.contents()
     abandon(folder)
-    _require_older(before._replace(path=database_of(deployment)), environment)
+    _require_older(database, before, environment)
     seconds = 0.0
     try:
         for place, each in _stations(folder, environment, intermediate):
             state.make_private(place)
-            _start(service_of(deployment).context(), each, place, wait)
+            _start(context, each, place, wait)
             if _ask(place, {"do": "describe"}, START_TIMEOUT) is None:
                 raise HubError(f"The hub in {each} cannot be loaded: {_log_end(place)}")
-            seconds += _migrate_copy(database_of(deployment), copy, each, place, timeout)
+            seconds += _migrate_copy(database, copy, each, place, timeout)
     except BaseException:
         abandon(folder)
         raise
-    return _migration(before, sqlite.inspect(copy), environment, seconds, prepared=True)
+    return _migration(before, copy.contents(), environment, seconds, prepared=True)
 
 
 def _stations(
@@ -180,7 +183,8 @@ def passing(folder: Path) -> Iterator[None]:
 
 
 def migrate(
-    deployment: dict[str, Any],
+    database: Database,
+    context: ExecutionContext,
     environment: str | Path,
     folder: Path,
     *,
@@ -196,38 +200,36 @@ def migrate(
     Raises HubError when the migration fails, takes longer than ``timeout`` seconds, or the database has
     another revision or fewer rows afterwards. The database may then be half migrated: only a copy helps.
     """
-    database = database_of(deployment)
-    before = sqlite.inspect(database)
+    before = database.contents()
     prepared = False
     seconds = 0.0
     if before.revision != schema.head_revision(environment):
-        _require_older(before, environment)
+        _require_older(database, before, environment)
         ahead = [each for each in intermediate if before.revision in schema.revisions(each)]
         for place, each in _stations(folder, environment, ahead):
-            prepared, taken = _take_step(deployment, each, place, timeout)
+            prepared, taken = _take_step(database, context, each, place, timeout)
             seconds += taken
     abandon(folder)
-    after = sqlite.inspect(database)
-    _require_whole(before, after, environment)
+    after = database.contents()
+    _require_whole(database, before, after, environment)
     return _migration(before, after, environment, seconds, prepared)
 
 
 def _take_step(
-    deployment: dict[str, Any], environment: str | Path, place: Path, timeout: float
+    database: Database, context: ExecutionContext, environment: str | Path, place: Path, timeout: float
 ) -> tuple[bool, float]:
     """Migrate the database with one environment; whether its prepared process did it, and the seconds."""
-    database = database_of(deployment)
-    request = {"do": "migrate", "database": str(database.resolve())}
+    request = {"do": "migrate", "url": _url(database, environment)}
     answer = _ask(place, request, timeout) if is_prepared(environment, place) else None
     if answer is not None:
         return True, _seconds(answer, database)
-    answer = _run(service_of(deployment).context(), environment, request, timeout)
+    answer = _run(context, environment, request, timeout)
     return False, _seconds(answer, database)
 
 
 def _migration(
-    before: sqlite.Inspection,
-    after: sqlite.Inspection,
+    before: Contents,
+    after: Contents,
     environment: str | Path,
     seconds: float,
     prepared: bool,
@@ -243,17 +245,6 @@ def _migration(
     )
 
 
-def trace(deployment: dict[str, Any]) -> list[tuple[int, int]]:
-    """What changes while a migration makes progress: sizes and times of the database's files."""
-    database = database_of(deployment).resolve()
-    found = []
-    for path in (database, *(database.with_name(database.name + suffix) for suffix in sqlite.SIDECARS)):
-        with contextlib.suppress(FileNotFoundError):
-            status = path.stat()
-            found.append((status.st_size, status.st_mtime_ns))
-    return found
-
-
 def python_of(environment: str | Path) -> str:
     """Return the path of an environment's interpreter. Raises HubError when there is none."""
     python = Path(environment, "bin", "python")
@@ -262,15 +253,8 @@ def python_of(environment: str | Path) -> str:
     return str(python)
 
 
-def database_of(deployment: dict[str, Any]) -> Path:
-    """Return the deployment's database file. Raises HubError when its database is another than SQLite."""
-    path = deployment["database"]["path"]
-    if not path:
-        raise HubError(
-            f"The hub's database {deployment['database']['url']} is not a SQLite file.",
-            "Migrate it with its own tools; this version handles SQLite.",
-        )
-    return Path(path)
+def _url(database: Database, environment: str | Path) -> str:
+    return database.url(installed_version(environment, "sqlalchemy") or "")
 
 
 def _start(context: ExecutionContext, environment: str | Path, folder: Path, wait: float) -> None:
@@ -337,13 +321,15 @@ def _run(
     return answer
 
 
-def _migrate_copy(database: Path, copy: Path, environment: str | Path, folder: Path, timeout: float) -> float:
+def _migrate_copy(
+    database: Database, copy: DatabaseCopy, environment: str | Path, folder: Path, timeout: float
+) -> float:
     """Have a prepared process migrate a copy of ``database``; the seconds that it took."""
-    before = sqlite.inspect(copy)
-    answer = _ask(folder, {"do": "migrate", "database": str(copy)}, timeout)
+    before = copy.contents()
+    answer = _ask(folder, {"do": "migrate", "url": _url(copy, environment)}, timeout)
     try:
         seconds = _seconds(answer or {"error": _log_end(folder)}, database)
-        _require_whole(before, sqlite.inspect(copy), environment)
+        _require_whole(copy, before, copy.contents(), environment)
     except HubError as error:
         raise MigrationFails(
             f"The rehearsal on a copy of the database failed. {error.message}",
@@ -352,7 +338,7 @@ def _migrate_copy(database: Path, copy: Path, environment: str | Path, folder: P
     return seconds
 
 
-def _seconds(answer: dict[str, Any], database: Path) -> float:
+def _seconds(answer: dict[str, Any], database: Database) -> float:
     if "error" not in answer:
         return float(answer["seconds"])
     reason = str(answer["error"])
@@ -364,30 +350,30 @@ def _seconds(answer: dict[str, Any], database: Path) -> float:
         )
     elif "database is locked" in reason:
         hint = "Another process has the database open; find it with `fuser`."
-    raise HubError(f"The migration of {database} failed: {reason.splitlines()[0]}.", hint)
+    raise HubError(f"The migration of {database.name} failed: {reason.splitlines()[0]}.", hint)
 
 
-def _require_older(found: sqlite.Inspection, environment: str | Path) -> None:
+def _require_older(database: Database, found: Contents, environment: str | Path) -> None:
     """Refuse what is not a hub's database, or that of a newer hub."""
     if "users" not in found.rows:
         raise HubError(
-            f"{found.path} is not a hub's database: it has no table of users.",
+            f"{database.name} is not a hub's database: it has no table of users.",
             "Compare JupyterHub.db_url and the service's working directory.",
         )
     if found.revision is not None and found.revision not in schema.revisions(environment):
         raise HubError(
-            f"The database {found.path} has revision {found.revision}, which the jupyterhub in {environment} "
-            "does not know.",
+            f"The database {database.name} has revision {found.revision}, which the jupyterhub in "
+            f"{environment} does not know.",
             "It is a newer hub's. There is no way down: restore the copy that belongs to this hub.",
         )
 
 
-def _require_whole(before: sqlite.Inspection, after: sqlite.Inspection, environment: str | Path) -> None:
+def _require_whole(database: Database, before: Contents, after: Contents, environment: str | Path) -> None:
     """Refuse a result that has another revision than the environment, or has lost rows."""
     head = schema.head_revision(environment)
     if after.revision != head:
         raise HubError(
-            f"The database {after.path} has revision {after.revision} after the migration, not {head}.",
+            f"The database {database.name} has revision {after.revision} after the migration, not {head}.",
             "Restore the copy.",
         )
     may_go = schema.given_up(environment, before.revision)
@@ -398,7 +384,7 @@ def _require_whole(before: sqlite.Inspection, after: sqlite.Inspection, environm
     ]
     if lost:
         raise HubError(
-            f"The migration of {after.path} lost rows of {', '.join(lost)}.",
+            f"The migration of {database.name} lost rows of {', '.join(lost)}.",
             "Restore the copy and report it.",
         )
 

@@ -9,11 +9,12 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import HubError
 from ..system.execution_context import ExecutionContext
 from . import sqlite
+from .base import Keys
 
 #: Beside the database: on the same disk, so that what is measured on the copy holds for the database.
 SUFFIX = ".hubops-rehearsal"
@@ -40,13 +41,6 @@ SHOWN = ("name", "identifier", "id", "user_id")
 #: Servers of people: a hub that finds them polls them, and may stop them. With what refers to them.
 SERVERS = ("share_codes", "shares", "spawners", "servers")
 SERVERS_OF_SERVICES = "UPDATE services SET _server_id = NULL"
-
-
-class Keys(NamedTuple):
-    """The key columns of one table that a database has, and their content."""
-
-    columns: tuple[str, ...]
-    rows: set[tuple[Any, ...]]
 
 
 def folder_of(database: Path) -> Path:

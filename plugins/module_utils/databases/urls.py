@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs, quote, unquote
 
 from ..errors import HubError
 
@@ -84,6 +84,12 @@ def resolve_sqlite(url: str, directory: str | Path, sqlalchemy: str = "") -> Pat
     if name in ("", ":memory:"):
         return None
     return Path(directory, name)
+
+
+def of_sqlite(path: Path, sqlalchemy: str) -> str:
+    """The URL with which that version of SQLAlchemy opens a file: the inverse of `resolve_sqlite`."""
+    name = str(path)
+    return f"sqlite:///{quote(name) if decodes(sqlalchemy) else name}"
 
 
 def decodes(sqlalchemy: str) -> bool:

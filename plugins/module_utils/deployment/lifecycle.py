@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import time
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
-from typing import Any
 
 from ..errors import HubError
-from ..hub import logs
+from ..hub import api, logs
 from ..services import service_of
 from ..services.base import DoesNotStop, Service
 from ..system import state
+from .model import Deployment
 
 POLL_SECONDS = 0.02
 
@@ -37,13 +34,13 @@ class Started:
     main_pid: int | None
 
 
-def stop(deployment: dict[str, Any], base: str | None, reason: str, timeout: float) -> Stopped:
+def stop(deployment: Deployment, base: str | None, reason: str, timeout: float) -> Stopped:
     """Hold the hub down, then stop it; returns when its main process is gone.
 
     ``timeout`` in seconds. Raises HubError when the process outlives it.
     """
-    service = service_of(deployment)
-    hold = state.hold_file(state.state_folder(deployment, base))
+    service = service_of(deployment.service)
+    hold = state.hold_file(state.state_folder(deployment.name, base))
     service.install_hold(hold)
     running = service.state() != "stopped"
     mark = service.log_mark()
@@ -62,29 +59,29 @@ def downtime(stopped_at: float, answered_at: float) -> float | None:
     return seconds if seconds >= 0 else None
 
 
-def take_down(deployment: dict[str, Any], base: str | None, reason: str, timeout: float) -> None:
+def take_down(deployment: Deployment, base: str | None, reason: str, timeout: float) -> None:
     """`stop`, on the way back: a hub that has not stopped after ``timeout`` seconds is killed."""
     try:
         stop(deployment, base, reason, timeout)
     except DoesNotStop:
-        service_of(deployment).kill()
+        service_of(deployment.service).kill()
         stop(deployment, base, reason, timeout)
 
 
-def start(deployment: dict[str, Any], base: str | None, version: str, timeout: float) -> Started:
+def start(deployment: Deployment, base: str | None, version: str, timeout: float) -> Started:
     """Let the hub start, start it, and wait until it answers as ``version`` ('' accepts any).
 
     ``timeout`` in seconds. Raises HubError, with the end of the hub's log, when the hub exits, answers
     as another version, or does not answer in time.
     """
-    service = service_of(deployment)
-    hold = state.hold_file(state.state_folder(deployment, base))
+    service = service_of(deployment.service)
+    hold = state.hold_file(state.state_folder(deployment.name, base))
     changed = service.is_held(hold) or service.state() == "stopped"
     mark = service.log_mark()
     service.release(hold)
     if changed or service.state() != "running":
         service.start()
-    answer = wait_for_version(service, str(deployment["config"]["hub_api_url"]), version, timeout, mark)
+    answer = wait_for_version(service, str(deployment.config.hub_api_url), version, timeout, mark)
     return Started(changed=changed, answered_at=time.time(), version=answer, main_pid=service.main_pid())
 
 
@@ -98,7 +95,7 @@ def wait_for_version(service: Service, api_url: str, version: str, timeout: floa
     checked = time.monotonic()
     answer = ""
     while time.monotonic() < deadline:
-        answer = answered_version(api_url) or answer
+        answer = api.version(api_url) or answer
         if answer and answer == (version or answer):
             return answer
         if time.monotonic() - checked > 0.5:
@@ -114,28 +111,18 @@ def wait_for_version(service: Service, api_url: str, version: str, timeout: floa
     )
 
 
-def answered_version(api_url: str) -> str | None:
-    """The version that a hub answers at ``api_url``, None when it does not answer."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(api_url.rstrip("/") + "/", timeout=2) as response:
-            return str(json.load(response)["version"])
-    except (OSError, ValueError, KeyError):
-        return None
-
-
 def log_end(service: Service, mark: str) -> str:
     """The last lines that the hub has logged since ``mark``, without secrets."""
     return logs.end(service.log_since(mark))
 
 
-def arm(deployment: dict[str, Any], base: str | None) -> None:
+def arm(deployment: Deployment, base: str | None) -> None:
     """Make the service manager obey the hold file; done before the outage since it may have to reload."""
-    folder = state.state_folder(deployment, base)
+    folder = state.state_folder(deployment.name, base)
     state.make_private(folder)
-    service_of(deployment).install_hold(state.hold_file(folder))
+    service_of(deployment.service).install_hold(state.hold_file(folder))
 
 
-def disarm(deployment: dict[str, Any], base: str | None) -> None:
+def disarm(deployment: Deployment, base: str | None) -> None:
     """Forget the hold file and what made the service manager obey it."""
-    service_of(deployment).remove_hold(state.hold_file(state.state_folder(deployment, base)))
+    service_of(deployment.service).remove_hold(state.hold_file(state.state_folder(deployment.name, base)))

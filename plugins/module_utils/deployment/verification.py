@@ -9,20 +9,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import ssl
 import subprocess
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ..databases import sqlite
-from ..databases.migration import database_of, python_of
+from ..databases import database_of
+from ..databases.migration import python_of
+from ..environments.packages import installed_version
 from ..errors import HubError
-from ..hub import logs, managed_services, single_user_servers
+from ..hub import api, logs, managed_services, single_user_servers
 from ..hub_scripts import token_lender
 from ..services import service_of
 from ..services.base import Service
@@ -30,6 +28,7 @@ from ..system.execution_context import ExecutionContext
 from ..system.processes import is_alive
 from ..system.source import source_of
 from . import lifecycle
+from .model import Deployment
 
 TOKEN_SECONDS = 600
 ANSWER_TIMEOUT = 30
@@ -56,7 +55,7 @@ class Verification(NamedTuple):
 
 
 def verify(
-    deployment: dict[str, Any],
+    deployment: Deployment,
     *,
     version: str,
     environment: str = "",
@@ -79,10 +78,10 @@ def verify(
     before.
     """
     started = time.monotonic()
-    service = service_of(deployment)
+    service = service_of(deployment.service)
     mark = since or service.log_mark_of_start()
-    environment = environment or str(deployment["hub_environment"]["path"])
-    api_url = str(deployment["config"]["hub_api_url"])
+    environment = environment or str(deployment.hub_environment.path)
+    api_url = str(deployment.config.hub_api_url)
     lifecycle.wait_for_version(service, api_url, version, timeout, mark)
     try:
         main_pid = _require_new_process(deployment, service, version)
@@ -93,7 +92,7 @@ def verify(
                 users = _require_users(deployment, api_url, token, version)
                 if user:
                     _require_server(api_url, token, user, timeout)
-        _require_proxy(str(deployment["config"]["public_url"]), version)
+        _require_proxy(str(deployment.config.public_url), version)
         _require_lasting(service, main_pid, watch)
         managed_services.require(_services_before(deployment), main_pid, SERVICES_TIMEOUT)
         lifecycle.wait_for_version(service, api_url, version, ANSWER_TIMEOUT, mark)
@@ -109,22 +108,22 @@ def verify(
     )
 
 
-def _require_new_process(deployment: dict[str, Any], service: Service, version: str) -> int:
+def _require_new_process(deployment: Deployment, service: Service, version: str) -> int:
     pid = service.main_pid()
     if pid is None:
         raise HubError(
             f"A hub answers, but the service {service.name} has no process.",
             "Another hub has its port: end it, or give one of them another port.",
         )
-    upgraded = deployment["hub_environment"]["jupyterhub"] != version
-    if upgraded and pid == deployment["service"]["main_pid"]:
+    upgraded = deployment.hub_environment.jupyterhub != version
+    if upgraded and pid == deployment.service.main_pid:
         raise HubError(f"The hub's process {pid} is the one from before the upgrade.", "Restart the service.")
     return pid
 
 
-def _services_before(deployment: dict[str, Any]) -> list[str]:
+def _services_before(deployment: Deployment) -> list[str]:
     """The managed services that ran when the hub was found; one that did not is nobody's fault now."""
-    return [service["name"] for service in deployment["config"]["services"] if service.get("running")]
+    return [service.name for service in deployment.config.services if service.running]
 
 
 def _require_lasting(service: Service, main_pid: int, seconds: float) -> None:
@@ -137,18 +136,20 @@ def _require_lasting(service: Service, main_pid: int, seconds: float) -> None:
 
 @contextlib.contextmanager
 def _borrowed_token(
-    deployment: dict[str, Any], environment: str, context: ExecutionContext, user: str
+    deployment: Deployment, environment: str, context: ExecutionContext, user: str
 ) -> Iterator[str]:
     """Give a token of the hub's, which may have ``user``'s server; afterwards its rows are gone again."""
-    database = database_of(deployment).resolve()
-    sqlite.inspect(database)
+    database = database_of(deployment.database)
+    # SQLAlchemy would create one that is not there.
+    database.contents()
+    url = database.url(installed_version(environment, "sqlalchemy") or "")
     argv = [python_of(environment), "-c", source_of(token_lender)]
     with tempfile.TemporaryFile("w+") as errors:
         lender = context.start(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
         with lender:
             if lender.stdin is None or lender.stdout is None:
                 raise AssertionError("The token's lender has no pipes.")
-            wanted = {"database": str(database), "seconds": TOKEN_SECONDS, "user": user}
+            wanted = {"url": url, "seconds": TOKEN_SECONDS, "user": user}
             lender.stdin.write(json.dumps(wanted) + "\n")
             lender.stdin.flush()
             line = lender.stdout.readline()
@@ -158,14 +159,15 @@ def _borrowed_token(
         if lender.returncode:
             errors.seek(0)
             raise HubError(
-                f"No token could be written into {database} and removed again: {logs.reason(errors.read())}.",
+                f"No token could be written into {database.name} and removed again: "
+                f"{logs.reason(errors.read())}.",
                 "The hub's user must be able to write the database and its folder.",
             )
 
 
 def _require_environment(api_url: str, token: str, environment: str, version: str) -> str:
     """Compare version and interpreter that the hub itself names."""
-    info = get(f"{api_url}/info", token)
+    info = api.read(f"{api_url}/info", token)
     if info["version"] != version:
         raise HubError(f"The hub says that it is version {info['version']}, not {version}.")
     executable = str(info["sys_executable"])
@@ -178,23 +180,23 @@ def _require_environment(api_url: str, token: str, environment: str, version: st
     return executable
 
 
-def _require_users(deployment: dict[str, Any], api_url: str, token: str, version: str) -> int:
+def _require_users(deployment: Deployment, api_url: str, token: str, version: str) -> int:
     """Compare the number of users that the hub reads with the rows of the database that we know.
 
     No user is in the answer: for each, hubs before 5.0 would write a row of a spawner into the database.
     """
-    database = database_of(deployment)
-    before = sqlite.inspect(database).rows["users"]
+    database = database_of(deployment.database)
+    before = database.contents().rows["users"]
     if version.startswith("1."):
         # It cannot count. That it found the token that we wrote shows that it reads this database.
-        get(f"{api_url}/users?state=active", token)
+        api.read(f"{api_url}/users?state=active", token)
         return before
-    page = get(f"{api_url}/users?limit=1&offset={BEYOND_ALL}", token, accept=PAGINATED)
+    page = api.read(f"{api_url}/users?limit=1&offset={BEYOND_ALL}", token, accept=PAGINATED)
     users = int(page["_pagination"]["total"])
-    after = sqlite.inspect(database).rows["users"]
+    after = database.contents().rows["users"]
     if not min(before, after) <= users <= max(before, after):
         raise HubError(
-            f"The hub knows {users} users, but there are {after} in {database}.",
+            f"The hub knows {users} users, but there are {after} in {database.name}.",
             "It reads another database: compare JupyterHub.db_url and the service's working directory.",
         )
     return users
@@ -220,28 +222,6 @@ def _require_server(api_url: str, token: str, user: str, timeout: float) -> None
 def _require_proxy(public_url: str, version: str) -> None:
     """Reach the hub through the proxy, as people do; without a token, so no certificate has to be checked."""
     url = f"{public_url.rstrip('/')}/hub/api/"
-    answer = get(url)
+    answer = api.read(url)
     if answer.get("version") != version:
         raise HubError(f"The proxy at {public_url} leads to another hub: {answer}.")
-
-
-def get(url: str, token: str = "", accept: str = "application/json") -> Any:
-    """Return the JSON that a URL answers. Raises HubError when it does not."""
-    request = urllib.request.Request(url, headers={"Accept": accept})
-    if token:
-        # Not as an ordinary header: those follow a redirect to another host.
-        request.add_unredirected_header("Authorization", f"token {token}")
-    context = ssl.create_default_context()
-    if not token:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
-    )
-    try:
-        with opener.open(request, timeout=ANSWER_TIMEOUT) as response:
-            return json.load(response)
-    except urllib.error.HTTPError as error:
-        raise HubError(f"The hub answers {url} with {error.code} {error.reason}.") from error
-    except (OSError, ValueError) as error:
-        raise HubError(f"The hub does not answer {url}: {getattr(error, 'reason', error)}.") from error

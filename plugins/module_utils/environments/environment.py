@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from .layout import kind_of, python_of, python_version_of
 from .packages import all_packages, related
 
 
-def read_environment(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The environment at ``path`` in the shape of the contract (docs/architecture.md).
+@dataclass(frozen=True)
+class EnvironmentFacts:
+    """One Python environment, the hub's or one of single-user servers, as it is on the host."""
 
-    ``python`` is None when the interpreter is gone, as after an upgrade of the operating system that took the
-    venv's base Python away. Raises HubError when there is no environment at ``path`` or it may not be read.
-    """
+    path: str
+    """As the service names it: a link stays one."""
+    kind: str
+    """``venv``, ``conda`` or ``system``."""
+    python: str | None
+    """Its interpreter; None where that is gone, as after an upgrade of the operating system."""
+    python_version: str | None
+    """``3.11.2``, or only ``3.11`` where nothing on disk tells the last number."""
+    jupyterhub: str | None
+    """The version of jupyterhub that is installed."""
+    packages: dict[str, str]
+    """Versions of the packages related to JupyterHub, by normalised name."""
+
+
+def read_environment(path: str | os.PathLike[str]) -> EnvironmentFacts:
+    """The environment at ``path``. Raises HubError when there is none, or it may not be read."""
     root = Path(path)
     packages = all_packages(root)
-    return {
-        "path": str(root),
-        "kind": kind_of(root),
-        "python": python_of(root),
-        "python_version": python_version_of(root),
-        "jupyterhub": packages.get("jupyterhub"),
-        "packages": related(packages),
-    }
+    return EnvironmentFacts(
+        path=str(root),
+        kind=kind_of(root),
+        python=python_of(root),
+        python_version=python_version_of(root),
+        jupyterhub=packages.get("jupyterhub"),
+        packages=related(packages),
+    )

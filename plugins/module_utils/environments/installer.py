@@ -88,7 +88,7 @@ INSTALLER_ARGUMENTS: dict[str, dict[str, Any]] = {
 
 def installer_options(params: dict[str, Any]) -> InstallerOptions:
     """The options in a module's parameters; uv is kept in the state folder of its ``deployment``."""
-    folder = state.state_folder(params["deployment"], params["state_folder"])
+    folder = state.state_folder(params["deployment"]["name"], params["state_folder"])
     return InstallerOptions(
         **{name: params[name] or "" for name in INSTALLER_ARGUMENTS}, builder_folder=str(folder / "builder")
     )

@@ -1,13 +1,18 @@
-"""Asking a hub, or a server of it, on this host: whatever it answers is an answer."""
+"""What a hub, or a server of it, answers over HTTP on this host."""
 
 from __future__ import annotations
 
+import http.client
 import json
+import ssl
 import urllib.error
 import urllib.request
 from typing import Any, NamedTuple
 
+from ..errors import HubError
+
 ANSWER_TIMEOUT = 30
+VERSION_TIMEOUT = 2
 
 
 class Answer(NamedTuple):
@@ -21,20 +26,65 @@ class Answer(NamedTuple):
         return f"{self.status} ({str(self.body)[:200]})" if self.status else f"not at all ({self.body})"
 
 
-def ask(url: str, token: str = "", method: str = "GET", data: Any = None, accept: str = "*/*") -> Answer:
-    """The answer of a hub or server on this host, whatever it is; redirects are answers."""
+def ask(
+    url: str,
+    token: str = "",
+    method: str = "GET",
+    data: Any = None,
+    accept: str = "*/*",
+    *,
+    follow: bool = False,
+    timeout: float = ANSWER_TIMEOUT,
+) -> Answer:
+    """The answer of a hub or server on this host, whatever it is, within ``timeout`` seconds.
+
+    A redirect is an answer, unless one is to ``follow`` it. Certificates are checked where a token is sent.
+    """
     body = None if data is None else json.dumps(data).encode()
     request = urllib.request.Request(url, body, {"Accept": accept}, method=method)
     if token:
+        # Not as an ordinary header: those follow a redirect to another host.
         request.add_unredirected_header("Authorization", f"token {token}")
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _AsItIs)
+    handlers: list[Any] = [urllib.request.ProxyHandler({})]
+    if not follow:
+        handlers.append(_AsItIs)
+    if not token:
+        handlers.append(urllib.request.HTTPSHandler(context=_unchecked()))
     try:
-        with opener.open(request, timeout=ANSWER_TIMEOUT) as response:
+        with urllib.request.build_opener(*handlers).open(request, timeout=timeout) as response:
             return _answer(response.status, response)
     except urllib.error.HTTPError as error:
         return _answer(error.code, error)
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         return Answer(0, getattr(error, "reason", error), {})
+
+
+def read(url: str, token: str = "", accept: str = "application/json") -> Any:
+    """The JSON that a URL answers. Raises HubError when it does not."""
+    answer = ask(url, token, accept=accept, follow=True)
+    if not answer.status:
+        raise HubError(f"The hub does not answer {url}: {answer.body}.")
+    if answer.status >= 300:
+        reason = http.client.responses.get(answer.status, "")
+        raise HubError(f"The hub answers {url} with {answer.status} {reason}.")
+    if isinstance(answer.body, str):
+        raise HubError(f"The hub answers {url} with something else than JSON.")
+    return answer.body
+
+
+def version(api_url: str) -> str | None:
+    """The version that a hub answers at ``api_url``, which needs no token; None when it does not answer."""
+    answer = ask(f"{api_url.rstrip('/')}/", follow=True, timeout=VERSION_TIMEOUT)
+    found = answer.body.get("version") if answer.status == 200 and isinstance(answer.body, dict) else None
+    return None if found is None else str(found)
+
+
+def _unchecked() -> ssl.SSLContext:
+    """For what nobody has to be sure of: the hub's own addresses have certificates for other names."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 class _AsItIs(urllib.request.HTTPRedirectHandler):

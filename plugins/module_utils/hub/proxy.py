@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Sequence
 
 from ..environments.discovery import environment_of_script, find_program
 from ..environments.packages import installed_version
@@ -19,35 +20,59 @@ OTHER = "other"
 _VERSION_SECONDS = 10
 
 
-def find_program_of(proxy: dict[str, Any], context: ExecutionContext) -> dict[str, Any] | None:
-    """What the first word of a managed proxy's command is; None where the hub starts no proxy.
+@dataclass(frozen=True)
+class ProxyProgram:
+    """The program that a hub starts as its proxy."""
 
-    ``{"path", "kind": node | python | other, "version", "node", "node_version", "engine"}``: ``path`` is None
-    where the service's PATH does not lead to one, ``engine`` what the package asks of Node, ``>=18``.
-    """
-    if not proxy["managed"] or not proxy["command"]:
+    path: str | None = None
+    """None where the service's PATH does not lead to it."""
+    kind: str | None = None
+    """``node``, ``python`` or ``other``."""
+    version: str | None = None
+    node: str | None = None
+    """The Node that runs it."""
+    node_version: str | None = None
+    engine: str | None = None
+    """What its package asks of Node, ``>=18``."""
+
+
+@dataclass(frozen=True)
+class ProxyFacts:
+    """The proxy in front of the hub."""
+
+    class_name: str
+    package: str | None
+    version: str | None
+    managed: bool
+    """Whether the hub starts it."""
+    api_url: str
+    command: list[str]
+    program: ProxyProgram | None = None
+    """None where the hub starts none."""
+
+
+def find_program_of(managed: bool, command: Sequence[str], context: ExecutionContext) -> ProxyProgram | None:
+    """What the first word of a proxy's command is; None where the hub starts no proxy."""
+    if not managed or not command:
         return None
-    found: dict[str, Any] = dict.fromkeys(("path", "kind", "version", "node", "node_version", "engine"))
-    command = proxy["command"]
+    found = ProxyProgram()
     # A name with a slash in it is looked for in the hub's directory, not on its PATH.
     name = os.path.join(context.directory, command[0]) if "/" in command[0] else command[0]
     program = find_program(name, context.path)
     if program and _is_node(program):
         # `node /path/to/configurable-http-proxy`: what matters is the script.
-        found.update(_node(program, context))
+        found = replace(found, **_node(program, context))
         program = next((Path(word) for word in command[1:] if Path(word).is_file()), None)
     if program is None:
         return found
-    found.update(path=str(program), kind=OTHER)
+    found = replace(found, path=str(program), kind=OTHER)
     package = _package_of(program)
     if package:
-        found.update(kind=NODE, version=package.get("version"), engine=_engine(package))
-        if not found["node"]:
-            found.update(_node(find_program("node", context.path), context))
-        return found
+        found = replace(found, kind=NODE, version=package.get("version"), engine=_engine(package))
+        return found if found.node else replace(found, **_node(find_program("node", context.path), context))
     environment = environment_of_script(str(program), context.path)
     if environment:
-        found.update(kind=PYTHON, version=_python_version(environment))
+        found = replace(found, kind=PYTHON, version=_python_version(environment))
     return found
 
 

@@ -233,7 +233,7 @@ def words(command):  # type: ignore[no-untyped-def]
 
 def look_at_class(cls):  # type: ignore[no-untyped-def]
     package, version = package_of(cls.__module__.split(".")[0])
-    return {"class": cls.__module__ + "." + cls.__name__, "package": package, "version": version}
+    return {"class_name": cls.__module__ + "." + cls.__name__, "package": package, "version": version}
 
 
 def package_of(module):  # type: ignore[no-untyped-def]

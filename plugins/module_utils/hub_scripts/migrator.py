@@ -1,12 +1,12 @@
-"""Runs inside the hub's environment, handed over as text: migrates a SQLite database to that environment.
+"""Runs inside the hub's environment, handed over as text: migrates a database to that environment.
 
 Equal to ``jupyterhub upgrade-db`` of hubs 1.5 to 6.1, except that it starts Python once, needs no ``alembic``
-on PATH, and migrates exactly the file it is given. There are two ways to use it. With a request (one line of
-JSON) on standard input it answers with one line on standard output. With a listening socket as standard input
-it imports everything first, and answers requests that arrive there until it is ended, or none came
-for as many seconds as ``argv[1]`` says.
+on PATH, and migrates exactly the database it is given. There are two ways to use it. With a request (one
+line of JSON) on standard input it answers with one line on standard output. With a listening socket as
+standard input it imports everything first, and answers requests that arrive there until it is ended, or none
+came for as many seconds as ``argv[1]`` says.
 
-Requests: ``{"do": "describe"}``, ``{"do": "migrate", "database": path}``.
+Requests: ``{"do": "describe"}``, ``{"do": "migrate", "url": SQLAlchemy's URL}``.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def serve(listener: socket.socket, patience: float) -> None:
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     if request["do"] == "migrate":
         try:
-            return migrate(request["database"])
+            return migrate(request["url"])
         except Exception as error:
             return {"error": f"{type(error).__name__}: {error}"}
     if request["do"] == "describe":
@@ -80,7 +80,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def migrate(database: str) -> dict[str, Any]:
+def migrate(url: str) -> dict[str, Any]:
     """What `jupyterhub.dbutil.upgrade_if_needed` does, without its second process and its file copy."""
     # jupyterhub.app: as in `jupyterhub upgrade-db`, alembic's env.py finds it loaded.
     import jupyterhub.app  # noqa: F401
@@ -88,11 +88,8 @@ def migrate(database: str) -> dict[str, Any]:
     from alembic.config import Config
     from jupyterhub import dbutil, orm
     from sqlalchemy import create_engine
-    from sqlalchemy.engine.url import URL
 
     started = time.monotonic()
-    # From parts, so that a percent sign or a blank in the path is escaped as this SQLAlchemy wants it.
-    url = str(getattr(URL, "create", URL)("sqlite", database=database))
     engine = create_engine(url)
     try:
         # It also stamps a database that is older than hub 0.8 with the revision it must have.

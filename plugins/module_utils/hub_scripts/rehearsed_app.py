@@ -6,7 +6,7 @@ of its own, the copy of the database, a proxy and a spawner of its own, no servi
 hub's that is written. The request:
 
     script, arguments      the hub's part of the service's command
-    folder, database       the rehearsal's folder, and the copy in it
+    folder, db_url         the rehearsal's folder, and the URL of the copy
     base_url, public_port, api_port, hub_port
     proxy                  {command, class} or null, where the hub's proxy cannot be started a second time
     proxy_token, token     secrets of the rehearsal alone
@@ -126,8 +126,6 @@ class Aside:
 
     def settings(self, config: Any) -> Any:
         """The config with everything out of it that leads to the real world, and the rehearsal's in it."""
-        from sqlalchemy.engine.url import URL
-
         request = self.request
         for section, names in DROPPED.items():
             for name in names:
@@ -137,7 +135,7 @@ class Aside:
         hub = config.JupyterHub
         hub.bind_url = "http://127.0.0.1:{}{}".format(request["public_port"], request["base_url"])
         hub.hub_bind_url = "http://127.0.0.1:{}".format(request["hub_port"])
-        hub.db_url = str(getattr(URL, "create", URL)("sqlite", database=request["database"]))
+        hub.db_url = request["db_url"]
         hub.internal_certs_location = os.path.join(self.folder, "certificates")
         hub.cleanup_servers = False
         hub.cleanup_proxy = True
@@ -150,7 +148,7 @@ class Aside:
         own.start_timeout = own.http_timeout = request["seconds"]
         if request["proxy"]:
             # The section of the class itself counts before those of the classes it comes from.
-            proxy = config[request["proxy"]["class"].rpartition(".")[2]]
+            proxy = config[request["proxy"]["class_name"].rpartition(".")[2]]
             proxy.should_start = True
             proxy.command = request["proxy"]["command"]
             proxy.api_url = "http://127.0.0.1:{}".format(request["api_port"])

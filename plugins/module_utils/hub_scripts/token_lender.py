@@ -1,6 +1,6 @@
 """Runs inside the hub's environment, handed over as text: lends a token that may list users and read the hub.
 
-It reads one line of JSON from standard input, ``{"database": path, "seconds": lifetime, "user": name}``, and
+It reads one line of JSON from standard input, ``{"url": database's, "seconds": lifetime, "user": name}``, and
 writes one with the token to standard output; where a user is named, the token may also start and stop that
 one's server. It waits for the end of its input, and then removes what it wrote. Should it be killed, the
 token expires by itself, and the next loan removes the rest.
@@ -12,7 +12,6 @@ then on.
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import signal
 import sys
@@ -35,7 +34,9 @@ def main() -> None:
         del sys.path[0]
     signal.signal(signal.SIGTERM, end)
     request = json.loads(sys.stdin.readline())
-    make_session = sessions(request["database"])
+    from jupyterhub import orm
+
+    make_session = orm.new_session_factory(request["url"])
     number_rows_apart()
     name = PREFIX + secrets.token_hex(8)
     try:
@@ -47,16 +48,6 @@ def main() -> None:
         session = make_session()
         remove(session, name)
         session.close()
-
-
-def sessions(database: str) -> Any:
-    from jupyterhub import orm
-    from sqlalchemy.engine.url import URL
-
-    if not os.path.isfile(database):
-        # SQLAlchemy would create it.
-        raise FileNotFoundError(database)
-    return orm.new_session_factory(str(getattr(URL, "create", URL)("sqlite", database=database)))
 
 
 def kinds() -> list[Any]:

@@ -8,11 +8,13 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
-from ..databases import health
+from ..databases import database_of
+from ..databases.base import DatabaseFacts
+from ..deployment.model import Deployment
 from ..environments.discovery import find_program
 from ..environments.packages import all_packages
+from ..errors import HubError
 from ..system import state
 from .target import installed_options
 from .upgrade import Host
@@ -22,22 +24,22 @@ LARGEST_TEXT = 256 * 1024
 MOST_TEMPLATES = 200
 
 
-def look(deployment: dict[str, Any], base: str | None, python: str, user: str = "") -> Host:
+def look(deployment: Deployment, base: str | None, python: str, user: str = "") -> Host:
     """Read the host, and write nothing. ``python`` is an interpreter that somebody wants to use, or ''.
 
     ``user`` is one that the hub should know, or ''. What an installer would do is not looked at: see
     `resolution.resolve`.
     """
-    folder = state.state_folder(deployment, base)
-    environments = [entry["path"].rstrip("/") for entry in _environments(deployment)]
+    folder = state.state_folder(deployment.name, base)
+    environments = [entry.path.rstrip("/") for entry in deployment.environments]
     parents = {str(Path(path).parent) for path in environments}
     must_write = [*parents, *environments, str(folder)]
     folders = {*parents, str(folder)}
-    if deployment["database"]["path"]:
-        database = Path(deployment["database"]["path"])
+    if deployment.database.path:
+        database = Path(deployment.database.path)
         must_write += [str(database), str(database.parent)]
         folders.add(str(database.parent))
-    interpreters = [python, *(entry["python"] for entry in _environments(deployment))]
+    interpreters = [python, *(entry.python for entry in deployment.environments)]
     return Host(
         root=os.geteuid() == 0,
         user=getpass.getuser(),
@@ -49,15 +51,19 @@ def look(deployment: dict[str, Any], base: str | None, python: str, user: str = 
         ],
         python_versions=_python_versions([each for each in interpreters if each]),
         installed={path: all_packages(path) for path in environments},
-        options=installed_options(deployment["hub_environment"]["path"]),
-        templates=_templates(deployment["config"]["template_folders"]),
+        options=installed_options(deployment.hub_environment.path),
+        templates=_templates(deployment.config.template_folders),
         single_user_script=_single_user_script(deployment),
-        knows_user=not user or health.knows_user(deployment["database"]["path"], user),
+        knows_user=not user or _knows_user(deployment.database, user),
     )
 
 
-def _environments(deployment: dict[str, Any]) -> list[dict[str, Any]]:
-    return [deployment["hub_environment"], *deployment["user_environments"]]
+def _knows_user(database: DatabaseFacts, user: str) -> bool:
+    """Whether the hub has this user; True where it cannot be asked, which is a finding of its own."""
+    try:
+        return database_of(database).has_user(user)
+    except HubError:
+        return True
 
 
 def _existing(path: Path) -> Path:
@@ -88,10 +94,10 @@ def _templates(folders: list[str]) -> dict[str, str]:
     return {str(file): _text(file) for file in files[:MOST_TEMPLATES]}
 
 
-def _single_user_script(deployment: dict[str, Any]) -> tuple[str, str]:
+def _single_user_script(deployment: Deployment) -> tuple[str, str]:
     """Path and text of the single-user command, where that is a script."""
-    command = deployment["spawner"]["command"]
-    program = find_program(command[0], deployment["service"]["path"]) if command else None
+    command = deployment.spawner.command
+    program = find_program(command[0], deployment.service.path) if command else None
     text = _text(program) if program else ""
     return (str(program), text) if text.startswith("#!") else ("", "")
 

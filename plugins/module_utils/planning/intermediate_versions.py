@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from ..deployment.model import Deployment
 from ..releases import versions
 
 
@@ -45,33 +46,28 @@ LAST_RELEASES = {
 }
 
 
-def needed(deployment: dict[str, Any], target: str, python: str = "") -> list[dict[str, Any]]:
+def needed(deployment: Deployment, target: str, python: str = "") -> list[dict[str, Any]]:
     """The intermediate versions that a deployment's database is known to need on its way to ``target``.
 
     They are as the plan has them. Each has an environment of its own beside the hub's, as `staging.stage`
     makes it, with the interpreter ``python`` or the hub's.
     """
-    database = deployment["database"]
+    database = deployment.database
     return [
         _entry(deployment, intermediate.through, [], python, intermediate.why, intermediate.source)
         for intermediate in KNOWN
-        if database["revision"] == intermediate.revision
-        and database["servers"]
+        if database.revision == intermediate.revision
+        and database.servers
         and versions.parse_release(target).major >= intermediate.major
     ]
 
 
-def through_the_majors(
-    deployment: dict[str, Any], target: str, python: str, why: str
-) -> list[dict[str, Any]]:
+def through_the_majors(deployment: Deployment, target: str, python: str, why: str) -> list[dict[str, Any]]:
     """The last release of every major between the hub's and the target's, as `needed` gives them.
 
     ``why`` is what a rehearsal of the direct way has said: its word is their source.
     """
-    of_hub, of_target = (
-        versions.parse_release(version).major
-        for version in (deployment["hub_environment"]["jupyterhub"], target)
-    )
+    of_hub, of_target = (versions.parse_release(version).major for version in (deployment.jupyterhub, target))
     return [
         _entry(deployment, release, related, python, f"in one step it fails: {why}", REHEARSAL)
         for release, related in LAST_RELEASES.items()
@@ -80,16 +76,16 @@ def through_the_majors(
 
 
 def _entry(
-    deployment: dict[str, Any], release: str, related: Sequence[str], python: str, why: str, source: str
+    deployment: Deployment, release: str, related: Sequence[str], python: str, why: str, source: str
 ) -> dict[str, Any]:
-    hub = deployment["hub_environment"]
-    path = hub["path"].rstrip("/")
+    hub = deployment.hub_environment
+    path = hub.path.rstrip("/")
     return {
         "version": release,
         "path": path,
         "staged_path": f"{path}.intermediate-{release}",
         "strategy": "intermediate",
-        "python": python or hub["python"],
+        "python": python or hub.python,
         "requirements": [f"jupyterhub=={release}", *related],
         "why": why,
         "source": source,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from ..deployment.model import Deployment
 from . import findings, intermediate_versions
 from .findings.finding import BLOCKER
 from .upgrade import (
@@ -13,6 +14,7 @@ from .upgrade import (
     Policy,
     Target,
     Upgrade,
+    UsedEnvironment,
     bytes_needed,
     environments_of,
     missing,
@@ -20,13 +22,13 @@ from .upgrade import (
 )
 
 
-def make_plan(deployment: dict[str, Any], target: Target, host: Host, policy: Policy) -> dict[str, Any]:
+def make_plan(deployment: Deployment, target: Target, host: Host, policy: Policy) -> dict[str, Any]:
     """The plan, in the shape that docs/architecture.md describes."""
     migrate = _migrate(deployment, target)
     environments = [
         _environment_plan(entry, deployment, target, host, policy)
         for entry in environments_of(deployment)
-        if missing(entry, target.version, host.installed.get(entry["path"], entry["packages"]), policy)
+        if missing(entry, target.version, host.installed.get(entry.facts.path, entry.facts.packages), policy)
     ]
     changes = bool(environments) or bool(migrate)
     outage = bool(migrate) or any(entry["role"] != "user" for entry in environments)
@@ -50,13 +52,13 @@ def make_plan(deployment: dict[str, Any], target: Target, host: Host, policy: Po
     return plan
 
 
-def fallback_path(plan: dict[str, Any], deployment: dict[str, Any], why: str) -> dict[str, Any]:
+def fallback_path(plan: dict[str, Any], deployment: Deployment, why: str) -> dict[str, Any]:
     """What changes of a plan where its migration has failed in the rehearsal, and may succeed by another way.
 
     That is through all majors in between. ``why`` says how the direct way has failed. Empty where there is
     no major in between, or the plan has intermediate versions already.
     """
-    path = deployment["hub_environment"]["path"].rstrip("/")
+    path = deployment.hub_environment.path.rstrip("/")
     python = next((entry["python"] for entry in plan["environments"] if entry["path"] == path), "")
     through = intermediate_versions.through_the_majors(deployment, plan["to_version"], python, why)
     if plan["intermediate_versions"] or not through:
@@ -72,35 +74,35 @@ def blockers(plan: dict[str, Any]) -> list[dict[str, Any]]:
     return [finding for finding in plan["findings"] if finding["severity"] == BLOCKER]
 
 
-def _migrate(deployment: dict[str, Any], target: Target) -> bool | None:
+def _migrate(deployment: Deployment, target: Target) -> bool | None:
     """Whether the schema changes; None where that is not known before the target is on the host."""
-    revision = deployment["database"]["revision"]
+    revision = deployment.database.revision
     if revision is None or target.schema_head is None:
-        return None if target.version != deployment["hub_environment"]["jupyterhub"] else False
+        return None if target.version != deployment.hub_environment.jupyterhub else False
     return bool(revision != target.schema_head)
 
 
 def _environment_plan(
-    environment: dict[str, Any], deployment: dict[str, Any], target: Target, host: Host, policy: Policy
+    environment: UsedEnvironment, deployment: Deployment, target: Target, host: Host, policy: Policy
 ) -> dict[str, Any]:
     """How one environment gets to the target."""
-    path = environment["path"].rstrip("/")
+    path = environment.path
     return {
         "path": path,
-        "role": environment["role"],
+        "role": environment.role,
         "strategy": _strategy(path, host, policy),
-        "python": policy.python or environment["python"],
+        "python": policy.python or environment.facts.python,
         "staged_path": f"{path}.staged-{target.version}",
-        "jupyterhub": environment["jupyterhub"],
+        "jupyterhub": environment.facts.jupyterhub,
         "requirements": requirements_of(environment, target.version, policy),
-        "imports": [] if environment["role"] == "user" else _company(deployment),
+        "imports": [] if environment.role == "user" else _related_modules(deployment),
     }
 
 
-def _company(deployment: dict[str, Any]) -> list[str]:
+def _related_modules(deployment: Deployment) -> list[str]:
     """The modules of proxy, spawner and authenticator that packages hold: the new hub imports them."""
-    parts = [deployment[part] for part in ("proxy", "spawner", "authenticator")]
-    return sorted({part["class"].rpartition(".")[0] for part in parts if part["package"]})
+    parts = (deployment.proxy, deployment.spawner, deployment.authenticator)
+    return sorted({part.class_name.rpartition(".")[0] for part in parts if part.package})
 
 
 def _strategy(path: str, host: Host, policy: Policy) -> str:
@@ -115,11 +117,11 @@ def _strategy(path: str, host: Host, policy: Policy) -> str:
     return "in_place" if short else "copy"
 
 
-def _steps(deployment: dict[str, Any], plan: dict[str, Any]) -> list[str]:
+def _steps(deployment: Deployment, plan: dict[str, Any]) -> list[str]:
     """The plan as sentences."""
     if plan["action"] == "nothing":
         return [f"Nothing: the hub and its users' environments have JupyterHub {plan['to_version']}."]
-    service = deployment["service"]["name"]
+    service = deployment.service.name
     steps = []
     for entry in plan["environments"]:
         if entry["strategy"] != "in_place":
@@ -134,13 +136,13 @@ def _steps(deployment: dict[str, Any], plan: dict[str, Any]) -> list[str]:
     steps.append(f"Make a recovery point in {plan['recovery_point_folder']}.")
     if plan["outage"]:
         steps.append(f"Stop {service} and keep it down. The outage begins.")
-        steps.append(f"Back up {deployment['database']['path']} once more.")
+        steps.append(f"Back up {deployment.database.path} once more.")
     steps += [f"Upgrade {path} in place." for path in _paths(plan, in_place=True)]
     if plan["migrate"] is not False:
         through = "".join(
             f" through JupyterHub {intermediate['version']}" for intermediate in plan["intermediate_versions"]
         )
-        steps.append(f"Migrate {deployment['database']['path']}{through}.")
+        steps.append(f"Migrate {deployment.database.path}{through}.")
     steps += [f"Exchange {path} with the staged one." for path in _paths(plan, in_place=False)]
     if plan["outage"]:
         steps.append(f"Start {service}. The outage ends when it answers as {plan['to_version']}.")

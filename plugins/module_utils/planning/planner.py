@@ -6,6 +6,7 @@ import concurrent.futures
 from dataclasses import replace
 from typing import Any
 
+from ..deployment.model import Deployment
 from ..environments.installer import InstallerOptions
 from . import findings, host
 from .plan import make_plan
@@ -15,7 +16,7 @@ from .upgrade import Policy
 
 
 def plan(
-    deployment: dict[str, Any],
+    deployment: Deployment,
     version: str,
     policy: Policy,
     options: InstallerOptions,

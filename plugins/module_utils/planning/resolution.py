@@ -5,8 +5,8 @@ from __future__ import annotations
 import concurrent.futures
 import re
 from pathlib import Path
-from typing import Any
 
+from ..deployment.model import Deployment
 from ..environments.installer import InstallerOptions, passing_installer
 from ..environments.packages import all_packages, declared_requirements, normalised
 from ..errors import HubError
@@ -25,7 +25,7 @@ _MARKER = re.compile(
 
 
 def resolve(
-    deployment: dict[str, Any], version: str, policy: Policy, options: InstallerOptions
+    deployment: Deployment, version: str, policy: Policy, options: InstallerOptions
 ) -> dict[str, Resolution]:
     """What staging would install, by the environment's path; nothing is installed, and nothing left behind.
 
@@ -35,9 +35,9 @@ def resolve(
         return {}
     wanted = {}
     for environment in environments_of(deployment):
-        path = environment["path"].rstrip("/")
-        if environment["python"] and missing(environment, version, all_packages(path), policy):
-            wanted[path] = requirements_of(environment, version, policy), environment["python_version"]
+        path = environment.path
+        if environment.facts.python and missing(environment, version, all_packages(path), policy):
+            wanted[path] = requirements_of(environment, version, policy), environment.facts.python_version
     with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
         found = {
             path: pool.submit(_resolve_one, path, requirements, python, options)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from ..databases.schema import head_revision, revisions
+from ..deployment.model import Deployment
 from ..environments.installer import InstallerOptions, target_facts
 from ..environments.packages import site_packages
 from ..errors import HubError
@@ -13,18 +13,18 @@ from ..releases.config_options import read_options
 from .upgrade import Target
 
 
-def find_target(deployment: dict[str, Any], version: str, options: InstallerOptions) -> Target:
+def find_target(deployment: Deployment, version: str, options: InstallerOptions) -> Target:
     """The target as its own wheel describes it, or the hub's environment where it has that version already.
 
     An index that cannot be reached or does not have the version is no exception but the target's ``problem``,
     so that it can be told together with everything else. Raises HubError for a malformed version.
     """
-    environment = deployment["hub_environment"]
-    if environment["jupyterhub"] == version:
-        path = environment["path"]
+    environment = deployment.hub_environment
+    if environment.jupyterhub == version:
+        path = environment.path
         return Target(version, "", head_revision(path), list(revisions(path)), installed_options(path))
     try:
-        facts = target_facts(version, environment["python"], options)
+        facts = target_facts(version, environment.python or "", options)
     except HubError as error:
         return Target(version, problem=error.message, hint=error.hint)
     return Target(

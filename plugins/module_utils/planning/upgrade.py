@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
+from ..deployment.model import Deployment
+from ..environments.environment import EnvironmentFacts
 from ..releases import versions
 
 #: A copied environment needs its own size again, and room for what is downloaded and compiled.
@@ -92,7 +94,7 @@ class Upgrade:
     changes anything at all.
     """
 
-    deployment: dict[str, Any]
+    deployment: Deployment
     target: Target
     host: Host
     policy: Policy = field(default_factory=Policy)
@@ -102,7 +104,7 @@ class Upgrade:
     @property
     def current(self) -> str:
         """The version that the hub runs."""
-        return str(self.deployment["hub_environment"]["jupyterhub"])
+        return self.deployment.jupyterhub
 
     @property
     def is_downgrade(self) -> bool:
@@ -123,27 +125,43 @@ class Upgrade:
         return versions.parse_release(self.current).major < major <= self.major
 
 
-def environments_of(deployment: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every environment with the part it plays: ``hub``, ``user`` or ``both``."""
-    hub = deployment["hub_environment"]
-    users = deployment["user_environments"]
-    spawner_command = (deployment["spawner"]["command"] or [""])[0]
-    shared = not users or spawner_command.startswith(hub["path"].rstrip("/") + "/")
-    return [{**hub, "role": "both" if shared else "hub"}, *({**user, "role": "user"} for user in users)]
+class UsedEnvironment(NamedTuple):
+    """An environment and the part that it plays."""
+
+    facts: EnvironmentFacts
+    role: str
+    """``hub``, ``user`` or ``both``."""
+
+    @property
+    def path(self) -> str:
+        """Without a slash at its end."""
+        return self.facts.path.rstrip("/")
 
 
-def requirements_of(environment: dict[str, Any], version: str, policy: Policy) -> list[str]:
+def environments_of(deployment: Deployment) -> list[UsedEnvironment]:
+    """Every environment with the part it plays."""
+    hub = deployment.hub_environment
+    users = deployment.user_environments
+    spawner_command = (deployment.spawner.command or [""])[0]
+    shared = not users or spawner_command.startswith(hub.path.rstrip("/") + "/")
+    return [
+        UsedEnvironment(hub, "both" if shared else "hub"),
+        *(UsedEnvironment(user, "user") for user in users),
+    ]
+
+
+def requirements_of(environment: UsedEnvironment, version: str, policy: Policy) -> list[str]:
     """What has to be in an environment: the target, and the packages that go along in its role."""
     requirements = [f"jupyterhub=={version}"]
-    if environment["role"] in ("hub", "both"):
+    if environment.role in ("hub", "both"):
         requirements += policy.packages
-    if environment["role"] in ("user", "both"):
+    if environment.role in ("user", "both"):
         requirements += policy.user_packages
     return list(dict.fromkeys(requirements))
 
 
 def missing(
-    environment: dict[str, Any], version: str, installed: dict[str, str], policy: Policy
+    environment: UsedEnvironment, version: str, installed: dict[str, str], policy: Policy
 ) -> list[str]:
     """Those requirements that the packages of an environment do not fulfil today."""
     return [
@@ -162,20 +180,18 @@ def _fulfils(installed: dict[str, str], requirement: str) -> bool:
     return name in installed and versions.satisfies(installed[name], specifiers)
 
 
-def bytes_needed(
-    deployment: dict[str, Any], host: Host, environments: list[dict[str, Any]]
-) -> dict[str, int]:
+def bytes_needed(deployment: Deployment, host: Host, environments: list[dict[str, Any]]) -> dict[str, int]:
     """Bytes that the upgrade takes, by folder."""
     needed: dict[str, int] = {}
     for entry in environments:
         parent = entry["path"].rpartition("/")[0] or "/"
         size = 0 if entry["strategy"] == "in_place" else host.environment_bytes.get(entry["path"], 0)
         needed[parent] = needed.get(parent, 0) + size + STAGING_RESERVE_BYTES
-    database = deployment["database"]
+    database = deployment.database
     folders = [host.state_folder]
-    if database["path"]:
+    if database.path:
         # The journal of the migration, and the copy that a restore puts in its place.
-        folders.append(database["path"].rpartition("/")[0] or "/")
+        folders.append(database.path.rpartition("/")[0] or "/")
     for folder in folders:
-        needed[folder] = needed.get(folder, 0) + int(database["bytes"] or 0) * DATABASE_COPIES
+        needed[folder] = needed.get(folder, 0) + int(database.bytes or 0) * DATABASE_COPIES
     return needed

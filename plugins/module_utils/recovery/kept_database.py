@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..databases import sqlite
+from ..databases.base import DatabaseFacts
 from ..errors import HubError
 from ..system import files
 from . import reserved_space
@@ -20,9 +21,9 @@ RESTORED = "restored.json"
 LOCK_SECONDS = 1
 
 
-def keep(point: Path, found: dict[str, Any], lock_timeout: float) -> dict[str, Any]:
+def keep(point: Path, found: DatabaseFacts, lock_timeout: float) -> dict[str, Any]:
     """Copy the database of a deployment while the hub writes to it: the manifest's ``database``."""
-    source = Path(found["path"])
+    source = Path(found.path or "")
     before = _fingerprint(source)
     copied = _copied(point / NAMES[0], source, lock_timeout)
     # Of no use where somebody wrote meanwhile: then nobody knows which file the copy is of.
@@ -30,7 +31,7 @@ def keep(point: Path, found: dict[str, Any], lock_timeout: float) -> dict[str, A
     facts = source.stat()
     return {
         "path": str(source),
-        "kind": found["kind"],
+        "kind": found.kind,
         "mode": f"{facts.st_mode & 0o7777:04o}",
         "owner": facts.st_uid,
         "group": facts.st_gid,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ..deployment.model import Deployment
 from ..environments import switching
 from ..environments.packages import all_packages
 from ..environments.staging import environment_id
@@ -15,27 +16,27 @@ from ..system.trees import tree_sha256
 from . import locations
 
 
-def keep(point: Path, deployment: dict[str, Any], plan: dict[str, Any]) -> list[dict[str, Any]]:
+def keep(point: Path, deployment: Deployment, plan: dict[str, Any]) -> list[dict[str, Any]]:
     """Say what each environment is and where it will be after a switch: the manifest's ``environments``."""
     planned = {entry["path"]: entry for entry in plan.get("environments", [])}
     kept = []
     state.make_private(point / "environments")
-    for number, found in enumerate([deployment["hub_environment"], *deployment["user_environments"]]):
+    for number, found in enumerate(deployment.environments):
         name = f"environments/{number}.txt"
-        lines = [f"{name}=={version}\n" for name, version in sorted(all_packages(found["path"]).items())]
+        lines = [f"{name}=={version}\n" for name, version in sorted(all_packages(found.path).items())]
         files.write(point / name, "".join(lines).encode(), mode=0o600)
         kept.append(
             {
-                **planned.get(found["path"], {}),
-                "path": found["path"],
-                "aside": switching.aside_path(found["path"], point.name),
-                "environment_id": environment_id(found["path"]),
-                "sha256": _hash(Path(found["path"])),
-                "python_version": found["python_version"],
-                "jupyterhub": found["jupyterhub"],
+                **planned.get(found.path, {}),
+                "path": found.path,
+                "aside": switching.aside_path(found.path, point.name),
+                "environment_id": environment_id(found.path),
+                "sha256": _hash(Path(found.path)),
+                "python_version": found.python_version,
+                "jupyterhub": found.jupyterhub,
                 "packages_file": name,
                 "packages_sha256": files.sha256(point / name),
-                "planned": found["path"] in planned,
+                "planned": found.path in planned,
             }
         )
     return kept
@@ -81,6 +82,6 @@ def _hash(folder: Path) -> str:
         raise HubError(f"{error.filename} cannot be read: {error.strerror}.", NEEDS_ROOT) from error
 
 
-def described(entry: dict[str, Any]) -> str:
+def described(jupyterhub: str | None, python_version: str | None) -> str:
     """What a kept environment is, for people."""
-    return f"JupyterHub {entry['jupyterhub']}, Python {entry['python_version']}"
+    return f"JupyterHub {jupyterhub}, Python {python_version}"

@@ -8,14 +8,15 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+from ..deployment.model import Deployment
 from ..system import files, state
 
 
-def of_deployment(deployment: dict[str, Any]) -> list[Path]:
+def of_deployment(deployment: Deployment) -> list[Path]:
     """Every file without which the old hub would not be the old hub, each once."""
-    service = deployment["service"]
-    named = [*deployment["config"]["files"], *deployment["secrets"]["files"], *service["environment_files"]]
-    named += [service["unit_file"]] if service["unit_file"] else []
+    service = deployment.service
+    named = [*deployment.config.files, *deployment.secrets.files, *service.environment_files]
+    named += [service.unit_file] if service.unit_file else []
     return sorted({Path(name) for name in named if Path(name).is_file()})
 
 

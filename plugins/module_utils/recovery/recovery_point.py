@@ -21,10 +21,12 @@ from pathlib import Path
 from typing import Any, Iterable, NamedTuple
 
 from ..deployment.lifecycle import start, take_down
+from ..deployment.model import Deployment
 from ..environments.environment import read_environment
 from ..errors import HubError
 from ..hub import logs
 from ..services import service_of
+from ..shapes import from_dict, to_dict
 from ..system import files, state
 from . import kept_database, kept_environments, kept_files, locations, reserved_space, restore_test
 from . import manifest as manifests
@@ -44,7 +46,7 @@ def state_folder_of(point: Path) -> Path:
 
 
 def create(
-    deployment: dict[str, Any],
+    deployment: Deployment,
     plan: dict[str, Any],
     base: str | None,
     homes: Iterable[str],
@@ -58,9 +60,9 @@ def create(
     default the first where there is a plan, and the last where there is none. ``run`` says who makes it:
     ``{id, user, controller}``. ``lock_timeout`` is in seconds. After a failure nothing is left.
     """
-    folder = state.recovery_folder(state.state_folder(deployment, base))
+    folder = state.recovery_folder(state.state_folder(deployment.name, base))
     from_version, to_version = (
-        str(deployment["hub_environment"]["jupyterhub"]),
+        str(deployment.hub_environment.jupyterhub),
         str(plan.get("to_version", "")),
     )
     point = folder / manifests.new_id(folder, from_version, to_version, datetime.now(timezone.utc))
@@ -74,11 +76,11 @@ def create(
             "run": run or {},
             "from_version": from_version,
             "to_version": to_version,
-            "deployment": deployment,
+            "deployment": to_dict(deployment),
             "environments": kept_environments.keep(point, deployment, plan),
             "files": [kept_files.keep(point, path) for path in kept_files.of_deployment(deployment)],
             "homes": [kept_files.keep_home(point, number, Path(home)) for number, home in enumerate(homes)],
-            "database": kept_database.keep(point, deployment["database"], lock_timeout),
+            "database": kept_database.keep(point, deployment.database, lock_timeout),
         }
         manifests.write(point, manifest)
     except (OSError, HubError) as error:
@@ -159,7 +161,7 @@ def foretell(point: Path) -> dict[str, Any]:
     manifest = verify(point)
     locations.require(kept_environments.required(manifest))
     different = differences(point, manifest)
-    rests = service_of(manifest["deployment"]).state() not in ("starting", "running")
+    rests = service_of(_deployment(manifest).service).state() not in ("starting", "running")
     return {"changed": bool(different) or rests, **_told(different)}
 
 
@@ -174,10 +176,10 @@ def restore(point: Path, timeout: float, stop_timeout: float, log_mark: str = ""
     with _no_os_error(point):
         manifest = verify(point, homes=False)
         locations.require(kept_environments.required(manifest))
-        deployment = manifest["deployment"]
+        deployment = _deployment(manifest)
         base = str(state_folder_of(point).parent)
         different = differences(point, manifest)
-        if different or service_of(deployment).state() == "stopping":
+        if different or service_of(deployment.service).state() == "stopping":
             reserved_space.release_aside(state_folder_of(point))
             take_down(deployment, base, f"restoring {point.name}", stop_timeout)
         if different:
@@ -228,7 +230,11 @@ def differences(point: Path, manifest: dict[str, Any], afresh: bool = False) -> 
     A database that was put back already counts as equal, whatever was written since, unless ``afresh``.
     """
     found = [
-        Difference(entry["path"], _in_place(entry), kept_environments.described(entry))
+        Difference(
+            entry["path"],
+            _in_place(entry),
+            kept_environments.described(entry["jupyterhub"], entry["python_version"]),
+        )
         for entry in kept_environments.restorable(manifest)
         if locations.state_of(entry) != locations.HERE
     ]
@@ -254,8 +260,8 @@ def make_equal(point: Path, manifest: dict[str, Any], aside: Path) -> None:
     for entry in manifest["files"]:
         if kept_files.described_on_host(entry) != kept_files.described(entry):
             kept_files.restore(point, entry, aside)
-            if entry["path"] == manifest["deployment"]["service"]["unit_file"]:
-                service_of(manifest["deployment"]).reread()
+            if entry["path"] == _deployment(manifest).service.unit_file:
+                service_of(_deployment(manifest).service).reread()
 
 
 def _in_place(entry: dict[str, Any]) -> str:
@@ -266,11 +272,15 @@ def _in_place(entry: dict[str, Any]) -> str:
         found = read_environment(entry["path"])
     except HubError as error:
         return error.message
-    return kept_environments.described(found)
+    return kept_environments.described(found.jupyterhub, found.python_version)
 
 
-def _keep_log(deployment: dict[str, Any], mark: str, aside: Path) -> None:
+def _keep_log(deployment: Deployment, mark: str, aside: Path) -> None:
     """Keep what the hub has logged since ``mark``, without secrets."""
-    lines = [f"{logs.scrub(line)}\n" for line in service_of(deployment).log_since(mark)]
+    lines = [f"{logs.scrub(line)}\n" for line in service_of(deployment.service).log_since(mark)]
     state.make_private(aside)
     files.write(aside / "hub.log", "".join(lines).encode())
+
+
+def _deployment(manifest: dict[str, Any]) -> Deployment:
+    return from_dict(Deployment, manifest["deployment"])

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ..databases import sqlite
+from ..deployment.model import Deployment
 from ..environments.layout import python_of
 from ..errors import HubError
 from ..hub import logs
 from ..services import service_of
+from ..shapes import from_dict
 from ..system.execution_context import ExecutionContext
 
 IMPORT_SECONDS = 120
@@ -60,12 +62,12 @@ def try_environments(manifest: dict[str, Any], copy: Path, standing: dict[str, P
     that they belong at. Nothing is written to either; the database is read in a second copy beside the hub's
     own, where the hub's user can reach it.
     """
-    deployment = manifest["deployment"]
-    context = service_of(deployment).context()
+    deployment = from_dict(Deployment, manifest["deployment"])
+    context = service_of(deployment.service).context()
     wrong = []
     with _scratch(copy, Path(manifest["database"]["path"]), context) as scratch:
         for path, folder in standing.items():
-            is_hub = path == deployment["hub_environment"]["path"]
+            is_hub = path == deployment.hub_environment.path
             reason = _failure(folder, scratch if is_hub else None, manifest["database"]["rows"], context)
             wrong += [f"{folder} cannot serve again: {reason}"] if reason else []
     return wrong

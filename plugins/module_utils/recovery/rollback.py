@@ -12,8 +12,9 @@ import signal
 from pathlib import Path
 from typing import Any, Callable
 
-from ..databases import migration
+from ..databases import database_of, migration
 from ..deployment import lifecycle, verification
+from ..deployment.model import Deployment
 from ..environments import staging, transitions
 from ..environments.installer import InstallerOptions
 from ..errors import HubError
@@ -151,7 +152,7 @@ def _belongings(folder: Path, run: Run) -> list[Callable[[], object]]:
     point = Path(run.recovery_point)
     belongings: list[Callable[[], object]] = [
         lambda: migration.abandon(folder),
-        lambda: rehearsed_hub.tidy(run.deployment),
+        lambda: rehearsed_hub.tidy(database_of(run.deployment.database)),
     ]
     for intermediate in run.plan.get("intermediate_versions", []):
         belongings.append(functools.partial(staging.remove_staged, intermediate["staged_path"]))
@@ -166,7 +167,7 @@ def _belongings(folder: Path, run: Run) -> list[Callable[[], object]]:
     return belongings
 
 
-def _verify(deployment: dict[str, Any], version: str) -> str:
+def _verify(deployment: Deployment, version: str) -> str:
     """What is wrong with the hub that was put back, '' where nothing is; no reason to do that again."""
     try:
         verification.verify(deployment, version=version)

@@ -16,11 +16,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Callable
 
-from ..databases import migration, schema, scratch_copies, sqlite
-from ..deployment.discovery import load_config
+from ..databases import database_of, migration, schema, scratch_copies
+from ..databases.base import Database, DatabaseCopy
+from ..deployment.config import LoadedConfig, load_config
+from ..deployment.model import Deployment
 from ..environments.discovery import environment_of_command
 from ..environments.environment import read_environment
-from ..environments.packages import all_packages
+from ..environments.packages import all_packages, installed_version
 from ..errors import HubError
 from ..hub import logs
 from ..planning.findings import judge
@@ -114,7 +116,8 @@ def _line(finding: Finding) -> str:
 class Scene:
     """All that a rehearsal works with."""
 
-    deployment: dict[str, Any]
+    deployment: Deployment
+    database: Database
     staged: dict[str, str]
     """Folder of each new environment, by the path that it is going to have."""
     version: str
@@ -130,12 +133,12 @@ class Scene:
     @property
     def hub_environment(self) -> str:
         """Where the hub's environment is now, as it is going to be."""
-        path = str(self.deployment["hub_environment"]["path"]).rstrip("/")
+        path = str(self.deployment.hub_environment.path).rstrip("/")
         return self.staged.get(path, path)
 
 
 def rehearse(
-    deployment: dict[str, Any],
+    deployment: Deployment,
     environments: list[dict[str, Any]],
     version: str,
     state_folder: Path,
@@ -156,9 +159,10 @@ def rehearse(
         found = f"{', '.join(in_place)} is upgraded in place."
         rehearsal.findings.append(kinds.NOT_REHEARSED.found(found))
         return rehearsal
-    service = service_of(deployment)
+    service = service_of(deployment.service)
     scene = Scene(
         deployment=deployment,
+        database=database_of(deployment.database),
         staged={entry["path"].rstrip("/"): entry["staged_path"] for entry in environments},
         version=version,
         state_folder=state_folder,
@@ -169,22 +173,21 @@ def rehearse(
         intermediate=list(intermediate),
         progress=progress,
     )
-    database = migration.database_of(deployment)
-    with scratch_copies.scratch(database, scene.context) as folder:
+    with scene.database.scratch(scene.context) as folder:
         rehearsed_hub.end_leftovers(folder)
         scene.progress("Rehearsing on a copy of the database")
         with rehearsal.timed("copy"):
-            copy = scratch_copies.copy(database, folder, scene.context)
+            copy = scene.database.copy(folder, scene.context)
         config = _migrated(rehearsal, scene, copy) and _loaded(rehearsal, scene)
         if config:
             _play(rehearsal, scene, config, folder, copy)
     return rehearsal
 
 
-def _migrated(rehearsal: Rehearsal, scene: Scene, copy: Path) -> bool:
+def _migrated(rehearsal: Rehearsal, scene: Scene, copy: DatabaseCopy) -> bool:
     """Migrate the copy and compare it; whether a hub can be started on it."""
-    before = sqlite.inspect(copy)
-    keys = scratch_copies.keys(copy)
+    before = copy.contents()
+    keys = copy.keys()
     rehearsal.compared = {table: list(found.columns) for table, found in keys.items()}
     rehearsal.timings["migrate"] = 0.0
     after = before.rows
@@ -192,7 +195,8 @@ def _migrated(rehearsal: Rehearsal, scene: Scene, copy: Path) -> bool:
         scene.progress("Migrating the copy")
         try:
             done = migration.rehearse(
-                scene.deployment,
+                scene.database,
+                scene.context,
                 scene.hub_environment,
                 scene.state_folder,
                 copy,
@@ -212,23 +216,21 @@ def _migrated(rehearsal: Rehearsal, scene: Scene, copy: Path) -> bool:
         for table in sorted(before.rows.keys() | after.keys())
     }
     given_up = schema.given_up(scene.hub_environment, before.revision)
-    wrong = scratch_copies.compare(keys, scratch_copies.keys(copy), given_up)
+    wrong = scratch_copies.compare(keys, copy.keys(), given_up)
     if wrong:
         rehearsal.migration_fails = f"The migration changes what it must not: {'; '.join(wrong)}."
         rehearsal.findings.append(kinds.ROWS.found(rehearsal.migration_fails))
-    scratch_copies.forget_servers(copy)
+    copy.forget_servers()
     return True
 
 
-def _loaded(rehearsal: Rehearsal, scene: Scene) -> dict[str, Any] | None:
+def _loaded(rehearsal: Rehearsal, scene: Scene) -> LoadedConfig | None:
     """Load the real config with the new environment; what it says, None where it does not load."""
     scene.progress("Loading the hub's config with the new environment")
     environment = read_environment(scene.hub_environment)
     try:
         with rehearsal.timed("config"):
-            config = load_config(
-                environment, scene.command, scene.context, scene.deployment["config"]["file"]
-            )
+            config = load_config(environment, scene.command, scene.context, scene.deployment.config.file)
     except HubError as error:
         found = f"With JupyterHub {scene.version}: {error.message}"
         rehearsal.findings.append(kinds.CONFIG.found(found))
@@ -236,17 +238,17 @@ def _loaded(rehearsal: Rehearsal, scene: Scene) -> dict[str, Any] | None:
     return config
 
 
-def _play(rehearsal: Rehearsal, scene: Scene, config: dict[str, Any], folder: Path, copy: Path) -> None:
+def _play(rehearsal: Rehearsal, scene: Scene, config: LoadedConfig, folder: Path, copy: DatabaseCopy) -> None:
     """Start the new hub on the copy, ask it, and stop it."""
     python = migration.python_of(scene.hub_environment)
     wanted = Wanted(
         python=python,
         script=f"{scene.hub_environment}/bin/jupyterhub",
         arguments=scene.command.arguments if scene.command else [],
-        database=copy,
-        base_url=config["base_url"],
+        db_url=copy.url(installed_version(scene.hub_environment, "sqlalchemy") or ""),
+        base_url=config.base_url,
         proxy=_proxy(rehearsal, scene, config, python),
-        spawner_class=config["spawner"]["class"],
+        spawner_class=config.spawner.class_name,
         single_user=_single_user(scene, config),
         # It runs as the hub's user, for a rehearsal has no users.
         single_user_arguments=["--allow-root"] if scene.context.uid == 0 else [],
@@ -269,29 +271,29 @@ def _play(rehearsal: Rehearsal, scene: Scene, config: dict[str, Any], folder: Pa
         _read_log(rehearsal, scene, config, hub)
 
 
-def _proxy(rehearsal: Rehearsal, scene: Scene, config: dict[str, Any], python: str) -> dict[str, Any] | None:
+def _proxy(rehearsal: Rehearsal, scene: Scene, config: LoadedConfig, python: str) -> dict[str, Any] | None:
     try:
-        proxy = rehearsed_hub.proxy_of(config["proxy"], python, scene.context, scene.staged)
+        proxy = rehearsed_hub.proxy_of(config.proxy, python, scene.context, scene.staged)
     except HubError as error:
         rehearsal.findings.append(PROXY_NOT_FOUND.found(error.message))
         return None
     if proxy is None:
-        found = f"The proxy ({config['proxy']['class']}) is not one that the hub starts for itself."
+        found = f"The proxy ({config.proxy.class_name}) is not one that the hub starts for itself."
         rehearsal.findings.append(kinds.PROXY_NOT_REHEARSED.found(found))
     return proxy
 
 
-def _place_of_servers(scene: Scene, config: dict[str, Any]) -> str:
+def _place_of_servers(scene: Scene, config: LoadedConfig) -> str:
     """The environment that people's servers come from; the hub's where the command does not tell."""
-    found = environment_of_command(config["spawner"]["command"], scene.context.path)
-    return (found or str(scene.deployment["hub_environment"]["path"])).rstrip("/")
+    found = environment_of_command(config.spawner.command, scene.context.path)
+    return (found or str(scene.deployment.hub_environment.path)).rstrip("/")
 
 
-def _single_user(scene: Scene, config: dict[str, Any]) -> list[str]:
+def _single_user(scene: Scene, config: LoadedConfig) -> list[str]:
     """The command of people's servers, in the staged environment."""
     place = _place_of_servers(scene, config)
     folder = scene.staged.get(place, place)
-    words = config["spawner"]["command"]
+    words = config.spawner.command
     named = [os.path.basename(word) for word in words]
     rest = words[named.index(SINGLE_USER) + 1 :] if SINGLE_USER in named else []
     return [f"{folder}/bin/python", f"{folder}/bin/{SINGLE_USER}", *rest]
@@ -303,7 +305,7 @@ def _exited(rehearsal: Rehearsal, scene: Scene, error: HubError, log: list[str])
     kind, fix = kinds.START, ""
     if "invalid cookie_secret_file" in text:
         kind = COOKIE_SECRET_MODE
-        fix = f"chmod 600 {scene.deployment['secrets']['cookie_secret_file']['path']}"
+        fix = f"chmod 600 {scene.deployment.secrets.cookie_secret_file.path}"
     elif "encryption is not available" in text:
         fix = "Give the service JUPYTERHUB_CRYPT_KEY, as it was when auth_state was written."
     elif "Failed to start proxy" in text or "Proxy failed to start" in text:
@@ -311,7 +313,9 @@ def _exited(rehearsal: Rehearsal, scene: Scene, error: HubError, log: list[str])
     rehearsal.findings.append(kind.found(f"{error.message}\n{logs.end(log)}", fix))
 
 
-def _ask(rehearsal: Rehearsal, scene: Scene, config: dict[str, Any], hub: RehearsedHub, copy: Path) -> None:
+def _ask(
+    rehearsal: Rehearsal, scene: Scene, config: LoadedConfig, hub: RehearsedHub, copy: DatabaseCopy
+) -> None:
     """Ask the hub all that can be asked; the first question that has no good answer is the last."""
     if rehearsal.version != scene.version:
         found = f"The new hub says that it is version {rehearsal.version}, not {scene.version}."
@@ -338,23 +342,23 @@ def _first_exception(lines: list[str]) -> str:
     return f" It logged: {errors[0]}" if errors else ""
 
 
-def _ask_for_users(rehearsal: Rehearsal, scene: Scene, hub: RehearsedHub, copy: Path) -> None:
+def _ask_for_users(rehearsal: Rehearsal, scene: Scene, hub: RehearsedHub, copy: DatabaseCopy) -> None:
     scene.progress("Asking the new hub for its users")
     rehearsal.sys_executable = checks.interpreter(hub)
     # Without the user of the rehearsal.
-    there = sqlite.inspect(copy).rows["users"] - 1
+    there = copy.contents().rows["users"] - 1
     users = checks.users(hub)
     if users != there:
         raise HubError(f"The new hub knows {users} users, but there are {there} in its database.")
 
 
-def _ask_to_log_in(rehearsal: Rehearsal, scene: Scene, hub: RehearsedHub, copy: Path) -> None:
+def _ask_to_log_in(rehearsal: Rehearsal, scene: Scene, hub: RehearsedHub, copy: DatabaseCopy) -> None:
     with rehearsal.timed("log in"):
         checks.log_in(hub)
 
 
-def _ask_for_auth_state(rehearsal: Rehearsal, scene: Scene, hub: RehearsedHub, copy: Path) -> None:
-    names = scratch_copies.with_auth_state(copy, AUTH_STATES)
+def _ask_for_auth_state(rehearsal: Rehearsal, scene: Scene, hub: RehearsedHub, copy: DatabaseCopy) -> None:
+    names = copy.users_with_auth_state(AUTH_STATES)
     if not names or not hub.known().get("enable_auth_state"):
         return
     unreadable = checks.unreadable_auth_states(hub, names)
@@ -364,7 +368,7 @@ def _ask_for_auth_state(rehearsal: Rehearsal, scene: Scene, hub: RehearsedHub, c
 
 
 def _ask_for_server(
-    config: dict[str, Any], rehearsal: Rehearsal, scene: Scene, hub: RehearsedHub, copy: Path
+    config: LoadedConfig, rehearsal: Rehearsal, scene: Scene, hub: RehearsedHub, copy: DatabaseCopy
 ) -> None:
     place = _place_of_servers(scene, config)
     folder = scene.staged.get(place, place)
@@ -385,12 +389,12 @@ def _ask_for_server(
         checks.stop_server(hub, scene.start_timeout)
 
 
-def _read_log(rehearsal: Rehearsal, scene: Scene, config: dict[str, Any], hub: RehearsedHub) -> None:
+def _read_log(rehearsal: Rehearsal, scene: Scene, config: LoadedConfig, hub: RehearsedHub) -> None:
     """Findings of what the new hub and the loading of its config have said."""
     said = logs.sort_out(hub.log())
     rehearsal.deprecated = said.deprecated
-    before = {_option(line) for line in scene.deployment["config"]["warnings"]}
-    unrecognized = logs.sort_out(config["warnings"]).unrecognized + hub.known().get("unrecognized", [])
+    before = {_option(line) for line in scene.deployment.config.warnings}
+    unrecognized = logs.sort_out(config.warnings).unrecognized + hub.known().get("unrecognized", [])
     lines = dict.fromkeys([*said.unrecognized, *unrecognized])
     new = [line for line in lines if _option(line) not in before]
     access = [line for line in new if ACCESS.search(line)]

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..databases import scratch_copies
-from ..deployment import lifecycle
+from ..databases.base import Database
+from ..deployment.config import LoadedProxy
 from ..environments.discovery import find_program
 from ..errors import HubError
-from ..hub import logs
+from ..hub import api, logs
 from ..hub_scripts import rehearsed_app
 from ..system.execution_context import ExecutionContext
 from ..system.processes import NICE, processes
@@ -50,12 +50,12 @@ class NoAnswer(HubError):
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be booted: see inside_rehearsal.py for the words."""
+    """What is to be booted: see rehearsed_app.py for the words."""
 
     python: str
     script: str
     arguments: list[str]
-    database: Path
+    db_url: str
     base_url: str
     proxy: dict[str, Any] | None
     spawner_class: str
@@ -84,7 +84,7 @@ class RehearsedHub:
         """The version that it answers. Raises HubExited or NoAnswer, with the end of its log."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
-            version = lifecycle.answered_version(self.api_url)
+            version = api.version(self.api_url)
             if version:
                 return version
             if self._process.poll() is not None:
@@ -132,7 +132,7 @@ def booted(wanted: Wanted, context: ExecutionContext, folder: Path) -> Iterator[
         "script": wanted.script,
         "arguments": wanted.arguments,
         "folder": str(folder),
-        "database": str(wanted.database),
+        "db_url": wanted.db_url,
         "base_url": wanted.base_url,
         "public_port": public_port,
         "api_port": api_port,
@@ -182,28 +182,26 @@ def end_leftovers(folder: Path) -> int:
     return ended
 
 
-def tidy(deployment: dict[str, Any]) -> None:
-    """Take away what a rehearsal of this deployment has left that was killed.
+def tidy(database: Database) -> None:
+    """Take away what a rehearsal on a copy of this database has left that was killed.
 
     Raises HubError when one is at work.
     """
-    if deployment["database"]["path"]:
-        database = Path(deployment["database"]["path"])
-        end_leftovers(scratch_copies.folder_of(database))
-        scratch_copies.remove(database)
+    end_leftovers(database.scratch_folder)
+    database.remove_scratch()
 
 
 def proxy_of(
-    proxy: dict[str, Any], python: str, context: ExecutionContext, staged: dict[str, str]
+    proxy: LoadedProxy, python: str, context: ExecutionContext, staged: dict[str, str]
 ) -> dict[str, Any] | None:
     """The proxy for the hub of a rehearsal; None where the real one cannot be started a second time.
 
     ``proxy`` is what the config says of it, ``staged`` the folder of each new environment by the path that it
     is going to have. Raises HubError where its program is not on the service's PATH.
     """
-    if not proxy["managed"] or not proxy["class"].endswith("ConfigurableHTTPProxy"):
+    if not proxy.managed or not proxy.class_name.endswith("ConfigurableHTTPProxy"):
         return None
-    command = proxy["command"] or [DEFAULT_PROXY]
+    command = proxy.command or [DEFAULT_PROXY]
     path = os.pathsep.join(in_staged(folder, staged) for folder in context.path.split(os.pathsep))
     found = find_program(in_staged(command[0], staged), path)
     if found is None:
@@ -213,7 +211,7 @@ def proxy_of(
             "ConfigurableHTTPProxy.command.",
         )
     started = [*as_program(str(found), staged), *command[1:]]
-    return {"class": proxy["class"], "command": [python, "-I", "-S", "-c", _END_WITH_HUB, *started]}
+    return {"class_name": proxy.class_name, "command": [python, "-I", "-S", "-c", _END_WITH_HUB, *started]}
 
 
 def in_staged(path: str, staged: dict[str, str]) -> str:

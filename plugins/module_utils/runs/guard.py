@@ -15,9 +15,9 @@ import sys
 import time
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from .. import errors
+from ..deployment.model import Deployment
 from ..errors import HubError
 from ..system import files, state
 from ..system.processes import birth, is_alive
@@ -38,7 +38,7 @@ _READY = "ready"
 _START_TIMEOUT = 30.0
 
 
-def install(folder: Path, deployment: dict[str, Any], program: ModuleType) -> None:
+def install(folder: Path, deployment: Deployment, program: ModuleType) -> None:
     """Have a guard watch the run of this state folder; returns when it does.
 
     ``program`` is the module whose ``main`` it runs. Raises HubError when it does not report for duty.
@@ -123,11 +123,10 @@ def write_program(folder: Path, program: ModuleType) -> None:
     files.write(target.parent / "__main__.py", main.lstrip().encode())
 
 
-def _python(deployment: dict[str, Any]) -> str:
+def _python(deployment: Deployment) -> str:
     """This Python, by a path that no exchange of environments touches."""
     python = os.path.realpath(sys.executable)
-    environments = [deployment["hub_environment"], *deployment["user_environments"]]
-    folders = [os.path.realpath(environment["path"]) + os.sep for environment in environments]
+    folders = [os.path.realpath(environment.path) + os.sep for environment in deployment.environments]
     if not any(python.startswith(folder) for folder in folders):
         return python
     found = shutil.which("python3", path="/usr/bin:/usr/local/bin:/bin")

@@ -26,12 +26,14 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Callable
 
+from ..deployment.model import Deployment
 from ..errors import HubError
+from ..shapes import from_dict, to_dict
 from ..system import files, state
 from ..system.processes import birth, is_alive
 
@@ -94,7 +96,7 @@ class Run:
     boot: str
     begun_at: float
     confirm_timeout: float
-    deployment: dict[str, Any]
+    deployment: Deployment
     plan: dict[str, Any]
     recovery_point: str = ""
     phase: str = PREPARING
@@ -132,10 +134,10 @@ def now() -> float:
 def read(folder: Path) -> Run | None:
     """The present or last run of a hub, by its state folder; None where there was none."""
     try:
-        return Run(**json.loads(state.run_file(folder).read_text(encoding="utf-8")))
+        return from_dict(Run, json.loads(state.run_file(folder).read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
-    except (OSError, TypeError, ValueError) as error:
+    except (OSError, ValueError, HubError) as error:
         raise HubError(
             f"{state.run_file(folder)} cannot be read: {error}.",
             "If no upgrade was under way, remove it; else restore the newest recovery point.",
@@ -144,7 +146,7 @@ def read(folder: Path) -> Run | None:
 
 def write(folder: Path, run: Run) -> None:
     """Keep what is known of the run, durably. Once it is over, for good: in ``runs/<id>/run.json``."""
-    content = (json.dumps(asdict(run), indent=2) + "\n").encode()
+    content = (json.dumps(to_dict(run), indent=2) + "\n").encode()
     if run.is_over or run.phase == STUCK:
         archive = state.runs_folder(folder) / run.id
         state.make_private(archive)

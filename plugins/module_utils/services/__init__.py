@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from .base import Service
+from .base import Service, ServiceFacts
 from .supervisord import SupervisordProgram
 from .systemd import SystemdUnit
 
@@ -19,7 +17,6 @@ def find_services(name: str | None = None) -> list[Service]:
     return [service for service in services if name in (service.name, service.deployment_name)]
 
 
-def service_of(deployment: dict[str, Any]) -> Service:
-    """The service of a deployment that was returned earlier, without searching the host again."""
-    described = deployment["service"]
-    return KINDS[described["manager"]].of(described)
+def service_of(facts: ServiceFacts) -> Service:
+    """The service that was found earlier, without searching the host again."""
+    return KINDS[facts.manager].of(facts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Sequence
 
@@ -13,6 +13,42 @@ from ..system.execution_context import NEEDS_ROOT, ExecutionContext, group_name
 from ..system.processes import Process, family, started_at
 from ..system.state import make_private
 from .command_line import HubCommand, hub_command, runs_hub
+
+
+@dataclass(frozen=True)
+class ServiceFacts:
+    """The hub's service, as its manager sees it. Values of environment variables are not in it."""
+
+    manager: str
+    """Which kind of service manager: ``systemd`` or ``supervisord``."""
+    name: str
+    state: str
+    """``starting``, ``running``, ``stopping``, ``stopped`` or ``failed``."""
+    main_pid: int | None
+    user: str
+    group: str
+    home: str
+    working_directory: str
+    command: list[str]
+    """The argv as configured."""
+    path: str
+    """The value of PATH that the service gets."""
+    environment_names: list[str]
+    environment_files: list[str]
+    enabled: bool
+    """Whether it starts with the host."""
+    unit_file: str
+    """The file that defines it."""
+    manager_files: list[str] = field(default_factory=list)
+    """The manager's own files that belong in a recovery point, besides the unit's."""
+    log_file: str | None = None
+    """Where its output goes, if that is a file."""
+    needs_root: bool = False
+    """Whether only root may stop and start it."""
+    kills_servers: bool = False
+    """Whether its manager ends single-user servers with the hub, whatever the hub's config says."""
+    particulars: dict[str, Any] = field(default_factory=dict)
+    """What only this kind of manager has: for itself, and for people."""
 
 
 class DoesNotStop(HubError):
@@ -35,8 +71,8 @@ class Service(ABC):
 
     @classmethod
     @abstractmethod
-    def of(cls, described: dict[str, Any]) -> Service:
-        """The service that `describe` once described."""
+    def of(cls, facts: ServiceFacts) -> Service:
+        """The service that `facts` once described."""
 
     @property
     def deployment_name(self) -> str:
@@ -157,23 +193,23 @@ class Service(ABC):
         """The log's lines since ``mark``."""
 
     @abstractmethod
-    def particulars(self) -> dict[str, Any]:
-        """What only this service manager knows: ``environment_files``, ``enabled``, ``unit_file``, ..."""
+    def _own_facts(self) -> dict[str, Any]:
+        """The fields of `ServiceFacts` from ``environment_files`` on."""
 
-    def describe(self) -> dict[str, Any]:
-        """The ``service`` part of a deployment. Names of environment variables only, never values."""
+    def facts(self) -> ServiceFacts:
+        """What is known of it now."""
         context = self.context()
-        return {
-            "manager": self.manager,
-            "name": self.name,
-            "state": self.state(),
-            "main_pid": self.main_pid(),
-            "user": context.user,
-            "group": group_name(context.gid),
-            "home": context.home,
-            "working_directory": context.directory,
-            "command": self.command(),
-            "path": context.path,
-            "environment_names": sorted(context.environment),
-            **self.particulars(),
-        }
+        return ServiceFacts(
+            manager=self.manager,
+            name=self.name,
+            state=self.state(),
+            main_pid=self.main_pid(),
+            user=context.user,
+            group=group_name(context.gid),
+            home=context.home,
+            working_directory=context.directory,
+            command=self.command(),
+            path=context.path,
+            environment_names=sorted(context.environment),
+            **self._own_facts(),
+        )

@@ -28,7 +28,7 @@ from urllib.parse import quote
 from ..errors import HubError
 from ..system.execution_context import NEEDS_ROOT, ExecutionContext, account
 from ..system.processes import Process, family, is_alive, processes
-from .base import DoesNotStop, Service
+from .base import DoesNotStop, Service, ServiceFacts
 from .command_line import runs_hub
 
 #: How JupyterHub begins a line: ``[I 2026-11-20 21:37:29.123 JupyterHub app:2859]``.
@@ -203,8 +203,8 @@ class SupervisordProgram(Service):
         ]
 
     @classmethod
-    def of(cls, described: dict[str, Any]) -> SupervisordProgram:
-        return cls(Path(described["supervisor_config"]), described["name"])
+    def of(cls, facts: ServiceFacts) -> SupervisordProgram:
+        return cls(Path(facts.particulars["config"]), facts.name)
 
     @property
     def program(self) -> Program:
@@ -345,17 +345,15 @@ class SupervisordProgram(Service):
         paths = dict.fromkeys([info.get("stderr_logfile", ""), info.get("stdout_logfile", "")])
         return [path for path in paths if path and os.path.isfile(path)]
 
-    def particulars(self) -> dict[str, Any]:
+    def _own_facts(self) -> dict[str, Any]:
         logs = self._log_files()
         return {
             "environment_files": [],
             "enabled": self.program.get("autostart", "true").lower() in ("true", "yes", "on", "1"),
-            "kill_mode": None,
-            "restart": None,
             "unit_file": self.supervisor.files[self.program.section],
-            "supervisor_config": str(self.config),
-            "supervisor_url": self.supervisor.url(),
             "log_file": logs[0] if logs else None,
+            "manager_files": [str(self.config)],
+            "particulars": {"config": str(self.config), "url": self.supervisor.url()},
         }
 
 

@@ -18,7 +18,7 @@ from ..system import files
 from ..system.execution_context import NEEDS_ROOT, ExecutionContext, account
 from ..system.processes import is_alive, processes
 from ..system.state import make_private, released_file
-from .base import DoesNotStop, Service
+from .base import DoesNotStop, Service, ServiceFacts
 from .command_line import runs_hub
 
 DROP_IN = "50-hubops-hold.conf"
@@ -27,6 +27,8 @@ _UNITS = Path("/etc/systemd/system")
 _HELD = "AssertPathExists=|!"
 _RELEASED = "AssertPathExists=|"
 
+#: Values of KillMode with which single-user servers outlive the hub.
+_SPARING = ("process", "none")
 _PROPERTIES = (
     "Id,LoadState,ActiveState,SubState,UnitFileState,FragmentPath,ExecStart,MainPID,User,Group,"
     "SupplementaryGroups,WorkingDirectory,Environment,EnvironmentFiles,PassEnvironment,UnsetEnvironment,"
@@ -69,8 +71,8 @@ class SystemdUnit(Service):
         ]
 
     @classmethod
-    def of(cls, described: dict[str, Any]) -> SystemdUnit:
-        return cls(described["name"])
+    def of(cls, facts: ServiceFacts) -> SystemdUnit:
+        return cls(facts.name)
 
     def properties(self) -> dict[str, list[str]]:
         """Properties of the unit that do not change while an upgrade runs, read once."""
@@ -245,14 +247,14 @@ class SystemdUnit(Service):
         argv = ["journalctl", f"--unit={self.name}", after, "--output=cat", "--quiet", "--no-pager", "--all"]
         return _run(argv).stdout.splitlines()
 
-    def particulars(self) -> dict[str, Any]:
+    def _own_facts(self) -> dict[str, Any]:
         return {
             "environment_files": [file for file, _may_be_missing in environment_files(self.properties())],
             "enabled": self._one("UnitFileState") in ("enabled", "enabled-runtime", "generated"),
-            "kill_mode": self._one("KillMode"),
-            "restart": self._one("Restart"),
             "unit_file": self._one("FragmentPath"),
-            "log_file": None,
+            "needs_root": True,
+            "kills_servers": self._one("KillMode") not in _SPARING,
+            "particulars": {"kill_mode": self._one("KillMode"), "restart": self._one("Restart")},
         }
 
 

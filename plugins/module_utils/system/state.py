@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 from . import files
 
 SYSTEM_FOLDER = Path("/var/lib/hubops")
 
 
-def state_folder(deployment: dict[str, Any], base: str | None = None) -> Path:
-    """The state folder of ``deployment``: ``<base>/<deployment name>``.
-
-    The folder need not exist.
-    """
-    return base_folder(base) / str(deployment["name"])
+def state_folder(name: str, base: str | None = None) -> Path:
+    """The state folder of the deployment of that name: ``<base>/<name>``. It need not exist."""
+    return base_folder(base) / name
 
 
 def base_folder(base: str | None = None) -> Path:

@@ -10,13 +10,25 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import migration, schema
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import (
+    database_of,
+    migration,
+    schema,
+)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.base import Database, DatabaseFacts
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import service_of
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.execution_context import (
+    ExecutionContext,
+)
 
+from tests.healthy_hub import database_file
 from tests.hubs.real_hub import environment, link_environment, make_database, stopped_hub
 
 HEADS = {
@@ -30,7 +42,7 @@ HEADS = {
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """A stopped hub's deployment: whose user, directory and variables a migration runs with."""
     with stopped_hub("4.1.6", tmp_path_factory.mktemp("hub")) as deployment:
         yield deployment
@@ -44,10 +56,20 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     migration.abandon(path)
 
 
-def with_database(service: dict[str, Any], path: Path, version: str) -> dict[str, Any]:
+def with_database(service: Deployment, path: Path, version: str) -> Deployment:
     """The deployment with a database of that version."""
     make_database(version, path)
-    return {**service, "database": {"path": str(path), "url": f"sqlite:///{path}"}}
+    return at(service, path)
+
+
+def at(service: Deployment, path: Path) -> Deployment:
+    """The deployment with that database."""
+    return replace(service, database=DatabaseFacts("sqlite", f"sqlite:///{path}", str(path)))
+
+
+def parts(deployment: Deployment) -> tuple[Database, ExecutionContext]:
+    """What a migration needs of a deployment."""
+    return database_of(deployment.database), service_of(deployment.service).context()
 
 
 def content(path: Path) -> dict[str, Any]:
@@ -92,45 +114,45 @@ def test_the_revision_that_a_hub_needs_is_read_from_disk(version: str) -> None:
     ],
 )
 def test_it_does_what_upgrade_db_does_prepared_or_not(
-    service: dict[str, Any], tmp_path: Path, folder: Path, old: str, new: str, given_up: set[str]
+    service: Deployment, tmp_path: Path, folder: Path, old: str, new: str, given_up: set[str]
 ) -> None:
     prepared = with_database(service, tmp_path / "50%25 of what?.sqlite", old)
     cold_path, own_path = tmp_path / "cold.sqlite", tmp_path / "own.sqlite"
     for copy in (cold_path, own_path):
-        shutil.copy(prepared["database"]["path"], copy)
+        shutil.copy(prepared.database.path or "", copy)
     upgrade_db(new, own_path)
     wanted = content(own_path)
 
     staged = link_environment(new, tmp_path / "environment.staged")
-    assert migration.prepare(prepared, staged, folder)
-    assert not migration.prepare(prepared, staged, folder)
+    assert migration.prepare(*parts(prepared), staged, folder)
+    assert not migration.prepare(*parts(prepared), staged, folder)
     # The exchange: under the path that the process was started with is now the old version.
     staged.rename(tmp_path / "environment")
     link_environment(old, staged)
-    done = migration.migrate(prepared, tmp_path / "environment", folder)
+    done = migration.migrate(*parts(prepared), tmp_path / "environment", folder)
     assert done.prepared and done.changed
     assert (done.from_revision, done.to_revision) == (HEADS[old], HEADS[new])
     assert set(done.rows_before) - set(done.rows_after) == given_up
     assert done.rows_after["users"] == 5
-    assert content(Path(prepared["database"]["path"])) == wanted
+    assert content(Path(prepared.database.path or "")) == wanted
     assert not migration.is_waiting(folder)
 
-    cold = {**service, "database": {"path": str(cold_path), "url": ""}}
-    assert not migration.migrate(cold, tmp_path / "environment", folder).prepared
+    cold = at(service, cold_path)
+    assert not migration.migrate(*parts(cold), tmp_path / "environment", folder).prepared
     assert content(cold_path) == wanted
-    again = migration.migrate(cold, tmp_path / "environment", folder)
+    again = migration.migrate(*parts(cold), tmp_path / "environment", folder)
     assert (again.changed, again.seconds) == (False, 0)
 
 
-def test_a_newer_database_is_refused(service: dict[str, Any], tmp_path: Path, folder: Path) -> None:
+def test_a_newer_database_is_refused(service: Deployment, tmp_path: Path, folder: Path) -> None:
     deployment = with_database(service, tmp_path / "hub.sqlite", "6.1.1")
-    before = Path(deployment["database"]["path"]).read_bytes()
+    before = database_file(deployment).read_bytes()
     for act in (migration.migrate, migration.prepare):
         with pytest.raises(
             HubError, match="has revision f460b0348206, which the jupyterhub in .* does not know"
         ):
-            act(deployment, environment("4.1.6"), folder)
-    assert Path(deployment["database"]["path"]).read_bytes() == before
+            act(*parts(deployment), environment("4.1.6"), folder)
+    assert database_file(deployment).read_bytes() == before
     assert not migration.is_waiting(folder)
 
 
@@ -150,46 +172,46 @@ def register_a_server(path: Path) -> None:
 
 
 def test_the_rehearsal_finds_what_would_fail_while_the_database_is_untouched(
-    service: dict[str, Any], tmp_path: Path, folder: Path
+    service: Deployment, tmp_path: Path, folder: Path
 ) -> None:
     deployment = with_database(service, tmp_path / "hub.sqlite", "2.3.1")
-    path = Path(deployment["database"]["path"])
+    path = database_file(deployment)
     register_a_server(path)
     before = path.read_bytes()
     with pytest.raises(
         HubError, match="rehearsal on a copy of the database failed. .*no such column"
     ) as caught:
-        migration.prepare(deployment, environment("6.1.1"), folder)
+        migration.prepare(*parts(deployment), environment("6.1.1"), folder)
     assert "Stop all users' servers through the old hub first" in str(caught.value)
     assert path.read_bytes() == before
     assert not migration.is_waiting(folder)
 
 
 def test_a_hop_takes_a_database_where_one_step_does_not(
-    service: dict[str, Any], tmp_path: Path, folder: Path
+    service: Deployment, tmp_path: Path, folder: Path
 ) -> None:
     deployment = with_database(service, tmp_path / "hub.sqlite", "2.3.1")
-    path = Path(deployment["database"]["path"])
+    path = database_file(deployment)
     register_a_server(path)
     rows = content(path)
     intermediate = [str(environment("4.1.6"))]
-    assert migration.prepare(deployment, environment("6.1.1"), folder, intermediate=intermediate)
+    assert migration.prepare(*parts(deployment), environment("6.1.1"), folder, intermediate=intermediate)
     assert content(path) == rows
-    assert not migration.prepare(deployment, environment("6.1.1"), folder, intermediate=intermediate), (
-        "both wait already"
-    )
-    done = migration.migrate(deployment, environment("6.1.1"), folder, intermediate=intermediate)
+    assert not migration.prepare(
+        *parts(deployment), environment("6.1.1"), folder, intermediate=intermediate
+    ), "both wait already"
+    done = migration.migrate(*parts(deployment), environment("6.1.1"), folder, intermediate=intermediate)
     assert (done.from_revision, done.to_revision, done.prepared) == (HEADS["2.3.1"], HEADS["6.1.1"], True)
     assert done.rows_after["users"] == done.rows_before["users"] == len(rows["users"][2])
     assert sorted(folder.iterdir()) == [folder / migration.LOG]
-    again = migration.migrate(deployment, environment("6.1.1"), folder, intermediate=intermediate)
+    again = migration.migrate(*parts(deployment), environment("6.1.1"), folder, intermediate=intermediate)
     assert not again.changed
 
 
-def test_a_hop_that_lies_behind_is_left_out(service: dict[str, Any], tmp_path: Path, folder: Path) -> None:
+def test_a_hop_that_lies_behind_is_left_out(service: Deployment, tmp_path: Path, folder: Path) -> None:
     deployment = with_database(service, tmp_path / "hub.sqlite", "5.4.6")
     done = migration.migrate(
-        deployment, environment("6.1.1"), folder, intermediate=[str(environment("4.1.6"))]
+        *parts(deployment), environment("6.1.1"), folder, intermediate=[str(environment("4.1.6"))]
     )
     assert (done.from_revision, done.to_revision) == (HEADS["5.4.6"], HEADS["6.1.1"])
 
@@ -215,42 +237,42 @@ def add_revision(target: Path, statement: str, then: str = "pass") -> None:
     ],
 )
 def test_a_bad_migration_is_noticed(
-    service: dict[str, Any], tmp_path: Path, folder: Path, statement: str, message: str
+    service: Deployment, tmp_path: Path, folder: Path, statement: str, message: str
 ) -> None:
     deployment = with_database(service, tmp_path / "hub.sqlite", "6.1.1")
     bad = link_environment("6.1.1", tmp_path / "bad")
     add_revision(bad, statement)
     assert schema.head_revision(bad) == "0123456789ab"
     with pytest.raises(HubError, match=f"The rehearsal .* failed. .*{message}"):
-        migration.prepare(deployment, bad, folder)
+        migration.prepare(*parts(deployment), bad, folder)
     with pytest.raises(HubError, match=message):
-        migration.migrate(deployment, bad, folder)
+        migration.migrate(*parts(deployment), bad, folder)
 
 
 def test_a_migration_that_is_killed_leaves_no_file_behind(
-    service: dict[str, Any], tmp_path: Path, folder: Path
+    service: Deployment, tmp_path: Path, folder: Path
 ) -> None:
     deployment = with_database(service, tmp_path / "hub.sqlite", "6.1.1")
     bad = link_environment("6.1.1", tmp_path / "bad")
     add_revision(bad, "SELECT 1", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     with pytest.raises(HubError, match=r"The migration of .* failed: signal 9 ended it\."):
-        migration.migrate(deployment, bad, folder)
+        migration.migrate(*parts(deployment), bad, folder)
     settings = Path(tempfile.gettempdir()).glob("*/alembic.ini")
     assert not [file for file in settings if str(tmp_path) in file.read_text()]
 
 
 def test_a_prepared_process_leaves_when_told_or_when_its_time_is_over(
-    service: dict[str, Any], tmp_path: Path, folder: Path
+    service: Deployment, tmp_path: Path, folder: Path
 ) -> None:
     deployment = with_database(service, tmp_path / "hub.sqlite", "4.1.6")
     target = environment("4.1.6")
-    assert migration.prepare(deployment, target, folder)
+    assert migration.prepare(*parts(deployment), target, folder)
     assert migration.is_prepared(target, folder)
     assert not migration.is_prepared(environment("6.1.1"), folder)
     assert migration.abandon(folder)
     assert not migration.abandon(folder)
 
-    migration.prepare(deployment, target, folder, wait=1)
+    migration.prepare(*parts(deployment), target, folder, wait=1)
     waiting = migration.waiting_process(folder)
     assert waiting
     ended, _, _ = select.select([os.pidfd_open(waiting)], [], [], 30)
@@ -259,14 +281,14 @@ def test_a_prepared_process_leaves_when_told_or_when_its_time_is_over(
 
 
 def test_a_prepared_process_that_was_killed_is_replaced(
-    service: dict[str, Any], tmp_path: Path, folder: Path
+    service: Deployment, tmp_path: Path, folder: Path
 ) -> None:
     deployment = with_database(service, tmp_path / "hub.sqlite", "4.1.6")
-    migration.prepare(deployment, environment("6.1.1"), folder)
+    migration.prepare(*parts(deployment), environment("6.1.1"), folder)
     waiting = migration.waiting_process(folder)
     assert waiting
     os.kill(waiting, signal.SIGKILL)
-    done = migration.migrate(deployment, environment("6.1.1"), folder)
+    done = migration.migrate(*parts(deployment), environment("6.1.1"), folder)
     assert (done.changed, done.prepared) == (True, False)
 
 
@@ -280,29 +302,27 @@ sys.stdin.read()
 """
 
 
-def test_a_locked_database_is_left_alone(service: dict[str, Any], tmp_path: Path, folder: Path) -> None:
+def test_a_locked_database_is_left_alone(service: Deployment, tmp_path: Path, folder: Path) -> None:
     deployment = with_database(service, tmp_path / "hub.sqlite", "4.1.6")
-    path = Path(deployment["database"]["path"])
+    path = database_file(deployment)
     before = path.read_bytes()
     argv = [sys.executable, "-c", HOLDER, str(path)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout and holder.stdout.readline() == b"locked\n"
         with pytest.raises(HubError, match="failed: .*database is locked.* find it with `fuser`"):
-            migration.migrate(deployment, environment("6.1.1"), folder)
+            migration.migrate(*parts(deployment), environment("6.1.1"), folder)
         holder.communicate()
     assert path.read_bytes() == before
 
 
-def test_what_is_not_a_hubs_database_is_refused(
-    service: dict[str, Any], tmp_path: Path, folder: Path
-) -> None:
+def test_what_is_not_a_hubs_database_is_refused(service: Deployment, tmp_path: Path, folder: Path) -> None:
     path = tmp_path / "other.sqlite"
     with contextlib.closing(sqlite3.connect(path)) as other:
         other.execute("CREATE TABLE songs (name TEXT)")
     before = path.read_bytes()
-    deployment = {**service, "database": {"path": str(path), "url": ""}}
+    deployment = at(service, path)
     with pytest.raises(HubError, match="is not a hub's database: it has no table of users"):
-        migration.migrate(deployment, environment("6.1.1"), folder)
+        migration.migrate(*parts(deployment), environment("6.1.1"), folder)
     assert path.read_bytes() == before
 
 
@@ -310,12 +330,12 @@ def test_what_is_not_a_hubs_database_is_refused(
     ("database", "target", "message"),
     [
         (
-            {"path": None, "url": "postgresql://hub:***@db/hub"},
+            DatabaseFacts("other", "postgresql://hub:***@db/hub"),
             "6.1.1",
-            "postgresql://hub:.* is not a SQLite file",
+            "postgresql://hub:.* is not supported",
         ),
         (
-            {"path": "/nonexistent/hub.sqlite", "url": ""},
+            DatabaseFacts("sqlite", "", "/nonexistent/hub.sqlite"),
             "6.1.1",
             "There is no database /nonexistent/hub.sqlite",
         ),
@@ -323,14 +343,14 @@ def test_what_is_not_a_hubs_database_is_refused(
     ],
 )
 def test_what_is_missing_is_named(
-    service: dict[str, Any],
+    service: Deployment,
     tmp_path: Path,
     folder: Path,
-    database: dict[str, Any] | None,
+    database: DatabaseFacts | None,
     target: str,
     message: str,
 ) -> None:
-    deployment = {**service, "database": database or service["database"]}
+    deployment = replace(service, database=database or service.database)
     where = tmp_path / target if target == "nowhere" else environment(target)
     with pytest.raises(HubError, match=message):
-        migration.migrate(deployment, where, folder)
+        migration.migrate(*parts(deployment), where, folder)

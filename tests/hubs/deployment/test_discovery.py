@@ -4,22 +4,35 @@ import os
 import pwd
 import shutil
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import find_database
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import discovery
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.config import (
+    LoadedConfig,
+    describe_config,
+    describe_secrets,
+    load_config,
+)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import SpawnerFacts
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.environment import (
+    EnvironmentFacts,
     read_environment,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub.managed_services import HubService
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import supervisord
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.base import ServiceFacts
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.command_line import HubCommand
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.supervisord import Supervisor
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.execution_context import (
     ExecutionContext,
 )
 
+from tests.healthy_hub import DEPLOYMENT
 from tests.hubs.real_hub import environment, make_database
 
 CONFIG = """
@@ -48,6 +61,9 @@ c.JupyterHub.authenticator_class = Own
 """
 
 
+SERVICE = from_dict(ServiceFacts, {**DEPLOYMENT["service"], "unit_file": ""})
+
+
 @pytest.fixture
 def here(tmp_path: Path) -> ExecutionContext:
     me = pwd.getpwuid(os.geteuid())
@@ -67,10 +83,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def load(
     version: str, here: ExecutionContext, *arguments: str, config_file: str | None = None
-) -> dict[str, Any]:
+) -> LoadedConfig:
     path = environment(version)
     command = HubCommand(f"{path}/bin/jupyterhub", False, list(arguments))
-    return discovery.load_config(read_environment(path), command, here, config_file)
+    return load_config(read_environment(path), command, here, config_file)
 
 
 def write(folder: str, **files: str) -> None:
@@ -85,68 +101,60 @@ def test_the_hub_itself_loads_its_config_and_nothing_is_written(version: str, he
     before = set(os.listdir(here.directory))
     found = load(version, here)
     assert set(os.listdir(here.directory)) == before
-    names = [Path(file).name for file in found["files"]]
+    names = [Path(file).name for file in found.files]
     assert names == ["jupyterhub_config.py", "more.py", "secret.py", "settings.py"]
-    assert found["config_file"] == f"{here.directory}/jupyterhub_config.py"
-    assert found["jupyterhub"] == version
-    assert found["db_url"] == here.environment["DB_URL"]
-    assert found["warnings"] == ["Config option `no_such_option` not recognized by `JupyterHub`."]
-    plain = {"admin": False, "oauth": False, "oauth_redirect": False}
-    assert found["services"] == [
-        {
-            "name": "up",
-            "url": "http://127.0.0.1:1",
-            "managed": False,
-            "token": False,
-            "culls": False,
-            **plain,
-        },
-        {"name": "cull", "url": None, "managed": True, "token": True, "culls": True, **plain},
+    assert found.config_file == f"{here.directory}/jupyterhub_config.py"
+    assert found.jupyterhub == version
+    assert found.db_url == here.environment["DB_URL"]
+    assert found.warnings == ["Config option `no_such_option` not recognized by `JupyterHub`."]
+    assert found.services == [
+        HubService("up", "http://127.0.0.1:1", False, False, False, False, False, False),
+        HubService("cull", None, True, False, True, True, False, False),
     ]
-    assert found["options"]["LocalProcessSpawner"] == ["cmd"]
-    assert (found["cleanup_servers"], found["template_folders"], found["shadowed"]) == (True, [], {})
-    proxy = found["proxy"]
-    assert (proxy["class"], proxy["package"]) == ("jupyterhub.proxy.ConfigurableHTTPProxy", "jupyterhub")
-    assert (proxy["version"], proxy["managed"]) == (version, False)
-    assert proxy["command"] == ["configurable-http-proxy"]
-    assert found["spawner"] == {
-        "class": "jupyterhub.spawner.LocalProcessSpawner",
-        "package": "jupyterhub",
-        "version": version,
-        "command": ["/opt/users/bin/jupyterhub-singleuser", "--debug"],
-        "local": True,
-    }
-    assert found["authenticator"]["class"].endswith(".Own")
-    assert found["authenticator"]["package"] is None
-    assert "jupyterhub.auth.PAMAuthenticator" in found["authenticator"]["bases"]
-    assert (found["authenticator"]["admins"], found["authenticator"]["allow_rules"]) == (True, [])
-    described = discovery.describe_config(found, None)
-    assert described["base_url"] == "/base/"
-    assert described["hub_api_url"] == "http://127.0.0.1:9081/base/hub/api"
-    assert described["public_url"] == "http://127.0.0.1:9876/base/"
-    secrets = discovery.describe_secrets(found, here, {"unit_file": ""})
-    assert secrets["proxy_auth_token_source"] == "config"
+    assert found.options["LocalProcessSpawner"] == ["cmd"]
+    assert (found.cleanup_servers, found.template_folders, found.shadowed) == (True, [], {})
+    proxy = found.proxy
+    assert (proxy.class_name, proxy.package) == ("jupyterhub.proxy.ConfigurableHTTPProxy", "jupyterhub")
+    assert (proxy.version, proxy.managed) == (version, False)
+    assert proxy.command == ["configurable-http-proxy"]
+    assert found.spawner == SpawnerFacts(
+        "jupyterhub.spawner.LocalProcessSpawner",
+        "jupyterhub",
+        version,
+        ["/opt/users/bin/jupyterhub-singleuser", "--debug"],
+        True,
+    )
+    assert found.authenticator.class_name.endswith(".Own")
+    assert found.authenticator.package is None
+    assert "jupyterhub.auth.PAMAuthenticator" in found.authenticator.bases
+    assert (found.authenticator.admins, found.authenticator.allow_rules) == (True, [])
+    described = describe_config(found, None)
+    assert described.base_url == "/base/"
+    assert described.hub_api_url == "http://127.0.0.1:9081/base/hub/api"
+    assert described.public_url == "http://127.0.0.1:9876/base/"
+    secrets = describe_secrets(found, here, SERVICE)
+    assert secrets.proxy_auth_token_source == "config"
     assert "the proxy's token" not in str([described, secrets])
 
 
 @pytest.mark.parametrize("version", ["1.5.1", "6.1.1"])
 def test_a_hub_without_a_config_has_jupyterhubs_defaults(version: str, here: ExecutionContext) -> None:
     found = load(version, here)
-    assert (found["config_file"], found["files"], found["warnings"]) == (None, [], [])
-    assert found["db_url"] == "sqlite:///jupyterhub.sqlite"
-    assert found["spawner"]["command"] == ["jupyterhub-singleuser"]
-    described = discovery.describe_config(found, None)
-    assert described["hub_api_url"] == "http://127.0.0.1:8081/hub/api"
-    assert described["public_url"] == "http://127.0.0.1:8000/"
+    assert (found.config_file, found.files, found.warnings) == (None, [], [])
+    assert found.db_url == "sqlite:///jupyterhub.sqlite"
+    assert found.spawner.command == ["jupyterhub-singleuser"]
+    described = describe_config(found, None)
+    assert described.hub_api_url == "http://127.0.0.1:8081/hub/api"
+    assert described.public_url == "http://127.0.0.1:8000/"
     assert os.listdir(here.directory) == []
 
 
 def test_the_command_line_and_another_config_file(here: ExecutionContext) -> None:
     write(here.directory, one="c.JupyterHub.hub_port = 1111\n", two="c.JupyterHub.hub_port = 2222\n")
     arguments = ["-f", "one.py", "--JupyterHub.base_url=/x"]
-    assert load("4.1.6", here, *arguments)["hub_bind_url"] == "http://127.0.0.1:1111"
+    assert load("4.1.6", here, *arguments).hub_bind_url == "http://127.0.0.1:1111"
     other = load("4.1.6", here, *arguments, config_file=f"{here.directory}/two.py")
-    assert (other["hub_bind_url"], other["base_url"]) == ("http://127.0.0.1:2222", "/x/")
+    assert (other.hub_bind_url, other.base_url) == ("http://127.0.0.1:2222", "/x/")
 
 
 @pytest.mark.parametrize(
@@ -206,8 +214,8 @@ def test_what_allows_people_to_log_in(
     version: str, text: str, rules: list[str], decides_itself: bool, here: ExecutionContext
 ) -> None:
     write(here.directory, jupyterhub_config=AUTHENTICATOR + text)
-    found = load(version, here)["authenticator"]
-    assert (found["allow_rules"], found["decides_itself"]) == (rules, decides_itself)
+    found = load(version, here).authenticator
+    assert (found.allow_rules, found.decides_itself) == (rules, decides_itself)
 
 
 def test_what_shadows_the_hubs_packages_is_told(here: ExecutionContext) -> None:
@@ -217,13 +225,13 @@ def test_what_shadows_the_hubs_packages_is_told(here: ExecutionContext) -> None:
     Path(here.directory, "elsewhere", "oauthlib").symlink_to(packages / "oauthlib")
     here.environment["PYTHONPATH"] = f"{here.directory}/elsewhere"
     write(here.directory, jupyterhub_config="")
-    assert load("4.1.6", here)["shadowed"] == {"oauthlib": f"{here.directory}/elsewhere/oauthlib/__init__.py"}
+    assert load("4.1.6", here).shadowed == {"oauthlib": f"{here.directory}/elsewhere/oauthlib/__init__.py"}
 
 
 def test_an_environment_whose_python_is_gone(here: ExecutionContext) -> None:
-    hub = {"path": here.directory, "packages": {}}
+    hub = EnvironmentFacts(here.directory, "venv", None, None, "4.1.6", {})
     with pytest.raises(HubError, match=f"The Python of {here.directory} is gone"):
-        discovery.load_config(hub, None, here, None)
+        load_config(hub, None, here, None)
 
 
 @pytest.mark.parametrize(
@@ -241,26 +249,25 @@ def test_a_database_is_found_beside_the_service(
 ) -> None:
     database = Path(here.directory, name)
     shutil.copyfile(made, database)
-    hub = {"packages": {"sqlalchemy": "2.0.30"}}
-    found = discovery.describe_database(url.format(here=here.directory), hub, here)
-    assert found["path"] == str(database)
-    assert (found["kind"], found["exists"], found["problem"]) == ("sqlite", True, None)
-    assert found["bytes"] == database.stat().st_size
-    assert found["revision"] == "0eee8c825d24"
-    assert found["rows"]["users"] == 5
+    found = find_database(url.format(here=here.directory), here, "2.0.30", discovery.LOCK_SECONDS)
+    assert found.path == str(database)
+    assert (found.kind, found.exists, found.problem) == ("sqlite", True, None)
+    assert found.bytes == database.stat().st_size
+    assert found.revision == "0eee8c825d24"
+    assert (found.rows or {})["users"] == 5
     assert os.listdir(here.directory) == [name]
 
 
 def test_a_database_elsewhere_is_told_without_its_password(here: ExecutionContext) -> None:
-    found = discovery.describe_database(here.environment["DB_URL"], {"packages": {}}, here)
-    assert found["url"] == "postgresql://hub:***@db/hub"
-    assert (found["kind"], found["path"], found["exists"]) == ("other", None, False)
+    found = find_database(here.environment["DB_URL"], here, "2.0.30", discovery.LOCK_SECONDS)
+    assert found.url == "postgresql://hub:***@db/hub"
+    assert (found.kind, found.path, found.exists) == ("other", None, False)
 
 
 def test_a_database_that_is_missing_is_not_made(here: ExecutionContext) -> None:
-    found = discovery.describe_database("sqlite:///jupyterhub.sqlite", {"packages": {}}, here)
-    assert (found["exists"], found["rows"]) == (False, None)
-    assert f"{here.directory}/jupyterhub.sqlite" in found["problem"]
+    found = find_database("sqlite:///jupyterhub.sqlite", here, "2.0.30", discovery.LOCK_SECONDS)
+    assert (found.exists, found.rows) == (False, None)
+    assert f"{here.directory}/jupyterhub.sqlite" in str(found.problem)
     assert os.listdir(here.directory) == []
 
 
@@ -269,16 +276,16 @@ def test_a_database_that_is_locked_is_told_so_and_soon(here: ExecutionContext, m
     shutil.copyfile(made, path)
     with sqlite3.connect(path, isolation_level=None) as writer:
         writer.execute("BEGIN EXCLUSIVE")
-        found = discovery.describe_database("sqlite:///jupyterhub.sqlite", {"packages": {}}, here)
-    assert (found["exists"], found["revision"], found["rows"]) == (True, None, None)
-    assert "locked" in found["problem"]
+        found = find_database("sqlite:///jupyterhub.sqlite", here, "2.0.30", discovery.LOCK_SECONDS)
+    assert (found.exists, found.revision, found.rows) == (True, None, None)
+    assert "locked" in str(found.problem)
 
 
 def test_a_database_that_is_none(here: ExecutionContext) -> None:
     Path(here.directory, "jupyterhub.sqlite").write_text("no database" * 1000)
-    found = discovery.describe_database("sqlite:///jupyterhub.sqlite", {"packages": {}}, here)
-    assert (found["exists"], found["revision"]) == (True, None)
-    assert "jupyterhub.sqlite" in found["problem"]
+    found = find_database("sqlite:///jupyterhub.sqlite", here, "2.0.30", discovery.LOCK_SECONDS)
+    assert (found.exists, found.revision) == (True, None)
+    assert "jupyterhub.sqlite" in str(found.problem)
 
 
 def test_where_secrets_come_from(here: ExecutionContext) -> None:
@@ -286,8 +293,8 @@ def test_where_secrets_come_from(here: ExecutionContext) -> None:
     Path(here.directory, "cookie").chmod(0o600)
     here.environment.update(JUPYTERHUB_CRYPT_KEY="ab" * 32, JPY_COOKIE_SECRET="cd" * 32)
     write(here.directory, jupyterhub_config="c.JupyterHub.cookie_secret_file = 'cookie'\n")
-    secrets = discovery.describe_secrets(load("4.1.6", here), here, {"unit_file": "/etc/passwd"})
-    assert secrets == {
+    secrets = describe_secrets(load("4.1.6", here), here, replace(SERVICE, unit_file="/etc/passwd"))
+    assert to_dict(secrets) == {
         "cookie_secret_file": {"path": f"{here.directory}/cookie", "exists": True, "mode": "0600"},
         "cookie_secret_source": "environment",
         "proxy_auth_token_source": "generated",
@@ -306,24 +313,14 @@ def test_where_secrets_come_from(here: ExecutionContext) -> None:
         ("http://*:8000", "http://10.0.0.1:81", "http://127.0.0.1:8000/", "http://10.0.0.1:81/hub/api"),
     ],
 )
-def test_addresses_to_call(bind_url: str, hub_bind_url: str, public_url: str, api_url: str) -> None:
-    described = discovery.describe_config(
-        {
-            "config_file": None,
-            "files": [],
-            "base_url": "/",
-            "hub_prefix": "/hub/",
-            "bind_url": bind_url,
-            "hub_bind_url": hub_bind_url,
-            "ssl_files": [],
-            "internal_ssl": False,
-            "services": [],
-            **dict.fromkeys(("roles", "options", "template_folders", "shadowed", "warnings")),
-            **dict.fromkeys(("cleanup_servers", "oauth_require_pkce"), False),
-        },
-        None,
+def test_addresses_to_call(
+    here: ExecutionContext, bind_url: str, hub_bind_url: str, public_url: str, api_url: str
+) -> None:
+    loaded = replace(
+        load("4.1.6", here), hub_prefix="/hub/", bind_url=bind_url, hub_bind_url=hub_bind_url, ssl_files=[]
     )
-    assert (described["public_url"], described["hub_api_url"]) == (public_url, api_url)
+    described = describe_config(loaded, None)
+    assert (described.public_url, described.hub_api_url) == (public_url, api_url)
 
 
 def hubs(folder: Path, *names: str) -> list[supervisord.SupervisordProgram]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import find_services, service_of
 
 from tests.hubs.module import run_module
@@ -21,7 +22,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def hub(folder: Path) -> Iterator[dict[str, Any]]:
+def hub(folder: Path) -> Iterator[Deployment]:
     # The users' environment is named by a link, as administrators do who keep several.
     (folder / "users").symlink_to(environment("3.1.1"))
     with running_hub("4.1.6", folder, config=CONFIG.format(folder=folder)) as found:
@@ -32,14 +33,14 @@ def info(**options: Any) -> dict[str, Any]:
     return run_module("jupyterhub_info", options)
 
 
-def test_a_running_hub_is_described(hub: dict[str, Any], folder: Path) -> None:
+def test_a_running_hub_is_described(hub: Deployment, folder: Path) -> None:
     files = set(os.listdir(folder))
-    result = info(service=hub["name"])
+    result = info(service=hub.name)
     assert not result["failed"] and result["changed"] is False
     found = result["deployment"]
     assert found["service"]["manager"] == "supervisord"
     assert found["service"]["state"] == "running"
-    assert found["service"]["main_pid"] == service_of(hub).main_pid()
+    assert found["service"]["main_pid"] == service_of(hub.service).main_pid()
     assert found["service"]["working_directory"] == str(folder)
     assert found["config"]["file"] == f"{folder}/jupyterhub_config.py"
     assert found["database"]["path"] == f"{folder}/jupyterhub.sqlite"
@@ -47,8 +48,8 @@ def test_a_running_hub_is_described(hub: dict[str, Any], folder: Path) -> None:
     assert found["database"]["rows"]["users"] == 5
     assert found["secrets"]["cookie_secret_file"]["mode"] == "0600"
     assert found["proxy"]["managed"] is True
-    assert found["spawner"]["class"] == "jupyterhub.spawner.SimpleLocalProcessSpawner"
-    assert found["authenticator"]["class"] == "jupyterhub.auth.DummyAuthenticator"
+    assert found["spawner"]["class_name"] == "jupyterhub.spawner.SimpleLocalProcessSpawner"
+    assert found["authenticator"]["class_name"] == "jupyterhub.auth.DummyAuthenticator"
     assert found["hub_environment"]["path"] == str(environment("4.1.6"))
     assert found["hub_environment"]["jupyterhub"] == "4.1.6"
     [users] = found["user_environments"]
@@ -58,17 +59,17 @@ def test_a_running_hub_is_described(hub: dict[str, Any], folder: Path) -> None:
     assert secret and secret not in str(result)
 
 
-def test_check_mode_finds_the_same(hub: dict[str, Any]) -> None:
-    checked = run_module("jupyterhub_info", {"service": hub["name"]}, check=True)
+def test_check_mode_finds_the_same(hub: Deployment) -> None:
+    checked = run_module("jupyterhub_info", {"service": hub.name}, check=True)
     assert checked["changed"] is False
-    assert checked["deployment"] == info(service=hub["name"])["deployment"]
+    assert checked["deployment"] == info(service=hub.name)["deployment"]
 
 
-def test_what_is_given_is_used_instead(hub: dict[str, Any], folder: Path) -> None:
+def test_what_is_given_is_used_instead(hub: Deployment, folder: Path) -> None:
     other = folder / "other.py"
     other.write_text("c.JupyterHub.base_url = '/other/'\n")
     found = info(
-        service=hub["name"],
+        service=hub.name,
         config_file=str(other),
         hub_environment=str(environment("5.4.6")),
         user_environments=[str(environment("2.3.1")), str(environment("5.4.6"))],
@@ -92,22 +93,22 @@ def test_what_is_given_is_used_instead(hub: dict[str, Any], folder: Path) -> Non
         ({"config_file": "/nowhere/config.py"}, "The hub's config does not load: "),
     ],
 )
-def test_bad_input(hub: dict[str, Any], options: dict[str, Any], message: str) -> None:
-    result = info(**{"service": hub["name"], **options})
+def test_bad_input(hub: Deployment, options: dict[str, Any], message: str) -> None:
+    result = info(**{"service": hub.name, **options})
     assert result["failed"]
     assert result["msg"].startswith(message)
 
 
-def test_a_config_that_does_not_load(hub: dict[str, Any], folder: Path) -> None:
+def test_a_config_that_does_not_load(hub: Deployment, folder: Path) -> None:
     broken = folder / "broken.py"
     broken.write_text("c.JupyterHub.port = 8000\nundefined\n")
-    result = info(service=hub["name"], config_file=str(broken))
+    result = info(service=hub.name, config_file=str(broken))
     assert result["failed"]
     assert result["msg"] == (
         f"The hub's config does not load: NameError: name 'undefined' is not defined ({broken}:2). "
         "The running hub would not start with it either: fix it first."
     )
-    assert service_of(hub).state() == "running"
+    assert service_of(hub.service).state() == "running"
 
 
 def test_a_hub_behind_a_script_is_told_from_its_process(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import json
 import os
 import re
@@ -12,31 +11,35 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import verification
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.discovery import find_deployment
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import api as hub_api
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import managed_services
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub_scripts import token_lender
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import service_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.source import source_of
 
 from tests import REPOSITORY
+from tests.healthy_hub import database_file
 from tests.hubs.real_hub import environment, free_ports, link_environment, running_hub
 
 
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     with running_hub("6.1.1", tmp_path_factory.mktemp("hub")) as deployment:
         yield deployment
 
 
-def content(deployment: dict[str, Any]) -> dict[str, list[str]]:
+def content(deployment: Deployment) -> dict[str, list[str]]:
     """Rows of each table."""
-    with contextlib.closing(sqlite3.connect(deployment["database"]["path"])) as database:
+    with contextlib.closing(sqlite3.connect(database_file(deployment))) as database:
         tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return {table: sorted(map(str, database.execute(f"SELECT * FROM {table}"))) for table in tables}
 
@@ -51,12 +54,12 @@ def test_a_hub_is_proven_and_its_rows_are_as_before(tmp_path: Path, version: str
         assert content(deployment) == before
     assert (found.version, found.users) == (version, 5)
     assert found.sys_executable == str(environment(version) / "bin" / "python")
-    assert found.main_pid == deployment["service"]["main_pid"]
+    assert found.main_pid == deployment.service.main_pid
     assert [line for line in found.unrecognized if "no_such_option" in line]
     assert found.errors == []
 
 
-def test_the_newest_hub_is_proven_through_ansible(hub: dict[str, Any]) -> None:
+def test_the_newest_hub_is_proven_through_ansible(hub: Deployment) -> None:
     before = content(hub)
     answered = subprocess.run(
         [
@@ -80,24 +83,22 @@ def test_the_newest_hub_is_proven_through_ansible(hub: dict[str, Any]) -> None:
     assert content(hub) == before
 
 
-def test_nothing_is_written_where_nothing_may_be(hub: dict[str, Any]) -> None:
-    path = Path(hub["database"]["path"])
+def test_nothing_is_written_where_nothing_may_be(hub: Deployment) -> None:
+    path = database_file(hub)
     before = path.stat()
     found = verification.verify(hub, version="6.1.1", may_write=False)
     assert (found.version, found.sys_executable, found.users) == ("6.1.1", None, None)
     assert (path.stat().st_mtime_ns, path.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
 
 
-def changed(deployment: dict[str, Any], part: str, **values: object) -> dict[str, Any]:
+def changed(deployment: Deployment, part: str, **values: Any) -> Deployment:
     """A deployment that differs from the truth in one part."""
-    other = copy.deepcopy(deployment)
-    other[part].update(values)
-    return other
+    return replace(deployment, **{part: replace(getattr(deployment, part), **values)})
 
 
-def other_database(hub: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
+def other_database(hub: Deployment, tmp_path: Path) -> Deployment:
     """A copy with one more user, to which the hub has no connection."""
-    shutil.copy(hub["database"]["path"], tmp_path / "copy.sqlite")
+    shutil.copy(database_file(hub), tmp_path / "copy.sqlite")
     return changed(hub, "database", path=str(tmp_path / "copy.sqlite"))
 
 
@@ -129,7 +130,7 @@ def other_database(hub: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
     ],
 )
 def test_what_is_not_as_it_should_be_fails(  # type: ignore[no-untyped-def]
-    hub: dict[str, Any], tmp_path: Path, lie, options: dict[str, Any], message: str
+    hub: Deployment, tmp_path: Path, lie, options: dict[str, Any], message: str
 ) -> None:
     before = content(hub)
     if "environment" in options:
@@ -139,8 +140,8 @@ def test_what_is_not_as_it_should_be_fails(  # type: ignore[no-untyped-def]
     assert content(hub) == before
 
 
-def test_a_hub_that_cannot_write_its_database_fails(hub: dict[str, Any]) -> None:
-    path = hub["database"]["path"]
+def test_a_hub_that_cannot_write_its_database_fails(hub: Deployment) -> None:
+    path = database_file(hub)
     # `/hub/health` would answer now, and so would the version.
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")
@@ -203,16 +204,19 @@ def test_a_service_that_ran_before_has_to_run_on(tmp_path: Path, version: str) -
     (tmp_path / "culler.py").write_text("import time; time.sleep(600)")
     (tmp_path / "failing.py").write_text("import time; time.sleep(0.2)")
     with running_hub(version, tmp_path, config=SERVICES) as deployment:
-        managed_services.require(["culler"], deployment["service"]["main_pid"], 30)
-        deployment = find_deployment(deployment["name"])
-        ran = {service["name"]: service["running"] for service in deployment["config"]["services"]}
+        managed_services.require(["culler"], deployment.service.main_pid or 0, 30)
+        deployment = find_deployment(deployment.name)
+        ran = {service.name: service.running for service in deployment.config.services}
         assert ran["culler"]
         # One that failed before does not make an upgrade fail.
-        deployment["config"]["services"][1]["running"] = False
+        services = [
+            replace(service, running=service.name == "culler") for service in deployment.config.services
+        ]
+        deployment = changed(deployment, "config", services=services)
         verification.verify(deployment, version=version)
 
         (tmp_path / "culler.py").write_text("raise SystemExit('no scope to list users')")
-        service = service_of(deployment)
+        service = service_of(deployment.service)
         mark = service.log_mark()
         service.stop(30)
         service.start()
@@ -223,7 +227,7 @@ def test_a_service_that_ran_before_has_to_run_on(tmp_path: Path, version: str) -
 
 def test_a_hub_that_exits_fails_with_the_end_of_its_log(tmp_path: Path) -> None:
     with running_hub("6.1.1", tmp_path) as deployment:
-        service = service_of(deployment)
+        service = service_of(deployment.service)
         mark = service.log_mark()
         service.stop(30)
         with (tmp_path / "hub.log").open("a") as log:
@@ -234,13 +238,13 @@ def test_a_hub_that_exits_fails_with_the_end_of_its_log(tmp_path: Path) -> None:
         assert "abc123" not in str(caught.value)
 
 
-def test_a_loan_whose_process_was_killed_ends_by_itself(hub: dict[str, Any]) -> None:
+def test_a_loan_whose_process_was_killed_ends_by_itself(hub: Deployment) -> None:
     before = content(hub)
     python = str(environment("6.1.1") / "bin" / "python")
     argv = [python, "-c", source_of(token_lender)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as lender:
         assert lender.stdin and lender.stdout
-        lender.stdin.write(json.dumps({"database": hub["database"]["path"], "seconds": 1, "user": ""}) + "\n")
+        lender.stdin.write(json.dumps({"database": hub.database.path, "seconds": 1, "user": ""}) + "\n")
         lender.stdin.flush()
         token = json.loads(lender.stdout.readline())["token"]
         lender.send_signal(signal.SIGKILL)
@@ -248,7 +252,7 @@ def test_a_loan_whose_process_was_killed_ends_by_itself(hub: dict[str, Any]) -> 
     deadline = time.monotonic() + 30
     with pytest.raises(HubError, match="403"):
         while time.monotonic() < deadline:
-            verification.get(f"{hub['config']['hub_api_url']}/info", token)
+            hub_api.read(f"{hub.config.hub_api_url}/info", token)
     verification.verify(hub, version="6.1.1")
     assert content(hub) == before
 

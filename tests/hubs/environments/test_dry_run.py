@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import InstallerOptions
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.packages import (
     declared_requirements,
@@ -15,6 +16,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.target 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy, Resolution
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.releases.config_options import read_options
 
+from tests.healthy_hub import deployment
 from tests.hubs.real_hub import environment
 from tests.hubs.small_wheels import fingerprint, make_hub_wheel, make_venv, make_wheel
 
@@ -40,11 +42,16 @@ def venv(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_venv(path, wheels, *wanted, pip=True)
 
 
+def hub_of(venv: Path) -> Deployment:
+    """A hub in that environment, with nothing else that an installer could ask for."""
+    return deployment(
+        hub_environment__path=str(venv), hub_environment__python=f"{venv}/bin/python", user_environments=[]
+    )
+
+
 def resolved(venv: Path, wheels: Path, tool: str, version: str = "2.0.0", **policy: Any) -> Resolution:
-    hub = {"path": str(venv), "python": f"{venv}/bin/python", "python_version": "3.11.2"}
-    deployment = {"hub_environment": hub, "user_environments": [], "spawner": {"command": []}}
     options = InstallerOptions(installer=tool, wheels=str(wheels))
-    return resolve(deployment, version, Policy(**policy), options)[str(venv)]
+    return resolve(hub_of(venv), version, Policy(**policy), options)[str(venv)]
 
 
 @pytest.mark.parametrize("tool", ["uv", "pip"])
@@ -71,10 +78,8 @@ def test_requirements_that_nothing_fulfils(venv: Path, wheels: Path, tool: str) 
 
 
 def test_an_index_that_does_not_answer_is_no_fault_of_the_packages(venv: Path) -> None:
-    hub = {"path": str(venv), "python": f"{venv}/bin/python", "python_version": "3.11.2"}
-    deployment = {"hub_environment": hub, "user_environments": [], "spawner": {"command": []}}
     options = InstallerOptions(installer="uv", index_url="http://127.0.0.1:9/simple")
-    found = resolve(deployment, "2.0.0", Policy(), options)[str(venv)]
+    found = resolve(hub_of(venv), "2.0.0", Policy(), options)[str(venv)]
     assert not found.answered
     assert "The package index could not be reached" in found.problem
 

@@ -56,18 +56,18 @@ def test_a_real_environment_is_read_as_its_own_python_reads_it(hub: Path) -> Non
     version, packages = json.loads(subprocess.run(argv, stdout=subprocess.PIPE, check=True).stdout)
     found = environment.read_environment(hub)
     assert environment.all_packages(hub) == packages
-    assert found["python_version"] == version
-    assert found["jupyterhub"] == "4.1.6"
-    assert found["kind"] == "venv"
-    assert found["python"] == f"{hub}/bin/python"
-    assert {"jupyterhub", "sqlalchemy", "alembic", "tornado"} <= set(found["packages"])
-    assert "certifi" not in found["packages"]
+    assert found.python_version == version
+    assert found.jupyterhub == "4.1.6"
+    assert found.kind == "venv"
+    assert found.python == f"{hub}/bin/python"
+    assert {"jupyterhub", "sqlalchemy", "alembic", "tornado"} <= set(found.packages)
+    assert "certifi" not in found.packages
 
 
 def test_an_environment_is_named_as_asked_and_not_resolved(hub: Path, tmp_path: Path) -> None:
     link = tmp_path / "current"
     link.symlink_to(hub)
-    assert environment.read_environment(link)["path"] == str(link)
+    assert environment.read_environment(link).path == str(link)
     assert discovery.environment_of_script(str(link / "bin" / "jupyterhub"), "") == str(link)
 
 
@@ -78,13 +78,13 @@ def test_conda(tmp_path: Path) -> None:
     site_packages.mkdir(parents=True)
     add_package(site_packages, "JupyterHub", "5.4.6")
     found = environment.read_environment(tmp_path)
-    assert (found["kind"], found["python_version"], found["jupyterhub"]) == ("conda", "3.12.1", "5.4.6")
+    assert (found.kind, found.python_version, found.jupyterhub) == ("conda", "3.12.1", "5.4.6")
 
 
 def test_the_systems_own_python() -> None:
     found = environment.read_environment("/usr")
-    assert found["kind"] == "system"
-    assert found["python_version"].startswith("3.")
+    assert found.kind == "system"
+    assert (found.python_version or "").startswith("3.")
 
 
 def test_a_venv_that_sees_the_systems_packages(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_python_that_is_gone_is_told(tmp_path: Path) -> None:
     path = make_venv(tmp_path / "venv", {"jupyterhub": "4.1.6"})
     (path / "bin" / "python").unlink()
     (path / "bin" / "python").symlink_to(tmp_path / "python3.9")
-    assert environment.read_environment(path)["python"] is None
+    assert environment.read_environment(path).python is None
 
 
 def test_what_a_broken_removal_leaves_behind_is_no_package(tmp_path: Path) -> None:

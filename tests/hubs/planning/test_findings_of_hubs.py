@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import health, schema
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.discovery import find_deployment
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import proxy
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import host
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import make_plan
@@ -24,6 +25,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.execution
     ExecutionContext,
 )
 
+from tests.healthy_hub import database_file
 from tests.hubs.real_hub import environment, make_database, running_hub, stopped_hub, supervised
 
 VERSIONS = ("1.5.1", "2.3.1", "3.1.1", "4.1.6", "5.4.6")
@@ -37,7 +39,7 @@ def target(version: str) -> Target:
     return Target(version, requires, head, revisions, installed_options(str(path)))
 
 
-def findings_of(deployment: dict[str, Any], version: str = "6.1.1") -> dict[str, dict[str, Any]]:
+def findings_of(deployment: Deployment, version: str = "6.1.1") -> dict[str, dict[str, Any]]:
     """What stands against the upgrade of a deployment, by id; the first of several with one id."""
     plan = make_plan(deployment, target(version), host.look(deployment, None, ""), Policy())
     return {finding["id"]: finding for finding in reversed(plan["findings"])}
@@ -146,7 +148,7 @@ def test_the_user_whose_server_is_to_be_started_is_looked_up(tmp_path: Path) -> 
     with stopped_hub("4.1.6", tmp_path) as deployment:
         assert host.look(deployment, None, "", "user1").knows_user
         assert not host.look(deployment, None, "", "user").knows_user
-        Path(deployment["database"]["path"]).write_bytes(b"not a database" * 500)
+        database_file(deployment).write_bytes(b"not a database" * 500)
         assert host.look(deployment, None, "", "user").knows_user
 
 
@@ -243,9 +245,6 @@ def npm_package(folder: Path, version: str, engine: str, node: str) -> None:
     (folder / "bin/node").chmod(0o755)
 
 
-MANAGED = {"managed": True, "command": ["configurable-http-proxy"]}
-
-
 @pytest.mark.parametrize(
     ("node", "version"), [("echo v18.20.4", "18.20.4"), ("exit 1", None), ("echo hello", None)]
 )
@@ -253,35 +252,35 @@ def test_a_proxy_for_node_is_read_and_its_node_is_asked(
     node: str, version: str | None, here: ExecutionContext, tmp_path: Path
 ) -> None:
     npm_package(tmp_path, "5.1.0", ">= 18", node)
-    assert proxy.find_program_of(MANAGED, here) == {
-        "path": f"{tmp_path}/bin/configurable-http-proxy",
-        "kind": "node",
-        "version": "5.1.0",
-        "node": f"{tmp_path}/bin/node",
-        "node_version": version,
-        "engine": ">=18",
-    }
+    assert proxy.find_program_of(True, ["configurable-http-proxy"], here) == proxy.ProxyProgram(
+        path=f"{tmp_path}/bin/configurable-http-proxy",
+        kind="node",
+        version="5.1.0",
+        node=f"{tmp_path}/bin/node",
+        node_version=version,
+        engine=">=18",
+    )
 
 
 def test_a_proxy_that_is_called_by_its_node(here: ExecutionContext, tmp_path: Path) -> None:
     npm_package(tmp_path, "5.3.0", ">=20", "echo v22.1.0")
     script = f"{tmp_path}/bin/configurable-http-proxy"
-    called = proxy.find_program_of({"managed": True, "command": [f"{tmp_path}/bin/node", script]}, here)
-    assert called and (called["path"], called["node_version"]) == (script, "22.1.0")
+    called = proxy.find_program_of(True, [f"{tmp_path}/bin/node", script], here)
+    assert called and (called.path, called.node_version) == (script, "22.1.0")
 
 
 def test_a_proxy_that_is_named_from_the_hubs_folder(here: ExecutionContext, tmp_path: Path) -> None:
     npm_package(tmp_path, "5.1.0", ">=18", "echo v18.20.4")
-    relative = proxy.find_program_of({"managed": True, "command": ["./bin/configurable-http-proxy"]}, here)
-    assert relative and relative["version"] == "5.1.0"
-    missing = proxy.find_program_of({"managed": True, "command": ["./bin/no-proxy"]}, here)
-    assert missing and missing["path"] is None
+    relative = proxy.find_program_of(True, ["./bin/configurable-http-proxy"], here)
+    assert relative and relative.version == "5.1.0"
+    missing = proxy.find_program_of(True, ["./bin/no-proxy"], here)
+    assert missing and missing.path is None
 
 
 def test_a_proxy_that_is_neither(here: ExecutionContext, tmp_path: Path) -> None:
     (tmp_path / "proxy").write_bytes(b"\x7fELF")
-    other = proxy.find_program_of({"managed": True, "command": [f"{tmp_path}/proxy"]}, here)
-    assert other and (other["kind"], other["version"]) == ("other", None)
+    other = proxy.find_program_of(True, [f"{tmp_path}/proxy"], here)
+    assert other and (other.kind, other.version) == ("other", None)
 
 
 @pytest.fixture

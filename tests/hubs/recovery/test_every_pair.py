@@ -8,17 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import migration
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import database_of, migration
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import lifecycle
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.discovery import find_deployment
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import (
     Installer,
     InstallerOptions,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.staging import stage
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.switching import switch
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import api
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import recovery_point
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import service_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
 from tests.hubs.real_hub import build, running_hub
@@ -46,14 +49,14 @@ SECONDS = 60
 class Hub:
     """A hub in an environment of its own, with all that an upgrade does to it."""
 
-    def __init__(self, deployment: dict[str, Any], folder: Path) -> None:
+    def __init__(self, deployment: Deployment, folder: Path) -> None:
         self.deployment, self.base = deployment, str(folder / "state")
 
     def upgrade(self, version: str) -> Path:
         """Upgrade; return the recovery point of the hub before."""
-        deployment = self.deployment = find_deployment(self.deployment["name"])
-        place = Path(deployment["hub_environment"]["path"])
-        entry = plan_entry(place, version, jupyterhub=deployment["hub_environment"]["jupyterhub"])
+        deployment = self.deployment = find_deployment(self.deployment.name)
+        place = Path(deployment.hub_environment.path)
+        entry = plan_entry(place, version, jupyterhub=deployment.hub_environment.jupyterhub)
         installer = Installer(InstallerOptions(), str(place))
         stage(entry, installer, Progress())
         point = recovery_point.create(
@@ -61,7 +64,12 @@ class Hub:
         )
         self.stop()
         recovery_point.seal(point, 5)
-        migration.migrate(deployment, entry["staged_path"], state_folder(deployment, self.base))
+        migration.migrate(
+            database_of(deployment.database),
+            service_of(deployment.service).context(),
+            entry["staged_path"],
+            state_folder(deployment.name, self.base),
+        )
         switch([entry], point.name, lambda _path: installer, Progress())
         lifecycle.start(deployment, self.base, version, SECONDS)
         return point
@@ -71,14 +79,14 @@ class Hub:
 
     def save(self) -> None:
         """What a rollback keeps before it leaves this hub."""
-        deployment = self.deployment = find_deployment(self.deployment["name"])
+        deployment = self.deployment = find_deployment(self.deployment.name)
         point = recovery_point.create(deployment, {}, self.base, [], 5, "rollback")
         self.stop()
         recovery_point.seal(point, 5)
 
     def api(self, path: str, method: str = "GET") -> Any:
         request = urllib.request.Request(
-            f"{self.deployment['config']['hub_api_url']}{path}",
+            f"{self.deployment.config.hub_api_url}{path}",
             method=method,
             headers={"Authorization": f"token {TOKEN}"},
         )
@@ -89,7 +97,7 @@ class Hub:
         return sorted(user["name"] for user in self.api("/users"))
 
     def version(self) -> str | None:
-        return lifecycle.answered_version(self.deployment["config"]["hub_api_url"])
+        return api.version(self.deployment.config.hub_api_url)
 
 
 @pytest.mark.parametrize(("old", "new"), PAIRS)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.environment import (
     read_environment,
 )
@@ -34,6 +35,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import exchange as exchanging
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.trees import tree_sha256
 
+from tests.healthy_hub import at as hub_at
 from tests.hubs.small_wheels import UV, make_hub_wheel, make_venv, plan_entry
 
 # What a restore does to the file system, as Python's audit events.
@@ -79,16 +81,8 @@ class Host:
     def points(self) -> Path:
         return self.folder / "state/hub/recovery"
 
-    def deployment(self) -> dict[str, Any]:
-        return {
-            "name": "hub",
-            "service": {"manager": "supervisord", "name": "hub", "unit_file": None, "environment_files": []},
-            "config": {"files": [str(self.config)]},
-            "secrets": {"files": []},
-            "database": {"kind": "sqlite", "path": str(self.database)},
-            "hub_environment": read_environment(self.place),
-            "user_environments": [],
-        }
+    def deployment(self) -> Deployment:
+        return hub_at(self.folder, self.place, config__files=[str(self.config)])
 
     def write(self, statement: str) -> None:
         with contextlib.closing(sqlite3.connect(self.database)) as connection:
@@ -108,7 +102,7 @@ class Host:
 
     def upgrade(self, version: str) -> Path:
         """Upgrade, and return the recovery point of the state before."""
-        old = read_environment(self.place)["jupyterhub"]
+        old = read_environment(self.place).jupyterhub
         entry = plan_entry(self.place, version, strategy=self.strategy, jupyterhub=old)
         stage(entry, self.installer(), Progress())
         point = self.save({"to_version": version, "environments": [entry]})
@@ -130,7 +124,7 @@ class Host:
             rows = list(connection.execute("select name from users order by id"))
             rows += list(connection.execute("select name from sqlite_master order by name"))
             rows += list(connection.execute("select version_num from alembic_version"))
-        version = read_environment(self.place)["jupyterhub"]
+        version = read_environment(self.place).jupyterhub
         return tree_sha256(self.place), rows, self.config.read_text(), version
 
     def beside(self) -> set[str]:

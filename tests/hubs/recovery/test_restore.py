@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import lifecycle
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import recovery_point
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import service_of
 
+from tests.healthy_hub import database_file
 from tests.hubs.real_hub import running_hub
 
 SECRET = "c.ConfigurableHTTPProxy.auth_token = '0123456789abcdef'\n"
@@ -22,10 +24,10 @@ SECRET = "c.ConfigurableHTTPProxy.auth_token = '0123456789abcdef'\n"
 class Hub:
     """A hub that runs, and a sealed recovery point of it."""
 
-    def __init__(self, deployment: dict[str, Any], folder: Path) -> None:
+    def __init__(self, deployment: Deployment, folder: Path) -> None:
         self.deployment, self.folder = deployment, folder
-        self.service = service_of(deployment)
-        self.database = Path(deployment["database"]["path"])
+        self.service = service_of(deployment.service)
+        self.database = database_file(deployment)
         self.base = str(folder / "state")
         plan = {"to_version": "6.1.1", "environments": []}
         self.point = recovery_point.create(deployment, plan, self.base, [], lock_timeout=5)
@@ -93,7 +95,7 @@ def test_what_the_failed_hub_said_is_kept_without_its_secrets(hub: Hub) -> None:
 
 
 def test_what_the_system_refuses_is_a_failed_restore_and_can_be_tried_again(hub: Hub) -> None:
-    config = Path(hub.deployment["config"]["file"])
+    config = Path(hub.deployment.config.file or "")
     text = config.read_text()
     config.unlink()
     (config / "in the way").mkdir(parents=True)

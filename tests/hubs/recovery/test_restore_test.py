@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import manifest, recovery_point
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import files
@@ -21,13 +22,15 @@ from tests.hubs.small_wheels import fingerprint, plan_entry
 class Hub:
     """A hub with a recovery point for an upgrade of the hub's and of another environment."""
 
-    def __init__(self, deployment: dict[str, Any], folder: Path) -> None:
+    def __init__(self, deployment: Deployment, folder: Path) -> None:
         self.folder = folder
         self.environment = link_environment("4.1.6", folder / "env")
         self.users_environment = link_environment("4.1.6", folder / "user-env")
-        deployment["hub_environment"]["path"] = str(self.environment)
-        user = {**deployment["hub_environment"], "path": str(self.users_environment)}
-        deployment["user_environments"] = [user]
+        deployment = replace(
+            deployment,
+            hub_environment=replace(deployment.hub_environment, path=str(self.environment)),
+            user_environments=[replace(deployment.hub_environment, path=str(self.users_environment))],
+        )
         entries = [plan_entry(Path(path), "6.1.1", jupyterhub="4.1.6") for path in self.paths]
         plan = {"to_version": "6.1.1", "environments": entries}
         self.point = recovery_point.create(deployment, plan, str(folder / "state"), [], lock_timeout=5)

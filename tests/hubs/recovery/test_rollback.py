@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import lifecycle
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import api
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import (
     arming,
     recovery_point,
@@ -27,6 +29,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import guar
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import service_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import state
 
+from tests.healthy_hub import database_file
 from tests.hubs.real_hub import running_hub
 
 ADA = {"user": "ada", "controller": "laptop", "process": "", "command": "ansible-playbook upgrade.yml"}
@@ -36,10 +39,10 @@ PATIENCE = 60
 class Cut:
     """A run on a real hub, as far as somebody has brought it."""
 
-    def __init__(self, deployment: dict[str, Any], base: Path) -> None:
+    def __init__(self, deployment: Deployment, base: Path) -> None:
         self.deployment, self.base = deployment, base
-        self.folder = state.state_folder(deployment, str(base))
-        self.database = Path(deployment["database"]["path"])
+        self.folder = state.state_folder(deployment.name, str(base))
+        self.database = database_file(deployment)
         self.run = journal.begin(self.folder, ADA, 600, deployment=deployment, plan={})
         self.point = recovery_point.create(deployment, {}, str(base), [], 10)
 
@@ -89,7 +92,7 @@ class Cut:
         return subprocess.run(typed, capture_output=True, text=True, timeout=PATIENCE)
 
     def serves_as_before(self) -> bool:
-        answer = lifecycle.answered_version(self.deployment["config"]["hub_api_url"])
+        answer = api.version(self.deployment.config.hub_api_url)
         return answer == "4.1.6" and self.users() == 5
 
     def left(self) -> set[str]:
@@ -143,12 +146,12 @@ def test_the_guard_leaves_when_the_new_hub_is_accepted(cut: Callable[[], Cut]) -
 
 def test_a_run_that_touched_nothing_is_called_off(cut: Callable[[], Cut]) -> None:
     run = cut()
-    pid = service_of(run.deployment).main_pid()
+    pid = service_of(run.deployment.service).main_pid()
     run.arm()
     run.fall_silent()
     ended = run.wait_for(journal.ENDED)
     assert ended.outcome["ended"] == "unchanged"
-    assert service_of(run.deployment).main_pid() == pid, "the hub was restarted for nothing"
+    assert service_of(run.deployment.service).main_pid() == pid, "the hub was restarted for nothing"
     assert run.serves_as_before()
 
 
@@ -192,7 +195,7 @@ def test_three_failures_and_nobody_tries_again_but_a_hand(cut: Callable[[], Cut]
     stuck = run.wait_for(journal.STUCK)
     assert stuck.failures == rollback.MOST_FAILURES
     assert "sealed.sqlite is missing" in stuck.outcome["reason"]
-    assert service_of(run.deployment).state() == "stopped"
+    assert service_of(run.deployment.service).state() == "stopped"
     assert state.hold_file(run.folder).exists()
 
     for copy in run.point.glob("*.hidden"):

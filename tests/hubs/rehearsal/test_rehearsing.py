@@ -16,15 +16,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import migration, scratch_copies
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import lifecycle
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import (
+    database_of,
+    migration,
+)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import api as hub_api
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.rehearsal import rehearsal, rehearsed_hub
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.rehearsal.rehearsal import Rehearsal
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import service_of
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.processes import processes
 
 from tests import REPOSITORY
+from tests.healthy_hub import database_file
 from tests.hubs.real_hub import environment, link_environment, running_hub
 from tests.testbed.releases import (
     APP,
@@ -65,10 +71,10 @@ c.JupyterHub.load_roles = [
 class Stage:
     """A hub that serves, and staged environments that a test may break."""
 
-    def __init__(self, deployment: dict[str, Any], folder: Path) -> None:
+    def __init__(self, deployment: Deployment, folder: Path) -> None:
         self.deployment = deployment
         self.folder = folder
-        self.config = Path(deployment["config"]["file"])
+        self.config = Path(deployment.config.file or "")
         self.hub = folder / "staged-hub"
         self.users = folder / "staged-users"
         self.state = folder / "state"
@@ -100,9 +106,9 @@ class Stage:
         path.write_text(original + text)
 
 
-def api(deployment: dict[str, Any], path: str, method: str = "GET") -> Any:
+def api(deployment: Deployment, path: str, method: str = "GET") -> Any:
     """What the hub that serves answers."""
-    url = f"{deployment['config']['hub_api_url']}{path}"
+    url = f"{deployment.config.hub_api_url}{path}"
     request = urllib.request.Request(url, method=method, headers={"Authorization": f"token {TOKEN}"})
     with urllib.request.urlopen(request, timeout=30) as answer:
         return json.loads(answer.read() or "null")
@@ -116,21 +122,21 @@ def wait_for(condition: Callable[[], Any], seconds: float = 60) -> None:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, Any], Path]]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Deployment, Path]]:
     folder = tmp_path_factory.mktemp("hub")
     config = CONFIG
     words = {"folder": folder, "users": environment(OLD, SERVER), "key": KEY, "token": TOKEN}
     for word, meaning in words.items():
         config = config.replace(f"@{word}@", str(meaning))
     with running_hub(OLD, folder, config=config) as deployment:
-        write_auth_state(Path(deployment["database"]["path"]))
+        write_auth_state(database_file(deployment))
         api(deployment, "/users/user2/server", "POST")
         wait_for(lambda: api(deployment, "/users/user2")["servers"].get("", {}).get("ready"))
         yield deployment, folder
 
 
 @pytest.fixture
-def stage(served: tuple[dict[str, Any], Path], tmp_path: Path) -> Iterator[Stage]:
+def stage(served: tuple[Deployment, Path], tmp_path: Path) -> Iterator[Stage]:
     """Each test with staged environments of its own; the hub must have noticed nothing."""
     stage = Stage(served[0], tmp_path)
     with untouched(stage, served[1]):
@@ -165,7 +171,7 @@ def untouched(stage: Stage, folder: Path) -> Iterator[None]:
 
 def look(stage: Stage, folder: Path) -> dict[str, Any]:
     """The hub that serves: process, files, rows, and what its proxy leads to."""
-    database = Path(stage.deployment["database"]["path"])
+    database = database_file(stage.deployment)
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         columns = ("id", "name", "admin", "cookie_id", "encrypted_auth_state")
         rows = connection.execute(f"SELECT {', '.join(columns)} FROM users").fetchall()
@@ -180,8 +186,8 @@ def look(stage: Stage, folder: Path) -> dict[str, Any]:
         if not path.name.startswith("jupyterhub.sqlite-") and "home-" not in str(path)
     }
     return {
-        "process": service_of(stage.deployment).main_pid(),
-        "version": lifecycle.answered_version(stage.deployment["config"]["hub_api_url"]),
+        "process": service_of(stage.deployment.service).main_pid(),
+        "version": hub_api.version(stage.deployment.config.hub_api_url),
         "rows": rows,
         "servers": servers,
         "revision": revision,
@@ -314,7 +320,6 @@ def test_servers_that_do_not_start(stage: Stage) -> None:
 
 
 def test_servers_that_nobody_could_start_before(stage: Stage) -> None:
-    stage.deployment = {**stage.deployment}
     config = f"c.Spawner.cmd = ['{environment(OLD)}/bin/jupyterhub-singleuser']\n"
     with changed(stage.config, config):
         found = stage.rehearse()
@@ -453,9 +458,11 @@ sys.path.insert(0, sys.argv[1])
 import tests.conftest
 from pathlib import Path
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.rehearsal import rehearsal
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
 wanted = json.load(sys.stdin)
 rehearsal.rehearse(
-    wanted["deployment"], wanted["environments"], "6.1.1", Path(wanted["state"]),
+    from_dict(Deployment, wanted["deployment"]), wanted["environments"], "6.1.1", Path(wanted["state"]),
     progress=lambda line: print(line, flush=True),
 )
 """
@@ -465,9 +472,8 @@ rehearsal.rehearse(
 def test_a_rehearsal_that_is_killed_leaves_no_process_and_the_next_one_tidies_up(
     stage: Stage, moment: str
 ) -> None:
-    database = Path(stage.deployment["database"]["path"])
     wanted = {
-        "deployment": stage.deployment,
+        "deployment": to_dict(stage.deployment),
         "environments": stage.plan()["environments"],
         "state": str(stage.state),
     }
@@ -483,10 +489,10 @@ def test_a_rehearsal_that_is_killed_leaves_no_process_and_the_next_one_tidies_up
                 stage.rehearse()
         killed.send_signal(signal.SIGKILL)
     wait_for(lambda: not leftovers())
-    assert scratch_copies.folder_of(database).is_dir()
+    assert database_of(stage.deployment.database).scratch_folder.is_dir()
     if moment == "Starting a server":
         assert ids(stage.rehearse()) == []
     else:
-        rehearsed_hub.tidy(stage.deployment)
-    assert not scratch_copies.folder_of(database).exists()
+        rehearsed_hub.tidy(database_of(stage.deployment.database))
+    assert not database_of(stage.deployment.database).scratch_folder.exists()
     migration.abandon(stage.state)

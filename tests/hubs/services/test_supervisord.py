@@ -102,15 +102,15 @@ def test_a_running_hub_really_has_those_surroundings(folder: Path) -> None:
 
 
 def test_what_is_told_of_a_program(folder: Path) -> None:
-    described = program(folder, "good").describe()
-    assert described["command"] == [f"{folder}/conf.d/../good/jupyterhub", "-f", "good.py"]
-    assert described["unit_file"] == f"{folder}/conf.d/hubs.conf"
-    assert described["supervisor_config"] == f"{folder}/supervisord.conf"
-    assert described["supervisor_url"] == f"unix://{folder}/s.sock"
-    assert described["enabled"] is False
-    assert (described["state"], described["main_pid"]) == ("stopped", None)
-    assert "SECRET" in described["environment_names"]
-    assert "a secret" not in str(described) and "p@ss" not in str(described)
+    facts = program(folder, "good").facts()
+    assert facts.command == [f"{folder}/conf.d/../good/jupyterhub", "-f", "good.py"]
+    assert facts.unit_file == f"{folder}/conf.d/hubs.conf"
+    assert facts.manager_files == [f"{folder}/supervisord.conf"]
+    assert facts.particulars == {"config": f"{folder}/supervisord.conf", "url": f"unix://{folder}/s.sock"}
+    assert facts.enabled is False
+    assert (facts.state, facts.main_pid) == ("stopped", None)
+    assert "SECRET" in facts.environment_names
+    assert "a secret" not in str(facts) and "p@ss" not in str(facts)
 
 
 def test_start_and_stop(folder: Path) -> None:

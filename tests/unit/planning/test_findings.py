@@ -8,6 +8,7 @@ import sys
 from typing import Any, NamedTuple
 
 import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import InstallerOptions
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import findings, planner
@@ -24,15 +25,14 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade
 )
 
 from tests import REPOSITORY
-
-from .healthy_hub import GIBIBYTE, HUB, TARGET, USERS
-from .healthy_hub import deployment as hub
-from .healthy_hub import host as machine
+from tests.healthy_hub import DEPLOYMENT, GIBIBYTE, HUB, TARGET, USERS
+from tests.healthy_hub import deployment as hub
+from tests.healthy_hub import host as machine
 
 DATABASE = "/srv/jupyterhub/jupyterhub.sqlite"
-PROXY: dict[str, Any] = hub()["proxy"]["program"]
+PROXY: dict[str, Any] = DEPLOYMENT["proxy"]["program"]
 CONFIG = "/etc/jupyterhub/jupyterhub_config.py"
-PAM = {"class": "jupyterhub.auth.PAMAuthenticator", "package": "jupyterhub", "decides_itself": False}
+PAM = {"class_name": "jupyterhub.auth.PAMAuthenticator", "package": "jupyterhub", "decides_itself": False}
 
 
 class Case(NamedTuple):
@@ -40,7 +40,7 @@ class Case(NamedTuple):
 
     id: str
     found: str
-    deployment: dict[str, Any] = hub()
+    deployment: Deployment = hub()
     target: Target = TARGET
     host: Host = machine()
     policy: Policy = Policy()
@@ -170,15 +170,15 @@ CASES += [
     Case(
         "no-allow-rule",
         f"No option allows anybody, with jupyterhub.auth.PAMAuthenticator in {CONFIG}.",
-        hub(authenticator={**hub()["authenticator"], **PAM, "allow_rules": [], "admins": False}),
+        hub(authenticator={**DEPLOYMENT["authenticator"], **PAM, "allow_rules": [], "admins": False}),
     ),
     Case(
         "allow-rule-unclear",
         f"Only admin_users are named, with ours.Authenticator in {CONFIG}.",
         hub(
             authenticator={
-                **hub()["authenticator"],
-                **{"class": "ours.Authenticator", "package": None, "allow_rules": []},
+                **DEPLOYMENT["authenticator"],
+                **{"class_name": "ours.Authenticator", "package": None, "allow_rules": []},
             }
         ),
     ),
@@ -243,7 +243,7 @@ SERVICE: dict[str, Any] = {
 ENOUGH = ["list:users", "read:users:activity", "read:servers", "delete:servers"]
 
 
-def hub_1(**changes: Any) -> dict[str, Any]:
+def hub_1(**changes: Any) -> Deployment:
     """The healthy hub, were it of 1.5.1."""
     return hub(hub_environment__jupyterhub="1.5.1", user_environments__jupyterhub="1.5.1", **changes)
 
@@ -429,7 +429,7 @@ CASES += [
     ),
 ]
 
-RULES = hub()["authenticator"]
+RULES = DEPLOYMENT["authenticator"]
 DUMMY = {**RULES, "bases": ["jupyterhub.auth.DummyAuthenticator"], "allow_rules": []}
 #: What looks like a fault and is none, by the id that must not be found.
 HEALTHY = [
@@ -541,7 +541,7 @@ HEALTHY = [
         "",
         host=machine(templates={"/srv/page.html": '<p class="btn-primary" data-bs-toggle="x">well</p>'}),
     ),
-    Case("kill-mode", "", hub(config__cleanup_servers=False, service__kill_mode="process")),
+    Case("kill-mode", "", hub(config__cleanup_servers=False, service__kills_servers=False)),
     Case("kill-mode", "", hub(config__cleanup_servers=False, spawner__local=False)),
     Case("changes-5", "", hub(hub_environment__jupyterhub="5.4.6")),
     Case("database-revision-unknown", "", target=Target("6.1.1", ">=3.10", "f460b0348206")),
@@ -628,7 +628,7 @@ def test_what_no_check_knows_cannot_be_accepted_and_nobody_looks_at_the_host(
     accepted: str, said: str
 ) -> None:
     with pytest.raises(HubError) as caught:
-        planner.plan({}, "6.1.1", Policy(accept=[accepted]), InstallerOptions())
+        planner.plan(hub(), "6.1.1", Policy(accept=[accepted]), InstallerOptions())
     assert said in str(caught.value)
 
 

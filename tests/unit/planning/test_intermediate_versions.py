@@ -7,8 +7,8 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import fallback_path, make_plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy
 
-from .healthy_hub import HUB, TARGET, host
-from .healthy_hub import deployment as hub
+from tests.healthy_hub import HUB, TARGET, host
+from tests.healthy_hub import deployment as hub
 
 OF_2 = "833da8570507"
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import blockers, make_plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy, Target
 
-from .healthy_hub import GIBIBYTE, HUB, TARGET, USERS, deployment, host, upgraded
+from tests.healthy_hub import GIBIBYTE, HUB, TARGET, USERS, deployment, host, upgraded
 
 
 def told(plan: dict[str, Any]) -> list[str]:
@@ -43,15 +44,15 @@ def test_a_hub_that_has_the_version_everywhere_is_left_alone() -> None:
 
 def test_a_lagging_users_environment_alone_needs_no_outage() -> None:
     lagging = upgraded()
-    lagging["user_environments"][0]["packages"]["jupyterhub"] = "5.4.6"
+    lagging.user_environments[0].packages["jupyterhub"] = "5.4.6"
     plan = make_plan(lagging, TARGET, host(), Policy())
     assert (plan["action"], plan["outage"]) == ("upgrade", False)
     assert [entry["path"] for entry in plan["environments"]] == [USERS]
 
 
 def test_a_database_that_lags_behind_its_hub_is_migrated() -> None:
-    behind = upgraded()
-    behind["database"]["revision"] = "0eee8c825d24"
+    hub = upgraded()
+    behind = replace(hub, database=replace(hub.database, revision="0eee8c825d24"))
     plan = make_plan(behind, TARGET, host(), Policy())
     assert (plan["action"], plan["outage"], plan["migrate"]) == ("upgrade", True, True)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import (
     kept_database,
@@ -20,11 +21,14 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import 
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import manifest as manifests
 
+from tests.healthy_hub import at as hub_at
+from tests.healthy_hub import database_file
+
 OLD, NEW = "0eee8c825d24", "f460b0348206"
 
 
 @pytest.fixture
-def deployment(tmp_path: Path) -> dict[str, Any]:
+def deployment(tmp_path: Path) -> Deployment:
     """A hub's files and database below a temporary folder."""
     home = tmp_path / "hub"
     home.mkdir()
@@ -38,20 +42,11 @@ def deployment(tmp_path: Path) -> dict[str, Any]:
             "create table users (name text); insert into users values ('ada'), ('grace');"
         )
     venv.create(home / "env")
-    environment = {"path": str(home / "env"), "python_version": "3.11.2", "jupyterhub": None}
-    return {
-        "name": "hub",
-        "service": {"manager": "supervisord", "name": "hub", "unit_file": None, "environment_files": []},
-        "config": {"files": [str(config)]},
-        "secrets": {"files": [str(secret)]},
-        "database": {"kind": "sqlite", "path": str(database)},
-        "hub_environment": environment,
-        "user_environments": [],
-    }
+    return hub_at(home, home / "env", secrets__files=[str(secret)])
 
 
 @pytest.fixture
-def point(deployment: dict[str, Any], tmp_path: Path) -> Path:
+def point(deployment: Deployment, tmp_path: Path) -> Path:
     return recovery_point.create(deployment, {}, str(tmp_path / "state"), [], lock_timeout=1)
 
 
@@ -59,7 +54,7 @@ def differing(point: Path) -> list[str]:
     return [each.path for each in recovery_point.differences(point, manifests.read(point))]
 
 
-def write(database: str, statement: str) -> None:
+def write(database: str | Path, statement: str) -> None:
     with sqlite3.connect(database) as connection:
         connection.execute(statement)
     connection.close()
@@ -73,15 +68,13 @@ def users(database: Path) -> list[str]:
         connection.close()
 
 
-def test_it_holds_what_is_needed_and_only_its_owner_can_read_it(
-    point: Path, deployment: dict[str, Any]
-) -> None:
+def test_it_holds_what_is_needed_and_only_its_owner_can_read_it(point: Path, deployment: Deployment) -> None:
     manifest = recovery_point.verify(point)
     assert (manifest["database"]["revision"], manifest["database"]["rows"]["users"]) == (OLD, 2)
     assert users(point / "database.sqlite") == ["ada", "grace"]
     kept = {entry["path"]: (point / entry["file"]).read_text() for entry in manifest["files"]}
-    assert kept[deployment["config"]["files"][0]] == "c.JupyterHub.port = 8000\n"
-    assert kept[deployment["secrets"]["files"][0]] == "0123\n"
+    assert kept[deployment.config.files[0]] == "c.JupyterHub.port = 8000\n"
+    assert kept[deployment.secrets.files[0]] == "0123\n"
     assert point.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o077 for path in point.rglob("*")} == {0}
 
@@ -119,18 +112,18 @@ def test_a_manifest_that_says_something_else_is_refused(point: Path) -> None:
         recovery_point.verify(point)
 
 
-def test_nothing_is_left_of_one_that_could_not_be_made(deployment: dict[str, Any], tmp_path: Path) -> None:
-    Path(deployment["database"]["path"]).write_bytes(b"this is not a database" * 100)
+def test_nothing_is_left_of_one_that_could_not_be_made(deployment: Deployment, tmp_path: Path) -> None:
+    database_file(deployment).write_bytes(b"this is not a database" * 100)
     with pytest.raises(HubError):
         recovery_point.create(deployment, {}, str(tmp_path / "state"), [], lock_timeout=1)
     assert list((tmp_path / "state" / "hub" / "recovery").iterdir()) == []
 
 
 def test_a_database_that_was_not_sealed_is_newer_than_its_copy_and_is_kept(
-    point: Path, deployment: dict[str, Any]
+    point: Path, deployment: Deployment
 ) -> None:
     manifests.write(point, {**manifests.read(point), "purpose": "upgrade"})
-    database = deployment["database"]["path"]
+    database = database_file(deployment)
     write(database, "insert into users values ('lovelace')")
     assert differing(point) == []
     recovery_point.make_equal(point, manifests.read(point), point / "replaced")
@@ -138,9 +131,9 @@ def test_a_database_that_was_not_sealed_is_newer_than_its_copy_and_is_kept(
 
 
 def test_a_sealed_database_is_put_back_with_the_rows_of_its_last_moment(
-    point: Path, deployment: dict[str, Any]
+    point: Path, deployment: Deployment
 ) -> None:
-    database = deployment["database"]["path"]
+    database = database_file(deployment)
     write(database, "insert into users values ('lovelace')")
     recovery_point.seal(point, lock_timeout=1)
     assert differing(point) == []
@@ -149,7 +142,7 @@ def test_a_sealed_database_is_put_back_with_the_rows_of_its_last_moment(
     write(database, "delete from users")
     Path(f"{database}-wal").write_bytes(b"left behind by the new hub")
     manifest = recovery_point.verify(point)
-    assert differing(point) == [database]
+    assert differing(point) == [str(database)]
     recovery_point.make_equal(point, manifest, point / "replaced")
     assert users(Path(database)) == ["ada", "grace", "lovelace"]
     assert not Path(f"{database}-wal").exists()
@@ -159,10 +152,8 @@ def test_a_sealed_database_is_put_back_with_the_rows_of_its_last_moment(
 
 
 @pytest.mark.parametrize("fault", ["changed", "missing", "readable for all"])
-def test_a_file_that_differs_is_put_back_as_it_was(
-    point: Path, deployment: dict[str, Any], fault: str
-) -> None:
-    secret = Path(deployment["secrets"]["files"][0])
+def test_a_file_that_differs_is_put_back_as_it_was(point: Path, deployment: Deployment, fault: str) -> None:
+    secret = Path(deployment.secrets.files[0])
     if fault == "changed":
         secret.write_text("another secret")
     elif fault == "missing":
@@ -176,10 +167,8 @@ def test_a_file_that_differs_is_put_back_as_it_was(
     assert differing(point) == []
 
 
-def test_the_room_for_a_restore_is_taken_once_and_given_up_by_it(
-    point: Path, deployment: dict[str, Any]
-) -> None:
-    database = Path(deployment["database"]["path"])
+def test_the_room_for_a_restore_is_taken_once_and_given_up_by_it(point: Path, deployment: Deployment) -> None:
+    database = database_file(deployment)
     reserve = database.with_name("hub.sqlite.hubops-reserve")
     for _again in range(2):
         recovery_point.reserve(point)
@@ -203,11 +192,9 @@ def test_what_was_laid_out_for_sealing_goes_when_nothing_is_sealed(point: Path) 
     recovery_point.verify(point)
 
 
-def test_rows_that_are_still_in_the_write_ahead_log_are_sealed(
-    point: Path, deployment: dict[str, Any]
-) -> None:
+def test_rows_that_are_still_in_the_write_ahead_log_are_sealed(point: Path, deployment: Deployment) -> None:
     recovery_point.reserve(point)
-    with contextlib.closing(sqlite3.connect(deployment["database"]["path"])) as hub:
+    with contextlib.closing(sqlite3.connect(database_file(deployment))) as hub:
         hub.execute("PRAGMA journal_mode = WAL")
         hub.execute("insert into users values ('hopper')")
         hub.commit()
@@ -224,7 +211,7 @@ def test_room_that_is_not_there_is_told_and_nothing_is_left(point: Path) -> None
     assert not (point.parents[1] / "reserve").exists()
 
 
-def test_homes_are_packed_when_asked_for(deployment: dict[str, Any], tmp_path: Path) -> None:
+def test_homes_are_packed_when_asked_for(deployment: Deployment, tmp_path: Path) -> None:
     home = tmp_path / "home" / "ada"
     home.mkdir(parents=True)
     (home / "notebook.ipynb").write_text("{}")
@@ -238,29 +225,29 @@ def test_homes_are_packed_when_asked_for(deployment: dict[str, Any], tmp_path: P
 
 
 def test_a_copy_that_was_never_sealed_replaces_a_database_of_another_revision(
-    point: Path, deployment: dict[str, Any]
+    point: Path, deployment: Deployment
 ) -> None:
     """The upgrade it was made for was refused; a later one has migrated the database."""
-    database = deployment["database"]["path"]
+    database = database_file(deployment)
     recorded = {**manifests.read(point), "purpose": "upgrade"}
     manifests.write(point, recorded)
     assert differing(point) == []
     write(database, f"update alembic_version set version_num = '{NEW}'")
-    assert differing(point) == [database]
+    assert differing(point) == [str(database)]
     Path(database).unlink()
-    assert differing(point) == [database]
+    assert differing(point) == [str(database)]
 
 
-def test_the_copy_of_a_mere_backup_is_put_back(point: Path, deployment: dict[str, Any]) -> None:
-    database = deployment["database"]["path"]
+def test_the_copy_of_a_mere_backup_is_put_back(point: Path, deployment: Deployment) -> None:
+    database = database_file(deployment)
     write(database, "insert into users values ('lovelace')")
-    assert differing(point) == [database]
+    assert differing(point) == [str(database)]
 
 
 def test_rows_written_after_a_restore_are_not_taken_for_a_failed_attempt_s(
-    point: Path, deployment: dict[str, Any], tmp_path: Path
+    point: Path, deployment: Deployment, tmp_path: Path
 ) -> None:
-    database = deployment["database"]["path"]
+    database = database_file(deployment)
     recovery_point.seal(point, lock_timeout=1)
     write(database, "delete from users")
     recovery_point.make_equal(point, manifests.read(point), point / "replaced")
@@ -268,22 +255,22 @@ def test_rows_written_after_a_restore_are_not_taken_for_a_failed_attempt_s(
     write(database, "insert into users values ('lovelace')")
     assert differing(point) == []
     write(database, f"update alembic_version set version_num = '{NEW}'")
-    assert differing(point) == [database], "it was migrated since"
+    assert differing(point) == [str(database)], "it was migrated since"
     write(database, f"update alembic_version set version_num = '{OLD}'")
     later = recovery_point.create(
         deployment, {"to_version": "9"}, str(tmp_path / "state"), [], lock_timeout=1
     )
     recovery_point.seal(later, lock_timeout=1)
-    assert differing(point) == [database], "another change has begun since"
+    assert differing(point) == [str(database)], "another change has begun since"
 
 
 def test_a_point_is_whole_at_any_moment_of_its_sealing(
-    point: Path, deployment: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    point: Path, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    write(deployment["database"]["path"], "insert into users values ('lovelace')")
+    write(database_file(deployment), "insert into users values ('lovelace')")
     with monkeypatch.context() as patch:
         patch.setattr(manifests, "write", interrupted)
         with pytest.raises(KeyboardInterrupt):
@@ -300,8 +287,8 @@ def test_a_point_is_whole_at_any_moment_of_its_sealing(
     assert len(list(point.glob("*.sqlite"))) == 1
 
 
-def test_a_change_in_a_kept_environment_is_found(point: Path, deployment: dict[str, Any]) -> None:
-    environment = Path(deployment["hub_environment"]["path"])
+def test_a_change_in_a_kept_environment_is_found(point: Path, deployment: Deployment) -> None:
+    environment = Path(deployment.hub_environment.path)
     bytecode = environment / "lib" / "__pycache__"
     bytecode.mkdir()
     (bytecode / "module.pyc").write_bytes(b"what a program writes while it runs")
@@ -323,8 +310,8 @@ def test_a_change_in_a_kept_environment_is_found(point: Path, deployment: dict[s
     recovery_point.verify(point, environments=True)
 
 
-def test_a_link_to_a_kept_file_stays_a_link(deployment: dict[str, Any], tmp_path: Path) -> None:
-    config = Path(deployment["config"]["files"][0])
+def test_a_link_to_a_kept_file_stays_a_link(deployment: Deployment, tmp_path: Path) -> None:
+    config = Path(deployment.config.files[0])
     real = tmp_path / "real_config.py"
     config.rename(real)
     config.symlink_to(real)

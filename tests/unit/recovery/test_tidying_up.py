@@ -8,6 +8,8 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import state
 
+from tests.healthy_hub import deployment
+
 
 def test_who_tidies_up_for_long_is_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """To remove what was staged takes a busy disk longer than the guard waits for a sign of life."""
@@ -21,7 +23,7 @@ def test_who_tidies_up_for_long_is_alive(tmp_path: Path, monkeypatch: pytest.Mon
         heard.append(state.heartbeat_file(tmp_path).read_text() != before)
 
     holder = {"user": "ada", "controller": "laptop", "process": "", "command": "upgrade.yml"}
-    run = journal.begin(tmp_path, holder, 600, deployment={}, plan={})
+    run = journal.begin(tmp_path, holder, 600, deployment=deployment(), plan={})
     monkeypatch.setattr(rollback, "_belongings", lambda *_: [remove_much])
     assert rollback.roll_back(tmp_path, "hand", "", run.id)["ended"] == "unchanged"
     assert heard == [True]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import scratch_copies
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.scratch_copies import Keys, compare
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.config import LoadedProxy
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings import rehearsal as kinds
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.security import (
@@ -134,17 +136,28 @@ def test_programs_of_a_staged_environment_run_in_its_own_python(tmp_path: Path) 
         script.chmod(0o755)
     (other / "linked").symlink_to(old / "bin/configurable-http-proxy")
     staged = {str(old): str(new)}
-    proxy = {"managed": True, "class": "jupyterhub.proxy.ConfigurableHTTPProxy", "command": []}
+    proxy = LoadedProxy(
+        "jupyterhub.proxy.ConfigurableHTTPProxy",
+        "jupyterhub",
+        "6.1.1",
+        True,
+        "http://127.0.0.1:8001",
+        [],
+        False,
+    )
     wanted = [f"{new}/bin/python", f"{new}/bin/configurable-http-proxy"]
 
     for command in ([], [str(old / "bin/configurable-http-proxy"), "--x"], ["linked"]):
-        found = rehearsed_hub.proxy_of({**proxy, "command": command}, "python", here(tmp_path), staged)
+        found = rehearsed_hub.proxy_of(replace(proxy, command=command), "python", here(tmp_path), staged)
         assert found is not None
         assert found["command"][5:] == [*wanted, *command[1:]]
-    assert rehearsed_hub.proxy_of({**proxy, "managed": False}, "python", here(tmp_path), staged) is None
-    assert rehearsed_hub.proxy_of({**proxy, "class": "x.Traefik"}, "python", here(tmp_path), staged) is None
+    assert rehearsed_hub.proxy_of(replace(proxy, managed=False), "python", here(tmp_path), staged) is None
+    assert (
+        rehearsed_hub.proxy_of(replace(proxy, class_name="x.Traefik"), "python", here(tmp_path), staged)
+        is None
+    )
     with pytest.raises(HubError, match="The proxy chp was not found on the service's PATH"):
-        rehearsed_hub.proxy_of({**proxy, "command": ["chp"]}, "python", here(tmp_path), staged)
+        rehearsed_hub.proxy_of(replace(proxy, command=["chp"]), "python", here(tmp_path), staged)
     assert rehearsed_hub.as_program("/usr/bin/env", staged) == ["/usr/bin/env"]
 
 

@@ -20,12 +20,13 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import st
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.processes import birth
 
 from tests import REPOSITORY
+from tests.healthy_hub import deployment
 
 ADA = {"user": "ada", "controller": "laptop", "process": "", "command": "ansible-playbook upgrade.yml"}
 
 
 def begin(folder: Path, confirm_timeout: float = 600) -> journal.Run:
-    return journal.begin(folder, ADA, confirm_timeout, deployment={"name": "hub"}, plan={})
+    return journal.begin(folder, ADA, confirm_timeout, deployment=deployment(), plan={})
 
 
 def armed(folder: Path, confirm_timeout: float = 600) -> journal.Run:

@@ -45,11 +45,11 @@ _NOT_RECOGNIZED = re.compile(r"Config option `(?P<option>\w+)` not recognized by
 
 def check(upgrade: Upgrade) -> Iterator[Finding]:
     """What the new hub would not understand."""
-    config = upgrade.deployment["config"]
+    config = upgrade.deployment.config
     known, today = upgrade.target.options, upgrade.host.options
     gone = [
         f"{section}.{name}"
-        for section, names in sorted(config["options"].items())
+        for section, names in sorted(config.options.items())
         for name in names
         if section in known and name in today.get(section, []) and name not in known[section]
     ]
@@ -60,18 +60,18 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
     ):
         if options:
             yield kind.found(
-                f"{config['file']} sets {listing(options)}, which JupyterHub {upgrade.target.version} does "
+                f"{config.file} sets {listing(options)}, which JupyterHub {upgrade.target.version} does "
                 "not know."
             )
     unknown = [
         f"{match['section']}.{match['option']}"
-        for match in map(_NOT_RECOGNIZED.search, config["warnings"])
+        for match in map(_NOT_RECOGNIZED.search, config.warnings)
         if match and match["option"] not in known.get(match["section"], [])
     ]
     if unknown:
-        yield CONFIG_OPTION_UNKNOWN.found(f"{config['file']} sets {listing(unknown)}, which nobody knows.")
-    for service in config["services"]:
-        if upgrade.crosses(5) and service["oauth"] and not service["url"] and not service["oauth_redirect"]:
+        yield CONFIG_OPTION_UNKNOWN.found(f"{config.file} sets {listing(unknown)}, which nobody knows.")
+    for service in config.services:
+        if upgrade.crosses(5) and service.oauth and not service.url and not service.oauth_redirect:
             yield OAUTH_REDIRECT_MISSING.found(
-                f"The service {service['name']} uses OAuth, and has neither url nor oauth_redirect_uri."
+                f"The service {service.name} uses OAuth, and has neither url nor oauth_redirect_uri."
             )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator
+from typing import Iterator
 
+from ... import databases
+from ...databases.base import DatabaseFacts
 from ..upgrade import Upgrade
 from .finding import BLOCKER, NOTE, WARNING, Finding, Kind, listing
 
@@ -109,53 +111,53 @@ NETWORK_FILE_SYSTEMS = (
 
 def check(upgrade: Upgrade) -> Iterator[Finding]:
     """What is wrong with the database."""
-    database = upgrade.deployment["database"]
-    if database["kind"] != "sqlite":
-        yield DATABASE_NOT_SUPPORTED.found(f"The database {database['url']} is not SQLite.")
+    database = upgrade.deployment.database
+    if database.kind not in databases.KINDS:
+        yield DATABASE_NOT_SUPPORTED.found(f"The database {database.url} is not SQLite.")
         return
-    if not database["exists"]:
-        yield DATABASE_MISSING.found(f"The hub's database {database['path']} does not exist.")
+    if not database.exists:
+        yield DATABASE_MISSING.found(f"The hub's database {database.path} does not exist.")
         return
     yield from _place(database)
-    if database["problem"]:
+    if database.problem:
         yield DATABASE_NOT_READABLE.found(
-            f"The hub's database {database['path']} cannot be used: {database['problem']}"
+            f"The hub's database {database.path} cannot be used: {database.problem}"
         )
         return
     yield from _content(database, upgrade)
 
 
-def _place(database: dict[str, Any]) -> Iterator[Finding]:
+def _place(database: DatabaseFacts) -> Iterator[Finding]:
     """Where the file is, and who may write it."""
-    refused = [path for path, writable in (database["writable"] or {}).items() if not writable]
+    refused = [path for path, writable in (database.writable or {}).items() if not writable]
     if refused:
         yield DATABASE_NOT_WRITABLE.found(f"The hub's user may not write {' and '.join(refused)}.")
-    if database["file_system"] in NETWORK_FILE_SYSTEMS:
+    if database.file_system in NETWORK_FILE_SYSTEMS:
         yield DATABASE_ON_NETWORK.found(
-            f"The database {database['path']} is on a network file system ({database['file_system']})."
+            f"The database {database.path} is on a network file system ({database.file_system})."
         )
 
 
-def _content(database: dict[str, Any], upgrade: Upgrade) -> Iterator[Finding]:
-    path, revision = database["path"], database["revision"]
-    if database["damage"]:
-        yield DATABASE_DAMAGED.found(f"The database {path} is damaged: {database['damage']}.")
-    if "users" not in database["rows"]:
+def _content(database: DatabaseFacts, upgrade: Upgrade) -> Iterator[Finding]:
+    path, revision = database.path, database.revision
+    if database.damage:
+        yield DATABASE_DAMAGED.found(f"The database {path} is damaged: {database.damage}.")
+    if "users" not in (database.rows or {}):
         yield DATABASE_NOT_A_HUBS.found(f"{path} is not a hub's database: it has no table of users.")
     if revision and upgrade.target.revisions and revision not in upgrade.target.revisions:
         yield DATABASE_REVISION_UNKNOWN.found(
             f"The database {path} has revision {revision}, which JupyterHub {upgrade.target.version} "
             "does not know."
         )
-    if database["revisions"] > 1:
-        yield DATABASE_HALF_MIGRATED.found(f"The database {path} has {database['revisions']} revisions.")
-    elif database["ahead"]:
+    if database.revisions > 1:
+        yield DATABASE_HALF_MIGRATED.found(f"The database {path} has {database.revisions} revisions.")
+    elif database.ahead:
         yield DATABASE_HALF_MIGRATED.found(
-            f"The database {path} is stamped {revision}, but it has {listing(database['ahead'])} already."
+            f"The database {path} is stamped {revision}, but it has {listing(database.ahead)} already."
         )
-    if database["journal_mode"] == "wal":
+    if database.journal_mode == "wal":
         yield DATABASE_IN_WAL_MODE.found(f"The database {path} is in WAL mode.")
-    broken = database["broken_references"]
+    broken = database.broken_references
     if broken:
         rows = ", ".join(f"{table}: {count}" for table, count in sorted(broken.items()))
         yield DATABASE_BROKEN_REFERENCES.found(f"Rows of {path} refer to nothing ({rows}).")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator
+from typing import Iterator
 
+from ...environments.environment import EnvironmentFacts
 from ...releases import versions
 from ..upgrade import Upgrade, environments_of
 from .finding import BLOCKER, WARNING, Finding, Kind
@@ -79,14 +80,14 @@ KINDS = (
 def check(upgrade: Upgrade) -> Iterator[Finding]:
     """What keeps environments from the target, and where those of hub and users differ today."""
     yield from _single_user(upgrade)
-    known = {entry["path"].rstrip("/"): entry for entry in environments_of(upgrade.deployment)}
+    known = {entry.path: entry.facts for entry in environments_of(upgrade.deployment)}
     for entry in upgrade.environments:
         environment = known[entry["path"]]
-        if environment["kind"] != "venv":
+        if environment.kind != "venv":
             yield ENVIRONMENT_NOT_SUPPORTED.found(
-                f"{entry['path']} is a {environment['kind']} environment; only venvs can be staged yet."
+                f"{entry['path']} is a {environment.kind} environment; only venvs can be staged yet."
             )
-        yield from _python(upgrade, entry["path"], environment["python_version"])
+        yield from _python(upgrade, entry["path"], environment.python_version)
         if not upgrade.policy.python:
             yield from _interpreter(upgrade, entry["path"], environment)
         if entry["strategy"] == "in_place":
@@ -95,12 +96,12 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
 
 def _single_user(upgrade: Upgrade) -> Iterator[Finding]:
     """An environment whose servers do not go with the hub that runs today."""
-    for user in upgrade.deployment["user_environments"]:
-        if user["jupyterhub"] is None:
-            yield NO_JUPYTERHUB_FOR_USERS.found(f"{user['path']} has no jupyterhub.")
-        elif user["jupyterhub"] != upgrade.current:
+    for user in upgrade.deployment.user_environments:
+        if user.jupyterhub is None:
+            yield NO_JUPYTERHUB_FOR_USERS.found(f"{user.path} has no jupyterhub.")
+        elif user.jupyterhub != upgrade.current:
             yield VERSION_MISMATCH.found(
-                f"{user['path']} has jupyterhub {user['jupyterhub']}, the hub {upgrade.current}."
+                f"{user.path} has jupyterhub {user.jupyterhub}, the hub {upgrade.current}."
             )
 
 
@@ -115,9 +116,9 @@ def _python(upgrade: Upgrade, path: str, own: str | None) -> Iterator[Finding]:
         )
 
 
-def _interpreter(upgrade: Upgrade, path: str, environment: dict[str, Any]) -> Iterator[Finding]:
+def _interpreter(upgrade: Upgrade, path: str, environment: EnvironmentFacts) -> Iterator[Finding]:
     """What an upgrade of the operating system does to a venv."""
-    python, made_for = environment["python"], environment["python_version"]
+    python, made_for = environment.python, environment.python_version
     says = upgrade.host.python_versions.get(python) if python else ""
     if says == "":
         yield INTERPRETER_GONE.found(f"{path}/bin/python is not there or does not run.")

@@ -128,14 +128,14 @@ KNOWN = (
 
 def check(upgrade: Upgrade) -> Iterator[Finding]:
     """What would not go together."""
-    shadowed = upgrade.deployment["config"]["shadowed"]
+    shadowed = upgrade.deployment.config.shadowed
     if shadowed:
         files = ", ".join(f"{name} ({file})" for name, file in sorted(shadowed.items()))
         yield PACKAGES_SHADOWED.found(f"The hub imports {files}.")
     if not upgrade.changes or upgrade.target.problem:
         return
     yield from _resolved(upgrade)
-    hub = upgrade.deployment["hub_environment"]["path"]
+    hub = upgrade.deployment.hub_environment.path
     after = upgrade.packages_after(hub)
     yield from _sqlalchemy(upgrade, after.get("sqlalchemy", ""))
     for known in KNOWN:
@@ -160,8 +160,8 @@ def _resolved(upgrade: Upgrade) -> Iterator[Finding]:
 
 def _wrong_python(upgrade: Upgrade, path: str) -> bool:
     """Whether the environment's Python is too old for the target, which is a finding of its own."""
-    environments = [upgrade.deployment["hub_environment"], *upgrade.deployment["user_environments"]]
-    python = next((each["python_version"] for each in environments if each["path"].rstrip("/") == path), None)
+    environments = [upgrade.deployment.hub_environment, *upgrade.deployment.user_environments]
+    python = next((each.python_version for each in environments if each.path.rstrip("/") == path), None)
     return bool(python) and not _is(str(python), upgrade.target.requires_python)
 
 
@@ -170,8 +170,8 @@ def _sqlalchemy(upgrade: Upgrade, after: str) -> Iterator[Finding]:
         yield SQLALCHEMY_TOO_NEW.found(
             f"JupyterHub {upgrade.target.version} would get SQLAlchemy {after}, which it does not start with."
         )
-    before = upgrade.deployment["hub_environment"]["packages"].get("sqlalchemy", "")
-    url = upgrade.deployment["database"]["url"]
+    before = upgrade.deployment.hub_environment.packages.get("sqlalchemy", "")
+    url = upgrade.deployment.database.url
     escaped = re.search(r"%[0-9A-Fa-f]{2}", url.partition("?")[0])
     if escaped and before and after and decodes(after) and not decodes(before):
         yield DATABASE_PATH_DECODED.found(

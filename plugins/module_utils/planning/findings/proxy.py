@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator
+from typing import Iterator
 
 from ...errors import HubError
+from ...hub.proxy import ProxyProgram
 from ...releases import versions
+from ...services.base import ServiceFacts
 from ..upgrade import Upgrade
 from .finding import BLOCKER, Finding, Kind
 
@@ -47,32 +49,32 @@ _ENGINES = ((">=5.2", ">=20"), (">=5.0", ">=18"), (">=4.6.3", ">=10"), (">=4.5",
 
 def check(upgrade: Upgrade) -> Iterator[Finding]:
     """What keeps the proxy from its start."""
-    proxy, service = upgrade.deployment["proxy"], upgrade.deployment["service"]
-    program = proxy["program"]
+    proxy, service = upgrade.deployment.proxy, upgrade.deployment.service
+    program = proxy.program
     if program is None:
         return
-    if program["path"] is None:
+    if program.path is None:
         yield PROXY_NOT_FOUND.found(
-            f"{proxy['command'][0]} is not on the PATH of {service['name']}, {service['path']}."
+            f"{proxy.command[0]} is not on the PATH of {service.name}, {service.path}."
         )
-    elif program["kind"] == "node":
+    elif program.kind == "node":
         yield from _node(program, service)
-    elif program["kind"] == "python" and upgrade.deployment["config"]["tls"]:
-        yield PROXY_WITHOUT_TLS.found(f"{program['path']} is a Python program, and the config has TLS.")
+    elif program.kind == "python" and upgrade.deployment.config.tls:
+        yield PROXY_WITHOUT_TLS.found(f"{program.path} is a Python program, and the config has TLS.")
 
 
-def _node(program: dict[str, Any], service: dict[str, Any]) -> Iterator[Finding]:
-    proxy = f"configurable-http-proxy {program['version']} ({program['path']})"
-    if program["node_version"] is None:
-        where = f"{program['node']} does not run" if program["node"] else "it is not there"
+def _node(program: ProxyProgram, service: ServiceFacts) -> Iterator[Finding]:
+    proxy = f"configurable-http-proxy {program.version} ({program.path})"
+    if program.node_version is None:
+        where = f"{program.node} does not run" if program.node else "it is not there"
         yield NODE_NOT_FOUND.found(
-            f"{proxy} needs Node.js on the PATH of {service['name']}, {service['path']}: {where}."
+            f"{proxy} needs Node.js on the PATH of {service.name}, {service.path}: {where}."
         )
         return
-    engine = program["engine"] or _engine(str(program["version"] or ""))
-    if engine and not _satisfies(program["node_version"], engine):
+    engine = program.engine or _engine(str(program.version or ""))
+    if engine and not _satisfies(program.node_version, engine):
         yield NODE_TOO_OLD.found(
-            f"{proxy} asks for Node.js {engine}, and {program['node']} is {program['node_version']}."
+            f"{proxy} asks for Node.js {engine}, and {program.node} is {program.node_version}."
         )
 
 

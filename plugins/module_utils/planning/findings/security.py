@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator
+from typing import Iterator
 
+from ...deployment.model import Deployment
 from ..upgrade import Upgrade
 from .finding import BLOCKER, WARNING, Finding, Kind
 
@@ -80,34 +81,34 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
     """Who would be locked out."""
     yield from _allow_rule(upgrade)
     yield from _secrets(upgrade.deployment)
-    if upgrade.crosses(6) and upgrade.deployment["config"]["oauth_require_pkce"]:
+    if upgrade.crosses(6) and upgrade.deployment.config.oauth_require_pkce:
         yield PKCE_REQUIRED.found("c.JupyterHub.oauth_require_pkce is True.")
 
 
 def _allow_rule(upgrade: Upgrade) -> Iterator[Finding]:
-    authenticator = upgrade.deployment["authenticator"]
-    needs_none = _NEED_NO_RULE.intersection(authenticator["bases"])
-    if not upgrade.crosses(5) or authenticator["allow_rules"] or needs_none:
+    authenticator = upgrade.deployment.authenticator
+    needs_none = _NEED_NO_RULE.intersection(authenticator.bases)
+    if not upgrade.crosses(5) or authenticator.allow_rules or needs_none:
         return
-    only = "Only admin_users are named" if authenticator["admins"] else "No option allows anybody"
-    found = f"{only}, with {authenticator['class']} in {upgrade.deployment['config']['file']}."
-    own = authenticator["decides_itself"] and authenticator["package"] != "oauthenticator"
+    only = "Only admin_users are named" if authenticator.admins else "No option allows anybody"
+    found = f"{only}, with {authenticator.class_name} in {upgrade.deployment.config.file}."
+    own = authenticator.decides_itself and authenticator.package != "oauthenticator"
     yield (ALLOW_RULE_UNCLEAR if own else NO_ALLOW_RULE).found(found)
 
 
-def _secrets(deployment: dict[str, Any]) -> Iterator[Finding]:
-    secrets, authenticator = deployment["secrets"], deployment["authenticator"]
-    if authenticator["auth_state"] and secrets["crypt_key_source"] == "none":
+def _secrets(deployment: Deployment) -> Iterator[Finding]:
+    secrets, authenticator = deployment.secrets, deployment.authenticator
+    if authenticator.auth_state and secrets.crypt_key_source == "none":
         yield CRYPT_KEY_MISSING.found(
-            f"{authenticator['class']} has enable_auth_state, and {deployment['service']['name']} has "
+            f"{authenticator.class_name} has enable_auth_state, and {deployment.service.name} has "
             "neither "
-            f"JUPYTERHUB_CRYPT_KEY nor CryptKeeper.keys; {deployment['database']['encrypted']} users have "
+            f"JUPYTERHUB_CRYPT_KEY nor CryptKeeper.keys; {deployment.database.encrypted} users have "
             "encrypted auth_state."
         )
-    cookie = secrets["cookie_secret_file"]
-    if secrets["cookie_secret_source"] != "file":
+    cookie = secrets.cookie_secret_file
+    if secrets.cookie_secret_source != "file":
         return
-    if not cookie["exists"]:
-        yield COOKIE_SECRET_MISSING.found(f"The cookie secret {cookie['path']} does not exist.")
-    elif int(cookie["mode"], 8) & _OTHERS:
-        yield COOKIE_SECRET_MODE.found(f"The cookie secret {cookie['path']} has mode {cookie['mode']}.")
+    if not cookie.exists or cookie.mode is None:
+        yield COOKIE_SECRET_MISSING.found(f"The cookie secret {cookie.path} does not exist.")
+    elif int(cookie.mode, 8) & _OTHERS:
+        yield COOKIE_SECRET_MODE.found(f"The cookie secret {cookie.path} has mode {cookie.mode}.")

@@ -48,14 +48,14 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
     """What is wrong with the service."""
     if not upgrade.changes:
         return
-    service = upgrade.deployment["service"]
-    if service["state"] != "running":
+    service = upgrade.deployment.service
+    if service.state != "running":
         yield HUB_NOT_RUNNING.found(
-            f"The hub's service {service['name']} is {service['state']}, so it cannot be seen to work."
+            f"The hub's service {service.name} is {service.state}, so it cannot be seen to work."
         )
-    if service["manager"] == "systemd" and not upgrade.host.root:
+    if service.needs_root and not upgrade.host.root:
         yield NO_PERMISSION.found(
-            f"Stopping {service['name']} needs root, and this runs as {upgrade.host.user}."
+            f"Stopping {service.name} needs root, and this runs as {upgrade.host.user}."
         )
     yield from _servers(upgrade)
 
@@ -63,12 +63,11 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
 def _servers(upgrade: Upgrade) -> Iterator[Finding]:
     """What becomes of users' servers. supervisord's stopasgroup does not reach them: each is a session."""
     deployment = upgrade.deployment
-    service, servers = deployment["service"], deployment["database"]["servers"]
-    kills = service["manager"] == "systemd" and service["kill_mode"] not in _SPARING
-    if kills and deployment["spawner"]["local"] and not deployment["config"]["cleanup_servers"]:
+    service, servers = deployment.service, deployment.database.servers
+    if service.kills_servers and deployment.spawner.local and not deployment.config.cleanup_servers:
         yield KILL_MODE.found(
-            f"c.JupyterHub.cleanup_servers is False, and {service['name']} has "
-            f"KillMode={service['kill_mode']}."
+            "c.JupyterHub.cleanup_servers is False, and "
+            f"{service.name} has KillMode={service.particulars.get('kill_mode')}."
         )
     if servers:
         yield SERVERS_RUNNING.found(f"{servers} servers are registered as running.")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator
+from typing import Iterator
 
+from ...deployment.model import Role
+from ...hub.managed_services import HubService
 from ..upgrade import Upgrade
 from .finding import NOTE, WARNING, Finding, Kind, listing
 
@@ -58,34 +60,32 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
     if not upgrade.crosses(2):
         return
     deployment = upgrade.deployment
-    tokens = (deployment["database"]["rows"] or {}).get("api_tokens", 0)
+    tokens = (deployment.database.rows or {}).get("api_tokens", 0)
     if tokens:
-        yield TOKENS_LOST.found(f"{deployment['database']['path']} has {tokens} API tokens.")
-    roles = deployment["config"]["roles"]
-    services = deployment["config"]["services"]
-    without = [
-        each["name"] for each in services if each["token"] and not each["admin"] and not _scopes(each, roles)
-    ]
+        yield TOKENS_LOST.found(f"{deployment.database.path} has {tokens} API tokens.")
+    roles = deployment.config.roles
+    services = deployment.config.services
+    without = [each.name for each in services if each.token and not each.admin and not _scopes(each, roles)]
     if without:
         yield SERVICE_WITHOUT_SCOPES.found(f"Services without any scope: {listing(without)}.")
     for service in services:
         lacking = [scope for scope, by in _CULLER.items() if not _scopes(service, roles).intersection(by)]
-        if service["culls"] and not service["admin"] and lacking:
-            yield CULLER_WITHOUT_SCOPES.found(f"The service {service['name']} lacks {', '.join(lacking)}.")
-    admins = [each["name"] for each in services if each["admin"]]
+        if service.culls and not service.admin and lacking:
+            yield CULLER_WITHOUT_SCOPES.found(f"The service {service.name} lacks {', '.join(lacking)}.")
+    admins = [each.name for each in services if each.admin]
     if admins:
         yield SERVICE_ADMIN.found(f"Services with `admin`: {listing(admins)}.")
-    granted = {scope for role in roles for scope in role["scopes"]}
+    granted = {scope for role in roles for scope in role.scopes}
     closed = [
-        each["name"]
+        each.name
         for each in services
-        if each["url"] and not granted & {"access:services", f"access:services!service={each['name']}"}
+        if each.url and not granted & {"access:services", f"access:services!service={each.name}"}
     ]
     if closed:
         yield SERVICE_ACCESS.found(f"Services that nobody has a role for: {listing(closed)}.")
 
 
-def _scopes(service: dict[str, Any], roles: list[dict[str, Any]]) -> set[str]:
+def _scopes(service: HubService, roles: list[Role]) -> set[str]:
     """The scopes that roles of the config give to a service, without filters."""
-    mine = [role for role in roles if service["name"] in role["services"]]
-    return {scope.partition("!")[0] for role in mine for scope in role["scopes"]}
+    mine = [role for role in roles if service.name in role.services]
+    return {scope.partition("!")[0] for role in mine for scope in role.scopes}

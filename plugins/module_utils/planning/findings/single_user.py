@@ -58,7 +58,7 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
     if not upgrade.host.knows_user:
         yield VERIFY_USER.found(f"There is no user {upgrade.policy.verify_user}.")
     if upgrade.crosses(6):
-        names = upgrade.deployment["database"]["server_names"]
+        names = upgrade.deployment.database.server_names
         bad = [name for name in names if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name)]
         if bad:
             yield NAMED_SERVERS.found(f"{len(bad)} names of servers: {listing(bad)}.")
@@ -68,12 +68,12 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
 
 def _crossing_2(upgrade: Upgrade) -> Iterator[Finding]:
     for environment in environments_of(upgrade.deployment):
-        path = environment["path"].rstrip("/")
-        if environment["role"] != "hub" and "jupyterlab" not in upgrade.packages_after(path):
+        path = environment.path
+        if environment.role != "hub" and "jupyterlab" not in upgrade.packages_after(path):
             yield NO_JUPYTERLAB.found(f"{path} has no jupyterlab.")
     path, text = upgrade.host.single_user_script
     if re.search(r"--(ip|port)\b", text):
         yield SINGLE_USER_ARGUMENTS.found(f"{path} speaks of --ip or --port.")
-    command = upgrade.deployment["spawner"]["command"]
+    command = upgrade.deployment.spawner.command
     if any(os.path.basename(word) == "jupyter-labhub" for word in command):
         yield LABHUB.found(f"c.Spawner.cmd is {' '.join(command)}.")

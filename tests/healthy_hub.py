@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.environment import (
+    read_environment,
+)
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Host, Target
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
 
 GIBIBYTE = 1024**3
 HUB = "/opt/jupyterhub"
@@ -17,11 +24,27 @@ DEPLOYMENT: dict[str, Any] = {
         "name": "jupyterhub.service",
         "state": "running",
         "path": "/opt/jupyterhub/bin:/usr/bin:/bin",
-        "kill_mode": "control-group",
         "working_directory": "/srv/jupyterhub",
+        "main_pid": 812,
+        "user": "root",
+        "group": "root",
+        "home": "/root",
+        "command": [f"{HUB}/bin/jupyterhub", "-f", "/etc/jupyterhub/jupyterhub_config.py"],
+        "environment_names": ["PATH"],
+        "environment_files": [],
+        "enabled": True,
+        "unit_file": "/etc/systemd/system/jupyterhub.service",
+        "needs_root": True,
+        "kills_servers": True,
+        "particulars": {"kill_mode": "control-group"},
     },
     "config": {
         "file": "/etc/jupyterhub/jupyterhub_config.py",
+        "files": ["/etc/jupyterhub/jupyterhub_config.py"],
+        "base_url": "/",
+        "bind_url": "http://:8000",
+        "hub_api_url": "http://127.0.0.1:8081/hub/api",
+        "public_url": "http://127.0.0.1:8000/",
         "services": [],
         "roles": [],
         "options": {"JupyterHub": ["bind_url", "db_url"]},
@@ -59,12 +82,16 @@ DEPLOYMENT: dict[str, Any] = {
             "mode": "0600",
         },
         "cookie_secret_source": "file",
+        "proxy_auth_token_source": "generated",
         "crypt_key_source": "none",
+        "files": [],
     },
     "proxy": {
-        "class": "jupyterhub.proxy.ConfigurableHTTPProxy",
+        "class_name": "jupyterhub.proxy.ConfigurableHTTPProxy",
         "package": "jupyterhub",
+        "version": "4.1.6",
         "managed": True,
+        "api_url": "http://127.0.0.1:8001",
         "command": ["configurable-http-proxy"],
         "program": {
             "path": "/usr/bin/configurable-http-proxy",
@@ -76,14 +103,16 @@ DEPLOYMENT: dict[str, Any] = {
         },
     },
     "spawner": {
-        "class": "jupyterhub.spawner.LocalProcessSpawner",
+        "class_name": "jupyterhub.spawner.LocalProcessSpawner",
         "package": "jupyterhub",
+        "version": "4.1.6",
         "command": [f"{USERS}/bin/jupyterhub-singleuser"],
         "local": True,
     },
     "authenticator": {
-        "class": "oauthenticator.github.GitHubOAuthenticator",
+        "class_name": "oauthenticator.github.GitHubOAuthenticator",
         "package": "oauthenticator",
+        "version": "16.2.1",
         "bases": ["oauthenticator.github.GitHubOAuthenticator", "jupyterhub.auth.Authenticator"],
         "allow_rules": ["allowed_organizations"],
         "admins": True,
@@ -114,8 +143,13 @@ TARGET = Target(
 )
 
 
-def deployment(**changes: Any) -> dict[str, Any]:
+def deployment(**changes: Any) -> Deployment:
     """A healthy hub 4.1.6, but for ``changes``: ``noun__key=value``, of lists in their first entry."""
+    return from_dict(Deployment, described(**changes))
+
+
+def described(**changes: Any) -> dict[str, Any]:
+    """The same, as modules hand it on."""
     changed = copy.deepcopy(DEPLOYMENT)
     for name, value in changes.items():
         noun, _separator, key = name.partition("__")
@@ -125,6 +159,30 @@ def deployment(**changes: Any) -> dict[str, Any]:
         else:
             changed[noun] = value
     return changed
+
+
+def at(folder: Path, environment: Path, **changes: Any) -> Deployment:
+    """A hub of that name whose config, database and environment lie below a folder, as far as they exist."""
+    return deployment(
+        **{
+            "name": "hub",
+            "service__manager": "supervisord",
+            "service__name": "hub",
+            "service__unit_file": "",
+            "config__files": [str(folder / "jupyterhub_config.py")],
+            "secrets__files": [],
+            "database__path": str(folder / "hub.sqlite"),
+            "hub_environment": asdict(read_environment(environment)),
+            "user_environments": [],
+            **changes,
+        }
+    )
+
+
+def database_file(deployment: Deployment) -> Path:
+    """The SQLite file of a deployment that has one."""
+    assert deployment.database.path
+    return Path(deployment.database.path)
 
 
 def host(**changes: Any) -> Host:
@@ -138,9 +196,9 @@ def host(**changes: Any) -> Host:
     return Host(**{**facts, **changes})
 
 
-def upgraded() -> dict[str, Any]:
-    changed = deployment(database__revision="f460b0348206", hub_environment__jupyterhub="6.1.1")
+def upgraded() -> Deployment:
+    changed = described(database__revision="f460b0348206", hub_environment__jupyterhub="6.1.1")
     changed["hub_environment"]["packages"]["jupyterhub"] = "6.1.1"
     changed["user_environments"][0]["jupyterhub"] = "6.1.1"
     changed["user_environments"][0]["packages"]["jupyterhub"] = "6.1.1"
-    return changed
+    return from_dict(Deployment, changed)

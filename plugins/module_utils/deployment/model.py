@@ -1,0 +1,131 @@
+"""Deployment: what runs on a host, found and not asked for.
+
+Each part is described by the package of its noun; `Deployment` only composes them. Values of environment
+variables, passwords and tokens are in none of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..databases.base import DatabaseFacts
+from ..environments.environment import EnvironmentFacts
+from ..hub.managed_services import HubService
+from ..hub.proxy import ProxyFacts
+from ..services.base import ServiceFacts
+
+
+@dataclass(frozen=True)
+class Role:
+    """A role of ``JupyterHub.load_roles``."""
+
+    name: str
+    scopes: list[str]
+    services: list[str]
+
+
+@dataclass(frozen=True)
+class ConfigFacts:
+    """What the hub's config means, as the hub itself reads it."""
+
+    file: str | None
+    files: list[str]
+    """The file and everything that it includes."""
+    base_url: str
+    bind_url: str
+    hub_api_url: str
+    """Of the hub itself, not through the proxy: ``http://127.0.0.1:8081/hub/api``."""
+    public_url: str
+    """Through the proxy, over loopback where it is bound to all addresses."""
+    services: list[HubService]
+    roles: list[Role]
+    options: dict[str, list[str]]
+    """Names of the options that it sets, by class; their values may be secrets."""
+    template_folders: list[str]
+    cleanup_servers: bool
+    oauth_require_pkce: bool
+    tls: bool
+    shadowed: dict[str, str]
+    """Related packages that come from PYTHONPATH or ``~/.local``, and their files."""
+    warnings: list[str]
+    """What the hub's own loader of the config printed at WARNING or above."""
+
+
+@dataclass(frozen=True)
+class CookieSecretFile:
+    """The file of the secret that signs cookies, whether or not it is the one that counts."""
+
+    path: str
+    exists: bool
+    mode: str | None
+    """Its permissions, ``0600``."""
+
+
+@dataclass(frozen=True)
+class SecretsFacts:
+    """Where the hub's secrets come from, never what they are."""
+
+    cookie_secret_file: CookieSecretFile
+    cookie_secret_source: str
+    """``file``, ``config`` or ``environment``."""
+    proxy_auth_token_source: str
+    """``config``, ``environment`` or ``generated``."""
+    crypt_key_source: str
+    """``environment``, ``config`` or ``none``."""
+    files: list[str]
+    """Files that hold secrets and belong in a recovery point."""
+
+
+@dataclass(frozen=True)
+class SpawnerFacts:
+    """What starts single-user servers."""
+
+    class_name: str
+    package: str | None
+    version: str | None
+    command: list[str]
+    local: bool
+    """Whether the servers are processes of this host, as LocalProcessSpawner's are."""
+
+
+@dataclass(frozen=True)
+class AuthenticatorFacts:
+    """What lets people in."""
+
+    class_name: str
+    package: str | None
+    version: str | None
+    bases: list[str]
+    allow_rules: list[str]
+    """Names of the options that let somebody in."""
+    admins: bool
+    decides_itself: bool
+    auth_state: bool
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One hub with all that belongs to it."""
+
+    name: str
+    """The service's, without its manager's suffix or group."""
+    service: ServiceFacts
+    config: ConfigFacts
+    database: DatabaseFacts
+    secrets: SecretsFacts
+    proxy: ProxyFacts
+    spawner: SpawnerFacts
+    authenticator: AuthenticatorFacts
+    hub_environment: EnvironmentFacts
+    user_environments: list[EnvironmentFacts] = field(default_factory=list)
+    """Those of single-user servers, without the hub's own."""
+
+    @property
+    def jupyterhub(self) -> str:
+        """The version that the hub's environment has."""
+        return self.hub_environment.jupyterhub or ""
+
+    @property
+    def environments(self) -> list[EnvironmentFacts]:
+        """The hub's, and then those of single-user servers."""
+        return [self.hub_environment, *self.user_environments]
