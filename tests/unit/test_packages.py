@@ -14,6 +14,7 @@ UTILS = REPOSITORY / "plugins" / "module_utils"
 #: Lowest first; docs/architecture.md says what lives where.
 ORDER = (
     "errors",
+    "shapes",
     "progress",
     "system",
     "releases",
