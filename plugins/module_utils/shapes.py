@@ -5,11 +5,13 @@ has fields.
 
 A field's annotation is a name, ``X | None``, ``tuple[X, ...]``, ``list[X]`` or ``dict[str, X]``, and is read
 as the text that ``from __future__ import annotations`` leaves of it: Python 3.8 cannot evaluate ``X | None``.
+A field whose key is a word of Python's own ends with an underscore: ``from_`` is the key ``from``.
 """
 
 from __future__ import annotations
 
 import builtins
+import keyword
 import re
 import sys
 from dataclasses import MISSING, fields, is_dataclass
@@ -46,7 +48,12 @@ def from_dict(shape: type[_Shape], data: Any) -> _Shape:
 
 def to_dict(shape: Any) -> dict[str, Any]:
     """What JSON and Ansible take for ``shape``: the inverse of `from_dict`."""
-    return {field.name: _plain(getattr(shape, field.name)) for field in fields(shape)}
+    return {_key(field.name): _plain(getattr(shape, field.name)) for field in fields(shape)}
+
+
+def _key(name: str) -> str:
+    """The key in JSON of a field."""
+    return name[:-1] if keyword.iskeyword(name[:-1]) else name
 
 
 def _plain(value: Any) -> Any:
@@ -63,10 +70,11 @@ def _read(shape: Any, data: Any, where: str) -> Any:
     _require(data, (dict,), where, "a mapping")
     values = {}
     for name, (reader, required) in _readers(shape).items():
-        if name in data:
-            values[name] = reader(data[name], f"{where}.{name}")
+        key = _key(name)
+        if key in data:
+            values[name] = reader(data[key], f"{where}.{key}")
         elif required:
-            raise HubError(f"{where} has no {name}.", ANOTHER_VERSION)
+            raise HubError(f"{where} has no {key}.", ANOTHER_VERSION)
     return shape(**values)
 
 

@@ -100,6 +100,18 @@ def test_the_place_within_is_named(changes: dict[str, Any], message: str) -> Non
     assert refused.value.message == message
 
 
+def test_a_key_may_be_a_word_of_python_s_own() -> None:
+    @dataclass(frozen=True)
+    class Move:
+        from_: str
+        to: str
+
+    move = from_dict(Move, {"from": "hall", "to": "attic"})
+    assert (move.from_, to_dict(move)) == ("hall", {"from": "hall", "to": "attic"})
+    with pytest.raises(HubError, match=r"Move has no from\."):
+        from_dict(Move, {"from_": "hall", "to": "attic"})
+
+
 def test_a_shape_that_cannot_be_read_is_a_mistake_of_ours() -> None:
     @dataclass(frozen=True)
     class Odd:
