@@ -104,12 +104,12 @@ def test_a_key_may_be_a_word_of_python_s_own() -> None:
     @dataclass(frozen=True)
     class Move:
         from_: str
-        to: str
+        imports: str
 
-    move = from_dict(Move, {"from": "hall", "to": "attic"})
-    assert (move.from_, to_dict(move)) == ("hall", {"from": "hall", "to": "attic"})
+    move = from_dict(Move, {"from": "hall", "imports": "chairs"})
+    assert (move.from_, to_dict(move)) == ("hall", {"from": "hall", "imports": "chairs"})
     with pytest.raises(HubError, match=r"Move has no from\."):
-        from_dict(Move, {"from_": "hall", "to": "attic"})
+        from_dict(Move, {"from_": "hall", "imports": "chairs"})
 
 
 def test_a_shape_that_cannot_be_read_is_a_mistake_of_ours() -> None:
