@@ -8,7 +8,7 @@ from typing import Any
 
 from ..environments.installer import InstallerOptions
 from . import findings, host
-from .plan import make_plan
+from .plan import Plan, make_plan
 from .resolution import resolve
 from .target import find_target
 from .upgrade import Policy
@@ -20,7 +20,7 @@ def plan(
     policy: Policy,
     options: InstallerOptions,
     state_base: str | None = None,
-) -> dict[str, Any]:
+) -> Plan:
     """The plan of an upgrade to ``version``. Raises HubError for what no plan can be made of.
 
     The index is asked for the target and for what the environments would become at the same time: each

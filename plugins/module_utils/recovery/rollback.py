@@ -14,9 +14,11 @@ from typing import Any, Callable
 
 from ..databases import migration
 from ..deployment import lifecycle, verification
-from ..environments import staging, transitions
+from ..environments import transitions
 from ..environments.installer import InstallerOptions
+from ..environments.planned import Planned
 from ..errors import HubError
+from ..planning.plan import read_plan
 from ..progress import Progress
 from ..rehearsal import rehearsed_hub
 from ..runs import guard, journal
@@ -153,9 +155,9 @@ def _belongings(folder: Path, run: Run) -> list[Callable[[], object]]:
         lambda: migration.abandon(folder),
         lambda: rehearsed_hub.tidy(run.deployment),
     ]
-    for intermediate in run.plan.get("intermediate_versions", []):
-        belongings.append(functools.partial(staging.remove_staged, intermediate["staged_path"]))
-    for entry in run.plan.get("environments", []):
+    plan = read_plan(run.plan)
+    staged: tuple[Planned, ...] = (*plan.intermediate_versions, *plan.environments) if plan else ()
+    for entry in staged:
         arguments = ("absent", [entry], point.name, InstallerOptions(), Progress())
         belongings.append(functools.partial(transitions.apply, *arguments))
     if run.recovery_point:

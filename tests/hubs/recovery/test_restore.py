@@ -15,6 +15,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import service_of
 
 from tests.hubs.real_hub import running_hub
+from tests.plans import plan_to
 
 SECRET = "c.ConfigurableHTTPProxy.auth_token = '0123456789abcdef'\n"
 
@@ -27,8 +28,7 @@ class Hub:
         self.service = service_of(deployment)
         self.database = Path(deployment["database"]["path"])
         self.base = str(folder / "state")
-        plan = {"to_version": "6.1.1", "environments": []}
-        self.point = recovery_point.create(deployment, plan, self.base, [], lock_timeout=5)
+        self.point = recovery_point.create(deployment, plan_to("6.1.1"), self.base, [], lock_timeout=5)
         lifecycle.stop(deployment, self.base, "a test", timeout=30)
         recovery_point.seal(self.point, lock_timeout=5)
         self.mark = self.service.log_mark()
