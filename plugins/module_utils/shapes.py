@@ -11,7 +11,6 @@ A field whose key is a word of Python's own ends with an underscore: ``from_`` i
 from __future__ import annotations
 
 import builtins
-import keyword
 import re
 import sys
 from dataclasses import MISSING, fields, is_dataclass
@@ -53,7 +52,7 @@ def to_dict(shape: Any) -> dict[str, Any]:
 
 def _key(name: str) -> str:
     """The key in JSON of a field."""
-    return name[:-1] if keyword.iskeyword(name[:-1]) else name
+    return name[:-1] if name.endswith("_") else name
 
 
 def _plain(value: Any) -> Any:

@@ -144,6 +144,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.ins
     INSTALLER_ARGUMENTS,
     installer_options,
 )
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.planned import IN_PLACE, planned
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
@@ -153,11 +154,12 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state imp
 
 def apply(params: dict[str, Any], progress: Progress, check: bool) -> dict[str, Any]:
     """Do what ``state`` asks for; within a run, switching is a step of its outage."""
+    entries = [planned(entry) for entry in params["environments"]]
 
     def work() -> dict[str, Any]:
         return transitions.apply(
             params["state"],
-            params["environments"],
+            entries,
             params["recovery_point_id"],
             installer_options(params),
             progress,
@@ -168,7 +170,7 @@ def apply(params: dict[str, Any], progress: Progress, check: bool) -> dict[str, 
     if check:
         return work()
     if params["state"] == "switched" and params["run"]:
-        in_place = any(entry["strategy"] == "in_place" for entry in params["environments"])
+        in_place = any(entry.strategy == IN_PLACE for entry in entries)
         return journal.step(folder, params["run"], "upgrade in place" if in_place else "switch", work)
     if params["state"] == "staged":
         os.nice(NICE)

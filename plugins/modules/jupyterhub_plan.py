@@ -75,34 +75,158 @@ EXAMPLES = r"""
 
 RETURN = r"""
 plan:
-  description: What would be done. Findings are sorted, blockers first.
+  description: What would be done.
   returned: success
   type: dict
-  sample:
-    action: upgrade
-    from_version: 4.1.6
-    to_version: 6.1.1
-    outage: true
-    migrate: true
+  contains:
+    from_version:
+      description: The version that the hub runs.
+      type: str
+      sample: 4.1.6
+    to_version:
+      description: The version that is wanted.
+      type: str
+      sample: 6.1.1
+    action:
+      description: V(upgrade), or V(nothing) where all have the wanted version.
+      type: str
+      sample: upgrade
+    outage:
+      description: Whether the hub is stopped; not where only single-user environments lag behind.
+      type: bool
+      sample: true
     environments:
-      - path: /opt/jupyterhub
-        role: hub
-        strategy: copy
-        python: /opt/jupyterhub/bin/python
-        staged_path: /opt/jupyterhub.staged-6.1.1
-        jupyterhub: 4.1.6
-        requirements: ["jupyterhub==6.1.1"]
-    state_folder: /var/lib/hubops/jupyterhub
-    recovery_point_folder: /var/lib/hubops/jupyterhub/recovery
-    bytes_needed: {"/opt": 600000000, "/var/lib/hubops/jupyterhub": 2000000}
+      description: The environments that are changed.
+      type: list
+      elements: dict
+      contains:
+        path:
+          description: Where the environment is used from.
+          type: str
+          sample: /opt/jupyterhub
+        role:
+          description: Whose it is, V(hub), V(user) or V(both).
+          type: str
+          sample: hub
+        strategy:
+          description:
+            - V(copy) of the old one, V(rebuild) with another interpreter, or V(in_place), within the outage.
+          type: str
+          sample: copy
+        python:
+          description: The interpreter; empty where the environment's own is gone.
+          type: str
+          sample: /opt/jupyterhub/bin/python
+        staged_path:
+          description: Where the new environment is before the switch.
+          type: str
+          sample: /opt/jupyterhub.staged-6.1.1
+        jupyterhub:
+          description: The version that it has; V(null) where it has none.
+          type: str
+          sample: 4.1.6
+        requirements:
+          description: What has to be in it.
+          type: list
+          elements: str
+          sample: ["jupyterhub==6.1.1"]
+        imports:
+          description: Modules of proxy, spawner and authenticator, which the new hub has to import.
+          type: list
+          elements: str
+          sample: [jupyterhub.auth, jupyterhub.proxy, jupyterhub.spawner]
+    migrate:
+      description: Whether the database is migrated; V(null) where that is not known before staging.
+      type: bool
+      sample: true
+    intermediate_versions:
+      description: Releases that the migration goes through, each in an environment for that alone.
+      type: list
+      elements: dict
+      contains:
+        version:
+          description: The release.
+          type: str
+          sample: 4.1.6
+        path:
+          description: The hub's environment.
+          type: str
+          sample: /opt/jupyterhub
+        staged_path:
+          description: Where the release is staged.
+          type: str
+          sample: /opt/jupyterhub.intermediate-4.1.6
+        strategy:
+          description: Always V(intermediate).
+          type: str
+          sample: intermediate
+        python:
+          description: The interpreter.
+          type: str
+          sample: /opt/jupyterhub/bin/python
+        requirements:
+          description: What has to be in it.
+          type: list
+          elements: str
+          sample: ["jupyterhub==4.1.6"]
+        why:
+          description: Why the migration fails in one step.
+          type: str
+          sample: from JupyterHub 5 on the migration of a database of 2.x asks for columns that it lacks
+        source:
+          description: Who says so.
+          type: str
+          sample: https://github.com/jupyterhub/jupyterhub/issues/5427
+    state_folder:
+      description: The hub's state folder on its host.
+      type: str
+      sample: /var/lib/hubops/jupyterhub
+    recovery_point_folder:
+      description: Where recovery points are made.
+      type: str
+      sample: /var/lib/hubops/jupyterhub/recovery
+    bytes_needed:
+      description: Bytes that the upgrade takes, by folder.
+      type: dict
+      sample: {"/opt": 600000000, "/var/lib/hubops/jupyterhub": 2000000}
     findings:
-      - id: kill-mode
-        severity: warning
-        found: c.JupyterHub.cleanup_servers is False, and jupyterhub.service has KillMode=control-group.
-        why: systemd ends every process of the unit when it stops, whatever cleanup_servers says.
-        fix: Set KillMode=process in the unit, and daemon-reload, before the upgrade.
-        accept: false
-    steps: ["Stage jupyterhub==6.1.1 in /opt/jupyterhub.staged-6.1.1."]
+      description: What speaks against the upgrade or should be known before it, blockers first.
+      type: list
+      elements: dict
+      contains:
+        id:
+          description: The kind of finding; docs/findings.md lists all.
+          type: str
+          sample: kill-mode
+        severity:
+          description: V(blocker), V(warning) or V(note).
+          type: str
+          sample: warning
+        found:
+          description: What was found on this host.
+          type: str
+          sample: c.JupyterHub.cleanup_servers is False, and jupyterhub.service has KillMode=control-group.
+        why:
+          description: Why it matters.
+          type: str
+          sample: systemd ends every process of the unit when it stops, whatever cleanup_servers says.
+        fix:
+          description: How to fix it.
+          type: str
+          sample: Set KillMode=process in the unit, and daemon-reload, before the upgrade.
+        accept:
+          description: Whether a blocker may be accepted by its id.
+          type: bool
+          sample: false
+    steps:
+      description: The plan as sentences.
+      type: list
+      elements: str
+      sample: ["Stage jupyterhub==6.1.1 in /opt/jupyterhub.staged-6.1.1."]
+    packages:
+      description: Packages that change, by the environment's path; V(null) before they are staged.
+      type: dict
+      sample: {"/opt/jupyterhub": [{"name": "jupyterhub", "from": "4.1.6", "to": "6.1.1"}]}
 blockers:
   description: The findings that forbid the upgrade, as sentences.
   returned: success
@@ -125,11 +249,11 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.ins
     installer_options,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import plan, planner
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import planner
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import sentence
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.releases import versions
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
 
 
 def main() -> None:
@@ -160,13 +284,17 @@ def main() -> None:
                 for key in ("strategy", "python", "packages", "user_packages", "accept", "verify_user")
             }
         )
-        made = planner.plan(
+        plan = planner.plan(
             deployment, params["version"], policy, installer_options(params), params["state_folder"]
         )
     except HubError as error:
         module.fail_json(msg=str(error), seconds=round(time.monotonic() - began, 3))
-    blockers = [f"{finding['id']}: {sentence(finding)}" for finding in plan.blockers(made)]
-    module.exit_json(changed=False, plan=made, blockers=blockers, seconds=round(time.monotonic() - began, 3))
+    module.exit_json(
+        changed=False,
+        plan=to_dict(plan),
+        blockers=[f"{finding.id}: {sentence(finding)}" for finding in plan.blockers],
+        seconds=round(time.monotonic() - began, 3),
+    )
 
 
 if __name__ == "__main__":

@@ -181,15 +181,15 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import migration
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import fallback_path
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import Plan, fallback_path
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.rehearsal.rehearsal import rehearse
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
 
-def rehearsed(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
+def rehearsed(params: dict[str, Any], plan: Plan, progress: Progress) -> dict[str, Any]:
     """What the rehearsal has shown; within a run the prepared migration waits for its word afterwards."""
     deployment = from_dict(Deployment, params["deployment"])
     folder = state_folder(deployment.name, params["state_folder"])
@@ -199,21 +199,18 @@ def rehearsed(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
             stack.enter_context(migration.passing(folder))
         found = rehearse(
             deployment,
-            params["plan"]["environments"],
-            params["plan"]["to_version"],
+            plan.environments,
+            plan.to_version,
             folder,
-            intermediate=[
-                intermediate["staged_path"]
-                for intermediate in params["plan"].get("intermediate_versions", [])
-            ],
+            intermediate=[intermediate.staged_path for intermediate in plan.intermediate_versions],
             start_timeout=params["start_timeout"],
             migration_timeout=params["migration_timeout"],
             progress=progress,
         )
     # What reading has found already is in the plan.
-    known = {finding["id"] for finding in params["plan"].get("findings", [])}
-    way = fallback_path(params["plan"], deployment, found.migration_fails) if found.migration_fails else {}
-    return {**found.result(params["accept"], known), "fallback_path": way}
+    known = {finding.id for finding in plan.findings}
+    path = fallback_path(plan, deployment, found.migration_fails) if found.migration_fails else None
+    return {**found.result(params["accept"], known), "fallback_path": to_dict(path) if path else {}}
 
 
 def main() -> None:
@@ -233,12 +230,14 @@ def main() -> None:
     )
     began = time.monotonic()
     params = module.params
-    staged = [*params["plan"]["environments"], *params["plan"].get("intermediate_versions", [])]
-    if module.check_mode and not all(Path(entry["staged_path"]).is_dir() for entry in staged):
-        module.exit_json(changed=False, skipped=True, seconds=0.0)
     progress = Progress(params["progress_file"])
     try:
-        result = rehearsed(params, progress)
+        plan = from_dict(Plan, params["plan"])
+        staged = [entry.staged_path for entry in plan.environments]
+        staged += [entry.staged_path for entry in plan.intermediate_versions]
+        if module.check_mode and not all(Path(path).is_dir() for path in staged):
+            module.exit_json(changed=False, skipped=True, seconds=0.0)
+        result = rehearsed(params, plan, progress)
     except HubError as error:
         module.fail_json(msg=str(error), seconds=round(time.monotonic() - began, 3))
     finally:

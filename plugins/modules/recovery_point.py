@@ -141,13 +141,14 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import read_plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import (
     recovery_point,
     retention,
     rollback,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import state
 
 
@@ -165,7 +166,7 @@ def run(module: AnsibleModule) -> dict[str, object]:
         with journal.preparing(folder.parent, params["run"]):
             made = recovery_point.create(
                 from_dict(Deployment, params["deployment"]),
-                params["plan"],
+                read_plan(params["plan"]),
                 base,
                 params["homes"],
                 timeout,
@@ -180,7 +181,7 @@ def run(module: AnsibleModule) -> dict[str, object]:
             recovery_point.state_folder_of(path),
             params["run"],
             "seal",
-            lambda: {"changed": True, "database": recovery_point.seal(path, timeout)},
+            lambda: {"changed": True, "database": to_dict(recovery_point.seal(path, timeout))},
         )
     if wanted == "verified":
         recovery_point.verify(path, params["environments"])

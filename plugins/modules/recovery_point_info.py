@@ -51,47 +51,97 @@ EXAMPLES = r"""
 
 RETURN = r"""
 points:
-  description:
-    - The recovery points, newest first. C(problem) says why there is no way back to one.
-    - C(purpose) is V(upgrade), V(rollback) or V(backup), what it was made for.
+  description: The recovery points, newest first. What a manifest says is V(null) where that cannot be read.
   returned: always
   type: list
   elements: dict
-  sample:
-    - id: 20261120T211500Z-4.1.6-6.1.1
-      path: /var/lib/hubops/jupyterhub/recovery/20261120T211500Z-4.1.6-6.1.1
-      deployment: jupyterhub
-      purpose: upgrade
-      created: "2026-11-20T21:15:00+00:00"
-      from_version: 4.1.6
-      to_version: 6.1.1
-      run: {"id": "20261120T211458.123456Z", "user": "ada", "controller": "laptop"}
-      bytes: 303104
-      sealed: true
-      problem: ""
+  contains:
+    id:
+      description: Its name, which sorts by age.
+      type: str
+      sample: 20261120T211500Z-4.1.6-6.1.1
+    path:
+      description: Its folder.
+      type: str
+      sample: /var/lib/hubops/jupyterhub/recovery/20261120T211500Z-4.1.6-6.1.1
+    deployment:
+      description: The hub that it is of.
+      type: str
+      sample: jupyterhub
+    purpose:
+      description: What it was made for, V(upgrade), V(rollback) or V(backup).
+      type: str
+      sample: upgrade
+    created:
+      description: When it was made.
+      type: str
+      sample: "2026-11-20T21:15:00+00:00"
+    from_version:
+      description: The version that it leads back to.
+      type: str
+      sample: 4.1.6
+    to_version:
+      description: The version of the upgrade that followed, or empty.
+      type: str
+      sample: 6.1.1
+    run:
+      description: The run that has made it, by whom and from where; empty where it was made without one.
+      type: dict
+      sample: {"id": "20261120T211458.123456Z", "user": "ada", "controller": "laptop"}
+    sealed:
+      description: Whether its database was copied after the hub had stopped, so that no row is missing.
+      type: bool
+      sample: true
+    bytes:
+      description: What it takes on the disk.
+      type: int
+      sample: 303104
+    problem:
+      description: Why it cannot be restored, or empty.
+      type: str
+      sample: ""
 chosen:
   description: The recovery point that was chosen, and the deployment that it was made of.
   returned: compare=true
   type: dict
 comparison:
-  description:
-    - What differs on the host (C(environments), C(database), C(files), each with what is there C(now) and
-      what was there C(then)), and what was written C(since).
-    - C(lost) is true where a row would be lost that somebody might miss, or where that cannot be told.
-    - C(equal) is true where there is nothing to put back.
+  description: What differs on the host, and what was written since.
   returned: compare=true
   type: dict
-  sample:
-    environments: [{"path": "/opt/jupyterhub", "now": "JupyterHub 6.1.1, Python 3.11.2",
-                    "then": "JupyterHub 4.1.6, Python 3.11.2"}]
-    database: {"path": "/srv/jupyterhub/jupyterhub.sqlite", "now": "revision f460b0348206, 612 rows",
+  contains:
+    environments:
+      description: Environments that differ, what is there C(now), and what was there C(then).
+      type: list
+      elements: dict
+      sample: [{"path": "/opt/jupyterhub", "now": "JupyterHub 6.1.1, Python 3.11.2",
+                "then": "JupyterHub 4.1.6, Python 3.11.2"}]
+    database:
+      description: The same of the database; V(null) where it does not differ.
+      type: dict
+      sample: {"path": "/srv/jupyterhub/jupyterhub.sqlite", "now": "revision f460b0348206, 612 rows",
                "then": "revision 0eee8c825d24, 604 rows"}
-    files: []
-    since: {"tables": {"users": {"now": 202, "then": 201, "new": 1, "changed": 0}}, "users": ["ada"],
-            "tokens": 0, "newest": {"users": "2026-11-21 10:15:00.000000"}}
-    equal: false
-    lost: true
-    problem: ""
+    files:
+      description: The same of config, secrets and unit.
+      type: list
+      elements: dict
+      sample: []
+    since:
+      description: What was written to the database since.
+      type: dict
+      sample: {"tables": {"users": {"now": 202, "then": 201, "new": 1, "changed": 0}}, "users": ["ada"],
+               "tokens": 0, "newest": {"users": "2026-11-21 10:15:00.000000"}}
+    equal:
+      description: Whether there is nothing to restore.
+      type: bool
+      sample: false
+    lost:
+      description: Whether a row would be lost that somebody might miss, or that cannot be told.
+      type: bool
+      sample: true
+    problem:
+      description: Why the databases cannot be compared, or empty.
+      type: str
+      sample: ""
 messages:
   description: The same for people.
   returned: compare=true
@@ -117,20 +167,21 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import 
     loss_report,
     manifest,
 )
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
 
 
 def look(params: dict[str, Any]) -> dict[str, Any]:
     """List, and choose and compare where asked for."""
     points = catalogue.listed(params["state_folder"], params["service"])
     if not params["compare"]:
-        return {"points": points}
+        return {"points": [to_dict(point) for point in points]}
     chosen = catalogue.choose(points, params["recovery_point"])
-    path = Path(chosen["path"])
+    path = Path(chosen.path)
     compared = catalogue.compare(path)
     return {
-        "points": points,
-        "chosen": {**chosen, "deployment": manifest.read(path)["deployment"]},
-        "comparison": compared,
+        "points": [to_dict(point) for point in points],
+        "chosen": {**to_dict(chosen), "deployment": to_dict(manifest.read(path).deployment)},
+        "comparison": to_dict(compared),
         "messages": loss_report.describe(chosen, compared),
     }
 

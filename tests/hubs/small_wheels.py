@@ -81,20 +81,6 @@ def make_venv(path: Path, wheels: Path, *requirements: str, pip: bool = False) -
     return path
 
 
-def plan_entry(path: Path, version: str, **more: Any) -> dict[str, Any]:
-    """An entry of a plan's ``environments`` that takes the environment at ``path`` to ``version``."""
-    return {
-        "path": str(path),
-        "role": "hub",
-        "strategy": "copy",
-        "python": f"{path}/bin/python",
-        "staged_path": f"{path}.staged-{version}",
-        "jupyterhub": "1.0.0",
-        "requirements": [f"jupyterhub=={version}"],
-        **more,
-    }
-
-
 def fingerprint(folder: Path) -> dict[str, tuple[object, ...]]:
     """Everything below a folder that a change would show in: kind, mode, owner, size, time, link target."""
     found: dict[str, tuple[object, ...]] = {}

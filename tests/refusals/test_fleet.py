@@ -51,6 +51,6 @@ def test_no_hub_stays_down_because_another_one_does(fresh_hub: Hub, slow_hub: Hu
     for each in (hub, slow_hub):
         (copy,) = (tmp_path / each.container).iterdir()
         recovery_point.verify(copy)
-        kept = manifest.read(copy)["database"]
-        assert kept["sealed"], "the copy has the database of before the last backup"
-        assert [path.name for path in copy.glob("*.sqlite")] == [kept["file"]]
+        kept = manifest.read(copy).database
+        assert kept.sealed, "the copy has the database of before the last backup"
+        assert [path.name for path in copy.glob("*.sqlite")] == [kept.file]

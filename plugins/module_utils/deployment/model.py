@@ -7,6 +7,7 @@ variables, passwords and tokens are in none of them.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..databases.base import DatabaseFacts
 from ..environments.environment import EnvironmentFacts
@@ -129,3 +130,26 @@ class Deployment:
     def environments(self) -> list[EnvironmentFacts]:
         """The hub's, and then those of single-user servers."""
         return [self.hub_environment, *self.user_environments]
+
+
+def of_format_1(found: dict[str, Any]) -> dict[str, Any]:
+    """A deployment as hosts have kept it before its parts had types, in today's shape."""
+    service = found["service"]
+    particulars = {
+        "config": service.get("supervisor_config"),
+        "url": service.get("supervisor_url"),
+        "kill_mode": service["kill_mode"],
+        "restart": service["restart"],
+    }
+    return {
+        **found,
+        "service": {
+            **service,
+            "unit_file": service["unit_file"] or "",
+            "particulars": {name: value for name, value in particulars.items() if value is not None},
+        },
+        **{
+            part: {**found[part], "class_name": found[part]["class"]}
+            for part in ("proxy", "spawner", "authenticator")
+        },
+    }

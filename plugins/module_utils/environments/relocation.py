@@ -9,12 +9,13 @@ import shutil
 import stat
 import subprocess
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, Tuple
+from typing import Dict, Iterable, Iterator, Tuple
 
 from ..errors import HubError
 from .installer import Installer, requirement_name
 from .layout import python_of
 from .packages import site_packages
+from .planned import PlannedEnvironment
 
 SMOKE_SECONDS = 120
 COMPILE_SECONDS = 600
@@ -61,7 +62,7 @@ if __name__ == "__main__":
 
 
 def fit(
-    entry: dict[str, Any],
+    entry: PlannedEnvironment,
     root: Path,
     old: Path,
     known: Inodes,
@@ -75,7 +76,7 @@ def fit(
     and paths that lead to the final place. Raises HubError when packages do not go together or JupyterHub
     cannot be imported.
     """
-    place = Path(entry["path"])
+    place = Path(entry.path)
     changed = list(_unknown(root, known))
     if old.is_symlink():
         # The scripts of a linked environment may name the link's target, which is going to be the old one.
@@ -174,12 +175,12 @@ def _compile(root: Path, place: Path, sources: Iterable[Path]) -> None:
         _run_python(root, ["-c", _COMPILE], json.dumps(pairs), COMPILE_SECONDS)
 
 
-def _require_no_new_conflicts(entry: dict[str, Any], found: Iterable[str], known: Iterable[str]) -> None:
+def _require_no_new_conflicts(entry: PlannedEnvironment, found: Iterable[str], known: Iterable[str]) -> None:
     had = {_without_version(line) for line in known}
     new = [line.replace("`", "") for line in found if _without_version(line) not in had]
     if new:
         raise HubError(
-            f"Packages of {entry['path']} would not go together: {' '.join(new)}",
+            f"Packages of {entry.path} would not go together: {' '.join(new)}",
             "Name versions of them that do in jupyterhub_packages (or jupyterhub_user_packages).",
         )
 
@@ -190,23 +191,23 @@ def _without_version(conflict: str) -> str:
     return start.split(", but ")[0]
 
 
-def _smoke(entry: dict[str, Any], root: Path) -> list[Path]:
+def _smoke(entry: PlannedEnvironment, root: Path) -> list[Path]:
     """Import what the environment is for, in its own Python; return the files without bytecode that took.
 
     Raises HubError when an import fails or the version is not the one that is wanted.
     """
-    modules = json.dumps([_PARTS[entry["role"]], entry.get("imports", [])])
+    modules = json.dumps([_PARTS[entry.role], entry.imports])
     process = _run_python(root, ["-c", _SMOKE], modules, SMOKE_SECONDS)
     hint = "The environment in use is unchanged. Name packages that go together in jupyterhub_packages."
     if process.returncode:
         lines = process.stderr.strip().splitlines() or [f"exit status {process.returncode}"]
-        raise HubError(f"The new environment for {entry['path']} does not work: {lines[-1]}", hint)
+        raise HubError(f"The new environment for {entry.path} does not work: {lines[-1]}", hint)
     answer = json.loads(process.stdout.splitlines()[-1])
     version = answer["version"]
-    if f"jupyterhub=={version}" not in entry["requirements"]:
-        wanted = next((each for each in entry["requirements"] if requirement_name(each) == "jupyterhub"), "")
+    if f"jupyterhub=={version}" not in entry.requirements:
+        wanted = next((each for each in entry.requirements if requirement_name(each) == "jupyterhub"), "")
         raise HubError(
-            f"The new environment for {entry['path']} has JupyterHub {version} instead of {wanted}.", hint
+            f"The new environment for {entry.path} has JupyterHub {version} instead of {wanted}.", hint
         )
     return [Path(file) for file in answer["bare"]]
 

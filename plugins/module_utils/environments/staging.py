@@ -17,9 +17,11 @@ from typing import Any, Iterable, Union
 
 from ..errors import HubError
 from ..progress import Progress
+from ..shapes import to_dict
 from ..system import files
 from .installer import Installer, requirement_name
 from .packages import all_packages
+from .planned import IntermediateVersion, Planned, PlannedEnvironment
 from .relocation import Inodes, fit, inodes, own, walk
 
 MARKER = ".hubops-staged.json"
@@ -46,13 +48,23 @@ class Staged:
 
     def result(self) -> dict[str, Any]:
         """The shape that the module returns."""
-        return {**vars(self), "changes": package_changes(self.packages_before, self.packages_after)}
+        changes = package_changes(self.packages_before, self.packages_after)
+        return {**vars(self), "changes": [to_dict(change) for change in changes]}
 
 
-def package_changes(before: dict[str, str], after: dict[str, str]) -> list[dict[str, str | None]]:
-    """``[{"name", "from", "to"}]`` of what differs, by name; None stands for not installed."""
+@dataclass(frozen=True)
+class PackageChange:
+    """A package that differs; None stands for not installed."""
+
+    name: str
+    from_: str | None
+    to: str | None
+
+
+def package_changes(before: dict[str, str], after: dict[str, str]) -> list[PackageChange]:
+    """What differs, by name."""
     return [
-        {"name": name, "from": before.get(name), "to": after.get(name)}
+        PackageChange(name, before.get(name), after.get(name))
         for name in sorted(before.keys() | after.keys())
         if before.get(name) != after.get(name)
     ]
@@ -78,40 +90,40 @@ def write_marker(path: Path, marker: dict[str, Any]) -> None:
     own(path / MARKER, path.stat())
 
 
-def is_staged(entry: dict[str, Any], installer: Installer) -> bool:
+def is_staged(entry: Planned, installer: Installer) -> bool:
     """Whether exactly what the plan's entry asks for is staged already."""
-    marker = read_marker(entry["staged_path"])
-    return bool(marker) and marker.get("request") == _request(entry, installer, all_packages(entry["path"]))
+    marker = read_marker(entry.staged_path)
+    return bool(marker) and marker.get("request") == _request(entry, installer, all_packages(entry.path))
 
 
-def stage(entry: dict[str, Any], installer: Installer, progress: Progress) -> Staged:
+def stage(entry: Planned, installer: Installer, progress: Progress) -> Staged:
     """Make the new environment of one entry of the plan, complete and proven, or leave nothing.
 
     The old environment is only read. Raises HubError: no space, a requirement that cannot be had, packages
     that do not go together, an environment that cannot import JupyterHub.
     """
     started = time.monotonic()
-    old, new = Path(entry["path"]), Path(entry["staged_path"])
+    old, new = Path(entry.path), Path(entry.staged_path)
     before = all_packages(old)
     request = _request(entry, installer, before)
     marker = read_marker(new)
     if marker and marker["request"] == request:
         progress(f"{new} is staged already")
-        if entry["strategy"] == "intermediate":
-            return Staged(str(new), str(new), "intermediate", False, {}, all_packages(new), 0.0)
+        if isinstance(entry, IntermediateVersion):
+            return Staged(str(new), str(new), entry.strategy, False, {}, all_packages(new), 0.0)
         return Staged(
-            str(old), str(new), entry["strategy"], False, before, all_packages(new), 0.0, marker["warnings"]
+            str(old), str(new), entry.strategy, False, before, all_packages(new), 0.0, marker["warnings"]
         )
-    if entry["strategy"] == "intermediate":
+    if isinstance(entry, IntermediateVersion):
         return _stage_intermediate(entry, request, installer, progress)
-    if entry["strategy"] == "in_place":
+    if entry.in_place:
         # Nothing can be staged; but what cannot be installed is found before the outage.
-        after = {**before, **installer.planned(str(old), entry["requirements"])}
-        return Staged(str(old), str(new), "in_place", False, before, after, _seconds(started))
+        after = {**before, **installer.planned(str(old), entry.requirements)}
+        return Staged(str(old), str(new), entry.strategy, False, before, after, _seconds(started))
     remove_staged(new)
     size, count = _size(old)
     _require_space(new, size, count)
-    progress(f"Staging {', '.join(entry['requirements'])} for {old}")
+    progress(f"Staging {', '.join(entry.requirements)} for {old}")
     try:
         warnings = _build(entry, old, new, before, installer, progress, count)
         after = all_packages(new)
@@ -130,28 +142,28 @@ def stage(entry: dict[str, Any], installer: Installer, progress: Progress) -> St
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
-    result = Staged(str(old), str(new), entry["strategy"], True, before, after, _seconds(started), warnings)
+    result = Staged(str(old), str(new), entry.strategy, True, before, after, _seconds(started), warnings)
     progress(f"{new} is ready after {result.seconds:.0f} s")
     return result
 
 
 def _stage_intermediate(
-    entry: dict[str, Any], request: str, installer: Installer, progress: Progress
+    entry: IntermediateVersion, request: str, installer: Installer, progress: Progress
 ) -> Staged:
     """Make an environment of a release that a migration goes through; nothing but that runs in it."""
     started = time.monotonic()
-    new = Path(entry["staged_path"])
+    new = Path(entry.staged_path)
     remove_staged(new)
-    progress(f"Staging {', '.join(entry['requirements'])} for the migration alone")
+    progress(f"Staging {', '.join(entry.requirements)} for the migration alone")
     try:
-        installer.create(str(new), entry["python"], prompt=new.name)
-        installer.install(str(new), entry["requirements"], progress)
+        installer.create(str(new), entry.python, prompt=new.name)
+        installer.install(str(new), entry.requirements, progress)
         os.sync()
         write_marker(new, {"id": uuid.uuid4().hex, "request": request, "complete": True, "warnings": []})
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
-    return Staged(str(new), str(new), "intermediate", True, {}, all_packages(new), _seconds(started))
+    return Staged(str(new), str(new), entry.strategy, True, {}, all_packages(new), _seconds(started))
 
 
 def remove_staged(staged_path: PathLike) -> bool:
@@ -169,7 +181,7 @@ def remove_staged(staged_path: PathLike) -> bool:
 
 
 def _build(
-    entry: dict[str, Any],
+    entry: PlannedEnvironment,
     old: Path,
     new: Path,
     before: dict[str, str],
@@ -177,13 +189,11 @@ def _build(
     progress: Progress,
     count: int,
 ) -> list[str]:
-    requirements = entry["requirements"]
+    requirements = entry.requirements
     known: Inodes = {}
-    if entry["strategy"] == "rebuild":
+    if entry.strategy == "rebuild":
         conflicts = installer.check(str(old))
-        installer.create(
-            str(new), entry["python"], prompt=old.name, system_packages=_sees_system_packages(old)
-        )
+        installer.create(str(new), entry.python, prompt=old.name, system_packages=_sees_system_packages(old))
         installer.fill(str(new), _wanted(installer.freeze(str(old)), before), requirements, progress)
     else:
         _copy(old, new, count, progress)
@@ -192,7 +202,7 @@ def _build(
         installer.install(str(new), requirements, progress)
     progress(f"Preparing {new} for its place")
     warnings = fit(entry, new, old, known, installer, conflicts)
-    if entry["strategy"] == "rebuild":
+    if entry.strategy == "rebuild":
         warnings += _rebuild_warnings(before, all_packages(new), requirements)
     return warnings
 
@@ -215,15 +225,15 @@ def _copy(old: Path, new: Path, count: int, progress: Progress) -> None:
     (new / MARKER).unlink(missing_ok=True)
 
 
-def _request(entry: dict[str, Any], installer: Installer, packages: dict[str, str]) -> str:
+def _request(entry: Planned, installer: Installer, packages: dict[str, str]) -> str:
     """Digest of all that decides what the staged environment is going to hold."""
     options = installer.options
     asked = {
-        "path": entry["path"],
-        "strategy": entry["strategy"],
-        "python": entry["python"],
-        "requirements": entry["requirements"],
-        "replaces": environment_id(entry["path"]),
+        "path": entry.path,
+        "strategy": entry.strategy,
+        "python": entry.python,
+        "requirements": entry.requirements,
+        "replaces": environment_id(entry.path),
         "packages": packages,
         "wheels": options.wheels,
         "constraints": files.sha256(Path(options.constraints)) if options.constraints else "",
@@ -247,9 +257,9 @@ def _rebuild_warnings(
 ) -> list[str]:
     named = {requirement_name(requirement) for requirement in requirements}
     return [
-        f"{change['name']} {change['from']} became {change['to']} for the new Python."
+        f"{change.name} {change.from_} became {change.to} for the new Python."
         for change in package_changes(before, after)
-        if change["from"] and change["to"] and change["name"] not in named
+        if change.from_ and change.to and change.name not in named
     ]
 
 

@@ -11,13 +11,14 @@ import subprocess
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Iterable
+from typing import Callable, Iterable
 
 from ..errors import HubError
 from ..progress import Progress
 from ..system.exchange import exchange, finish_exchange, move
 from .installer import Installer
 from .packages import installed_version
+from .planned import Planned, PlannedEnvironment
 from .relocation import fit, inodes
 from .staging import environment_id, read_marker, remove_staged, write_marker
 
@@ -38,15 +39,14 @@ def aside_path(path: str, recovery_point_id: str) -> str:
     return f"{path}.before-{recovery_point_id}"
 
 
-def situation(entry: dict[str, Any], recovery_point_id: str = "") -> Situation:
+def situation(entry: PlannedEnvironment, recovery_point_id: str) -> Situation:
     """Tell from the markers which environment of a plan's entry is in place.
 
-    ``recovery_point_id`` may be left out when the entry itself has ``aside``, as in a manifest. Raises
-    HubError when the new environment is in place and the old one is gone.
+    Raises HubError when the new environment is in place and the old one is gone.
     """
-    place = Path(entry["path"])
+    place = Path(entry.path)
     here = read_marker(place)
-    for aside in (_before(entry, recovery_point_id), Path(entry["staged_path"])):
+    for aside in (_before(entry, recovery_point_id), Path(entry.staged_path)):
         if not aside.is_dir():
             continue
         there = read_marker(aside)
@@ -55,7 +55,7 @@ def situation(entry: dict[str, Any], recovery_point_id: str = "") -> Situation:
         if there and there["replaces"] == environment_id(place):
             return Situation(OLD, aside)
     version = installed_version(place, "jupyterhub")
-    if here and here["staged_path"] == entry["staged_path"] and version != entry["jupyterhub"]:
+    if here and here["staged_path"] == entry.staged_path and version != entry.jupyterhub:
         raise HubError(
             f"{place} has JupyterHub {version}, and the environment it replaced is gone.",
             f"It would be {_before(entry, recovery_point_id)}.",
@@ -63,25 +63,25 @@ def situation(entry: dict[str, Any], recovery_point_id: str = "") -> Situation:
     return Situation(OLD, None)
 
 
-def is_switched(entry: dict[str, Any], recovery_point_id: str) -> bool:
+def is_switched(entry: PlannedEnvironment, recovery_point_id: str) -> bool:
     """Whether the new environment is in place and the old one where it belongs; nothing is changed."""
-    if not os.path.lexists(entry["path"]):
+    if not os.path.lexists(entry.path):
         return False
     found = situation(entry, recovery_point_id)
-    complete = read_marker(entry["path"]).get("complete", False)
+    complete = read_marker(entry.path).get("complete", False)
     return found == Situation(NEW, _before(entry, recovery_point_id)) and complete
 
 
-def switched(entries: Iterable[dict[str, Any]], recovery_point_id: str = "") -> bool:
+def switched(entries: Iterable[PlannedEnvironment], recovery_point_id: str) -> bool:
     """Whether any of the old environments is not in place; nothing is changed."""
     return any(
-        not os.path.lexists(entry["path"]) or situation(entry, recovery_point_id).in_place == NEW
+        not os.path.lexists(entry.path) or situation(entry, recovery_point_id).in_place == NEW
         for entry in entries
     )
 
 
 def switch(
-    entries: Iterable[dict[str, Any]],
+    entries: Iterable[PlannedEnvironment],
     recovery_point_id: str,
     installer_for: Callable[[str], Installer],
     progress: Progress,
@@ -94,23 +94,23 @@ def switch(
     entries = list(entries)
     for entry in entries:
         _settle(entry, recovery_point_id)
-        if entry["strategy"] != "in_place" and situation(entry, recovery_point_id) == Situation(OLD, None):
-            raise HubError(f"{entry['staged_path']} is not staged for {entry['path']}.", "Stage it first.")
+        if not entry.in_place and situation(entry, recovery_point_id) == Situation(OLD, None):
+            raise HubError(f"{entry.staged_path} is not staged for {entry.path}.", "Stage it first.")
     changed = []
     for entry in entries:
         if is_switched(entry, recovery_point_id):
             changed.append(False)
             continue
-        if entry["strategy"] == "in_place":
-            _switch_in_place(entry, recovery_point_id, installer_for(entry["path"]), progress)
+        if entry.in_place:
+            _switch_in_place(entry, recovery_point_id, installer_for(entry.path), progress)
         else:
             _switch(entry, recovery_point_id)
-        progress(f"{entry['path']} is the new environment")
+        progress(f"{entry.path} is the new environment")
         changed.append(True)
     return changed
 
 
-def switch_back(entries: Iterable[dict[str, Any]], recovery_point_id: str = "") -> list[bool]:
+def switch_back(entries: Iterable[PlannedEnvironment], recovery_point_id: str) -> list[bool]:
     """Put the old environments in place, the new ones where they were staged; return which have changed.
 
     Right from any half-way point of `switch`, of itself, and when nothing has been switched.
@@ -118,7 +118,7 @@ def switch_back(entries: Iterable[dict[str, Any]], recovery_point_id: str = "") 
     changed = []
     for entry in entries:
         _settle(entry, recovery_point_id)
-        place, staged = Path(entry["path"]), Path(entry["staged_path"])
+        place, staged = Path(entry.path), Path(entry.staged_path)
         found = situation(entry, recovery_point_id)
         was_new = found.in_place == NEW
         if was_new and found.aside:
@@ -130,13 +130,17 @@ def switch_back(entries: Iterable[dict[str, Any]], recovery_point_id: str = "") 
     return changed
 
 
-def remove_leftovers(entry: dict[str, Any], recovery_point_id: str, check: bool = False) -> bool:
+def remove_leftovers(entry: Planned, recovery_point_id: str, check: bool = False) -> bool:
     """Remove what staging has left beside the environment in place; return whether there was anything.
 
     Raises HubError instead of removing an old environment.
     """
-    staged = Path(entry["staged_path"])
-    if os.path.lexists(staged) and situation(entry, recovery_point_id) == Situation(NEW, staged):
+    staged = Path(entry.staged_path)
+    if (
+        isinstance(entry, PlannedEnvironment)
+        and os.path.lexists(staged)
+        and situation(entry, recovery_point_id) == Situation(NEW, staged)
+    ):
         raise HubError(
             f"{staged} holds the old environment: a switch was interrupted.",
             "Finish or restore the switch first.",
@@ -147,15 +151,15 @@ def remove_leftovers(entry: dict[str, Any], recovery_point_id: str, check: bool 
     return bool(leftovers)
 
 
-def _settle(entry: dict[str, Any], recovery_point_id: str) -> None:
+def _settle(entry: PlannedEnvironment, recovery_point_id: str) -> None:
     """Finish an exchange that was interrupted where the file system needs several renames for it."""
-    place, staged = Path(entry["path"]), Path(entry["staged_path"])
+    place, staged = Path(entry.path), Path(entry.staged_path)
     before = _before(entry, recovery_point_id)
     finish_exchange(place, before if os.path.lexists(staged) else staged)
 
 
-def _switch(entry: dict[str, Any], recovery_point_id: str) -> None:
-    place, staged = Path(entry["path"]), Path(entry["staged_path"])
+def _switch(entry: PlannedEnvironment, recovery_point_id: str) -> None:
+    place, staged = Path(entry.path), Path(entry.staged_path)
     before = _before(entry, recovery_point_id)
     found = situation(entry, recovery_point_id)
     if found.aside is None:
@@ -167,13 +171,13 @@ def _switch(entry: dict[str, Any], recovery_point_id: str) -> None:
 
 
 def _switch_in_place(
-    entry: dict[str, Any], recovery_point_id: str, installer: Installer, progress: Progress
+    entry: PlannedEnvironment, recovery_point_id: str, installer: Installer, progress: Progress
 ) -> None:
     """Keep the old files under other names, then install over them.
 
     The installer replaces files and never writes into one, so the kept names keep the old content.
     """
-    place, before = Path(entry["path"]), _before(entry, recovery_point_id)
+    place, before = Path(entry.path), _before(entry, recovery_point_id)
     if not before.is_dir():
         partial = _partial(entry, recovery_point_id)
         remove_staged(partial)
@@ -187,13 +191,13 @@ def _switch_in_place(
             "replaces": environment_id(before),
             "request": "",
             "path": str(place),
-            "staged_path": entry["staged_path"],
+            "staged_path": entry.staged_path,
             "complete": False,
             "warnings": [],
         }
         write_marker(place, marker)
-    progress(f"Installing {', '.join(entry['requirements'])} into {place}")
-    installer.install(str(place), entry["requirements"], progress)
+    progress(f"Installing {', '.join(entry.requirements)} into {place}")
+    installer.install(str(place), entry.requirements, progress)
     marker["warnings"] = fit(entry, place, before, inodes(before), installer, conflicts)
     os.sync()
     write_marker(place, {**marker, "complete": True})
@@ -209,9 +213,9 @@ def _link(place: Path, copy: Path) -> None:
         )
 
 
-def _before(entry: dict[str, Any], recovery_point_id: str) -> Path:
-    return Path(entry.get("aside") or aside_path(entry["path"], recovery_point_id))
+def _before(entry: Planned, recovery_point_id: str) -> Path:
+    return Path(aside_path(entry.path, recovery_point_id))
 
 
-def _partial(entry: dict[str, Any], recovery_point_id: str) -> Path:
+def _partial(entry: Planned, recovery_point_id: str) -> Path:
     return Path(f"{_before(entry, recovery_point_id)}.partial")

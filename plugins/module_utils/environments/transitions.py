@@ -8,20 +8,23 @@ import fcntl
 import itertools
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Callable
 
 from ..errors import HubError
 from ..progress import Progress
+from ..shapes import to_dict
 from . import switching
 from .installer import Installer, InstallerOptions
 from .packages import all_packages
+from .planned import IntermediateVersion, Planned, PlannedEnvironment
 from .staging import is_staged, package_changes, stage
 
 
 def apply(
     wanted: str,
-    entries: list[dict[str, Any]],
+    entries: Sequence[Planned],
     recovery_point_id: str,
     options: InstallerOptions,
     progress: Progress,
@@ -42,14 +45,14 @@ def apply(
 
 
 @contextlib.contextmanager
-def _alone(entries: list[dict[str, Any]]) -> Iterator[None]:
+def _alone(entries: Sequence[Planned]) -> Iterator[None]:
     """Keep other processes from the environments while this one works on them, or dies; no file is written.
 
     Staging goes on by itself when its controller is interrupted, and the next run would meet it half-way.
     """
     with contextlib.ExitStack() as stack:
-        # A intermediate has the hub's environment for its path, and a lock keeps out its own process, too.
-        for path in {entry["path"] for entry in entries if os.path.isdir(entry["path"])}:
+        # An intermediate version has the hub's path, and a lock keeps out its own process, too.
+        for path in {entry.path for entry in entries if os.path.isdir(entry.path)}:
             folder = os.open(path, os.O_RDONLY)
             stack.callback(os.close, folder)
             try:
@@ -65,7 +68,7 @@ def _alone(entries: list[dict[str, Any]]) -> Iterator[None]:
 
 def _apply(
     wanted: str,
-    entries: list[dict[str, Any]],
+    entries: Sequence[Planned],
     recovery_point_id: str,
     options: InstallerOptions,
     progress: Progress,
@@ -77,54 +80,57 @@ def _apply(
     if wanted == "staged" and not check:
         done = _stage_side_by_side(entries, installer_for, progress)
     elif wanted == "staged":
-        done = [_would_stage(entry, installer_for(entry["path"])) for entry in entries]
+        done = [_would_stage(entry, installer_for(entry.path)) for entry in entries]
     else:
         began = time.monotonic()
-        before = [_packages(entry["path"]) for entry in entries]
-        if wanted == "switched" and check:
-            changed = [not switching.is_switched(entry, recovery_point_id) for entry in entries]
-        elif wanted == "switched":
-            changed = switching.switch(entries, recovery_point_id, installer_for, progress)
-        elif wanted == "restored" and check:
-            changed = [switching.switched([entry], recovery_point_id) for entry in entries]
-        elif wanted == "restored":
-            changed = switching.switch_back(entries, recovery_point_id)
-        else:
+        if wanted != "absent":
+            # One that a migration goes through is never in place.
+            entries = exchanged = [entry for entry in entries if isinstance(entry, PlannedEnvironment)]
+        before = [_packages(entry.path) for entry in entries]
+        if wanted == "absent":
             changed = [switching.remove_leftovers(entry, recovery_point_id, check) for entry in entries]
+        elif wanted == "switched" and check:
+            changed = [not switching.is_switched(entry, recovery_point_id) for entry in exchanged]
+        elif wanted == "switched":
+            changed = switching.switch(exchanged, recovery_point_id, installer_for, progress)
+        elif check:
+            changed = [switching.switched([entry], recovery_point_id) for entry in exchanged]
+        else:
+            changed = switching.switch_back(exchanged, recovery_point_id)
         seconds = round(time.monotonic() - began, 3)
         done = [
-            _result(entry, changes, packages, _packages(entry["path"]), seconds)
+            _result(entry, changes, packages, _packages(entry.path), seconds)
             for entry, changes, packages in zip(entries, changed, before)
         ]
         if wanted != "absent":
-            for entry in done:
-                entry["aside"] = switching.aside_path(entry["path"], recovery_point_id)
+            for each in done:
+                each["aside"] = switching.aside_path(each["path"], recovery_point_id)
     return {
-        "changed": any(entry["changed"] for entry in done),
+        "changed": any(each["changed"] for each in done),
         "environments": done,
-        "diff": [_diff(entry) for entry in done if entry["changes"]],
+        "diff": [_diff(each) for each in done if each["changes"]],
     }
 
 
 def _stage_side_by_side(
-    entries: list[dict[str, Any]], installer_for: Callable[[str], Installer], progress: Progress
+    entries: Sequence[Planned], installer_for: Callable[[str], Installer], progress: Progress
 ) -> list[dict[str, Any]]:
     """Stage all of them; each waits in turns for the index, the disk and its own Python."""
     # One after the other: the first may have to fetch the installer.
-    installers = [installer_for(entry["path"]) for entry in entries]
+    installers = [installer_for(entry.path) for entry in entries]
     with concurrent.futures.ThreadPoolExecutor() as pool:
         staged = pool.map(stage, entries, installers, itertools.repeat(progress))
         return [each.result() for each in staged]
 
 
-def _would_stage(entry: dict[str, Any], installer: Installer) -> dict[str, Any]:
+def _would_stage(entry: Planned, installer: Installer) -> dict[str, Any]:
     staged = is_staged(entry, installer)
-    if entry["strategy"] == "intermediate":
-        new = {**entry, "path": entry["staged_path"]}
-        return _result(new, not staged, {}, all_packages(new["path"]) if staged else {}, 0.0)
-    before = all_packages(entry["path"])
-    after = all_packages(entry["staged_path"]) if staged else before
-    return _result(entry, not staged and entry["strategy"] != "in_place", before, after, 0.0)
+    if isinstance(entry, IntermediateVersion):
+        new = replace(entry, path=entry.staged_path)
+        return _result(new, not staged, {}, all_packages(new.path) if staged else {}, 0.0)
+    before = all_packages(entry.path)
+    after = all_packages(entry.staged_path) if staged else before
+    return _result(entry, not staged and not entry.in_place, before, after, 0.0)
 
 
 def _packages(path: str) -> dict[str, str]:
@@ -133,28 +139,28 @@ def _packages(path: str) -> dict[str, str]:
 
 
 def _result(
-    entry: dict[str, Any], changed: bool, before: dict[str, str], after: dict[str, str], seconds: float
+    entry: Planned, changed: bool, before: dict[str, str], after: dict[str, str], seconds: float
 ) -> dict[str, Any]:
     return {
-        "path": entry["path"],
-        "staged_path": entry["staged_path"],
-        "strategy": entry["strategy"],
+        "path": entry.path,
+        "staged_path": entry.staged_path,
+        "strategy": entry.strategy,
         "changed": changed,
         "packages_before": before,
         "packages_after": after,
-        "changes": package_changes(before, after),
+        "changes": [to_dict(change) for change in package_changes(before, after)],
         "seconds": seconds,
         "warnings": [],
     }
 
 
-def _diff(entry: dict[str, Any]) -> dict[str, str]:
-    header = f"{entry['path']} packages"
+def _diff(result: dict[str, Any]) -> dict[str, str]:
+    header = f"{result['path']} packages"
     return {
         "before_header": header,
         "after_header": header,
-        "before": _listed(entry["packages_before"]),
-        "after": _listed(entry["packages_after"]),
+        "before": _listed(result["packages_before"]),
+        "after": _listed(result["packages_after"]),
     }
 
 

@@ -3,58 +3,60 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Sequence
+
+from .findings.finding import Finding
+from .plan import Plan
 
 #: Sizes, times and process numbers are others at each look, and no reason to review again.
 NUMBERS = re.compile(r"\d[\d.,:]*")
 
 
-def changes(reviewed: dict[str, Any], plan: dict[str, Any]) -> list[str]:
+def changes(reviewed: Plan, plan: Plan) -> list[str]:
     """What would not be done as it was reviewed, as sentences; empty when all would.
 
     Compared are versions, environments, releases in between, packages and findings, those without their
     numbers; not how long it takes. Of a plan that staging and rehearsal have not completed yet, which has no
     packages, only what neither of them can change: findings and intermediate versions may still be added.
     """
-    completed = "packages" in plan
+    completed = plan.packages is not None
     changed = [*_changed_versions(reviewed, plan), *_changed_environments(reviewed, plan)]
-    if completed or plan["intermediate_versions"]:
+    if completed or plan.intermediate_versions:
         changed += _changed_intermediate_versions(reviewed, plan)
     if completed:
-        changed += _changed_packages(reviewed.get("packages", {}), plan["packages"])
-    return changed + _changed_findings(reviewed["findings"], plan["findings"], completed)
+        changed += _changed_packages(reviewed, plan)
+    return changed + _changed_findings(reviewed.findings, plan.findings, completed)
 
 
-def _changed_versions(reviewed: dict[str, Any], plan: dict[str, Any]) -> list[str]:
-    then, now = (f"from {each['from_version']} to {each['to_version']}" for each in (reviewed, plan))
+def _changed_versions(reviewed: Plan, plan: Plan) -> list[str]:
+    then, now = (f"from {each.from_version} to {each.to_version}" for each in (reviewed, plan))
     return [] if then == now else [f"It goes {now}, and not {then}."]
 
 
-def _changed_environments(reviewed: dict[str, Any], plan: dict[str, Any]) -> list[str]:
-    def described(each: dict[str, Any]) -> dict[str, str]:
+def _changed_environments(reviewed: Plan, plan: Plan) -> list[str]:
+    def described(each: Plan) -> dict[str, str]:
         return {
-            entry["path"]: f"{', '.join(entry['requirements'])} ({entry['strategy']})"
-            for entry in each["environments"]
+            entry.path: f"{', '.join(entry.requirements)} ({entry.strategy})" for entry in each.environments
         }
 
     return _differences(described(reviewed), described(plan), "not upgraded")
 
 
-def _changed_intermediate_versions(reviewed: dict[str, Any], plan: dict[str, Any]) -> list[str]:
+def _changed_intermediate_versions(reviewed: Plan, plan: Plan) -> list[str]:
     then, now = (
-        f"through JupyterHub {', '.join(entry['version'] for entry in each['intermediate_versions'])}"
-        if each["intermediate_versions"]
+        f"through JupyterHub {', '.join(entry.version for entry in each.intermediate_versions)}"
+        if each.intermediate_versions
         else "in one step"
         for each in (reviewed, plan)
     )
     return [] if then == now else [f"The database is migrated {now}, and not {then}."]
 
 
-def _changed_packages(reviewed: dict[str, Any], plan: dict[str, Any]) -> list[str]:
-    def described(packages: dict[str, Any]) -> dict[str, str]:
+def _changed_packages(reviewed: Plan, plan: Plan) -> list[str]:
+    def described(each: Plan) -> dict[str, str]:
         return {
-            f"{change['name']} in {path}": str(change["to"] or "nothing")
-            for path, changed in packages.items()
+            f"{change.name} in {path}": change.to or "nothing"
+            for path, changed in (each.packages or {}).items()
             for change in changed
         }
 
@@ -69,16 +71,10 @@ def _differences(then: dict[str, str], now: dict[str, str], absent: str) -> list
     ]
 
 
-def _changed_findings(
-    reviewed: list[dict[str, Any]], plan: list[dict[str, Any]], completed: bool
-) -> list[str]:
-    def told(findings: list[dict[str, Any]]) -> dict[tuple[str, str, str], str]:
+def _changed_findings(reviewed: Sequence[Finding], plan: Sequence[Finding], completed: bool) -> list[str]:
+    def told(findings: Sequence[Finding]) -> dict[tuple[str, str, str], str]:
         return {
-            (
-                each["id"],
-                each["severity"],
-                NUMBERS.sub("#", each["found"]),
-            ): f"{each['severity']} {each['id']}: {each['found']}"
+            (each.id, each.severity, NUMBERS.sub("#", each.found)): f"{each.severity} {each.id}: {each.found}"
             for each in findings
         }
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..deployment.model import Deployment
+from ..environments.planned import INTERMEDIATE, IntermediateVersion
 from ..releases import versions
 
 
-class IntermediateVersion(NamedTuple):
+class FailingMigration(NamedTuple):
     """One migration that fails when it is made in one step."""
 
     revision: str
@@ -23,7 +24,7 @@ class IntermediateVersion(NamedTuple):
 
 
 KNOWN = (
-    IntermediateVersion(
+    FailingMigration(
         "833da8570507",
         5,
         "4.1.6",
@@ -46,47 +47,49 @@ LAST_RELEASES = {
 }
 
 
-def needed(deployment: Deployment, target: str, python: str = "") -> list[dict[str, Any]]:
+def needed(deployment: Deployment, target: str, python: str = "") -> tuple[IntermediateVersion, ...]:
     """The intermediate versions that a deployment's database is known to need on its way to ``target``.
 
-    They are as the plan has them. Each has an environment of its own beside the hub's, as `staging.stage`
-    makes it, with the interpreter ``python`` or the hub's.
+    Each has an environment of its own beside the hub's, as `staging.stage` makes it, with the interpreter
+    ``python`` or the hub's.
     """
     database = deployment.database
-    return [
-        _entry(deployment, intermediate.through, [], python, intermediate.why, intermediate.source)
-        for intermediate in KNOWN
-        if database.revision == intermediate.revision
+    return tuple(
+        _entry(deployment, known.through, [], python, known.why, known.source)
+        for known in KNOWN
+        if database.revision == known.revision
         and database.servers
-        and versions.parse_release(target).major >= intermediate.major
-    ]
+        and versions.parse_release(target).major >= known.major
+    )
 
 
-def through_the_majors(deployment: Deployment, target: str, python: str, why: str) -> list[dict[str, Any]]:
+def through_the_majors(
+    deployment: Deployment, target: str, python: str, why: str
+) -> tuple[IntermediateVersion, ...]:
     """The last release of every major between the hub's and the target's, as `needed` gives them.
 
     ``why`` is what a rehearsal of the direct way has said: its word is their source.
     """
     of_hub, of_target = (versions.parse_release(version).major for version in (deployment.jupyterhub, target))
-    return [
+    return tuple(
         _entry(deployment, release, related, python, f"in one step it fails: {why}", REHEARSAL)
         for release, related in LAST_RELEASES.items()
         if of_hub < versions.parse_release(release).major < of_target
-    ]
+    )
 
 
 def _entry(
     deployment: Deployment, release: str, related: Sequence[str], python: str, why: str, source: str
-) -> dict[str, Any]:
+) -> IntermediateVersion:
     hub = deployment.hub_environment
     path = hub.path.rstrip("/")
-    return {
-        "version": release,
-        "path": path,
-        "staged_path": f"{path}.intermediate-{release}",
-        "strategy": "intermediate",
-        "python": python or hub.python,
-        "requirements": [f"jupyterhub=={release}", *related],
-        "why": why,
-        "source": source,
-    }
+    return IntermediateVersion(
+        version=release,
+        path=path,
+        staged_path=f"{path}.intermediate-{release}",
+        strategy=INTERMEDIATE,
+        python=python or hub.python or "",
+        requirements=(f"jupyterhub=={release}", *related),
+        why=why,
+        source=source,
+    )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..deployment.model import Deployment
+from ..environments.planned import IN_PLACE, IntermediateVersion, PlannedEnvironment
+from ..environments.staging import PackageChange
+from ..shapes import from_dict
 from . import findings, intermediate_versions
-from .findings.finding import BLOCKER
+from .findings.finding import BLOCKER, Finding
 from .upgrade import (
     STAGING_RESERVE_BYTES,
     Host,
@@ -21,57 +24,88 @@ from .upgrade import (
     requirements_of,
 )
 
+UPGRADE, NOTHING = "upgrade", "nothing"
 
-def make_plan(deployment: Deployment, target: Target, host: Host, policy: Policy) -> dict[str, Any]:
-    """The plan, in the shape that docs/architecture.md describes."""
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done; RETURN of ``jupyterhub_plan`` says what each field means."""
+
+    from_version: str
+    to_version: str
+    action: str
+    outage: bool
+    environments: tuple[PlannedEnvironment, ...]
+    migrate: bool | None
+    intermediate_versions: tuple[IntermediateVersion, ...]
+    state_folder: str
+    recovery_point_folder: str
+    bytes_needed: dict[str, int]
+    findings: tuple[Finding, ...]
+    steps: tuple[str, ...]
+    packages: dict[str, tuple[PackageChange, ...]] | None = None
+
+    @property
+    def blockers(self) -> list[Finding]:
+        """The findings that forbid the upgrade."""
+        return [finding for finding in self.findings if finding.severity == BLOCKER]
+
+
+@dataclass(frozen=True)
+class FallbackPath:
+    """What changes of a plan whose migration fails in one step."""
+
+    intermediate_versions: tuple[IntermediateVersion, ...]
+    steps: tuple[str, ...]
+
+
+def read_plan(data: Any) -> Plan | None:
+    """The plan that a module is given; None where it is empty, as for a backup or a rollback."""
+    return from_dict(Plan, data) if data else None
+
+
+def make_plan(deployment: Deployment, target: Target, host: Host, policy: Policy) -> Plan:
+    """The plan of an upgrade to ``target``, before anything is staged."""
     migrate = _migrate(deployment, target)
-    environments = [
+    environments = tuple(
         _environment_plan(entry, deployment, target, host, policy)
         for entry in environments_of(deployment)
         if missing(entry, target.version, host.installed.get(entry.facts.path, entry.facts.packages), policy)
-    ]
+    )
     changes = bool(environments) or bool(migrate)
-    outage = bool(migrate) or any(entry["role"] != "user" for entry in environments)
+    outage = bool(migrate) or any(entry.role != "user" for entry in environments)
     upgrade = Upgrade(deployment, target, host, policy, environments, changes)
-    plan: dict[str, Any] = {
-        "from_version": upgrade.current,
-        "to_version": target.version,
-        "action": "upgrade" if changes else "nothing",
-        "outage": outage and changes,
-        "environments": environments,
-        "migrate": migrate if changes else False,
-        "intermediate_versions": intermediate_versions.needed(deployment, target.version, policy.python)
+    plan = Plan(
+        from_version=upgrade.current,
+        to_version=target.version,
+        action=UPGRADE if changes else NOTHING,
+        outage=outage and changes,
+        environments=environments,
+        migrate=migrate if changes else False,
+        intermediate_versions=intermediate_versions.needed(deployment, target.version, policy.python)
         if changes and migrate is not False
-        else [],
-        "state_folder": host.state_folder,
-        "recovery_point_folder": f"{host.state_folder}/recovery",
-        "bytes_needed": bytes_needed(deployment, host, environments),
-        "findings": [asdict(finding) for finding in findings.find(upgrade)],
-    }
-    plan["steps"] = _steps(deployment, plan)
-    return plan
+        else (),
+        state_folder=host.state_folder,
+        recovery_point_folder=f"{host.state_folder}/recovery",
+        bytes_needed=bytes_needed(deployment, host, environments),
+        findings=tuple(findings.find(upgrade)),
+        steps=(),
+    )
+    return replace(plan, steps=_steps(deployment, plan))
 
 
-def fallback_path(plan: dict[str, Any], deployment: Deployment, why: str) -> dict[str, Any]:
-    """What changes of a plan where its migration has failed in the rehearsal, and may succeed by another way.
+def fallback_path(plan: Plan, deployment: Deployment, why: str) -> FallbackPath | None:
+    """The way through all majors in between, for a plan whose migration has failed in the rehearsal.
 
-    That is through all majors in between. ``why`` says how the direct way has failed. Empty where there is
-    no major in between, or the plan has intermediate versions already.
+    ``why`` says how the direct way has failed. None where there is no major in between, or the plan has
+    intermediate versions already.
     """
     path = deployment.hub_environment.path.rstrip("/")
-    python = next((entry["python"] for entry in plan["environments"] if entry["path"] == path), "")
-    through = intermediate_versions.through_the_majors(deployment, plan["to_version"], python, why)
-    if plan["intermediate_versions"] or not through:
-        return {}
-    return {
-        "intermediate_versions": through,
-        "steps": _steps(deployment, {**plan, "intermediate_versions": through}),
-    }
-
-
-def blockers(plan: dict[str, Any]) -> list[dict[str, Any]]:
-    """The findings that forbid the upgrade."""
-    return [finding for finding in plan["findings"] if finding["severity"] == BLOCKER]
+    python = next((entry.python for entry in plan.environments if entry.path == path), "")
+    through = intermediate_versions.through_the_majors(deployment, plan.to_version, python, why)
+    if plan.intermediate_versions or not through:
+        return None
+    return FallbackPath(through, _steps(deployment, replace(plan, intermediate_versions=through)))
 
 
 def _migrate(deployment: Deployment, target: Target) -> bool | None:
@@ -84,72 +118,72 @@ def _migrate(deployment: Deployment, target: Target) -> bool | None:
 
 def _environment_plan(
     environment: UsedEnvironment, deployment: Deployment, target: Target, host: Host, policy: Policy
-) -> dict[str, Any]:
+) -> PlannedEnvironment:
     """How one environment gets to the target."""
     path = environment.path
-    return {
-        "path": path,
-        "role": environment.role,
-        "strategy": _strategy(path, host, policy),
-        "python": policy.python or environment.facts.python,
-        "staged_path": f"{path}.staged-{target.version}",
-        "jupyterhub": environment.facts.jupyterhub,
-        "requirements": requirements_of(environment, target.version, policy),
-        "imports": [] if environment.role == "user" else _related_modules(deployment),
-    }
+    return PlannedEnvironment(
+        path=path,
+        role=environment.role,
+        strategy=_strategy(path, host, policy),
+        python=policy.python or environment.facts.python or "",
+        staged_path=f"{path}.staged-{target.version}",
+        jupyterhub=environment.facts.jupyterhub,
+        requirements=tuple(requirements_of(environment, target.version, policy)),
+        imports=() if environment.role == "user" else _configured_modules(deployment),
+    )
 
 
-def _related_modules(deployment: Deployment) -> list[str]:
+def _configured_modules(deployment: Deployment) -> tuple[str, ...]:
     """The modules of proxy, spawner and authenticator that packages hold: the new hub imports them."""
     parts = (deployment.proxy, deployment.spawner, deployment.authenticator)
-    return sorted({part.class_name.rpartition(".")[0] for part in parts if part.package})
+    return tuple(sorted({part.class_name.rpartition(".")[0] for part in parts if part.package}))
 
 
 def _strategy(path: str, host: Host, policy: Policy) -> str:
     """``rebuild`` for another interpreter, ``in_place`` when asked or short of room, else ``copy``."""
-    if policy.strategy == "in_place":
-        return "in_place"
+    if policy.strategy == IN_PLACE:
+        return IN_PLACE
     if policy.python:
         return "rebuild"
     parent = path.rpartition("/")[0] or "/"
     room = host.free_bytes.get(parent)
     short = room is not None and room < host.environment_bytes.get(path, 0) + STAGING_RESERVE_BYTES
-    return "in_place" if short else "copy"
+    return IN_PLACE if short else "copy"
 
 
-def _steps(deployment: Deployment, plan: dict[str, Any]) -> list[str]:
+def _steps(deployment: Deployment, plan: Plan) -> tuple[str, ...]:
     """The plan as sentences."""
-    if plan["action"] == "nothing":
-        return [f"Nothing: the hub and its users' environments have JupyterHub {plan['to_version']}."]
+    if plan.action == NOTHING:
+        return (f"Nothing: the hub and its users' environments have JupyterHub {plan.to_version}.",)
     service = deployment.service.name
     steps = []
-    for entry in plan["environments"]:
-        if entry["strategy"] != "in_place":
-            steps.append(f"Stage {', '.join(entry['requirements'])} in {entry['staged_path']}.")
-    for entry in plan["intermediate_versions"]:
+    for entry in plan.environments:
+        if not entry.in_place:
+            steps.append(f"Stage {', '.join(entry.requirements)} in {entry.staged_path}.")
+    for intermediate in plan.intermediate_versions:
         steps.append(
-            f"Stage JupyterHub {entry['version']} in {entry['staged_path']}, for the migration: "
-            f"{entry['why'].rstrip('.')}."
+            f"Stage JupyterHub {intermediate.version} in {intermediate.staged_path}, for the migration: "
+            f"{intermediate.why.rstrip('.')}."
         )
-    if plan["environments"] and not _paths(plan, in_place=True):
+    if plan.environments and not _paths(plan, in_place=True):
         steps.append("Rehearse the upgrade on a copy of the database, with the staged environments.")
-    steps.append(f"Make a recovery point in {plan['recovery_point_folder']}.")
-    if plan["outage"]:
+    steps.append(f"Make a recovery point in {plan.recovery_point_folder}.")
+    if plan.outage:
         steps.append(f"Stop {service} and keep it down. The outage begins.")
         steps.append(f"Back up {deployment.database.path} once more.")
     steps += [f"Upgrade {path} in place." for path in _paths(plan, in_place=True)]
-    if plan["migrate"] is not False:
+    if plan.migrate is not False:
         through = "".join(
-            f" through JupyterHub {intermediate['version']}" for intermediate in plan["intermediate_versions"]
+            f" through JupyterHub {intermediate.version}" for intermediate in plan.intermediate_versions
         )
         steps.append(f"Migrate {deployment.database.path}{through}.")
     steps += [f"Exchange {path} with the staged one." for path in _paths(plan, in_place=False)]
-    if plan["outage"]:
-        steps.append(f"Start {service}. The outage ends when it answers as {plan['to_version']}.")
+    if plan.outage:
+        steps.append(f"Start {service}. The outage ends when it answers as {plan.to_version}.")
     steps.append("Verify the hub; if anything has failed, restore all of the above and start the old hub.")
-    return steps
+    return tuple(steps)
 
 
-def _paths(plan: dict[str, Any], in_place: bool) -> list[str]:
+def _paths(plan: Plan, in_place: bool) -> list[str]:
     """The environments that are upgraded in place, or those that are not."""
-    return [entry["path"] for entry in plan["environments"] if (entry["strategy"] == "in_place") == in_place]
+    return [entry.path for entry in plan.environments if entry.in_place == in_place]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import concurrent.futures
 from dataclasses import replace
-from typing import Any
 
 from ..deployment.model import Deployment
 from ..environments.installer import InstallerOptions
 from . import findings, host
-from .plan import make_plan
+from .plan import Plan, make_plan
 from .resolution import resolve
 from .target import find_target
 from .upgrade import Policy
@@ -21,7 +20,7 @@ def plan(
     policy: Policy,
     options: InstallerOptions,
     state_base: str | None = None,
-) -> dict[str, Any]:
+) -> Plan:
     """The plan of an upgrade to ``version``. Raises HubError for what no plan can be made of.
 
     The index is asked for the target and for what the environments would become at the same time: each

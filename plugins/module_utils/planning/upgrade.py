@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple, Sequence
 
 from ..deployment.model import Deployment
 from ..environments.environment import EnvironmentFacts
+from ..environments.planned import PlannedEnvironment
 from ..releases import versions
 
 #: A copied environment needs its own size again, and room for what is downloaded and compiled.
@@ -98,7 +99,7 @@ class Upgrade:
     target: Target
     host: Host
     policy: Policy = field(default_factory=Policy)
-    environments: list[dict[str, Any]] = field(default_factory=list)
+    environments: tuple[PlannedEnvironment, ...] = ()
     changes: bool = True
 
     @property
@@ -180,12 +181,14 @@ def _fulfils(installed: dict[str, str], requirement: str) -> bool:
     return name in installed and versions.satisfies(installed[name], specifiers)
 
 
-def bytes_needed(deployment: Deployment, host: Host, environments: list[dict[str, Any]]) -> dict[str, int]:
+def bytes_needed(
+    deployment: Deployment, host: Host, environments: Sequence[PlannedEnvironment]
+) -> dict[str, int]:
     """Bytes that the upgrade takes, by folder."""
     needed: dict[str, int] = {}
     for entry in environments:
-        parent = entry["path"].rpartition("/")[0] or "/"
-        size = 0 if entry["strategy"] == "in_place" else host.environment_bytes.get(entry["path"], 0)
+        parent = entry.path.rpartition("/")[0] or "/"
+        size = 0 if entry.in_place else host.environment_bytes.get(entry.path, 0)
         needed[parent] = needed.get(parent, 0) + size + STAGING_RESERVE_BYTES
     database = deployment.database
     folders = [host.state_folder]

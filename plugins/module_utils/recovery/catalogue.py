@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,46 @@ from ..system import state
 from . import kept_environments, locations, recovery_point
 from . import manifest as manifests
 from .kept_database import LOCK_SECONDS
+from .recovery_point import Difference
 
 
-def listed(base: str | None, service: str = "") -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class ListedPoint:
+    """A recovery point; RETURN of ``recovery_point_info`` says what each field means.
+
+    What its manifest says is None where that cannot be read.
+    """
+
+    id: str
+    path: str
+    deployment: str
+    purpose: str | None
+    created: str | None
+    from_version: str | None
+    to_version: str | None
+    run: dict[str, str] | None
+    sealed: bool | None
+    bytes: int
+    problem: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What differs from a recovery point; RETURN of ``recovery_point_info`` says what each field means."""
+
+    environments: tuple[Difference, ...]
+    database: Difference | None
+    files: tuple[Difference, ...]
+    since: dict[str, Any]
+    equal: bool
+    lost: bool
+    problem: str
+
+
+def listed(base: str | None, service: str = "") -> list[ListedPoint]:
     """Every recovery point of the host below ``base``, newest first; ``service`` names one hub.
 
-    Found by the folders alone: a hub that is too broken to be found still has its way back. Each is ``{id,
-    path, deployment, purpose, created, from_version, to_version, run, bytes, sealed, problem}``; ``problem``
-    says why there is no way back to it, '' where there is none.
+    Found by the folders alone: a hub that is too broken to be found still has its way back.
     """
     name = service.rpartition(":")[2]
     name = name[: -len(".service")] if name.endswith(".service") else name
@@ -27,7 +60,7 @@ def listed(base: str | None, service: str = "") -> list[dict[str, Any]]:
     return [_described(point) for point in sorted(points, key=lambda point: point.name, reverse=True)]
 
 
-def choose(points: list[dict[str, Any]], wanted: str = "") -> dict[str, Any]:
+def choose(points: list[ListedPoint], wanted: str = "") -> ListedPoint:
     """The recovery point of that id (or path), or the newest that leads to another state than the present.
 
     Another state: another environment of the hub, or another revision of its database. So a rollback takes
@@ -36,20 +69,20 @@ def choose(points: list[dict[str, Any]], wanted: str = "") -> dict[str, Any]:
     Raises HubError when there is none, or several hubs have some.
     """
     if wanted:
-        found = [point for point in points if wanted.rstrip("/") in (point["id"], point["path"])]
+        found = [point for point in points if wanted.rstrip("/") in (point.id, point.path)]
         if not found:
-            ids = ", ".join(point["id"] for point in points) or "none"
+            ids = ", ".join(point.id for point in points) or "none"
             raise HubError(f"There is no recovery point {wanted} on this host.", f"There are: {ids}.")
     else:
         found = points
-    hubs = sorted({point["deployment"] for point in found})
+    hubs = sorted({point.deployment for point in found})
     if len(hubs) > 1:
         raise HubError(
             f"There are recovery points of several hubs on this host: {', '.join(hubs)}.",
             "Say which hub: jupyterhub_service in the inventory.",
         )
     for point in found:
-        if wanted or _leads_elsewhere(Path(point["path"])):
+        if wanted or _leads_elsewhere(Path(point.path)):
             return point
     if not points:
         raise HubError("There is no recovery point on this host.", "Compare jupyterhub_state_folder.")
@@ -59,61 +92,63 @@ def choose(points: list[dict[str, Any]], wanted: str = "") -> dict[str, Any]:
     )
 
 
-def compare(point: Path) -> dict[str, Any]:
+def compare(point: Path) -> Comparison:
     """What differs on the host from a recovery point, and what was written since it was made.
 
-    ``{environments: [{path, now, then}], database: {path, now, then} or null, files: [{path, now, then}],
-    since: {tables, users, tokens, newest}, equal, lost, problem}``. ``problem`` says why the databases cannot
-    be compared; then ``lost`` is true, since nobody knows. Raises HubError when the point is damaged or an
-    environment that it needs is gone.
+    Raises HubError when the point is damaged or an environment that it needs is gone.
     """
     manifest = recovery_point.verify(point, environments=True)
     locations.require(kept_environments.required(manifest))
-    database = manifest["database"]
+    database = manifest.database
     found = recovery_point.differences(point, manifest, afresh=True)
-    different = {each.path: each._asdict() for each in found}
-    environments = [entry["path"] for entry in manifest["environments"]]
+    different = {each.path: each for each in found}
+    environments = [entry.path for entry in manifest.environments]
     lost, written, problem = False, comparison.NOTHING.described(), ""
-    if database["path"] in different and Path(database["path"]).exists():
+    if database.path in different and Path(database.path).exists():
         try:
-            since = comparison.since(point / database["file"], Path(database["path"]))
+            since = comparison.since(point / database.file, Path(database.path))
             lost, written = since.lost, since.described()
         except HubError as error:
             lost, problem = True, str(error)
-        told = different[database["path"]]
-        if told["now"] == told["then"] and not written["tables"] and not problem:
-            del different[database["path"]]  # nothing but times of activity
-    return {
-        "environments": [different[path] for path in environments if path in different],
-        "database": different.get(database["path"]),
-        "files": [each for path, each in different.items() if path not in [*environments, database["path"]]],
-        "since": written,
-        "equal": not different,
-        "lost": lost,
-        "problem": problem,
-    }
+        told = different[database.path]
+        if told.now == told.then and not written["tables"] and not problem:
+            del different[database.path]  # nothing but times of activity
+    return Comparison(
+        environments=tuple(different[path] for path in environments if path in different),
+        database=different.get(database.path),
+        files=tuple(each for each in different.values() if each.path not in [*environments, database.path]),
+        since=written,
+        equal=not different,
+        lost=lost,
+        problem=problem,
+    )
 
 
-def _described(point: Path) -> dict[str, Any]:
+def _described(point: Path) -> ListedPoint:
+    manifest = None
     try:
         manifest = manifests.read(point)
         gone = [
-            entry["path"]
+            entry.path
             for entry in kept_environments.required(manifest)
             if locations.state_of(entry) == locations.GONE
         ]
         problem = f"The environment of {', '.join(gone)} is gone." if gone else ""
     except HubError as error:
-        manifest, problem = {}, str(error)
-    return {
-        "id": point.name,
-        "path": str(point),
-        "deployment": recovery_point.state_folder_of(point).name,
-        **{key: manifest.get(key) for key in ("purpose", "created", "from_version", "to_version", "run")},
-        "sealed": manifest.get("database", {}).get("sealed"),
-        "bytes": sum(path.lstat().st_size for path in point.rglob("*") if not path.is_dir()),
-        "problem": problem,
-    }
+        problem = str(error)
+    return ListedPoint(
+        id=point.name,
+        path=str(point),
+        deployment=recovery_point.state_folder_of(point).name,
+        purpose=manifest.purpose if manifest else None,
+        created=manifest.created if manifest else None,
+        from_version=manifest.from_version if manifest else None,
+        to_version=manifest.to_version if manifest else None,
+        run=manifest.run if manifest else None,
+        sealed=manifest.database.sealed if manifest else None,
+        bytes=sum(path.lstat().st_size for path in point.rglob("*") if not path.is_dir()),
+        problem=problem,
+    )
 
 
 def _leads_elsewhere(point: Path) -> bool:
@@ -122,15 +157,11 @@ def _leads_elsewhere(point: Path) -> bool:
         manifest = manifests.read(point)
     except HubError:
         return True
-    hub = [
-        entry
-        for entry in manifest["environments"]
-        if entry["path"] == manifest["deployment"]["hub_environment"]["path"]
-    ]
-    database = manifest["database"]
+    hub = [entry for entry in manifest.environments if entry.path == manifest.deployment.hub_environment.path]
+    database = manifest.database
     try:
-        revision = sqlite.inspect(Path(database["path"]), LOCK_SECONDS).revision
+        revision = sqlite.inspect(Path(database.path), LOCK_SECONDS).revision
     except HubError:
-        revision = database["revision"]
+        revision = database.revision
     elsewhere = any(locations.state_of(entry) != locations.HERE for entry in hub)
-    return elsewhere or revision != database["revision"]
+    return elsewhere or revision != database.revision

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from ..deployment.model import Deployment
 from ..environments import switching
 from ..environments.packages import all_packages
 from ..environments.staging import environment_id
 from ..errors import HubError
+from ..planning.plan import Plan
 from ..system import files, state
 from ..system.execution_context import NEEDS_ROOT
 from ..system.trees import tree_sha256
 from . import locations
+from .manifest import KeptEnvironment, Manifest
 
 
-def keep(point: Path, deployment: Deployment, plan: dict[str, Any]) -> list[dict[str, Any]]:
+def keep(point: Path, deployment: Deployment, plan: Plan | None) -> tuple[KeptEnvironment, ...]:
     """Say what each environment is and where it will be after a switch: the manifest's ``environments``."""
-    planned = {entry["path"]: entry for entry in plan.get("environments", [])}
+    planned = {entry.path for entry in plan.environments} if plan else set()
     kept = []
     state.make_private(point / "environments")
     for number, found in enumerate(deployment.environments):
@@ -26,51 +27,50 @@ def keep(point: Path, deployment: Deployment, plan: dict[str, Any]) -> list[dict
         lines = [f"{name}=={version}\n" for name, version in sorted(all_packages(found.path).items())]
         files.write(point / name, "".join(lines).encode(), mode=0o600)
         kept.append(
-            {
-                **planned.get(found.path, {}),
-                "path": found.path,
-                "aside": switching.aside_path(found.path, point.name),
-                "environment_id": environment_id(found.path),
-                "sha256": _hash(Path(found.path)),
-                "python_version": found.python_version,
-                "jupyterhub": found.jupyterhub,
-                "packages_file": name,
-                "packages_sha256": files.sha256(point / name),
-                "planned": found.path in planned,
-            }
+            KeptEnvironment(
+                path=found.path,
+                aside=switching.aside_path(found.path, point.name),
+                environment_id=environment_id(found.path),
+                sha256=_hash(Path(found.path)),
+                python_version=found.python_version,
+                jupyterhub=found.jupyterhub,
+                packages_file=name,
+                packages_sha256=files.sha256(point / name),
+                planned=found.path in planned,
+            )
         )
-    return kept
+    return tuple(kept)
 
 
-def required(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+def required(manifest: Manifest) -> list[KeptEnvironment]:
     """The environments without which there is no way back: the hub's, and those that were to be exchanged.
 
     Another one may have been changed or removed by its owner since; then it stays as it is.
     """
-    hub = manifest["deployment"]["hub_environment"]["path"]
-    return [entry for entry in manifest["environments"] if entry["planned"] or entry["path"] == hub]
+    hub = manifest.deployment.hub_environment.path
+    return [entry for entry in manifest.environments if entry.planned or entry.path == hub]
 
 
-def restorable(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+def restorable(manifest: Manifest) -> list[KeptEnvironment]:
     """The environments that a restore brings back: the `required` ones, and others that are not gone."""
     needed = required(manifest)
     return [
         entry
-        for entry in manifest["environments"]
+        for entry in manifest.environments
         if entry in needed or locations.state_of(entry) != locations.GONE
     ]
 
 
-def changes(manifest: dict[str, Any]) -> list[str]:
+def changes(manifest: Manifest) -> list[str]:
     """What of the required environments is not as the manifest says; reads every file of them."""
     wrong = []
     for entry in required(manifest):
         folder = locations.find(entry)
         if folder is None:
-            wrong.append(f"the environment {entry['aside']} of {entry['path']} is gone")
-        elif _hash(folder) != entry["sha256"]:
+            wrong.append(f"the environment {entry.aside} of {entry.path} is gone")
+        elif _hash(folder) != entry.sha256:
             wrong.append(
-                f"the environment {folder} has changed since; {entry['packages_file']} has its packages"
+                f"the environment {folder} has changed since; {entry.packages_file} has its packages"
             )
     return wrong
 
@@ -83,5 +83,5 @@ def _hash(folder: Path) -> str:
 
 
 def described(jupyterhub: str | None, python_version: str | None) -> str:
-    """What a kept environment is, for people."""
+    """What an environment is, kept or not, for people."""
     return f"JupyterHub {jupyterhub}, Python {python_version}"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import tarfile
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ..deployment.model import Deployment
 from ..system import files, state
+from .manifest import KeptFile, KeptHome
 
 
 def of_deployment(deployment: Deployment) -> list[Path]:
@@ -20,23 +21,23 @@ def of_deployment(deployment: Deployment) -> list[Path]:
     return sorted({Path(name) for name in named if Path(name).is_file()})
 
 
-def keep(point: Path, path: Path) -> dict[str, Any]:
+def keep(point: Path, path: Path) -> KeptFile:
     """Copy one file into the point, and say what it is: an entry of the manifest's ``files``."""
     kept = point / "files" / path.relative_to("/")
     state.make_private(kept.parent)
     files.write(kept, path.read_bytes(), mode=0o600)
     facts = path.stat()
-    return {
-        "path": str(path),
-        "file": str(kept.relative_to(point)),
-        "sha256": files.sha256(kept),
-        "mode": f"{facts.st_mode & 0o7777:04o}",
-        "owner": facts.st_uid,
-        "group": facts.st_gid,
-    }
+    return KeptFile(
+        path=str(path),
+        file=str(kept.relative_to(point)),
+        sha256=files.sha256(kept),
+        mode=f"{facts.st_mode & 0o7777:04o}",
+        owner=facts.st_uid,
+        group=facts.st_gid,
+    )
 
 
-def keep_home(point: Path, number: int, home: Path) -> dict[str, Any]:
+def keep_home(point: Path, number: int, home: Path) -> KeptHome:
     """Pack one folder of people's files: an entry of the manifest's ``homes``."""
     kept = point / "homes" / f"{number}.tar.gz"
     state.make_private(kept.parent)
@@ -44,45 +45,46 @@ def keep_home(point: Path, number: int, home: Path) -> dict[str, Any]:
         with tarfile.open(part, "w:gz") as archive:
             archive.add(home, arcname=home.name)
         files.rename(part, kept)
-    return {
-        "path": str(home),
-        "file": str(kept.relative_to(point)),
-        "sha256": files.sha256(kept),
-        "bytes": kept.stat().st_size,
-    }
+    return KeptHome(
+        path=str(home),
+        file=str(kept.relative_to(point)),
+        sha256=files.sha256(kept),
+        bytes=kept.stat().st_size,
+    )
 
 
-def described(entry: dict[str, Any]) -> str:
+def described(entry: KeptFile) -> str:
     """What the kept file is, for people."""
-    return f"sha256 {entry['sha256'][:12]}, mode {entry['mode']}, owner {entry['owner']}:{entry['group']}"
+    return f"sha256 {entry.sha256[:12]}, mode {entry.mode}, owner {entry.owner}:{entry.group}"
 
 
-def described_on_host(entry: dict[str, Any]) -> str:
+def described_on_host(entry: KeptFile) -> str:
     """The same of what stands on the host; equal where nothing differs."""
-    path = Path(entry["path"])
+    path = Path(entry.path)
     if not path.is_file():
         return "missing"
     facts = path.stat()
-    found = {
-        "sha256": files.sha256(path),
-        "mode": f"{facts.st_mode & 0o7777:04o}",
-        "owner": facts.st_uid,
-        "group": facts.st_gid,
-    }
+    found = replace(
+        entry,
+        sha256=files.sha256(path),
+        mode=f"{facts.st_mode & 0o7777:04o}",
+        owner=facts.st_uid,
+        group=facts.st_gid,
+    )
     return described(found)
 
 
-def restore(point: Path, entry: dict[str, Any], aside: Path) -> None:
+def restore(point: Path, entry: KeptFile, aside: Path) -> None:
     """Put a kept file in its place, atomically; the one that stood there is set aside.
 
     A link stays, and the file it leads to is replaced.
     """
-    path = Path(os.path.realpath(entry["path"]))
+    path = Path(os.path.realpath(entry.path))
     if path.exists():
         set_aside = aside / path.relative_to("/")
         state.make_private(set_aside.parent)
         shutil.copy2(path, set_aside)
     with files.scratch(path) as part:
-        part.write_bytes((point / entry["file"]).read_bytes())
-        files.own(part, (entry["owner"], entry["group"]), int(entry["mode"], 8))
+        part.write_bytes((point / entry.file).read_bytes())
+        files.own(part, (entry.owner, entry.group), int(entry.mode, 8))
         files.rename(part, path)

@@ -11,7 +11,7 @@ import glob
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Iterable
+from typing import Iterable
 
 from ..environments.packages import installed_version
 from ..environments.staging import UNMARKED, environment_id, read_marker, remove_staged
@@ -19,6 +19,7 @@ from ..environments.switching import aside_path
 from ..errors import HubError
 from ..system.exchange import aside_of, exchange, move
 from . import manifest
+from .manifest import KeptEnvironment
 
 #: Endings of what is half-made or half-removed.
 UNFIT = (".partial", ".removing")
@@ -30,24 +31,24 @@ HERE = "here"
 GONE = "gone"
 
 
-def find(entry: dict[str, Any]) -> Path | None:
+def find(entry: KeptEnvironment) -> Path | None:
     """The folder that holds the environment of a manifest's entry now; its own place comes first."""
     return next((path for path in _candidates(entry) if _is(path, entry)), None)
 
 
-def state_of(entry: dict[str, Any]) -> str:
+def state_of(entry: KeptEnvironment) -> str:
     """Whether the environment of a manifest's entry is `HERE`, `ELSEWHERE` or `GONE`."""
     found = find(entry)
     if found is None:
         return GONE
-    return HERE if found == Path(entry["path"]) else ELSEWHERE
+    return HERE if found == Path(entry.path) else ELSEWHERE
 
 
-def require(entries: Iterable[dict[str, Any]]) -> None:
+def require(entries: Iterable[KeptEnvironment]) -> None:
     """Raise HubError that names every environment that is gone, with its identity."""
     gone = [
-        f"the environment of {entry['path']} with JupyterHub {entry['jupyterhub']} is gone "
-        f"(it would be {entry['aside']})"
+        f"the environment of {entry.path} with JupyterHub {entry.jupyterhub} is gone "
+        f"(it would be {entry.aside})"
         for entry in entries
         if find(entry) is None
     ]
@@ -55,14 +56,14 @@ def require(entries: Iterable[dict[str, Any]]) -> None:
         raise HubError(f"There is no way back: {'; '.join(gone)}.", "Nothing was touched.")
 
 
-def restore(entry: dict[str, Any], points: Path) -> bool:
+def restore(entry: KeptEnvironment, points: Path) -> bool:
     """Have the environment of a manifest's entry in its place; return whether that has changed anything.
 
     ``points`` is the folder of all recovery points. The environment that is taken out goes where the newest
     of them will look for it, or else where it was staged. May be interrupted and called again. Raises
     HubError when the environment is gone or the system refuses.
     """
-    place = Path(entry["path"])
+    place = Path(entry.path)
     _settle(entry, points)
     found = find(entry)
     if found is None:
@@ -78,22 +79,22 @@ def restore(entry: dict[str, Any], points: Path) -> bool:
     return found != place
 
 
-def tidy(entry: dict[str, Any], points: Path) -> None:
+def tidy(entry: KeptEnvironment, points: Path) -> None:
     """Give what interrupted restores have left under the name of another environment its own one."""
-    place = entry["path"]
+    place = entry.path
     for path in map(Path, _beside(place, "before")):
         recorded = _recorded(points / path.name.partition(".before-")[2], place)
         if recorded and not _is(path, recorded):
             _move_home(path, entry, points)
 
 
-def remove_unneeded(entries: Iterable[dict[str, Any]], points: Path) -> None:
+def remove_unneeded(entries: Iterable[KeptEnvironment], points: Path) -> None:
     """Remove the environments of a recovery point that is no more, but not those that another point has."""
     for entry in entries:
-        place = entry["path"]
+        place = entry.path
         needed = [recorded for point in manifest.listed(points) if (recorded := _recorded(point, place))]
         for path in [Path(each) for kind in ("before", "replaced") for each in _beside(place, kind)]:
-            belongs = str(path) == entry["aside"] or _is(path, entry) or path.name.endswith(".removing")
+            belongs = str(path) == entry.aside or _is(path, entry) or path.name.endswith(".removing")
             if belongs and not any(_is(path, each) for each in needed):
                 _remove(path)
 
@@ -108,11 +109,11 @@ def _remove(path: Path) -> None:
     shutil.rmtree(removing, ignore_errors=True)
 
 
-def _candidates(entry: dict[str, Any]) -> list[Path]:
+def _candidates(entry: KeptEnvironment) -> list[Path]:
     """Every place where an environment of this path may stand."""
-    place = entry["path"]
+    place = entry.path
     others = [path for kind in ("before", "replaced", "staged") for path in _beside(place, kind)]
-    named = [place, entry["aside"], *(path for path in others if not path.endswith(UNFIT))]
+    named = [place, entry.aside, *(path for path in others if not path.endswith(UNFIT))]
     return [Path(path) for path in dict.fromkeys([*named, str(aside_of(Path(place)))])]
 
 
@@ -120,13 +121,13 @@ def _beside(place: str, kind: str) -> list[str]:
     return sorted(glob.glob(f"{glob.escape(place)}.{kind}-*"))
 
 
-def _is(path: Path, entry: dict[str, Any]) -> bool:
+def _is(path: Path, entry: KeptEnvironment) -> bool:
     """Whether the environment of the entry is at ``path``."""
-    if not path.is_dir() or environment_id(path) != entry["environment_id"]:
+    if not path.is_dir() or environment_id(path) != entry.environment_id:
         return False
-    if entry["environment_id"] == UNMARKED and not _may_be_unmarked(path, entry["path"]):
+    if entry.environment_id == UNMARKED and not _may_be_unmarked(path, entry.path):
         return False
-    return _version(path) == entry["jupyterhub"]
+    return _version(path) == entry.jupyterhub
 
 
 def _may_be_unmarked(path: Path, place: str) -> bool:
@@ -144,9 +145,9 @@ def _version(path: Path) -> str | None:
         return None
 
 
-def _settle(entry: dict[str, Any], points: Path) -> None:
+def _settle(entry: KeptEnvironment, points: Path) -> None:
     """Free the name that an exchange by renames uses while it is under way."""
-    place = Path(entry["path"])
+    place = Path(entry.path)
     between = aside_of(place)
     if os.path.lexists(between):
         if os.path.lexists(place):
@@ -155,14 +156,14 @@ def _settle(entry: dict[str, Any], points: Path) -> None:
             move(between, place)
 
 
-def _move_home(path: Path, entry: dict[str, Any], points: Path) -> None:
+def _move_home(path: Path, entry: KeptEnvironment, points: Path) -> None:
     """Give what stands at ``path``, in the entry's way, the name under which it will be looked for."""
     if not os.path.lexists(path):
         return
     home = _home(path, entry, points)
     if home == path:
         return
-    if os.path.lexists(home) and _is_disposable(home, entry["path"], points):
+    if os.path.lexists(home) and _is_disposable(home, entry.path, points):
         remove_staged(home)
     target, number = home, 1
     while os.path.lexists(target):
@@ -171,15 +172,15 @@ def _move_home(path: Path, entry: dict[str, Any], points: Path) -> None:
     move(path, target)
 
 
-def _home(path: Path, entry: dict[str, Any], points: Path) -> Path:
-    place = entry["path"]
+def _home(path: Path, entry: KeptEnvironment, points: Path) -> Path:
+    place = entry.path
     for point in reversed(manifest.listed(points)):
         recorded = _recorded(point, place)
         if recorded and _is(path, recorded):
             return Path(aside_path(place, point.name))
     staged_path = read_marker(path).get("staged_path")
     # One that nobody has staged and nobody has recorded: it keeps the name of the restore that took it out.
-    return Path(staged_path or entry["aside"].replace(".before-", ".replaced-by-"))
+    return Path(staged_path or entry.aside.replace(".before-", ".replaced-by-"))
 
 
 def _is_disposable(path: Path, place: str, points: Path) -> bool:
@@ -188,10 +189,10 @@ def _is_disposable(path: Path, place: str, points: Path) -> bool:
     return str(path) in _beside(place, "staged") and not any(each and _is(path, each) for each in recorded)
 
 
-def _recorded(point: Path, place: str) -> dict[str, Any] | None:
+def _recorded(point: Path, place: str) -> KeptEnvironment | None:
     """What a recovery point says of the environment at ``place``; None where there is no such point."""
     try:
-        entries = manifest.read(point)["environments"]
+        entries = manifest.read(point).environments
     except HubError:
         return None
-    return next((entry for entry in entries if entry["path"] == place), None)
+    return next((entry for entry in entries if entry.path == place), None)

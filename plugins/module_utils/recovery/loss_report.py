@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from .catalogue import Comparison, ListedPoint
 
 OCCASIONS = {
     "upgrade": "before its upgrade to {to_version}",
@@ -12,38 +12,39 @@ OCCASIONS = {
 MOST_NAMES = 10
 
 
-def describe(chosen: dict[str, Any], compared: dict[str, Any]) -> list[str]:
-    """The lines to read, of a point as `recovery_points.listed` has it and its `recovery_points.compare`."""
-    occasion = OCCASIONS[chosen["purpose"]].format(**chosen)
-    if compared["equal"]:
-        return [f"The hub is as it was at {chosen['created']}, {occasion}: there is nothing to put back."]
+def describe(chosen: ListedPoint, compared: Comparison) -> list[str]:
+    """The lines to read."""
+    occasion = OCCASIONS[str(chosen.purpose)].format(
+        from_version=chosen.from_version, to_version=chosen.to_version
+    )
+    if compared.equal:
+        return [f"The hub is as it was at {chosen.created}, {occasion}: there is nothing to put back."]
     lines = [
-        f"The hub would be again as it was at {chosen['created']}, {occasion}: JupyterHub "
-        f"{chosen['from_version']}.",
-        f"Recovery point: {chosen['path']}{_maker(chosen)}",
+        f"The hub would be again as it was at {chosen.created}, {occasion}: JupyterHub "
+        f"{chosen.from_version}.",
+        f"Recovery point: {chosen.path}{_maker(chosen)}",
     ]
-    if chosen["purpose"] == "rollback":
+    if chosen.purpose == "rollback":
         lines.append("This takes a rollback back: the hub of before it serves again, with its rows of then.")
-    for kind in ("environments", "files"):
-        lines += [f"{each['path']}: {each['now']} -> {each['then']}" for each in compared[kind]]
-    database = compared["database"]
+    lines += [f"{each.path}: {each.now} -> {each.then}" for each in (*compared.environments, *compared.files)]
+    database = compared.database
     if database is None:
         return [*lines, "The database stays as it is."]
-    lines.append(f"{database['path']}: {database['now']} -> {database['then']}")
+    lines.append(f"{database.path}: {database.now} -> {database.then}")
     return [*lines, *_written(compared)]
 
 
-def _maker(chosen: dict[str, Any]) -> str:
-    run = chosen["run"] or {}
+def _maker(chosen: ListedPoint) -> str:
+    run = chosen.run or {}
     return f", made by {run['user']} on {run['controller']}" if run else ""
 
 
-def _written(compared: dict[str, Any]) -> list[str]:
-    if compared["problem"]:
-        return [f"What was written since cannot be told: {compared['problem']}"]
-    if not compared["lost"]:
+def _written(compared: Comparison) -> list[str]:
+    if compared.problem:
+        return [f"What was written since cannot be told: {compared.problem}"]
+    if not compared.lost:
         return ["Nothing was written since then that anybody would miss."]
-    since = compared["since"]
+    since = compared.since
     lines = ["Written since then, and lost by going back:"]
     for table, change in since["tables"].items():
         if change["new"] or change["changed"]:

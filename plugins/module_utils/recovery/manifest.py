@@ -9,16 +9,94 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from ..deployment.model import Deployment, of_format_1
 from ..errors import HubError
+from ..shapes import from_dict, to_dict
 from ..system import files
 
-FORMAT = 1
+FORMAT = 2
+ANOTHER_VERSION = "Use the collection's version that made it."
 MANIFEST = "manifest.json"
 _STAMP = "%Y%m%dT%H%M%SZ"
+
+
+@dataclass(frozen=True)
+class KeptDatabase:
+    """The copy of the database, and where it belongs."""
+
+    path: str
+    kind: str
+    mode: str
+    owner: int
+    group: int
+    file: str
+    sha256: str
+    bytes: int
+    revision: str | None
+    rows: dict[str, int]
+    sealed: bool
+    source: dict[str, str] | None
+
+
+@dataclass(frozen=True)
+class KeptFile:
+    """The copy of a file, and where it belongs."""
+
+    path: str
+    file: str
+    sha256: str
+    mode: str
+    owner: int
+    group: int
+
+
+@dataclass(frozen=True)
+class KeptHome:
+    """A folder of people's files, packed."""
+
+    path: str
+    file: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class KeptEnvironment:
+    """An environment, what tells it wherever it stands, and the list of its packages."""
+
+    path: str
+    aside: str
+    environment_id: str
+    sha256: str
+    python_version: str | None
+    jupyterhub: str | None
+    packages_file: str
+    packages_sha256: str
+    planned: bool
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a recovery point is; docs/recovery-point.md says what each field means."""
+
+    format: int
+    id: str
+    created: str
+    purpose: str
+    run: dict[str, str]
+    from_version: str
+    to_version: str
+    deployment: Deployment
+    environments: tuple[KeptEnvironment, ...]
+    files: tuple[KeptFile, ...]
+    homes: tuple[KeptHome, ...]
+    database: KeptDatabase
+    written: float = 0.0
 
 
 def new_id(folder: Path, from_version: str, to_version: str, now: datetime) -> str:
@@ -46,30 +124,34 @@ def listed(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
 
 
-def read(point: Path) -> dict[str, Any]:
+def read(point: Path, name: str = MANIFEST) -> Manifest:
     """The manifest of ``point``. Raises HubError where there is none or it cannot be read."""
     try:
-        manifest = json.loads((point / MANIFEST).read_text(encoding="utf-8"))
+        found = json.loads((point / name).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise HubError(
-            f"{point} is not a recovery point: it has no {MANIFEST}.", "It was never completed."
+            f"{point} is not a recovery point: it has no {name}.", "It was never completed."
         ) from None
     except (OSError, ValueError) as error:
         raise HubError(f"The manifest of {point} cannot be read: {error}.", "") from error
-    if manifest.get("format") != FORMAT:
+    if found.get("format") not in (1, FORMAT):
         raise HubError(
-            f"{point} has format {manifest.get('format')}, this collection knows {FORMAT}.",
-            "Use the collection's version that made it.",
+            f"{point} has format {found.get('format')}, this collection knows {FORMAT}.", ANOTHER_VERSION
         )
-    if manifest.pop("sha256", None) not in (None, _sha256(manifest)):
+    if found.pop("sha256", None) not in (None, _sha256(found)):
         raise HubError(f"The manifest of {point} has changed since it was written.", "It was not used.")
-    return dict(manifest)
+    if found["format"] == 1:
+        found.update(format=FORMAT, deployment=of_format_1(found["deployment"]))
+    try:
+        return from_dict(Manifest, found)
+    except HubError as error:
+        raise HubError(f"The manifest of {point} cannot be read: {error.message}", ANOTHER_VERSION) from error
 
 
-def write(point: Path, manifest: dict[str, Any]) -> None:
+def write(point: Path, manifest: Manifest) -> None:
     """Write the manifest, durably; this is what makes the folder a recovery point."""
-    manifest["written"] = time.time()
-    proven = {**manifest, "sha256": _sha256(manifest)}
+    written = to_dict(replace(manifest, written=time.time()))
+    proven = {**written, "sha256": _sha256(written)}
     files.write(point / MANIFEST, json.dumps(proven, indent=2, sort_keys=True).encode(), mode=0o600)
 
 
@@ -78,25 +160,25 @@ def _sha256(manifest: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
-def damage(point: Path, manifest: dict[str, Any], homes: bool = True) -> list[str]:
+def damage(point: Path, manifest: Manifest, homes: bool = True) -> list[str]:
     """What of the kept files is missing or not as the manifest says; empty where all is well.
 
     People's ``homes`` can be large, and no restore needs them.
     """
-    kept = [*manifest["files"], *(manifest["homes"] if homes else []), manifest["database"]]
-    kept += [
-        {"file": entry["packages_file"], "sha256": entry["packages_sha256"]}
-        for entry in manifest["environments"]
+    kept = [
+        *((each.file, each.sha256) for each in manifest.files),
+        *((each.file, each.sha256) for each in (manifest.homes if homes else ())),
+        (manifest.database.file, manifest.database.sha256),
+        *((each.packages_file, each.packages_sha256) for each in manifest.environments),
     ]
     wrong = []
-    for entry in kept:
-        path = point / entry["file"]
+    for file, sha256 in kept:
         try:
-            changed = files.sha256(path) != entry["sha256"]
+            changed = files.sha256(point / file) != sha256
         except FileNotFoundError:
-            wrong.append(f"{entry['file']} is missing")
+            wrong.append(f"{file} is missing")
         except OSError as error:
-            wrong.append(f"{entry['file']} cannot be read: {error.strerror}")
+            wrong.append(f"{file} cannot be read: {error.strerror}")
         else:
-            wrong += [f"{entry['file']} has changed since it was written"] if changed else []
+            wrong += [f"{file} has changed since it was written"] if changed else []
     return wrong

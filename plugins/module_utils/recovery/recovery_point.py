@@ -16,23 +16,26 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Iterable, NamedTuple
+from typing import Any, Iterable
 
 from ..deployment.lifecycle import start, take_down
 from ..deployment.model import Deployment
 from ..environments.environment import read_environment
 from ..errors import HubError
 from ..hub import logs
+from ..planning.plan import Plan
 from ..services import service_of
-from ..shapes import from_dict, to_dict
 from ..system import files, state
 from . import kept_database, kept_environments, kept_files, locations, reserved_space, restore_test
 from . import manifest as manifests
+from .manifest import KeptDatabase, KeptEnvironment, Manifest
 
 
-class Difference(NamedTuple):
+@dataclass(frozen=True)
+class Difference:
     """One thing on the host that is not as a recovery point says."""
 
     path: str
@@ -47,41 +50,39 @@ def state_folder_of(point: Path) -> Path:
 
 def create(
     deployment: Deployment,
-    plan: dict[str, Any],
+    plan: Plan | None,
     base: str | None,
     homes: Iterable[str],
     lock_timeout: float,
     purpose: str = "",
-    run: dict[str, Any] | None = None,
+    run: dict[str, str] | None = None,
 ) -> Path:
     """Make a recovery point of a hub that serves, and return its folder.
 
-    ``plan`` may be empty (no upgrade follows). ``purpose`` is ``upgrade``, ``rollback`` or ``backup``; by
+    ``plan`` is None where no upgrade follows. ``purpose`` is ``upgrade``, ``rollback`` or ``backup``; by
     default the first where there is a plan, and the last where there is none. ``run`` says who makes it:
     ``{id, user, controller}``. ``lock_timeout`` is in seconds. After a failure nothing is left.
     """
     folder = state.recovery_folder(state.state_folder(deployment.name, base))
-    from_version, to_version = (
-        str(deployment.hub_environment.jupyterhub),
-        str(plan.get("to_version", "")),
-    )
+    from_version = deployment.jupyterhub
+    to_version = plan.to_version if plan else ""
     point = folder / manifests.new_id(folder, from_version, to_version, datetime.now(timezone.utc))
     state.make_private(point)
     try:
-        manifest = {
-            "format": manifests.FORMAT,
-            "id": point.name,
-            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "purpose": purpose or ("upgrade" if plan else "backup"),
-            "run": run or {},
-            "from_version": from_version,
-            "to_version": to_version,
-            "deployment": to_dict(deployment),
-            "environments": kept_environments.keep(point, deployment, plan),
-            "files": [kept_files.keep(point, path) for path in kept_files.of_deployment(deployment)],
-            "homes": [kept_files.keep_home(point, number, Path(home)) for number, home in enumerate(homes)],
-            "database": kept_database.keep(point, deployment.database, lock_timeout),
-        }
+        manifest = Manifest(
+            format=manifests.FORMAT,
+            id=point.name,
+            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            purpose=purpose or ("upgrade" if plan else "backup"),
+            run=run or {},
+            from_version=from_version,
+            to_version=to_version,
+            deployment=deployment,
+            environments=kept_environments.keep(point, deployment, plan),
+            files=tuple(kept_files.keep(point, path) for path in kept_files.of_deployment(deployment)),
+            homes=tuple(kept_files.keep_home(point, number, Path(home)) for number, home in enumerate(homes)),
+            database=kept_database.keep(point, deployment.database, lock_timeout),
+        )
         manifests.write(point, manifest)
     except (OSError, HubError) as error:
         shutil.rmtree(point, ignore_errors=True)
@@ -94,20 +95,20 @@ def create(
     return point
 
 
-def seal(point: Path, lock_timeout: float) -> dict[str, Any]:
+def seal(point: Path, lock_timeout: float) -> KeptDatabase:
     """Take the database once more, now that the hub has stopped; returns the manifest's ``database``.
 
     The earlier copy stays until the manifest names the new one: the point is whole at any moment.
     """
     manifest = manifests.read(point)
     kept_database.forget_restore(point)
-    manifest["database"] = kept_database.sealed(point, manifest["database"], lock_timeout)
-    manifests.write(point, manifest)
-    kept_database.remove_other_copies(point, manifest["database"])
-    return dict(manifest["database"])
+    database = kept_database.sealed(point, manifest.database, lock_timeout)
+    manifests.write(point, replace(manifest, database=database))
+    kept_database.remove_other_copies(point, database)
+    return database
 
 
-def verify(point: Path, environments: bool = False, homes: bool = True) -> dict[str, Any]:
+def verify(point: Path, environments: bool = False, homes: bool = True) -> Manifest:
     """Compare everything in ``point`` with its manifest, and return that.
 
     With ``environments`` also the old environments, which are kept beside the new ones; that takes seconds.
@@ -130,17 +131,17 @@ def test_restore(point: Path) -> None:
     wrong = restore_test.try_database(point, manifest)
     if not wrong:
         found = {
-            entry["path"]: locations.find(entry) or Path(entry["aside"])
+            entry.path: locations.find(entry) or Path(entry.aside)
             for entry in kept_environments.required(manifest)
         }
-        wrong = restore_test.try_environments(manifest, point / manifest["database"]["file"], found)
+        wrong = restore_test.try_environments(manifest, point / manifest.database.file, found)
     if wrong:
         raise HubError(f"The way back to {point} does not work: {'; '.join(wrong)}.", "Nothing was touched.")
 
 
 def reserve(point: Path) -> None:
     """Take the room that sealing and restoring need. May be called again; HubError when there is none."""
-    database = manifests.read(point)["database"]
+    database = manifests.read(point).database
     try:
         kept_database.prepare_seal(point, database)
         reserved_space.reserve(state_folder_of(point), database)
@@ -151,7 +152,7 @@ def reserve(point: Path) -> None:
 
 def release_reserve(point: Path) -> None:
     """Give up the room that `reserve` has taken, if any."""
-    database = manifests.read(point)["database"]
+    database = manifests.read(point).database
     kept_database.remove_other_copies(point, database)
     reserved_space.release(state_folder_of(point), database)
 
@@ -161,7 +162,7 @@ def foretell(point: Path) -> dict[str, Any]:
     manifest = verify(point)
     locations.require(kept_environments.required(manifest))
     different = differences(point, manifest)
-    rests = service_of(_deployment(manifest).service).state() not in ("starting", "running")
+    rests = service_of(manifest.deployment.service).state() not in ("starting", "running")
     return {"changed": bool(different) or rests, **_told(different)}
 
 
@@ -176,7 +177,7 @@ def restore(point: Path, timeout: float, stop_timeout: float, log_mark: str = ""
     with _no_os_error(point):
         manifest = verify(point, homes=False)
         locations.require(kept_environments.required(manifest))
-        deployment = _deployment(manifest)
+        deployment = manifest.deployment
         base = str(state_folder_of(point).parent)
         different = differences(point, manifest)
         if different or service_of(deployment.service).state() == "stopping":
@@ -189,10 +190,10 @@ def restore(point: Path, timeout: float, stop_timeout: float, log_mark: str = ""
             make_equal(point, manifest, aside)
         for entry in kept_environments.restorable(manifest):
             locations.tidy(entry, point.parent)
-        reserved_space.release(state_folder_of(point), manifest["database"])
+        reserved_space.release(state_folder_of(point), manifest.database)
         # Before the first row of the hub that serves again: it must survive if somebody restores once more.
         kept_database.remember_restore(point)
-    started = start(deployment, base, manifest["from_version"], timeout)
+    started = start(deployment, base, manifest.from_version, timeout)
     return {
         **_told(different),
         "changed": bool(different) or started.changed,
@@ -224,55 +225,55 @@ def _told(different: list[Difference]) -> dict[str, Any]:
     }
 
 
-def differences(point: Path, manifest: dict[str, Any], afresh: bool = False) -> list[Difference]:
+def differences(point: Path, manifest: Manifest, afresh: bool = False) -> list[Difference]:
     """What on the host is not as the recovery point says: environments, database and files.
 
     A database that was put back already counts as equal, whatever was written since, unless ``afresh``.
     """
     found = [
-        Difference(
-            entry["path"],
-            _in_place(entry),
-            kept_environments.described(entry["jupyterhub"], entry["python_version"]),
-        )
+        Difference(entry.path, _in_place(entry), _as_kept(entry))
         for entry in kept_environments.restorable(manifest)
         if locations.state_of(entry) != locations.HERE
     ]
-    database = manifest["database"]
+    database = manifest.database
     if kept_database.differs(point, manifest, afresh):
         now, then = kept_database.described_on_host(database), kept_database.described(database)
-        found.append(Difference(database["path"], now, then))
+        found.append(Difference(database.path, now, then))
     elif kept_database.is_owned_otherwise(database):
-        found.append(Difference(database["path"], "another owner or mode", f"mode {database['mode']}"))
-    for entry in manifest["files"]:
-        now, then = kept_files.described_on_host(entry), kept_files.described(entry)
-        found += [Difference(entry["path"], now, then)] if now != then else []
+        found.append(Difference(database.path, "another owner or mode", f"mode {database.mode}"))
+    for file in manifest.files:
+        now, then = kept_files.described_on_host(file), kept_files.described(file)
+        found += [Difference(file.path, now, then)] if now != then else []
     return found
 
 
-def make_equal(point: Path, manifest: dict[str, Any], aside: Path) -> None:
+def make_equal(point: Path, manifest: Manifest, aside: Path) -> None:
     """Put back whatever differs, and set aside what stood there; the hub must be stopped."""
     for entry in kept_environments.restorable(manifest):
         locations.restore(entry, point.parent)
     if kept_database.differs(point, manifest):
-        kept_database.restore(point, manifest["database"], aside)
-    kept_database.give_back(manifest["database"])
-    for entry in manifest["files"]:
-        if kept_files.described_on_host(entry) != kept_files.described(entry):
-            kept_files.restore(point, entry, aside)
-            if entry["path"] == _deployment(manifest).service.unit_file:
-                service_of(_deployment(manifest).service).reread()
+        kept_database.restore(point, manifest.database, aside)
+    kept_database.give_back(manifest.database)
+    for file in manifest.files:
+        if kept_files.described_on_host(file) != kept_files.described(file):
+            kept_files.restore(point, file, aside)
+            if file.path == manifest.deployment.service.unit_file:
+                service_of(manifest.deployment.service).reread()
 
 
-def _in_place(entry: dict[str, Any]) -> str:
+def _in_place(entry: KeptEnvironment) -> str:
     """What stands in an environment's place."""
-    if not Path(entry["path"]).is_dir():
+    if not Path(entry.path).is_dir():
         return "missing"
     try:
-        found = read_environment(entry["path"])
+        found = read_environment(entry.path)
     except HubError as error:
         return error.message
     return kept_environments.described(found.jupyterhub, found.python_version)
+
+
+def _as_kept(entry: KeptEnvironment) -> str:
+    return kept_environments.described(entry.jupyterhub, entry.python_version)
 
 
 def _keep_log(deployment: Deployment, mark: str, aside: Path) -> None:
@@ -280,7 +281,3 @@ def _keep_log(deployment: Deployment, mark: str, aside: Path) -> None:
     lines = [f"{logs.scrub(line)}\n" for line in service_of(deployment.service).log_since(mark)]
     state.make_private(aside)
     files.write(aside / "hub.log", "".join(lines).encode())
-
-
-def _deployment(manifest: dict[str, Any]) -> Deployment:
-    return from_dict(Deployment, manifest["deployment"])

@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 from ..errors import HubError
 from ..system import files
+from .manifest import KeptDatabase
 
 SUFFIX = ".hubops-reserve"
 #: In the state folder, for what is set aside there, and for notes of what has been done.
@@ -22,15 +22,15 @@ SPARE_BYTES = 4 * 1024 * 1024
 SPARE_FILES = 128
 
 
-def reserve(state_folder: Path, database: dict[str, Any]) -> None:
+def reserve(state_folder: Path, database: KeptDatabase) -> None:
     """Take the room for a second copy of a manifest's ``database``, beside the database itself.
 
     In the state folder, too, if that is on another file system: the replaced database is copied there. May be
     called again. Raises HubError, with nothing left, when there is no room.
     """
     beside = beside_database(database)
-    current = Path(os.path.realpath(database["path"]))
-    size = max(database["bytes"], current.stat().st_size if current.exists() else 0) + SPARE_BYTES
+    current = Path(os.path.realpath(database.path))
+    size = max(database.bytes, current.stat().st_size if current.exists() else 0) + SPARE_BYTES
     apart = state_folder.stat().st_dev != beside.parent.stat().st_dev
     try:
         _take(beside, size)
@@ -40,7 +40,7 @@ def reserve(state_folder: Path, database: dict[str, Any]) -> None:
         raise
 
 
-def release(state_folder: Path, database: dict[str, Any]) -> None:
+def release(state_folder: Path, database: KeptDatabase) -> None:
     """Give all the room up. May be called again."""
     release_aside(state_folder)
     release_beside(database)
@@ -51,14 +51,14 @@ def release_aside(state_folder: Path) -> None:
     _remove(state_folder / NAME)
 
 
-def release_beside(database: dict[str, Any]) -> None:
+def release_beside(database: KeptDatabase) -> None:
     """Give up the room beside the database."""
     _remove(beside_database(database))
 
 
-def beside_database(database: dict[str, Any]) -> Path:
+def beside_database(database: KeptDatabase) -> Path:
     """Where the room is kept: beside the file that the database's path leads to."""
-    return Path(f"{os.path.realpath(database['path'])}{SUFFIX}")
+    return Path(f"{os.path.realpath(database.path)}{SUFFIX}")
 
 
 def _take(folder: Path, size: int) -> None:

@@ -7,16 +7,14 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from ..databases import sqlite
-from ..deployment.model import Deployment
 from ..environments.layout import python_of
 from ..errors import HubError
 from ..hub import logs
 from ..services import service_of
-from ..shapes import from_dict
 from ..system.execution_context import ExecutionContext
+from .manifest import Manifest
 
 IMPORT_SECONDS = 120
 SUFFIX = ".hubops-restore-test"
@@ -35,40 +33,40 @@ if sys.argv[1:]:
 """
 
 
-def try_database(point: Path, manifest: dict[str, Any]) -> list[str]:
+def try_database(point: Path, manifest: Manifest) -> list[str]:
     """Open the kept database; what is not as the manifest says."""
-    kept = manifest["database"]
+    kept = manifest.database
     try:
-        found = sqlite.prove(point / kept["file"])
+        found = sqlite.prove(point / kept.file)
     except HubError as error:
         return [error.message.rstrip(".")]
     wrong = []
-    if found.revision != kept["revision"]:
-        wrong.append(f"{kept['file']} has revision {found.revision}, not {kept['revision']}")
-    if found.rows != kept["rows"]:
+    if found.revision != kept.revision:
+        wrong.append(f"{kept.file} has revision {found.revision}, not {kept.revision}")
+    if found.rows != kept.rows:
         tables = sorted(
             name
-            for name in found.rows.keys() | kept["rows"].keys()
-            if found.rows.get(name) != kept["rows"].get(name)
+            for name in found.rows.keys() | kept.rows.keys()
+            if found.rows.get(name) != kept.rows.get(name)
         )
-        wrong.append(f"{kept['file']} has other numbers of rows in {', '.join(tables)}")
+        wrong.append(f"{kept.file} has other numbers of rows in {', '.join(tables)}")
     return wrong
 
 
-def try_environments(manifest: dict[str, Any], copy: Path, standing: dict[str, Path]) -> list[str]:
+def try_environments(manifest: Manifest, copy: Path, standing: dict[str, Path]) -> list[str]:
     """Have each old environment import JupyterHub, and the hub's also read the kept database; what fails.
 
     ``copy`` is the kept database. ``standing`` has the folders that the environments are in now, by the path
     that they belong at. Nothing is written to either; the database is read in a second copy beside the hub's
     own, where the hub's user can reach it.
     """
-    deployment = from_dict(Deployment, manifest["deployment"])
+    deployment = manifest.deployment
     context = service_of(deployment.service).context()
     wrong = []
-    with _scratch(copy, Path(manifest["database"]["path"]), context) as scratch:
+    with _scratch(copy, Path(manifest.database.path), context) as scratch:
         for path, folder in standing.items():
             is_hub = path == deployment.hub_environment.path
-            reason = _failure(folder, scratch if is_hub else None, manifest["database"]["rows"], context)
+            reason = _failure(folder, scratch if is_hub else None, manifest.database.rows, context)
             wrong += [f"{folder} cannot serve again: {reason}"] if reason else []
     return wrong
 

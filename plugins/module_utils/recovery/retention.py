@@ -6,6 +6,7 @@ import json
 import shutil
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Iterable
 
 from ..errors import HubError
 from ..system import files, state
@@ -73,7 +74,7 @@ def _discard(point: Path) -> None:
     if not discarded.exists() and (point / manifest.MANIFEST).exists():
         files.rename(point / manifest.MANIFEST, discarded)
     if discarded.exists():
-        locations.remove_unneeded(_environments(discarded), point.parent)
+        locations.remove_unneeded(_environments(point), point.parent)
     for path in point.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
@@ -82,11 +83,11 @@ def _discard(point: Path) -> None:
     shutil.rmtree(point, ignore_errors=True)
 
 
-def _environments(discarded: Path) -> list[dict[str, object]]:
+def _environments(point: Path) -> Iterable[manifest.KeptEnvironment]:
     try:
-        return list(json.loads(discarded.read_text(encoding="utf-8"))["environments"])
-    except (ValueError, KeyError):
-        return []  # too damaged to tell what belongs to it
+        return manifest.read(point, DISCARDED).environments
+    except HubError:
+        return ()  # too damaged to tell what belongs to it
 
 
 def _age(point: Path) -> timedelta:

@@ -15,9 +15,11 @@ from typing import Any, Callable
 from ..databases import database_of, migration
 from ..deployment import lifecycle, verification
 from ..deployment.model import Deployment
-from ..environments import staging, transitions
+from ..environments import transitions
 from ..environments.installer import InstallerOptions
+from ..environments.planned import Planned
 from ..errors import HubError
+from ..planning.plan import read_plan
 from ..progress import Progress
 from ..rehearsal import rehearsed_hub
 from ..runs import guard, journal
@@ -154,9 +156,9 @@ def _belongings(folder: Path, run: Run) -> list[Callable[[], object]]:
         lambda: migration.abandon(folder),
         lambda: rehearsed_hub.tidy(database_of(run.deployment.database)),
     ]
-    for intermediate in run.plan.get("intermediate_versions", []):
-        belongings.append(functools.partial(staging.remove_staged, intermediate["staged_path"]))
-    for entry in run.plan.get("environments", []):
+    plan = read_plan(run.plan)
+    staged: tuple[Planned, ...] = (*plan.intermediate_versions, *plan.environments) if plan else ()
+    for entry in staged:
         arguments = ("absent", [entry], point.name, InstallerOptions(), Progress())
         belongings.append(functools.partial(transitions.apply, *arguments))
     if run.recovery_point:

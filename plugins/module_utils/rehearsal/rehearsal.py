@@ -11,8 +11,8 @@ import functools
 import os
 import re
 import time
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable
 
@@ -23,6 +23,7 @@ from ..deployment.model import Deployment
 from ..environments.discovery import environment_of_command
 from ..environments.environment import read_environment
 from ..environments.packages import all_packages, installed_version
+from ..environments.planned import PlannedEnvironment
 from ..errors import HubError
 from ..hub import logs
 from ..planning.findings import judge
@@ -33,6 +34,7 @@ from ..planning.findings.proxy import PROXY_NOT_FOUND
 from ..planning.findings.security import COOKIE_SECRET_MODE, NO_ALLOW_RULE
 from ..services import service_of
 from ..services.command_line import HubCommand
+from ..shapes import to_dict
 from ..system.execution_context import ExecutionContext
 from . import checks, rehearsed_hub
 from .rehearsed_hub import RehearsedHub, Wanted
@@ -93,7 +95,7 @@ class Rehearsal:
             if finding.severity == BLOCKER or finding.id not in known
         ]
         return {
-            "findings": [asdict(finding) for finding in findings],
+            "findings": [to_dict(finding) for finding in findings],
             "blockers": [_line(finding) for finding in findings if finding.severity == BLOCKER],
             "timings": self.timings,
             "expected_outage_seconds": self.expected_outage_seconds,
@@ -109,7 +111,7 @@ class Rehearsal:
 def _line(finding: Finding) -> str:
     """A finding as text: what, and what to do; then the log, where its message ends with one."""
     said, newline, log = finding.found.partition("\n")
-    return f"{finding.id}: {sentence({**asdict(finding), 'found': said})}{newline}{log}"
+    return f"{finding.id}: {sentence(replace(finding, found=said))}{newline}{log}"
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ class Scene:
 
 def rehearse(
     deployment: Deployment,
-    environments: list[dict[str, Any]],
+    environments: Sequence[PlannedEnvironment],
     version: str,
     state_folder: Path,
     *,
@@ -154,7 +156,7 @@ def rehearse(
     fail is a finding. Raises HubError where the rehearsal itself is not possible.
     """
     rehearsal = Rehearsal()
-    in_place = [entry["path"] for entry in environments if entry["strategy"] == "in_place"]
+    in_place = [entry.path for entry in environments if entry.in_place]
     if in_place:
         found = f"{', '.join(in_place)} is upgraded in place."
         rehearsal.findings.append(kinds.NOT_REHEARSED.found(found))
@@ -163,7 +165,7 @@ def rehearse(
     scene = Scene(
         deployment=deployment,
         database=database_of(deployment.database),
-        staged={entry["path"].rstrip("/"): entry["staged_path"] for entry in environments},
+        staged={entry.path: entry.staged_path for entry in environments},
         version=version,
         state_folder=state_folder,
         context=service.context(),

@@ -7,14 +7,17 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
 
 from tests import REPOSITORY
-from tests.hubs.small_wheels import UV, fingerprint, make_hub_wheel, make_venv, plan_entry
+from tests.hubs.small_wheels import UV, fingerprint, make_hub_wheel, make_venv
+from tests.plans import planned_environment
 
 ADA = {"user": "ada", "controller": "laptop", "process": "", "command": "ansible-playbook upgrade.yml"}
 POINT = "20261120T211500Z-1.0.0-2.0.0"
@@ -27,8 +30,8 @@ class Controller:
         self.folder = folder
         self.place = folder / "hub"
         shutil.copytree(made / "old", self.place, symlinks=True)
-        self.entry = plan_entry(self.place, "2.0.0")
-        self.staged = Path(self.entry["staged_path"])
+        self.entry = planned_environment(self.place, "2.0.0")
+        self.staged = Path(self.entry.staged_path)
         self.wheels = made / "wheels"
         (folder / "home").mkdir()
 
@@ -41,7 +44,7 @@ class Controller:
             "hubops.jupyterhub.jupyterhub_environment": {
                 "deployment": {"name": "hub"},
                 "state": "{{ item }}",
-                "environments": [self.entry],
+                "environments": [to_dict(self.entry)],
                 "recovery_point_id": POINT,
                 "wheels": str(self.wheels),
                 "state_folder": str(self.folder / "state"),
@@ -150,7 +153,7 @@ def test_check_mode_is_true_and_silent(
 
 
 def test_a_refusal_is_a_failure_with_its_reason(controller: Controller) -> None:
-    controller.entry["requirements"] = ["jupyterhub==9.9.9"]
+    controller.entry = replace(controller.entry, requirements=("jupyterhub==9.9.9",))
     (failed,), _printed = controller.run("staged")
     assert failed["failed"]
     assert failed["msg"].startswith(f"jupyterhub==9.9.9 cannot be installed into {controller.staged}: ")

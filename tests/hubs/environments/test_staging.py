@@ -18,6 +18,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.ins
     InstallerOptions,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.packages import all_packages
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.planned import PlannedEnvironment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.staging import (
     MARKER,
     Staged,
@@ -26,7 +27,8 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.sta
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
 
-from tests.hubs.small_wheels import UV, fingerprint, make_hub_wheel, make_venv, make_wheel, plan_entry
+from tests.hubs.small_wheels import UV, fingerprint, make_hub_wheel, make_venv, make_wheel
+from tests.plans import planned_environment
 
 UNCHANGED = "The environment in use is unchanged. Name packages that go together in jupyterhub_packages."
 GO_TOGETHER = "Name versions of them that do in jupyterhub_packages (or jupyterhub_user_packages)."
@@ -54,10 +56,12 @@ def old(tmp_path: Path, wheels: Path) -> Path:
     return make_venv(tmp_path / "hub env", wheels, "jupyterhub==1.0.0", "bystander==1.0")
 
 
-def run(entry: dict[str, object], wheels: Path | None, tool: str = "uv", lines: Path | None = None) -> Staged:
+def run(
+    entry: PlannedEnvironment, wheels: Path | None, tool: str = "uv", lines: Path | None = None
+) -> Staged:
     os.environ["PATH"] = f"{Path(UV).parent}:{os.environ['PATH']}"
     options = InstallerOptions(installer=tool, wheels=str(wheels or ""))
-    return stage(entry, Installer(options, str(entry["path"])), Progress(str(lines) if lines else None))
+    return stage(entry, Installer(options, entry.path), Progress(str(lines) if lines else None))
 
 
 def mentions(folder: Path, text: Path) -> list[str]:
@@ -76,7 +80,7 @@ def mentions(folder: Path, text: Path) -> list[str]:
 
 
 def test_a_copy_has_the_target_and_everything_else_as_it_was(old: Path, wheels: Path) -> None:
-    staged = run(plan_entry(old, "2.0.0"), wheels)
+    staged = run(planned_environment(old, "2.0.0"), wheels)
     assert staged.changed
     assert staged.packages_before == {"bystander": "1.0", "jupyterhub": "1.0.0"}
     assert staged.packages_after == {"bystander": "1.0", "jupyterhub": "2.0.0", "newcomer": "1.0"}
@@ -90,13 +94,13 @@ def test_a_copy_has_the_target_and_everything_else_as_it_was(old: Path, wheels: 
 @pytest.mark.parametrize("strategy", ["copy", "rebuild"])
 def test_the_old_environment_is_only_read(old: Path, wheels: Path, strategy: str) -> None:
     before = fingerprint(old)
-    run(plan_entry(old, "2.0.0", strategy=strategy), wheels)
+    run(planned_environment(old, "2.0.0", strategy=strategy), wheels)
     assert fingerprint(old) == before
 
 
 @pytest.mark.parametrize("strategy", ["copy", "rebuild"])
 def test_the_new_environment_speaks_of_its_final_place_only(old: Path, wheels: Path, strategy: str) -> None:
-    staged = Path(run(plan_entry(old, "2.0.0", strategy=strategy), wheels).staged_path)
+    staged = Path(run(planned_environment(old, "2.0.0", strategy=strategy), wheels).staged_path)
     assert mentions(staged, staged) == []
     assert f"{old}/bin/python" in (staged / "bin" / "jupyterhub").read_text()
     assert os.access(staged / "bin" / "jupyterhub", os.X_OK)
@@ -106,7 +110,7 @@ def test_the_new_environment_speaks_of_its_final_place_only(old: Path, wheels: P
 
 
 def test_what_is_new_has_bytecode_that_names_the_final_place(old: Path, wheels: Path) -> None:
-    staged = Path(run(plan_entry(old, "2.0.0"), wheels).staged_path)
+    staged = Path(run(planned_environment(old, "2.0.0"), wheels).staged_path)
     for module in ("newcomer.py", "jupyterhub/app.py"):
         (source,) = staged.glob(f"lib/python*/site-packages/{module}")
         compiled = Path(importlib.util.cache_from_source(str(source)))
@@ -118,12 +122,12 @@ def test_what_is_new_has_bytecode_that_names_the_final_place(old: Path, wheels: 
 def test_new_files_belong_to_the_owner_of_the_environment(old: Path, wheels: Path, strategy: str) -> None:
     for path in [old, *old.rglob("*")]:
         os.chown(path, OWNER, OWNER if os.geteuid() == 0 else -1, follow_symlinks=False)
-    staged = Path(run(plan_entry(old, "2.0.0", strategy=strategy), wheels).staged_path)
+    staged = Path(run(planned_environment(old, "2.0.0", strategy=strategy), wheels).staged_path)
     assert {path.lstat().st_uid for path in [staged, *staged.rglob("*")]} == {OWNER}
 
 
 def test_staged_once_is_staged(old: Path, wheels: Path) -> None:
-    entry = plan_entry(old, "2.0.0")
+    entry = planned_environment(old, "2.0.0")
     first = run(entry, wheels)
     before = fingerprint(Path(first.staged_path))
     second = run(entry, wheels)
@@ -133,15 +137,15 @@ def test_staged_once_is_staged(old: Path, wheels: Path) -> None:
 
 
 def test_another_request_is_staged_anew(old: Path, wheels: Path) -> None:
-    run(plan_entry(old, "2.0.0"), wheels)
+    run(planned_environment(old, "2.0.0"), wheels)
     requirements = ["jupyterhub==2.0.0", "bystander"]
-    staged = run(plan_entry(old, "2.0.0", requirements=requirements), wheels)
+    staged = run(planned_environment(old, "2.0.0", requirements=requirements), wheels)
     assert staged.changed
     assert staged.packages_after["bystander"] == "2.0"
 
 
 def test_a_change_of_the_old_environment_is_staged_anew(old: Path, wheels: Path) -> None:
-    run(plan_entry(old, "2.0.0"), wheels)
+    run(planned_environment(old, "2.0.0"), wheels)
     argv: list[str | Path] = [
         UV,
         "pip",
@@ -154,13 +158,13 @@ def test_a_change_of_the_old_environment_is_staged_anew(old: Path, wheels: Path)
         old / "bin/python",
     ]
     subprocess.run([*argv, "bystander==2.0"], check=True)
-    staged = run(plan_entry(old, "2.0.0"), wheels)
+    staged = run(planned_environment(old, "2.0.0"), wheels)
     assert staged.changed
     assert staged.packages_after["bystander"] == "2.0"
 
 
 def test_what_is_half_made_is_made_again(old: Path, wheels: Path) -> None:
-    entry = plan_entry(old, "2.0.0")
+    entry = planned_environment(old, "2.0.0")
     staged = Path(run(entry, wheels).staged_path)
     (staged / MARKER).unlink()
     (staged / "leftover").touch()
@@ -169,11 +173,11 @@ def test_what_is_half_made_is_made_again(old: Path, wheels: Path) -> None:
 
 
 def test_a_marker_of_an_earlier_upgrade_is_not_copied(old: Path, wheels: Path) -> None:
-    first = run(plan_entry(old, "2.0.0"), wheels)
+    first = run(planned_environment(old, "2.0.0"), wheels)
     shutil.rmtree(old)
     Path(first.staged_path).rename(old)
     identity = staging.environment_id(old)
-    second = run(plan_entry(old, "4.0.0", jupyterhub="2.0.0"), wheels)
+    second = run(planned_environment(old, "4.0.0", jupyterhub="2.0.0"), wheels)
     marker = staging.read_marker(second.staged_path)
     assert marker["replaces"] == identity != marker["id"]
 
@@ -181,14 +185,14 @@ def test_a_marker_of_an_earlier_upgrade_is_not_copied(old: Path, wheels: Path) -
 @pytest.mark.parametrize("tool", ["uv", "pip"])
 def test_packages_that_would_not_go_together(tmp_path: Path, wheels: Path, tool: str) -> None:
     old = make_venv(tmp_path / "env", wheels, "jupyterhub==1.0.0", "theauthenticator==1.0", pip=True)
-    entry = plan_entry(old, "2.0.0")
+    entry = planned_environment(old, "2.0.0")
     with pytest.raises(HubError) as refusal:
         run(entry, wheels, tool)
     assert refusal.value.message.startswith(f"Packages of {old} would not go together: ")
     assert "theauthenticator" in refusal.value.message and "jupyterhub<2" in refusal.value.message
     assert refusal.value.hint == GO_TOGETHER
-    assert not Path(entry["staged_path"]).exists()
-    named = plan_entry(old, "2.0.0", requirements=["jupyterhub==2.0.0", "theauthenticator"])
+    assert not Path(entry.staged_path).exists()
+    named = planned_environment(old, "2.0.0", requirements=("jupyterhub==2.0.0", "theauthenticator"))
     assert run(named, wheels, tool).packages_after["theauthenticator"] == "2.0"
 
 
@@ -208,28 +212,28 @@ def test_a_conflict_that_was_there_before_stays_one(tmp_path: Path, wheels: Path
         old / "bin/python",
     ]
     subprocess.run([*argv, "--no-deps", "grumbler"], check=True)
-    assert run(plan_entry(old, "2.0.0"), wheels, tool).packages_after["jupyterhub"] == "2.0.0"
+    assert run(planned_environment(old, "2.0.0"), wheels, tool).packages_after["jupyterhub"] == "2.0.0"
 
 
 def test_an_environment_that_does_not_import_the_hub_is_removed(old: Path, wheels: Path) -> None:
-    entry = plan_entry(old, "3.0.0")
+    entry = planned_environment(old, "3.0.0")
     with pytest.raises(HubError) as refusal:
         run(entry, wheels)
     assert str(refusal.value) == (
         f"The new environment for {old} does not work: "
         "jupyterhub.app cannot be imported: RuntimeError: no proxy " + UNCHANGED
     )
-    assert not Path(entry["staged_path"]).exists()
+    assert not Path(entry.staged_path).exists()
 
 
 def test_a_user_s_environment_need_not_import_the_hub(old: Path, wheels: Path) -> None:
-    assert run(plan_entry(old, "3.0.0", role="user"), wheels).packages_after["jupyterhub"] == "3.0.0"
+    assert run(planned_environment(old, "3.0.0", role="user"), wheels).packages_after["jupyterhub"] == "3.0.0"
 
 
 def test_named_modules_are_imported_too(old: Path, wheels: Path) -> None:
     make_wheel(wheels, "spawning", "1.0", {"spawning.py": "import nothing_like_it\n"})
-    entry = plan_entry(
-        old, "2.0.0", requirements=["jupyterhub==2.0.0", "spawning"], imports=["spawning", "absent"]
+    entry = planned_environment(
+        old, "2.0.0", requirements=("jupyterhub==2.0.0", "spawning"), imports=["spawning", "absent"]
     )
     with pytest.raises(HubError, match="spawning cannot be imported: ModuleNotFoundError: .*nothing_like_it"):
         run(entry, wheels)
@@ -243,7 +247,7 @@ def test_a_hub_that_calls_itself_otherwise_is_refused(old: Path, wheels: Path) -
         {"jupyterhub/__init__.py": "__version__ = '4.9'\n", "jupyterhub/app.py": ""},
     )
     with pytest.raises(HubError) as refusal:
-        run(plan_entry(old, "5.0.0"), wheels)
+        run(planned_environment(old, "5.0.0"), wheels)
     assert str(refusal.value) == (
         f"The new environment for {old} has JupyterHub 4.9 instead of jupyterhub==5.0.0. {UNCHANGED}"
     )
@@ -252,7 +256,7 @@ def test_a_hub_that_calls_itself_otherwise_is_refused(old: Path, wheels: Path) -
 def test_too_little_room(old: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(staging, "RESERVE_BYTES", 1 << 60)
     with pytest.raises(HubError) as refusal:
-        run(plan_entry(old, "2.0.0"), wheels)
+        run(planned_environment(old, "2.0.0"), wheels)
     assert refusal.value.message.startswith(f"{old.parent} has ")
     assert f"staging needs {1 << 40}" in refusal.value.message
     assert refusal.value.hint == "Make room there, or upgrade in place."
@@ -264,7 +268,7 @@ def test_a_linked_environment_becomes_a_real_one(old: Path, wheels: Path) -> Non
     for script in (real / "bin").glob("jupyterhub*"):
         script.write_text(script.read_text().replace(str(old), str(real)))
     (real / "bin" / "site-tool").write_text(f"#!{real}/bin/python\n")
-    staged = Path(run(plan_entry(old, "2.0.0"), wheels).staged_path)
+    staged = Path(run(planned_environment(old, "2.0.0"), wheels).staged_path)
     assert not staged.is_symlink()
     assert mentions(staged / "bin", real) == mentions(staged, staged) == []
     assert (staged / "bin" / "site-tool").read_text() == f"#!{old}/bin/python\n"
@@ -286,7 +290,7 @@ def test_a_rebuild_keeps_versions_and_tells_which_it_could_not(old: Path, wheels
     subprocess.run([*argv, "stubborn"], check=True)
     (wheels / "stubborn-1.0-py3-none-any.whl").unlink()
     make_wheel(wheels, "stubborn", "1.5")
-    staged = run(plan_entry(old, "2.0.0", strategy="rebuild"), wheels)
+    staged = run(planned_environment(old, "2.0.0", strategy="rebuild"), wheels)
     assert staged.packages_after == {
         "bystander": "1.0",
         "jupyterhub": "2.0.0",
@@ -315,33 +319,33 @@ def test_a_rebuild_by_pip_keeps_versions_too(tmp_path: Path, wheels: Path) -> No
     )
     (wheels / "stubborn-1.0-py3-none-any.whl").unlink()
     make_wheel(wheels, "stubborn", "1.5")
-    staged = run(plan_entry(old, "2.0.0", strategy="rebuild"), wheels, "pip")
+    staged = run(planned_environment(old, "2.0.0", strategy="rebuild"), wheels, "pip")
     assert staged.packages_after["bystander"] == "1.0"
     assert staged.packages_after["stubborn"] == "1.5"
     assert "stubborn 1.0 became 1.5 for the new Python." in staged.warnings
 
 
 def test_an_interpreter_that_does_not_exist(old: Path, wheels: Path) -> None:
-    entry = plan_entry(old, "2.0.0", strategy="rebuild", python="/no/such/python")
+    entry = planned_environment(old, "2.0.0", strategy="rebuild", python="/no/such/python")
     with pytest.raises(HubError) as refusal:
         run(entry, wheels)
     assert refusal.value.message.startswith("/no/such/python cannot make a venv: ")
-    assert not Path(entry["staged_path"]).exists()
+    assert not Path(entry.staged_path).exists()
 
 
 def test_in_place_finds_before_the_outage_what_cannot_be_installed(old: Path, wheels: Path) -> None:
     before = fingerprint(old)
-    staged = run(plan_entry(old, "2.0.0", strategy="in_place"), wheels)
+    staged = run(planned_environment(old, "2.0.0", strategy="in_place"), wheels)
     assert not staged.changed and not Path(staged.staged_path).exists()
     assert staged.packages_after == {"bystander": "1.0", "jupyterhub": "2.0.0", "newcomer": "1.0"}
     with pytest.raises(HubError, match="^jupyterhub==9.9.9 cannot be installed into "):
-        run(plan_entry(old, "9.9.9", strategy="in_place"), wheels)
+        run(planned_environment(old, "9.9.9", strategy="in_place"), wheels)
     assert fingerprint(old) == before
 
 
 def test_progress_is_told(old: Path, wheels: Path, tmp_path: Path) -> None:
     lines = tmp_path / "deep" / "progress"
-    staged = run(plan_entry(old, "2.0.0"), wheels, lines=lines)
+    staged = run(planned_environment(old, "2.0.0"), wheels, lines=lines)
     told = lines.read_text().splitlines()
     assert told[0] == f"Staging jupyterhub==2.0.0 for {old}"
     assert any(line.startswith(f"Copying {old}, files: ") for line in told)
@@ -366,8 +370,8 @@ def test_real_releases(tmp_path: Path) -> None:
         if name in ("sqlalchemy", "oauthenticator")
     }
     for strategy in ("copy", "rebuild"):
-        entry = plan_entry(old, "6.1.1", strategy=strategy, role="hub", jupyterhub="4.1.6")
-        entry["imports"] = ["oauthenticator.generic", "jupyterhub.spawner"]
+        imports = ("oauthenticator.generic", "jupyterhub.spawner")
+        entry = planned_environment(old, "6.1.1", strategy=strategy, jupyterhub="4.1.6", imports=imports)
         staged = run(entry, None)
         assert staged.packages_after["jupyterhub"] == "6.1.1"
         assert {name: staged.packages_after[name] for name in kept} == kept

@@ -29,7 +29,8 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import Hu
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import exchange as exchanging
 
-from tests.hubs.small_wheels import UV, fingerprint, make_hub_wheel, make_venv, plan_entry
+from tests.hubs.small_wheels import UV, fingerprint, make_hub_wheel, make_venv
+from tests.plans import planned_environment
 
 POINT = "20261120T211500Z-1.0.0-2.0.0"
 
@@ -48,7 +49,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", f"{Path(UV).parent}:{os.environ['PATH']}")
         stage(
-            plan_entry(folder / "old", "2.0.0"),
+            planned_environment(folder / "old", "2.0.0"),
             Installer(InstallerOptions(wheels=str(folder / "wheels")), str(folder / "old")),
             Progress(),
         )
@@ -67,8 +68,8 @@ class Scene:
         self.wheels = made / "wheels"
         self.place = folder / "hub"
         shutil.copytree(made / "old", self.place, symlinks=True)
-        self.entry = plan_entry(self.place, "2.0.0", strategy=strategy)
-        self.staged = Path(self.entry["staged_path"])
+        self.entry = planned_environment(self.place, "2.0.0", strategy=strategy)
+        self.staged = Path(self.entry.staged_path)
         self.before = folder / f"hub.before-{POINT}"
         self.content = fingerprint(self.place)
         if strategy == "copy":
@@ -126,15 +127,6 @@ def test_there_and_back_and_there(scene: Scene) -> None:
 def test_going_back_before_anything_was_switched(scene: Scene) -> None:
     assert scene.switch_back() == [False]
     scene.assert_old()
-
-
-def test_a_manifest_s_entry_says_where_the_old_one_is(copied: Scene) -> None:
-    copied.switch()
-    entry = {**copied.entry, "aside": switching.aside_path(str(copied.place), POINT)}
-    assert switched([entry])
-    assert switch_back([entry]) == [True]
-    assert not switched([entry])
-    copied.assert_old()
 
 
 @pytest.mark.parametrize("finish", ["switch", "switch_back"])
@@ -210,7 +202,7 @@ def test_in_place_interrupted_at_any_step(
 def test_one_that_is_not_staged_stops_all(copied: Scene, made: Path, tmp_path: Path) -> None:
     other = tmp_path / "singleuser"
     shutil.copytree(made / "old", other, symlinks=True)
-    entry = plan_entry(other, "2.0.0", role="user")
+    entry = planned_environment(other, "2.0.0", role="user")
     with pytest.raises(HubError) as refusal:
         switch([copied.entry, entry], POINT, copied.installer, Progress())
     assert str(refusal.value) == f"{other}.staged-2.0.0 is not staged for {other}. Stage it first."
@@ -233,9 +225,9 @@ def test_an_old_environment_that_is_gone_is_told(copied: Scene) -> None:
 
 def test_two_upgrades_in_a_row_are_told_apart(copied: Scene) -> None:
     copied.switch()
-    entry = plan_entry(copied.place, "3.0.0", jupyterhub="2.0.0")
+    entry = planned_environment(copied.place, "3.0.0", jupyterhub="2.0.0")
     stage(entry, copied.installer(), Progress())
-    assert situation(entry, "second") == Situation("old", Path(entry["staged_path"]))
+    assert situation(entry, "second") == Situation("old", Path(entry.staged_path))
     assert switch([entry], "second", copied.installer, Progress()) == [True]
     assert copied.version() == "3.0.0"
     assert switch_back([entry], "second") == [True]

@@ -17,6 +17,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.disco
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import proxy
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import host
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import Finding
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import make_plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.target import installed_options
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy, Target
@@ -39,13 +40,13 @@ def target(version: str) -> Target:
     return Target(version, requires, head, revisions, installed_options(str(path)))
 
 
-def findings_of(deployment: Deployment, version: str = "6.1.1") -> dict[str, dict[str, Any]]:
+def findings_of(deployment: Deployment, version: str = "6.1.1") -> dict[str, Finding]:
     """What stands against the upgrade of a deployment, by id; the first of several with one id."""
     plan = make_plan(deployment, target(version), host.look(deployment, None, ""), Policy())
-    return {finding["id"]: finding for finding in reversed(plan["findings"])}
+    return {finding.id: finding for finding in reversed(plan.findings)}
 
 
-def found(version: str, folder: Path, config: str = "", to: str = "6.1.1") -> dict[str, dict[str, Any]]:
+def found(version: str, folder: Path, config: str = "", to: str = "6.1.1") -> dict[str, Finding]:
     """The findings of a hub that does not run, with its config and whatever is in its folder."""
     with supervised(version, folder, config) as name:
         return findings_of(find_deployment(name), to)
@@ -55,7 +56,7 @@ def found(version: str, folder: Path, config: str = "", to: str = "6.1.1") -> di
 def test_a_healthy_hub_has_no_blocker(version: str, tmp_path: Path) -> None:
     with running_hub(version, tmp_path) as deployment:
         found = findings_of(deployment)
-    assert [each for each in found.values() if each["severity"] == "blocker"] == []
+    assert [each for each in found.values() if each.severity == "blocker"] == []
 
 
 PAM = "c.JupyterHub.authenticator_class = 'jupyterhub.auth.PAMAuthenticator'\n"
@@ -63,11 +64,11 @@ PAM = "c.JupyterHub.authenticator_class = 'jupyterhub.auth.PAMAuthenticator'\n"
 
 def test_nobody_would_be_allowed(tmp_path: Path) -> None:
     finding = found("4.1.6", tmp_path, PAM)["no-allow-rule"]
-    assert finding["severity"] == "blocker" and finding["accept"]
-    assert finding["found"] == (
+    assert finding.severity == "blocker" and finding.accept
+    assert finding.found == (
         f"No option allows anybody, with jupyterhub.auth.PAMAuthenticator in {tmp_path}/jupyterhub_config.py."
     )
-    assert "c.Authenticator.allow_all = True" in finding["fix"]
+    assert "c.Authenticator.allow_all = True" in finding.fix
 
 
 @pytest.mark.parametrize(
@@ -88,9 +89,9 @@ def test_secrets_that_the_new_hub_would_refuse_or_miss(tmp_path: Path) -> None:
     secret.write_text("ab" * 32)
     secret.chmod(0o644)
     findings = found("4.1.6", tmp_path, "c.Authenticator.enable_auth_state = True\n")
-    assert findings["cookie-secret-mode"]["found"] == f"The cookie secret {secret} has mode 0644."
-    assert findings["crypt-key-missing"]["severity"] == "blocker"
-    assert "neither JUPYTERHUB_CRYPT_KEY nor CryptKeeper.keys" in findings["crypt-key-missing"]["found"]
+    assert findings["cookie-secret-mode"].found == f"The cookie secret {secret} has mode 0644."
+    assert findings["crypt-key-missing"].severity == "blocker"
+    assert "neither JUPYTERHUB_CRYPT_KEY nor CryptKeeper.keys" in findings["crypt-key-missing"].found
     assert "cookie-secret-missing" not in findings
 
 
@@ -109,15 +110,15 @@ def test_secrets_that_are_in_order(tmp_path: Path) -> None:
 
 def test_a_cookie_secret_that_is_not_there(tmp_path: Path) -> None:
     finding = found("4.1.6", tmp_path)["cookie-secret-missing"]
-    assert finding["severity"] == "warning"
-    assert finding["found"] == f"The cookie secret {tmp_path}/jupyterhub_cookie_secret does not exist."
+    assert finding.severity == "warning"
+    assert finding.found == f"The cookie secret {tmp_path}/jupyterhub_cookie_secret does not exist."
 
 
 def test_a_proxy_that_the_service_does_not_find(tmp_path: Path) -> None:
     finding = found("4.1.6", tmp_path, "c.ConfigurableHTTPProxy.command = ['no-such-proxy']\n")[
         "proxy-not-found"
     ]
-    assert finding["found"].startswith("no-such-proxy is not on the PATH of hub-")
+    assert finding.found.startswith("no-such-proxy is not on the PATH of hub-")
 
 
 def test_a_proxy_that_the_hub_does_not_start(tmp_path: Path) -> None:
@@ -131,7 +132,7 @@ def test_the_pure_python_proxy_and_tls(tmp_path: Path) -> None:
     (tmp_path / "key").touch()
     config = "c.JupyterHub.ssl_key = 'key'\nc.JupyterHub.ssl_cert = 'key'\n"
     finding = found("4.1.6", tmp_path, config)["proxy-without-tls"]
-    assert finding["found"] == (
+    assert finding.found == (
         f"{environment('4.1.6')}/bin/configurable-http-proxy is a Python program, and the config has TLS."
     )
 
@@ -158,12 +159,12 @@ def test_what_changes_with_6(tmp_path: Path) -> None:
         named_servers(tmp_path)
         findings = findings_of(find_deployment(name))
     file = f"{tmp_path}/jupyterhub_config.py"
-    assert findings["config-option-gone"]["found"] == (
+    assert findings["config-option-gone"].found == (
         f"{file} sets JupyterHub.statsd_host, which JupyterHub 6.1.1 does not know."
     )
-    assert findings["config-option-unknown"]["found"] == f"{file} sets JupyterHub.prot, which nobody knows."
-    assert findings["pkce-required"]["found"] == "c.JupyterHub.oauth_require_pkce is True."
-    assert findings["named-servers"]["found"] == "1 names of servers: GPU."
+    assert findings["config-option-unknown"].found == f"{file} sets JupyterHub.prot, which nobody knows."
+    assert findings["pkce-required"].found == "c.JupyterHub.oauth_require_pkce is True."
+    assert findings["named-servers"].found == "1 names of servers: GPU."
     assert [each for each in findings if each.startswith("changes-")] == ["changes-6"]
 
 
@@ -191,9 +192,9 @@ def write_site(folder: Path) -> str:
 
 def test_what_changes_with_2_and_4(tmp_path: Path) -> None:
     findings = found("1.5.1", tmp_path, write_site(tmp_path), "4.1.6")
-    assert {id: finding["found"] for id, finding in findings.items() if finding["severity"] != "note"} == {
-        "hub-not-running": findings["hub-not-running"]["found"],
-        "cookie-secret-missing": findings["cookie-secret-missing"]["found"],
+    assert {id: finding.found for id, finding in findings.items() if finding.severity != "note"} == {
+        "hub-not-running": findings["hub-not-running"].found,
+        "cookie-secret-missing": findings["cookie-secret-missing"].found,
         "login-without-xsrf": f"Forms without `_xsrf`: {tmp_path}/templates/login.html.",
         "tokens-lost": f"{tmp_path}/jupyterhub.sqlite has 5 API tokens.",
         "service-without-scopes": "Services without any scope: idle-culler, announcement.",
@@ -209,7 +210,7 @@ def test_what_changes_with_2_and_4(tmp_path: Path) -> None:
 
 def test_a_hub_that_is_past_2_and_4_has_nothing_of_it(tmp_path: Path) -> None:
     findings = found("4.1.6", tmp_path, write_site(tmp_path), "5.4.6")
-    assert {id for id, finding in findings.items() if finding["severity"] != "note"} == {
+    assert {id for id, finding in findings.items() if finding.severity != "note"} == {
         "hub-not-running",
         "cookie-secret-missing",
         "template-bootstrap-3",
@@ -219,8 +220,8 @@ def test_a_hub_that_is_past_2_and_4_has_nothing_of_it(tmp_path: Path) -> None:
 def test_a_service_that_the_new_hub_refuses(tmp_path: Path) -> None:
     config = "c.JupyterHub.services = [{'name': 'site', 'api_token': 'x' * 8, 'oauth_no_confirm': True}]\n"
     finding = found("4.1.6", tmp_path, config)["oauth-redirect-missing"]
-    assert finding["severity"] == "blocker"
-    assert finding["found"] == "The service site uses OAuth, and has neither url nor oauth_redirect_uri."
+    assert finding.severity == "blocker"
+    assert finding.found == "The service site uses OAuth, and has neither url nor oauth_redirect_uri."
 
 
 @pytest.fixture

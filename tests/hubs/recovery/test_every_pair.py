@@ -25,7 +25,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
 from tests.hubs.real_hub import build, running_hub
-from tests.hubs.small_wheels import plan_entry
+from tests.plans import plan_to, planned_environment
 
 PAIRS = [
     ("1.5.1", "2.3.1"),
@@ -56,18 +56,16 @@ class Hub:
         """Upgrade; return the recovery point of the hub before."""
         deployment = self.deployment = find_deployment(self.deployment.name)
         place = Path(deployment.hub_environment.path)
-        entry = plan_entry(place, version, jupyterhub=deployment.hub_environment.jupyterhub)
+        entry = planned_environment(place, version, jupyterhub=deployment.hub_environment.jupyterhub)
         installer = Installer(InstallerOptions(), str(place))
         stage(entry, installer, Progress())
-        point = recovery_point.create(
-            deployment, {"to_version": version, "environments": [entry]}, self.base, [], 5
-        )
+        point = recovery_point.create(deployment, plan_to(version, entry), self.base, [], 5)
         self.stop()
         recovery_point.seal(point, 5)
         migration.migrate(
             database_of(deployment.database),
             service_of(deployment.service).context(),
-            entry["staged_path"],
+            entry.staged_path,
             state_folder(deployment.name, self.base),
         )
         switch([entry], point.name, lambda _path: installer, Progress())
@@ -80,7 +78,7 @@ class Hub:
     def save(self) -> None:
         """What a rollback keeps before it leaves this hub."""
         deployment = self.deployment = find_deployment(self.deployment.name)
-        point = recovery_point.create(deployment, {}, self.base, [], 5, "rollback")
+        point = recovery_point.create(deployment, None, self.base, [], 5, "rollback")
         self.stop()
         recovery_point.seal(point, 5)
 

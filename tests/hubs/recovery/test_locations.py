@@ -26,6 +26,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.ins
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.staging import stage
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.switching import switch
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import Plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import (
     catalogue,
@@ -36,7 +37,8 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import ex
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.trees import tree_sha256
 
 from tests.healthy_hub import at as hub_at
-from tests.hubs.small_wheels import UV, make_hub_wheel, make_venv, plan_entry
+from tests.hubs.small_wheels import UV, make_hub_wheel, make_venv
+from tests.plans import plan_to, planned_environment
 
 # What a restore does to the file system, as Python's audit events.
 STEPS = ("os.rename", "os.link", "os.remove", "os.chmod", "os.chown", "shutil.copyfile")
@@ -92,20 +94,20 @@ class Host:
     def add_user(self, name: str) -> None:
         self.write(f"insert into users (name) values ('{name}')")
 
-    def save(self, plan: dict[str, Any] | None = None) -> Path:
+    def save(self, plan: Plan | None = None) -> Path:
         """A sealed recovery point of what is now; for a rollback unless there is a plan."""
         time.sleep(max(0, 1 - time.time() % 1))  # ids are told apart by the second
         purpose = "" if plan else "rollback"
-        point = recovery_point.create(self.deployment(), plan or {}, self.base, [], 5, purpose)
+        point = recovery_point.create(self.deployment(), plan, self.base, [], 5, purpose)
         recovery_point.seal(point, 5)
         return point
 
     def upgrade(self, version: str) -> Path:
         """Upgrade, and return the recovery point of the state before."""
         old = read_environment(self.place).jupyterhub
-        entry = plan_entry(self.place, version, strategy=self.strategy, jupyterhub=old)
+        entry = planned_environment(self.place, version, strategy=self.strategy, jupyterhub=old)
         stage(entry, self.installer(), Progress())
-        point = self.save({"to_version": version, "environments": [entry]})
+        point = self.save(plan_to(version, entry))
         self.write(f"update alembic_version set version_num = '{version}'")
         self.write(f"create table of_{version[0]} (id integer)")
         switch([entry], point.name, lambda _path: self.installer(), Progress())
@@ -198,7 +200,7 @@ def test_two_upgrades_and_back_to_before_the_first(host: Host) -> None:
 
 def test_the_newest_that_leads_elsewhere_is_chosen(host: Host) -> None:
     def chosen() -> str:
-        return str(catalogue.choose(catalogue.listed(host.base))["id"])
+        return str(catalogue.choose(catalogue.listed(host.base)).id)
 
     with pytest.raises(HubError, match="There is no recovery point on this host"):
         chosen()
@@ -216,7 +218,7 @@ def test_the_newest_that_leads_elsewhere_is_chosen(host: Host) -> None:
     with pytest.raises(HubError, match="The hub is in the state of all its 1 recovery points"):
         chosen()
     listed = catalogue.listed(host.base)
-    assert catalogue.choose(listed, here.name)["id"] == here.name
+    assert catalogue.choose(listed, here.name).id == here.name
     with pytest.raises(HubError, match="There is no recovery point yesterday on this host"):
         catalogue.choose(listed, "yesterday")
 
@@ -228,7 +230,7 @@ def test_points_of_several_hubs_are_not_mixed_up(host: Host) -> None:
         catalogue.choose(catalogue.listed(host.base))
     for name in ("other", "other.service", "group:other"):
         (found,) = catalogue.listed(host.base, name)
-        assert found["deployment"] == "other"
+        assert found.deployment == "other"
 
 
 def test_an_environment_that_is_gone_is_told_before_anything_is_touched(
@@ -242,7 +244,7 @@ def test_an_environment_that_is_gone_is_told_before_anything_is_touched(
     assert f"the environment of {host.place} with JupyterHub 1.0.0 is gone" in str(refusal.value)
     assert host.state() == after
     (listed,) = catalogue.listed(host.base)
-    assert listed["problem"] == f"The environment of {host.place} is gone."
+    assert listed.problem == f"The environment of {host.place} is gone."
 
 
 def test_every_kept_file_is_proven_before_anything_is_touched(upgraded: tuple[Host, Path, Any]) -> None:

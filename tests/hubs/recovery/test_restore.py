@@ -17,6 +17,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import 
 
 from tests.healthy_hub import database_file
 from tests.hubs.real_hub import running_hub
+from tests.plans import plan_to
 
 SECRET = "c.ConfigurableHTTPProxy.auth_token = '0123456789abcdef'\n"
 
@@ -29,8 +30,7 @@ class Hub:
         self.service = service_of(deployment.service)
         self.database = database_file(deployment)
         self.base = str(folder / "state")
-        plan = {"to_version": "6.1.1", "environments": []}
-        self.point = recovery_point.create(deployment, plan, self.base, [], lock_timeout=5)
+        self.point = recovery_point.create(deployment, plan_to("6.1.1"), self.base, [], lock_timeout=5)
         lifecycle.stop(deployment, self.base, "a test", timeout=30)
         recovery_point.seal(self.point, lock_timeout=5)
         self.mark = self.service.log_mark()

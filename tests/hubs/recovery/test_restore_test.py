@@ -16,7 +16,8 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import fi
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.trees import tree_sha256
 
 from tests.hubs.real_hub import link_environment, stopped_hub
-from tests.hubs.small_wheels import fingerprint, plan_entry
+from tests.hubs.small_wheels import fingerprint
+from tests.plans import plan_to, planned_environment
 
 
 class Hub:
@@ -31,8 +32,8 @@ class Hub:
             hub_environment=replace(deployment.hub_environment, path=str(self.environment)),
             user_environments=[replace(deployment.hub_environment, path=str(self.users_environment))],
         )
-        entries = [plan_entry(Path(path), "6.1.1", jupyterhub="4.1.6") for path in self.paths]
-        plan = {"to_version": "6.1.1", "environments": entries}
+        entries = [planned_environment(Path(path), "6.1.1", jupyterhub="4.1.6") for path in self.paths]
+        plan = plan_to("6.1.1", *entries)
         self.point = recovery_point.create(deployment, plan, str(folder / "state"), [], lock_timeout=5)
 
     @property
@@ -42,19 +43,20 @@ class Hub:
     def forge_database(self, statement: str) -> None:
         """Change the kept database and have the manifest's checksum fit."""
         kept = manifest.read(self.point)
-        copy = self.point / kept["database"]["file"]
+        copy = self.point / kept.database.file
         with sqlite3.connect(copy) as connection:
             connection.execute(statement)
         connection.close()
-        kept["database"]["sha256"] = files.sha256(copy)
-        manifest.write(self.point, kept)
+        database = replace(kept.database, sha256=files.sha256(copy))
+        manifest.write(self.point, replace(kept, database=database))
 
     def take_for_granted(self) -> None:
         """Have the manifest's hashes of the environments fit what they are now."""
         kept = manifest.read(self.point)
-        for entry in kept["environments"]:
-            entry["sha256"] = tree_sha256(Path(entry["path"]))
-        manifest.write(self.point, kept)
+        environments = tuple(
+            replace(entry, sha256=tree_sha256(Path(entry.path))) for entry in kept.environments
+        )
+        manifest.write(self.point, replace(kept, environments=environments))
 
     def spoil(self, environment: Path, file: str) -> None:
         """Have another text in one file of an environment; the other links to it keep theirs."""
@@ -107,8 +109,8 @@ def test_a_database_that_is_not_the_manifest_s_is_found(hub: Hub, statement: str
 
 def test_a_database_that_the_old_hub_does_not_take_is_found(hub: Hub) -> None:
     kept = manifest.read(hub.point)
-    kept["database"]["revision"] = "f460b0348206"
-    manifest.write(hub.point, kept)
+    database = replace(kept.database, revision="f460b0348206")
+    manifest.write(hub.point, replace(kept, database=database))
     hub.forge_database("update alembic_version set version_num = 'f460b0348206'")
     assert f"{hub.environment} cannot serve again: " in refusal(hub)
 

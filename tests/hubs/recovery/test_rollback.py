@@ -44,7 +44,7 @@ class Cut:
         self.folder = state.state_folder(deployment.name, str(base))
         self.database = database_file(deployment)
         self.run = journal.begin(self.folder, ADA, 600, deployment=deployment, plan={})
-        self.point = recovery_point.create(deployment, {}, str(base), [], 10)
+        self.point = recovery_point.create(deployment, None, str(base), [], 10)
 
     def arm(self) -> None:
         arming.arm(self.folder, self.run.id, self.point)

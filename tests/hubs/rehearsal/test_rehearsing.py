@@ -12,15 +12,14 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import (
-    database_of,
-    migration,
-)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import database_of, migration
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.planned import PlannedEnvironment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import api as hub_api
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.rehearsal import rehearsal, rehearsed_hub
@@ -32,6 +31,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.processes
 from tests import REPOSITORY
 from tests.healthy_hub import database_file
 from tests.hubs.real_hub import environment, link_environment, running_hub
+from tests.plans import planned_environment
 from tests.testbed.releases import (
     APP,
     CANNOT_READ_USERS,
@@ -81,18 +81,17 @@ class Stage:
         link_environment(NEW, self.hub)
         link_environment(NEW, self.users, SERVER)
 
-    def plan(self) -> dict[str, Any]:
+    def environments(self) -> list[PlannedEnvironment]:
         paths = {str(environment(OLD)): self.hub, str(environment(OLD, SERVER)): self.users}
-        entries = [
-            {"path": path, "staged_path": str(staged), "strategy": "copy"} for path, staged in paths.items()
+        return [
+            planned_environment(Path(path), NEW, staged_path=str(staged)) for path, staged in paths.items()
         ]
-        return {"to_version": NEW, "environments": entries}
 
     def rehearse(self, **options: Any) -> Rehearsal:
         with migration.passing(self.state):
             return rehearsal.rehearse(
                 self.deployment,
-                self.plan()["environments"],
+                self.environments(),
                 NEW,
                 self.state,
                 **{"start_timeout": 60, **options},
@@ -272,13 +271,13 @@ def test_a_step_that_only_the_release_in_between_can_take(stage: Stage) -> None:
     found = stage.rehearse()
     assert "this step breaks" in blocker(found, "rehearsal-migration")
     assert "this step breaks" in found.migration_fails
-    through = stage.rehearse(intermediate_versions=[str(environment("5.4.6"))])
+    through = stage.rehearse(intermediate=[str(environment("5.4.6"))])
     assert (through.findings, through.migration_fails, through.version) == ([], "", NEW)
 
 
 def test_a_step_that_no_release_can_take(stage: Stage) -> None:
     add_migration(stage, "SELECT * FROM nowhere")
-    said = blocker(stage.rehearse(intermediate_versions=[str(environment("5.4.6"))]), "rehearsal-migration")
+    said = blocker(stage.rehearse(intermediate=[str(environment("5.4.6"))]), "rehearsal-migration")
     assert f"Through {environment('5.4.6')}: The rehearsal on a copy of the database failed." in said
 
 
@@ -445,7 +444,7 @@ def test_a_proxy_that_the_hub_does_not_start(stage: Stage) -> None:
 
 
 def test_what_is_upgraded_in_place_cannot_be_rehearsed(stage: Stage) -> None:
-    entries = [{**entry, "strategy": "in_place"} for entry in stage.plan()["environments"]]
+    entries = [replace(entry, strategy="in_place") for entry in stage.environments()]
     found = rehearsal.rehearse(stage.deployment, entries, NEW, stage.state)
     [finding] = found.findings
     assert (finding.id, finding.severity) == ("not-rehearsed", "warning")
@@ -457,12 +456,14 @@ import json, sys
 sys.path.insert(0, sys.argv[1])
 import tests.conftest
 from pathlib import Path
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.planned import planned
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.rehearsal import rehearsal
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
 wanted = json.load(sys.stdin)
 rehearsal.rehearse(
-    from_dict(Deployment, wanted["deployment"]), wanted["environments"], "6.1.1", Path(wanted["state"]),
+    from_dict(Deployment, wanted["deployment"]), [planned(entry) for entry in wanted["environments"]],
+    "6.1.1", Path(wanted["state"]),
     progress=lambda line: print(line, flush=True),
 )
 """
@@ -474,7 +475,7 @@ def test_a_rehearsal_that_is_killed_leaves_no_process_and_the_next_one_tidies_up
 ) -> None:
     wanted = {
         "deployment": to_dict(stage.deployment),
-        "environments": stage.plan()["environments"],
+        "environments": [to_dict(entry) for entry in stage.environments()],
         "state": str(stage.state),
     }
     argv = [sys.executable, "-c", PROGRAM, str(REPOSITORY)]

@@ -11,6 +11,11 @@ import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import comparison
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import loss_report
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery.catalogue import (
+    Comparison,
+    ListedPoint,
+)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery.recovery_point import Difference
 
 SCHEMA = """
 create table alembic_version (version_num text);
@@ -121,23 +126,28 @@ def test_the_loss_is_told_in_words(databases: Databases) -> None:
     people = ", ".join(f"({number}, 'user-{number}', '2026-11-21 10:{number}')" for number in range(10, 23))
     databases.write(f"insert into users (id, name, created) values {people}")
     found = databases.since()
-    chosen = {
-        "purpose": "upgrade",
-        "created": "2026-11-20T21:15:00+00:00",
-        "from_version": "4.1.6",
-        "to_version": "6.1.1",
-        "path": "/var/lib/hubops/hub/recovery/x",
-        "run": {"id": "1", "user": "joan", "controller": "laptop"},
-    }
-    compared = {
-        "equal": False,
-        "environments": [{"path": "/opt/hub", "now": "JupyterHub 6.1.1", "then": "JupyterHub 4.1.6"}],
-        "files": [],
-        "database": {"path": "/srv/hub.sqlite", "now": "revision b, 20 rows", "then": "revision a, 7 rows"},
-        "since": found.described(),
-        "lost": found.lost,
-        "problem": "",
-    }
+    chosen = ListedPoint(
+        id="x",
+        path="/var/lib/hubops/hub/recovery/x",
+        deployment="hub",
+        purpose="upgrade",
+        created="2026-11-20T21:15:00+00:00",
+        from_version="4.1.6",
+        to_version="6.1.1",
+        run={"id": "1", "user": "joan", "controller": "laptop"},
+        sealed=True,
+        bytes=303104,
+        problem="",
+    )
+    compared = Comparison(
+        environments=(Difference("/opt/hub", "JupyterHub 6.1.1", "JupyterHub 4.1.6"),),
+        database=Difference("/srv/hub.sqlite", "revision b, 20 rows", "revision a, 7 rows"),
+        files=(),
+        since=found.described(),
+        equal=False,
+        lost=found.lost,
+        problem="",
+    )
     names = ", ".join(f"user-{number}" for number in range(10, 20))
     assert loss_report.describe(chosen, compared) == [
         "The hub would be again as it was at 2026-11-20T21:15:00+00:00, before its upgrade to 6.1.1: "

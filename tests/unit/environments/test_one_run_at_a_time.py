@@ -12,6 +12,8 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.tra
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
 
+from tests.plans import planned_environment
+
 HOLD = """
 import fcntl, os, sys
 fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX)
@@ -24,7 +26,7 @@ def test_the_second_leaves_the_first_alone(tmp_path: Path) -> None:
     place, staged = tmp_path / "hub", tmp_path / "hub.staged-6.1.1"
     for folder in (place, staged):
         (folder / "lib/python3.11/site-packages").mkdir(parents=True)
-    entry = {"path": str(place), "staged_path": str(staged), "strategy": "copy", "jupyterhub": "4.1.6"}
+    entry = planned_environment(place, "6.1.1")
 
     def discard() -> bool:
         return bool(apply("absent", [entry], "", InstallerOptions(), Progress(None))["changed"])

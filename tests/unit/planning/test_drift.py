@@ -1,25 +1,41 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.drift import changes
+from ansible.errors import AnsibleFilterError
+from ansible_collections.hubops.jupyterhub.plugins.filter.plan_changes import FilterModule
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import Finding
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
+
+from tests.plans import plan_to, planned_environment
 
 PLAN: dict[str, Any] = {
-    "from_version": "4.1.6",
-    "to_version": "6.1.1",
-    "environments": [
-        {"path": "/opt/jupyterhub", "requirements": ["jupyterhub==6.1.1"], "strategy": "copy"},
-    ],
-    "intermediate_versions": [],
+    **to_dict(plan_to("6.1.1", planned_environment(Path("/opt/jupyterhub"), "6.1.1"))),
     "packages": {"/opt/jupyterhub": [{"name": "jupyterhub", "from": "4.1.6", "to": "6.1.1"}]},
     "findings": [
-        {"id": "room", "severity": "warning", "found": "/opt has 512 MiB free."},
-        {"id": "option", "severity": "warning", "found": "statsd_host is not known to JupyterHub 6.1.1."},
+        to_dict(Finding("room", "warning", "/opt has 512 MiB free.", "", "")),
+        to_dict(Finding("option", "warning", "statsd_host is not known to JupyterHub 6.1.1.", "", "")),
     ],
     "expected_outage_seconds": 4.5,
 }
+THROUGH_5 = {
+    "version": "5.4.6",
+    "path": "/opt/jupyterhub",
+    "staged_path": "/opt/jupyterhub.intermediate-5.4.6",
+    "strategy": "intermediate",
+    "python": "/opt/jupyterhub/bin/python",
+    "requirements": ["jupyterhub==5.4.6"],
+    "why": "in one step it fails",
+    "source": "the rehearsal on this host",
+}
+
+
+def changes(reviewed: dict[str, Any], plan: dict[str, Any]) -> list[str]:
+    """As the playbooks ask for it: both plans come from JSON."""
+    return list(FilterModule().filters()["plan_changes"](reviewed, plan))
 
 
 def without(key: str) -> Callable[[dict[str, Any]], object]:
@@ -46,7 +62,7 @@ def finding(**values: str) -> Callable[[dict[str, Any]], object]:
             ["/opt/jupyterhub: jupyterhub==6.1.1 (in_place), and not jupyterhub==6.1.1 (copy)."],
         ),
         (
-            lambda plan: plan["intermediate_versions"].append({"version": "5.4.6"}),
+            lambda plan: plan["intermediate_versions"].append(THROUGH_5),
             ["The database is migrated through JupyterHub 5.4.6, and not in one step."],
         ),
         (
@@ -78,7 +94,7 @@ def test_what_was_not_reviewed_is_told(change: Callable[[dict[str, Any]], object
 
 
 def test_what_staging_and_rehearsal_may_add_is_not_missed_before_them() -> None:
-    reviewed = {**PLAN, "intermediate_versions": [{"version": "5.4.6"}]}
+    reviewed = {**PLAN, "intermediate_versions": [THROUGH_5]}
     early = {key: value for key, value in PLAN.items() if key != "packages"}
     early["findings"] = PLAN["findings"][:1]
     assert changes(reviewed, early) == []
@@ -91,7 +107,7 @@ def test_what_staging_and_rehearsal_may_add_is_not_missed_before_them() -> None:
 def test_what_neither_of_them_can_mend_is_told_before_them() -> None:
     early = {key: value for key, value in PLAN.items() if key != "packages"}
     reviewed = {**PLAN, "to_version": "6.1.0", "findings": PLAN["findings"][1:]}
-    assert changes(reviewed, {**early, "intermediate_versions": [{"version": "5.4.6"}]}) == [
+    assert changes(reviewed, {**early, "intermediate_versions": [THROUGH_5]}) == [
         "It goes from 4.1.6 to 6.1.1, and not from 4.1.6 to 6.1.0.",
         "The database is migrated through JupyterHub 5.4.6, and not in one step.",
         "New since the review: warning room: /opt has 512 MiB free.",
@@ -103,3 +119,14 @@ def test_the_same_plan_may_find_less_room_and_other_seconds() -> None:
     now["findings"][0]["found"] = "/opt has 498 MiB free."
     now["expected_outage_seconds"] = 5.1
     assert changes(PLAN, now) == []
+
+
+def test_a_reviewed_plan_of_another_version_of_the_collection_is_refused() -> None:
+    reviewed = copy.deepcopy(PLAN)
+    del reviewed["environments"][0]["requirements"]
+    with pytest.raises(AnsibleFilterError) as refused:
+        changes(reviewed, PLAN)
+    assert str(refused.value) == (
+        "The plan that was reviewed cannot be read: Plan.environments[0] has no requirements. "
+        "Another version of the collection made it: run plan.yml again, and review that."
+    )

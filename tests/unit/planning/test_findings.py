@@ -13,10 +13,11 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.ins
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import findings, planner
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import (
+    Finding,
     listing,
     sentence,
 )
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import blockers, make_plan
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import make_plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import (
     Host,
     Policy,
@@ -550,19 +551,19 @@ HEALTHY = [
 ]
 
 
-def found_in(case: Case) -> dict[str, dict[str, Any]]:
+def found_in(case: Case) -> dict[str, Finding]:
     """The plan's findings by their ids; of several with one id the first."""
     plan = make_plan(case.deployment, case.target, case.host, case.policy)
-    return {finding["id"]: finding for finding in reversed(plan["findings"])}
+    return {finding.id: finding for finding in reversed(plan.findings)}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_it_is_found(case: Case) -> None:
     finding = found_in(case)[case.id]
     kind = findings.KINDS[case.id]
-    assert finding["found"] == case.found
-    assert (finding["severity"], finding["accept"]) == (kind.severity, kind.accept)
-    assert finding["why"] and finding["fix"]
+    assert finding.found == case.found
+    assert (finding.severity, finding.accept) == (kind.severity, kind.accept)
+    assert finding.why and finding.fix
 
 
 @pytest.mark.parametrize("case", HEALTHY, ids=lambda case: case.id)
@@ -572,7 +573,7 @@ def test_it_is_not_found(case: Case) -> None:
 
 def test_a_healthy_hub_has_no_findings_but_what_the_new_majors_bring() -> None:
     plan = make_plan(hub(), TARGET, machine(), Policy())
-    assert [finding for finding in plan["findings"] if finding["severity"] != "note"] == []
+    assert [finding for finding in plan.findings if finding.severity != "note"] == []
 
 
 def test_each_finding_has_its_case() -> None:
@@ -599,22 +600,20 @@ def test_the_documentation_lists_what_the_code_knows() -> None:
 
 def test_a_blocker_that_is_accepted_becomes_a_warning_that_says_so() -> None:
     stopped = hub(service__state="stopped")
-    [before] = [
-        each for each in make_plan(stopped, TARGET, machine(), Policy())["findings"] if each["accept"]
-    ]
+    [before] = [each for each in make_plan(stopped, TARGET, machine(), Policy()).findings if each.accept]
     assert sentence(before).endswith("Or accept it: jupyterhub_accept: [hub-not-running].")
     plan = make_plan(stopped, TARGET, machine(), Policy(accept=["hub-not-running"]))
-    [after] = [each for each in plan["findings"] if each["accept"]]
-    assert blockers(plan) == []
-    assert after["severity"] == "warning"
-    assert after["found"] == f"{before['found']} (It was accepted: hub-not-running.)"
+    [after] = [each for each in plan.findings if each.accept]
+    assert plan.blockers == []
+    assert after.severity == "warning"
+    assert after.found == f"{before.found} (It was accepted: hub-not-running.)"
     assert "jupyterhub_accept" not in sentence(after)
 
 
 def test_a_downgrade_cannot_be_accepted() -> None:
     plan = make_plan(hub(), Target("3.1.1"), machine(), Policy(accept=["downgrade"]))
-    [finding] = blockers(plan)
-    assert finding["fix"] == "Name a newer version. It cannot be accepted."
+    [finding] = plan.blockers
+    assert finding.fix == "Name a newer version. It cannot be accepted."
 
 
 @pytest.mark.parametrize(

@@ -27,21 +27,21 @@ def test_a_hop_is_made_where_one_step_fails(
     revision: str, servers: int, target: str, through: list[str]
 ) -> None:
     found = intermediate_versions.needed(hub(database__revision=revision, database__servers=servers), target)
-    assert [intermediate["version"] for intermediate in found] == through
+    assert [intermediate.version for intermediate in found] == through
 
 
 def test_the_plan_says_where_the_hop_is_and_why() -> None:
     deployment = hub(database__revision=OF_2, database__servers=3, hub_environment__jupyterhub="2.3.1")
     plan = make_plan(deployment, TARGET, host(), Policy(python="/usr/bin/python3.12"))
-    (intermediate,) = plan["intermediate_versions"]
-    assert (intermediate["staged_path"], intermediate["python"]) == (
+    (intermediate,) = plan.intermediate_versions
+    assert (intermediate.staged_path, intermediate.python) == (
         f"{HUB}.intermediate-4.1.6",
         "/usr/bin/python3.12",
     )
-    assert intermediate["source"] == "https://github.com/jupyterhub/jupyterhub/issues/5427"
-    (staged,) = [step for step in plan["steps"] if "for the migration" in step]
+    assert intermediate.source == "https://github.com/jupyterhub/jupyterhub/issues/5427"
+    (staged,) = [step for step in plan.steps if "for the migration" in step]
     assert "where a user's server is registered" in staged
-    assert "Migrate /srv/jupyterhub/jupyterhub.sqlite through JupyterHub 4.1.6." in plan["steps"]
+    assert "Migrate /srv/jupyterhub/jupyterhub.sqlite through JupyterHub 4.1.6." in plan.steps
 
 
 @pytest.mark.parametrize(
@@ -62,15 +62,17 @@ def test_another_way_goes_through_the_majors_in_between(
         deployment, replace(TARGET, version=target), host(), Policy(python="/usr/bin/python3.12")
     )
     way = fallback_path(plan, deployment, "The migration failed: no such table.")
-    assert [intermediate["version"] for intermediate in way.get("intermediate_versions", [])] == through
-    for intermediate in way.get("intermediate_versions", []):
-        assert intermediate["python"] == "/usr/bin/python3.12"
-        [step] = [step for step in way["steps"] if intermediate["staged_path"] in step]
+    intermediate_versions = way.intermediate_versions if way else ()
+    assert [intermediate.version for intermediate in intermediate_versions] == through
+    for intermediate in intermediate_versions:
+        assert way
+        assert intermediate.python == "/usr/bin/python3.12"
+        [step] = [step for step in way.steps if intermediate.staged_path in step]
         assert "for the migration: in one step it fails: The migration failed: no such table." in step
 
 
 def test_who_goes_another_way_already_has_no_third() -> None:
     deployment = hub(database__revision=OF_2, database__servers=3, hub_environment__jupyterhub="2.3.1")
     plan = make_plan(deployment, TARGET, host(), Policy())
-    assert plan["intermediate_versions"]
-    assert fallback_path(plan, deployment, "It failed.") == {}
+    assert plan.intermediate_versions
+    assert fallback_path(plan, deployment, "It failed.") is None

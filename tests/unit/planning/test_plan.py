@@ -1,60 +1,59 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import blockers, make_plan
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import Plan, make_plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy, Target
 
 from tests.healthy_hub import GIBIBYTE, HUB, TARGET, USERS, deployment, host, upgraded
 
 
-def told(plan: dict[str, Any]) -> list[str]:
+def told(plan: Plan) -> list[str]:
     """Ids of the findings that are more than notes."""
-    return [finding["id"] for finding in plan["findings"] if finding["severity"] != "note"]
+    return [finding.id for finding in plan.findings if finding.severity != "note"]
 
 
 def test_a_healthy_hub_is_upgraded_with_its_users_environments_and_its_database() -> None:
     plan = make_plan(deployment(), TARGET, host(), Policy())
     assert told(plan) == []
-    assert (plan["action"], plan["outage"], plan["migrate"]) == ("upgrade", True, True)
-    assert [(entry["path"], entry["role"], entry["strategy"]) for entry in plan["environments"]] == [
+    assert (plan.action, plan.outage, plan.migrate) == ("upgrade", True, True)
+    assert [(entry.path, entry.role, entry.strategy) for entry in plan.environments] == [
         (HUB, "hub", "copy"),
         (USERS, "user", "copy"),
     ]
-    assert plan["environments"][0]["staged_path"] == "/opt/jupyterhub.staged-6.1.1"
+    assert plan.environments[0].staged_path == "/opt/jupyterhub.staged-6.1.1"
 
 
 def test_the_new_hub_must_import_what_it_is_configured_with() -> None:
     plan = make_plan(deployment(), TARGET, host(), Policy())
-    company = ["jupyterhub.proxy", "jupyterhub.spawner", "oauthenticator.github"]
-    assert [entry["imports"] for entry in plan["environments"]] == [company, []]
+    modules = ("jupyterhub.proxy", "jupyterhub.spawner", "oauthenticator.github")
+    assert [entry.imports for entry in plan.environments] == [modules, ()]
     written_by_the_admin = deployment(
         authenticator__package=None, **{"authenticator__class": "__main__.Authenticator"}
     )
     plan = make_plan(written_by_the_admin, TARGET, host(), Policy())
-    assert plan["environments"][0]["imports"] == ["jupyterhub.proxy", "jupyterhub.spawner"]
+    assert plan.environments[0].imports == ("jupyterhub.proxy", "jupyterhub.spawner")
 
 
 def test_a_hub_that_has_the_version_everywhere_is_left_alone() -> None:
     plan = make_plan(upgraded(), TARGET, host(), Policy())
-    assert (plan["action"], plan["outage"], plan["environments"]) == ("nothing", False, [])
+    assert (plan.action, plan.outage, plan.environments) == ("nothing", False, ())
 
 
 def test_a_lagging_users_environment_alone_needs_no_outage() -> None:
     lagging = upgraded()
     lagging.user_environments[0].packages["jupyterhub"] = "5.4.6"
     plan = make_plan(lagging, TARGET, host(), Policy())
-    assert (plan["action"], plan["outage"]) == ("upgrade", False)
-    assert [entry["path"] for entry in plan["environments"]] == [USERS]
+    assert (plan.action, plan.outage) == ("upgrade", False)
+    assert [entry.path for entry in plan.environments] == [USERS]
 
 
 def test_a_database_that_lags_behind_its_hub_is_migrated() -> None:
     hub = upgraded()
     behind = replace(hub, database=replace(hub.database, revision="0eee8c825d24"))
     plan = make_plan(behind, TARGET, host(), Policy())
-    assert (plan["action"], plan["outage"], plan["migrate"]) == ("upgrade", True, True)
+    assert (plan.action, plan.outage, plan.migrate) == ("upgrade", True, True)
 
 
 def test_one_environment_for_hub_and_users_is_upgraded_once() -> None:
@@ -62,8 +61,8 @@ def test_one_environment_for_hub_and_users_is_upgraded_once() -> None:
     plan = make_plan(
         shared, TARGET, host(), Policy(packages=["oauthenticator>=17"], user_packages=["jupyterlab>=4"])
     )
-    assert [(entry["role"], entry["requirements"]) for entry in plan["environments"]] == [
-        ("both", ["jupyterhub==6.1.1", "oauthenticator>=17", "jupyterlab>=4"])
+    assert [(entry.role, entry.requirements) for entry in plan.environments] == [
+        ("both", ("jupyterhub==6.1.1", "oauthenticator>=17", "jupyterlab>=4"))
     ]
 
 
@@ -81,7 +80,7 @@ def test_packages_that_go_along_count_only_when_they_are_missing(
     requirement: str, installed: dict[str, str], action: str
 ) -> None:
     seen = host(installed={HUB: {"jupyterhub": "6.1.1", **installed}})
-    assert make_plan(upgraded(), TARGET, seen, Policy(packages=[requirement]))["action"] == action
+    assert make_plan(upgraded(), TARGET, seen, Policy(packages=[requirement])).action == action
 
 
 def test_all_blockers_are_told_at_once_and_before_the_warnings() -> None:
@@ -91,9 +90,9 @@ def test_all_blockers_are_told_at_once_and_before_the_warnings() -> None:
         host(root=False, user="ada"),
         Policy(strategy="in_place"),
     )
-    severities = [finding["severity"] for finding in plan["findings"]]
+    severities = [finding.severity for finding in plan.findings]
     assert severities == sorted(severities, key=["blocker", "warning", "note"].index)
-    assert {finding["id"] for finding in blockers(plan)} == {
+    assert {finding.id for finding in plan.blockers} == {
         "database-missing",
         "hub-not-running",
         "python-too-old",
@@ -106,12 +105,12 @@ def test_another_interpreter_rebuilds_and_satisfies_the_target() -> None:
     seen = host(python_versions={"/usr/bin/python3.12": "3.12.1"})
     plan = make_plan(old, TARGET, seen, Policy(python="/usr/bin/python3.12"))
     assert told(plan) == []
-    assert plan["environments"][0]["strategy"] == "rebuild"
-    assert plan["environments"][0]["python"] == "/usr/bin/python3.12"
+    assert plan.environments[0].strategy == "rebuild"
+    assert plan.environments[0].python == "/usr/bin/python3.12"
 
 
 def test_without_room_for_a_copy_the_upgrade_is_in_place_and_says_so() -> None:
     short = host(free_bytes={"/opt": GIBIBYTE + 100 * 1024**2, "/var/lib/hubops/jupyterhub": GIBIBYTE})
     plan = make_plan(deployment(user_environments=[]), TARGET, short, Policy())
-    assert [entry["strategy"] for entry in plan["environments"]] == ["in_place"]
+    assert [entry.strategy for entry in plan.environments] == ["in_place"]
     assert told(plan) == ["in-place"]

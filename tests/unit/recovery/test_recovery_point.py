@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import tarfile
 import venv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import 
 
 from tests.healthy_hub import at as hub_at
 from tests.healthy_hub import database_file
+from tests.plans import plan_to
 
 OLD, NEW = "0eee8c825d24", "f460b0348206"
 
@@ -47,7 +49,7 @@ def deployment(tmp_path: Path) -> Deployment:
 
 @pytest.fixture
 def point(deployment: Deployment, tmp_path: Path) -> Path:
-    return recovery_point.create(deployment, {}, str(tmp_path / "state"), [], lock_timeout=1)
+    return recovery_point.create(deployment, None, str(tmp_path / "state"), [], lock_timeout=1)
 
 
 def differing(point: Path) -> list[str]:
@@ -70,9 +72,9 @@ def users(database: Path) -> list[str]:
 
 def test_it_holds_what_is_needed_and_only_its_owner_can_read_it(point: Path, deployment: Deployment) -> None:
     manifest = recovery_point.verify(point)
-    assert (manifest["database"]["revision"], manifest["database"]["rows"]["users"]) == (OLD, 2)
+    assert (manifest.database.revision, manifest.database.rows["users"]) == (OLD, 2)
     assert users(point / "database.sqlite") == ["ada", "grace"]
-    kept = {entry["path"]: (point / entry["file"]).read_text() for entry in manifest["files"]}
+    kept = {entry.path: (point / entry.file).read_text() for entry in manifest.files}
     assert kept[deployment.config.files[0]] == "c.JupyterHub.port = 8000\n"
     assert kept[deployment.secrets.files[0]] == "0123\n"
     assert point.stat().st_mode & 0o777 == 0o700
@@ -100,8 +102,8 @@ def test_a_folder_without_manifest_is_no_recovery_point(point: Path) -> None:
 
 def test_a_format_of_the_future_is_refused(point: Path) -> None:
     manifest = json.loads((point / "manifest.json").read_text())
-    (point / "manifest.json").write_text(json.dumps({**manifest, "format": 2}))
-    with pytest.raises(HubError, match="has format 2, this collection knows 1"):
+    (point / "manifest.json").write_text(json.dumps({**manifest, "format": 3}))
+    with pytest.raises(HubError, match="has format 3, this collection knows 2"):
         manifests.read(point)
 
 
@@ -115,14 +117,14 @@ def test_a_manifest_that_says_something_else_is_refused(point: Path) -> None:
 def test_nothing_is_left_of_one_that_could_not_be_made(deployment: Deployment, tmp_path: Path) -> None:
     database_file(deployment).write_bytes(b"this is not a database" * 100)
     with pytest.raises(HubError):
-        recovery_point.create(deployment, {}, str(tmp_path / "state"), [], lock_timeout=1)
+        recovery_point.create(deployment, None, str(tmp_path / "state"), [], lock_timeout=1)
     assert list((tmp_path / "state" / "hub" / "recovery").iterdir()) == []
 
 
 def test_a_database_that_was_not_sealed_is_newer_than_its_copy_and_is_kept(
     point: Path, deployment: Deployment
 ) -> None:
-    manifests.write(point, {**manifests.read(point), "purpose": "upgrade"})
+    manifests.write(point, replace(manifests.read(point), purpose="upgrade"))
     database = database_file(deployment)
     write(database, "insert into users values ('lovelace')")
     assert differing(point) == []
@@ -204,7 +206,7 @@ def test_rows_that_are_still_in_the_write_ahead_log_are_sealed(point: Path, depl
 
 
 def test_room_that_is_not_there_is_told_and_nothing_is_left(point: Path) -> None:
-    database = {**manifests.read(point)["database"], "bytes": 1 << 60}
+    database = replace(manifests.read(point).database, bytes=1 << 60)
     with pytest.raises(HubError, match="has no room for the way back"):
         reserved_space.reserve(point.parents[1], database)
     assert not reserved_space.beside_database(database).exists()
@@ -215,13 +217,13 @@ def test_homes_are_packed_when_asked_for(deployment: Deployment, tmp_path: Path)
     home = tmp_path / "home" / "ada"
     home.mkdir(parents=True)
     (home / "notebook.ipynb").write_text("{}")
-    point = recovery_point.create(deployment, {}, str(tmp_path / "state"), [str(home)], lock_timeout=1)
-    (kept,) = recovery_point.verify(point)["homes"]
-    with tarfile.open(point / kept["file"]) as archive:
+    point = recovery_point.create(deployment, None, str(tmp_path / "state"), [str(home)], lock_timeout=1)
+    (kept,) = recovery_point.verify(point).homes
+    with tarfile.open(point / kept.file) as archive:
         notebook = archive.extractfile("ada/notebook.ipynb")
         assert notebook is not None
         assert notebook.read() == b"{}"
-    assert (point / kept["file"]).stat().st_mode & 0o777 == 0o600
+    assert (point / kept.file).stat().st_mode & 0o777 == 0o600
 
 
 def test_a_copy_that_was_never_sealed_replaces_a_database_of_another_revision(
@@ -229,7 +231,7 @@ def test_a_copy_that_was_never_sealed_replaces_a_database_of_another_revision(
 ) -> None:
     """The upgrade it was made for was refused; a later one has migrated the database."""
     database = database_file(deployment)
-    recorded = {**manifests.read(point), "purpose": "upgrade"}
+    recorded = replace(manifests.read(point), purpose="upgrade")
     manifests.write(point, recorded)
     assert differing(point) == []
     write(database, f"update alembic_version set version_num = '{NEW}'")
@@ -257,9 +259,7 @@ def test_rows_written_after_a_restore_are_not_taken_for_a_failed_attempt_s(
     write(database, f"update alembic_version set version_num = '{NEW}'")
     assert differing(point) == [str(database)], "it was migrated since"
     write(database, f"update alembic_version set version_num = '{OLD}'")
-    later = recovery_point.create(
-        deployment, {"to_version": "9"}, str(tmp_path / "state"), [], lock_timeout=1
-    )
+    later = recovery_point.create(deployment, plan_to("9"), str(tmp_path / "state"), [], lock_timeout=1)
     recovery_point.seal(later, lock_timeout=1)
     assert differing(point) == [str(database)], "another change has begun since"
 
@@ -280,8 +280,8 @@ def test_a_point_is_whole_at_any_moment_of_its_sealing(
         patch.setattr(kept_database, "remove_other_copies", interrupted)
         with pytest.raises(KeyboardInterrupt):
             recovery_point.seal(point, lock_timeout=1)
-    sealed = recovery_point.verify(point)["database"]
-    assert users(point / sealed["file"]) == ["ada", "grace", "lovelace"]
+    sealed = recovery_point.verify(point).database
+    assert users(point / sealed.file) == ["ada", "grace", "lovelace"]
     recovery_point.seal(point, lock_timeout=1)
     recovery_point.verify(point)
     assert len(list(point.glob("*.sqlite"))) == 1
@@ -315,7 +315,7 @@ def test_a_link_to_a_kept_file_stays_a_link(deployment: Deployment, tmp_path: Pa
     real = tmp_path / "real_config.py"
     config.rename(real)
     config.symlink_to(real)
-    point = recovery_point.create(deployment, {}, str(tmp_path / "state"), [], lock_timeout=1)
+    point = recovery_point.create(deployment, None, str(tmp_path / "state"), [], lock_timeout=1)
     real.write_text("c.JupyterHub.port = 9000\n")
     recovery_point.make_equal(point, manifests.read(point), point / "replaced")
     assert config.is_symlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ OLDEST, OLD, NEW, NEWEST = names = [
     "20250301T000000Z-3-4",
     "20990101T000000Z-4-5",
 ]
+MANIFEST = manifest.read(Path(__file__).parent / "data/point-of-e5301ba")
 
 
 @pytest.mark.parametrize(
@@ -59,15 +61,20 @@ class Host:
         )
 
     def make_point(self, name: str, number: int) -> None:
-        entry = {
-            "path": str(self.place),
-            "aside": str(self.aside(name)),
-            "environment_id": f"identity {number}",
-            "jupyterhub": str(number),
-        }
+        environment = manifest.KeptEnvironment(
+            path=str(self.place),
+            aside=str(self.aside(name)),
+            environment_id=f"identity {number}",
+            sha256="",
+            python_version="3.11.2",
+            jupyterhub=str(number),
+            packages_file="environments/0.txt",
+            packages_sha256="",
+            planned=True,
+        )
         point = self.points / name
         (point / "files/etc").mkdir(parents=True)
-        (point / "manifest.json").write_text(json.dumps({"format": 1, "environments": [entry]}))
+        manifest.write(point, replace(MANIFEST, id=name, environments=(environment,)))
 
     def run(self, phase: str, point: str) -> None:
         run = {"phase": phase, "recovery_point": str(self.points / point)}
@@ -132,9 +139,9 @@ def test_an_environment_that_another_point_needs_stays(host: Host) -> None:
 
 
 def test_the_environment_in_place_stays(host: Host) -> None:
-    entry: dict[str, Any] = json.loads((host.points / OLDEST / "manifest.json").read_text())
-    entry["environments"][0].update(environment_id="identity 5", jupyterhub="5")
-    (host.points / OLDEST / "manifest.json").write_text(json.dumps(entry))
+    oldest = manifest.read(host.points / OLDEST)
+    in_place = replace(oldest.environments[0], environment_id="identity 5", jupyterhub="5")
+    manifest.write(host.points / OLDEST, replace(oldest, environments=(in_place,)))
     retention.remove(host.points / OLDEST)
     assert (host.place / MARKER).exists()
 

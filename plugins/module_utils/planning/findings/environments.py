@@ -82,16 +82,16 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
     yield from _single_user(upgrade)
     known = {entry.path: entry.facts for entry in environments_of(upgrade.deployment)}
     for entry in upgrade.environments:
-        environment = known[entry["path"]]
+        environment = known[entry.path]
         if environment.kind != "venv":
             yield ENVIRONMENT_NOT_SUPPORTED.found(
-                f"{entry['path']} is a {environment.kind} environment; only venvs can be staged yet."
+                f"{entry.path} is a {environment.kind} environment; only venvs can be staged yet."
             )
-        yield from _python(upgrade, entry["path"], environment.python_version)
+        yield from _python(upgrade, entry.path, environment.python_version)
         if not upgrade.policy.python:
-            yield from _interpreter(upgrade, entry["path"], environment)
-        if entry["strategy"] == "in_place":
-            yield IN_PLACE.found(f"{entry['path']} is upgraded in place.")
+            yield from _interpreter(upgrade, entry.path, environment)
+        if entry.in_place:
+            yield IN_PLACE.found(f"{entry.path} is upgraded in place.")
 
 
 def _single_user(upgrade: Upgrade) -> Iterator[Finding]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 BLOCKER, WARNING, NOTE = SEVERITIES = ("blocker", "warning", "note")
 
@@ -39,11 +38,11 @@ class Kind:
         return Finding(self.id, self.severity, found, why or self.why, fix or self.fix, self.accept)
 
 
-def sentence(finding: dict[str, Any]) -> str:
-    """A finding of a plan as a person reads it: what was found, why it matters, how to fix it."""
-    accept = f"Or accept it: jupyterhub_accept: [{finding['id']}]."
-    blocks = finding["severity"] == BLOCKER and finding["accept"]
-    parts = [finding["found"], finding["why"], finding["fix"], accept if blocks else ""]
+def sentence(finding: Finding) -> str:
+    """A finding as a person reads it: what was found, why it matters, how to fix it."""
+    accept = f"Or accept it: jupyterhub_accept: [{finding.id}]."
+    blocks = finding.severity == BLOCKER and finding.accept
+    parts = [finding.found, finding.why, finding.fix, accept if blocks else ""]
     return " ".join(part for part in parts if part)
 
 

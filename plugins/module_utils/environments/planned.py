@@ -1,0 +1,54 @@
+"""What a plan asks for: environments to be changed, and those that a migration goes through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Union
+
+from ..shapes import from_dict
+
+IN_PLACE = "in_place"
+INTERMEDIATE = "intermediate"
+
+
+@dataclass(frozen=True)
+class PlannedEnvironment:
+    """An environment that an upgrade changes; RETURN of ``jupyterhub_plan`` says what each field means."""
+
+    path: str
+    role: str
+    strategy: str
+    python: str
+    staged_path: str
+    jupyterhub: str | None
+    requirements: tuple[str, ...]
+    imports: tuple[str, ...] = ()
+
+    @property
+    def in_place(self) -> bool:
+        """Whether it is upgraded where it is; nothing is staged then."""
+        return self.strategy == IN_PLACE
+
+
+@dataclass(frozen=True)
+class IntermediateVersion:
+    """A release that a migration goes through, in an environment for that alone, which is never in place."""
+
+    version: str
+    path: str
+    staged_path: str
+    strategy: str
+    python: str
+    requirements: tuple[str, ...]
+    why: str
+    source: str
+
+
+Planned = Union[PlannedEnvironment, IntermediateVersion]
+
+
+def planned(data: dict[str, Any]) -> Planned:
+    """The one or the other, as the plan says. Raises HubError where it is neither."""
+    if data.get("strategy") == INTERMEDIATE:
+        return from_dict(IntermediateVersion, data)
+    return from_dict(PlannedEnvironment, data)

@@ -1,0 +1,42 @@
+"""Plans for tests that carry out what `make_plan` would have planned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.planned import PlannedEnvironment
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import UPGRADE, Plan
+
+
+def planned_environment(path: Path, version: str, **changes: Any) -> PlannedEnvironment:
+    """What takes the hub's environment at ``path`` to ``version`` by a copy, but for ``changes``."""
+    entry = PlannedEnvironment(
+        path=str(path),
+        role="hub",
+        strategy="copy",
+        python=f"{path}/bin/python",
+        staged_path=f"{path}.staged-{version}",
+        jupyterhub="1.0.0",
+        requirements=(f"jupyterhub=={version}",),
+    )
+    return replace(entry, **changes)
+
+
+def plan_to(version: str, *environments: PlannedEnvironment) -> Plan:
+    """A plan of an upgrade to ``version``."""
+    return Plan(
+        from_version="4.1.6",
+        to_version=version,
+        action=UPGRADE,
+        outage=True,
+        environments=environments,
+        migrate=True,
+        intermediate_versions=(),
+        state_folder="/var/lib/hubops/jupyterhub",
+        recovery_point_folder="/var/lib/hubops/jupyterhub/recovery",
+        bytes_needed={},
+        findings=(),
+        steps=(),
+    )
