@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from . import health, state
+from . import health, links, state
 from .environment import all_packages, find_program
 from .target import installed_options
 from .upgrade import Host
@@ -46,6 +46,7 @@ def look(deployment: dict[str, Any], base: str | None, python: str, user: str = 
             path for path in dict.fromkeys(must_write) if not os.access(_existing(Path(path)), os.W_OK)
         ],
         python_versions=_python_versions([each for each in interpreters if each]),
+        links={path: [(link.path, link.target) for link in links.in_the_way(path)] for path in environments},
         installed={path: all_packages(path) for path in environments},
         options=installed_options(deployment["hub_environment"]["path"]),
         templates=_templates(deployment["config"]["template_folders"]),

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Iterable, Union
 
-from . import files
+from . import files, links
 from .environment import all_packages
 from .errors import HubError
 from .fitting import Inodes, fit, inodes, own, walk
@@ -106,6 +106,7 @@ def stage(entry: dict[str, Any], installer: Installer, progress: Progress) -> St
         return _stage_hop(entry, request, installer, progress)
     if entry["strategy"] == "in_place":
         # Nothing can be staged; but what cannot be installed is found before the outage.
+        links.require_none_in_the_way(old, old)
         after = {**before, **installer.planned(str(old), entry["requirements"])}
         return Staged(str(old), str(new), "in_place", False, before, after, _seconds(started))
     remove_staged(new)
@@ -186,8 +187,10 @@ def _build(
     else:
         _copy(old, new, count, progress)
         known = inodes(new)
+        links.lead_back(new, old)
         conflicts = installer.check(str(new))
-        installer.install(str(new), requirements, progress)
+        with links.confined(new, old):
+            installer.install(str(new), requirements, progress)
     progress(f"Preparing {new} for its place")
     warnings = fit(entry, new, old, known, installer, conflicts)
     if entry["strategy"] == "rebuild":

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Iterable
 
+from . import links
 from .environment import installed_version
 from .errors import HubError
 from .exchange import exchange, finish_exchange, move
@@ -193,7 +194,8 @@ def _switch_in_place(
         }
         write_marker(place, marker)
     progress(f"Installing {', '.join(entry['requirements'])} into {place}")
-    installer.install(str(place), entry["requirements"], progress)
+    with links.confined(place, place):
+        installer.install(str(place), entry["requirements"], progress)
     marker["warnings"] = fit(entry, place, before, inodes(before), installer, conflicts)
     os.sync()
     write_marker(place, {**marker, "complete": True})

@@ -52,6 +52,7 @@ class Host:
     """What the plan has to know of the host besides the deployment.
 
     ``python_versions`` are told by the interpreters themselves, by their path, '' where one does not run.
+    ``links`` are those of each environment through which an installer would leave it, as (path, target).
     ``options`` are those that the hub of today knows, by class; ``templates`` the custom ones' texts by
     path; ``single_user_script`` path and text of the single-user command where that is a script;
     ``knows_user`` says whether the hub has the user whose server is to be started.
@@ -64,6 +65,7 @@ class Host:
     environment_bytes: dict[str, int] = field(default_factory=dict)
     not_writable: list[str] = field(default_factory=list)
     python_versions: dict[str, str] = field(default_factory=dict)
+    links: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     installed: dict[str, dict[str, str]] = field(default_factory=dict)
     resolved: dict[str, Resolution] = field(default_factory=dict)
     options: dict[str, list[str]] = field(default_factory=dict)

@@ -105,6 +105,11 @@ CASES = [
         policy=Policy(strategy="in_place"),
     ),
     Case(
+        "link-leads-out",
+        "/opt/jupyterhub/share leads out of the environment, to /srv/share.",
+        host=machine(links={HUB: [("/opt/jupyterhub/share", "/srv/share")]}),
+    ),
+    Case(
         "no-such-python",
         "The interpreter /usr/bin/python4 does not exist on the host or does not run.",
         host=machine(python_versions={"/usr/bin/python4": ""}),
@@ -536,6 +541,15 @@ HEALTHY = [
         "template-bootstrap-3",
         "",
         host=machine(templates={"/srv/page.html": '<p class="btn-primary" data-bs-toggle="x">well</p>'}),
+    ),
+    Case(
+        "link-leads-out",
+        "",
+        host=machine(
+            links={HUB: [("/opt/jupyterhub/share", "/srv/share")]},
+            python_versions={"/usr/bin/python3": "3.11.2"},
+        ),
+        policy=Policy(python="/usr/bin/python3"),
     ),
     Case("kill-mode", "", hub(config__cleanup_servers=False, service__kill_mode="process")),
     Case("kill-mode", "", hub(config__cleanup_servers=False, spawner__local=False)),

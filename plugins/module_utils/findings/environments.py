@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Iterator
 
-from .. import versions
+from .. import links, versions
 from ..upgrade import Upgrade, environments_of
 from .finding import BLOCKER, WARNING, Finding, Kind
 
@@ -64,6 +64,13 @@ IN_PLACE = Kind(
     "The outage includes the installation.",
     "Make room beside it, or leave out jupyterhub_environment_strategy.",
 )
+LINK_LEADS_OUT = Kind(
+    "link-leads-out",
+    BLOCKER,
+    "A folder in which packages of an environment have files is a link that leads out of the environment.",
+    "A copy of the environment has the same link, so the installation would change the hub that serves.",
+    links.REMEDY,
+)
 KINDS = (
     NO_JUPYTERHUB_FOR_USERS,
     VERSION_MISMATCH,
@@ -73,6 +80,7 @@ KINDS = (
     INTERPRETER_GONE,
     INTERPRETER_CHANGED,
     IN_PLACE,
+    LINK_LEADS_OUT,
 )
 
 
@@ -91,6 +99,9 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
             yield from _interpreter(upgrade, entry["path"], environment)
         if entry["strategy"] == "in_place":
             yield IN_PLACE.found(f"{entry['path']} is upgraded in place.")
+        if entry["strategy"] != "rebuild":
+            for path, target in upgrade.host.links.get(entry["path"], []):
+                yield LINK_LEADS_OUT.found(f"{path} leads out of the environment, to {target}.")
 
 
 def _single_user(upgrade: Upgrade) -> Iterator[Finding]:
