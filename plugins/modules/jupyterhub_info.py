@@ -125,6 +125,8 @@ deployment:
         roles: [{name: culler, scopes: ["list:users"], services: [idle-culler]}]
         options: {JupyterHub: [bind_url, services]}
         template_folders: []
+        written: {}
+        written: {c.ConfigurableHTTPProxy.pid_file: /srv/jupyterhub/jupyterhub-proxy.pid}
         cleanup_servers: true
         oauth_require_pkce: false
         tls: false

@@ -47,13 +47,20 @@ def make_wheel(
     return wheel
 
 
-def make_hub_wheel(folder: Path, version: str, app: str = "def main(): pass\n", **more: Any) -> Path:
-    """A wheel called jupyterhub with what this collection looks for in one."""
+def make_hub_wheel(
+    folder: Path,
+    version: str,
+    app: str = "def main(): pass\n",
+    files: dict[str, str] | None = None,
+    **more: Any,
+) -> Path:
+    """A wheel called jupyterhub with what this collection looks for in one, and more ``files``."""
     sources = {
         "jupyterhub/__init__.py": f"__version__ = {version!r}\n",
         "jupyterhub/app.py": app,
         "jupyterhub/singleuser.py": "def main(): pass\n",
         **MIGRATIONS,
+        **(files or {}),
     }
     scripts = ["jupyterhub = jupyterhub.app:main", "jupyterhub-singleuser = jupyterhub.singleuser:main"]
     return make_wheel(folder, "jupyterhub", version, sources, scripts=scripts, **more)

@@ -57,6 +57,7 @@ class LoadedConfig:
     services: list[HubService]
     roles: list[Role]
     template_folders: list[str]
+    written: dict[str, str]
     cleanup_servers: bool
     oauth_require_pkce: bool
     shadowed: dict[str, str]
@@ -130,6 +131,7 @@ def describe_config(config: LoadedConfig, main_pid: int | None) -> ConfigFacts:
         roles=config.roles,
         options=config.options,
         template_folders=config.template_folders,
+        written=config.written,
         cleanup_servers=config.cleanup_servers,
         oauth_require_pkce=config.oauth_require_pkce,
         tls=bool(config.ssl_files) or config.internal_ssl,

@@ -43,6 +43,8 @@ class ConfigFacts:
     options: dict[str, list[str]]
     """Names of the options that it sets, by class; their values may be secrets."""
     template_folders: list[str]
+    written: dict[str, str]
+    """What the hub writes besides its database and its cookie secret: the path, by its setting."""
     cleanup_servers: bool
     oauth_require_pkce: bool
     tls: bool
@@ -148,6 +150,7 @@ def of_format_1(found: dict[str, Any]) -> dict[str, Any]:
             "unit_file": service["unit_file"] or "",
             "particulars": {name: value for name, value in particulars.items() if value is not None},
         },
+        "config": {**found["config"], "written": {}},
         **{
             part: {**found[part], "class_name": found[part]["class"]}
             for part in ("proxy", "spawner", "authenticator")

@@ -8,6 +8,7 @@ from typing import Any, Union
 from ..shapes import from_dict
 
 IN_PLACE = "in_place"
+REBUILD = "rebuild"
 INTERMEDIATE = "intermediate"
 
 

@@ -170,7 +170,9 @@ def _compile(root: Path, place: Path, sources: Iterable[Path]) -> None:
     """Compile what is new to bytecode: otherwise the first start does it, within the outage."""
     folders = tuple(f"{folder}/" for folder in site_packages(root))
     length = len(str(root))
-    pairs = [(str(file), f"{place}{str(file)[length:]}") for file in sources if str(file).startswith(folders)]
+    # What stands elsewhere, behind a link, is compiled by whoever runs it.
+    own = [file for file in sources if str(file.resolve()).startswith(f"{root.resolve()}/")]
+    pairs = [(str(file), f"{place}{str(file)[length:]}") for file in own if str(file).startswith(folders)]
     if pairs:
         _run_python(root, ["-c", _COMPILE], json.dumps(pairs), COMPILE_SECONDS)
 

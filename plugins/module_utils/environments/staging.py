@@ -19,9 +19,11 @@ from ..errors import HubError
 from ..progress import Progress
 from ..shapes import to_dict
 from ..system import files
+from ..system.trees import tree_stamp
+from . import links
 from .installer import Installer, requirement_name
 from .packages import all_packages
-from .planned import IntermediateVersion, Planned, PlannedEnvironment
+from .planned import REBUILD, IntermediateVersion, Planned, PlannedEnvironment
 from .relocation import Inodes, fit, inodes, own, walk
 
 MARKER = ".hubops-staged.json"
@@ -93,7 +95,17 @@ def write_marker(path: Path, marker: dict[str, Any]) -> None:
 def is_staged(entry: Planned, installer: Installer) -> bool:
     """Whether exactly what the plan's entry asks for is staged already."""
     marker = read_marker(entry.staged_path)
-    return bool(marker) and marker.get("request") == _request(entry, installer, all_packages(entry.path))
+    return (
+        bool(marker)
+        and marker.get("request") == _request(entry, installer, all_packages(entry.path))
+        and not is_outdated(entry)
+    )
+
+
+def is_outdated(entry: Planned) -> bool:
+    """Whether the old environment has changed since the staged one was made of it, in any file."""
+    made_from = read_marker(entry.staged_path).get("made_from")
+    return made_from is not None and made_from != tree_stamp(Path(entry.path))
 
 
 def stage(entry: Planned, installer: Installer, progress: Progress) -> Staged:
@@ -104,20 +116,21 @@ def stage(entry: Planned, installer: Installer, progress: Progress) -> Staged:
     """
     started = time.monotonic()
     old, new = Path(entry.path), Path(entry.staged_path)
-    before = all_packages(old)
-    request = _request(entry, installer, before)
-    marker = read_marker(new)
-    if marker and marker["request"] == request:
+    made_at, made_from, before = time.time(), tree_stamp(old), all_packages(old)
+    if is_staged(entry, installer):
+        marker = read_marker(new)
         progress(f"{new} is staged already")
         if isinstance(entry, IntermediateVersion):
             return Staged(str(new), str(new), entry.strategy, False, {}, all_packages(new), 0.0)
         return Staged(
             str(old), str(new), entry.strategy, False, before, all_packages(new), 0.0, marker["warnings"]
         )
+    request = _request(entry, installer, before)
     if isinstance(entry, IntermediateVersion):
         return _stage_intermediate(entry, request, installer, progress)
     if entry.in_place:
         # Nothing can be staged; but what cannot be installed is found before the outage.
+        links.require_none_in_the_way(old, old)
         after = {**before, **installer.planned(str(old), entry.requirements)}
         return Staged(str(old), str(new), entry.strategy, False, before, after, _seconds(started))
     remove_staged(new)
@@ -130,6 +143,8 @@ def stage(entry: Planned, installer: Installer, progress: Progress) -> Staged:
         marker = {
             "id": uuid.uuid4().hex,
             "replaces": environment_id(old),
+            "made_from": made_from,
+            "made_at": made_at,
             "request": request,
             "path": str(old),
             "staged_path": str(new),
@@ -191,18 +206,20 @@ def _build(
 ) -> list[str]:
     requirements = entry.requirements
     known: Inodes = {}
-    if entry.strategy == "rebuild":
+    if entry.strategy == REBUILD:
         conflicts = installer.check(str(old))
         installer.create(str(new), entry.python, prompt=old.name, system_packages=_sees_system_packages(old))
         installer.fill(str(new), _wanted(installer.freeze(str(old)), before), requirements, progress)
     else:
         _copy(old, new, count, progress)
         known = inodes(new)
+        links.lead_back(new, old)
         conflicts = installer.check(str(new))
-        installer.install(str(new), requirements, progress)
+        with links.confined(new, old):
+            installer.install(str(new), requirements, progress)
     progress(f"Preparing {new} for its place")
     warnings = fit(entry, new, old, known, installer, conflicts)
-    if entry.strategy == "rebuild":
+    if entry.strategy == REBUILD:
         warnings += _rebuild_warnings(before, all_packages(new), requirements)
     return warnings
 

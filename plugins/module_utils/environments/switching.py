@@ -16,6 +16,7 @@ from typing import Callable, Iterable
 from ..errors import HubError
 from ..progress import Progress
 from ..system.exchange import exchange, finish_exchange, move
+from . import links
 from .installer import Installer
 from .packages import installed_version
 from .planned import Planned, PlannedEnvironment
@@ -197,7 +198,8 @@ def _switch_in_place(
         }
         write_marker(place, marker)
     progress(f"Installing {', '.join(entry.requirements)} into {place}")
-    installer.install(str(place), entry.requirements, progress)
+    with links.confined(place, place):
+        installer.install(str(place), entry.requirements, progress)
     marker["warnings"] = fit(entry, place, before, inodes(before), installer, conflicts)
     os.sync()
     write_marker(place, {**marker, "complete": True})

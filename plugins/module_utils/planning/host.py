@@ -12,10 +12,12 @@ from pathlib import Path
 from ..databases import database_of
 from ..databases.base import DatabaseFacts
 from ..deployment.model import Deployment
+from ..environments import links
 from ..environments.discovery import find_program
 from ..environments.packages import all_packages
 from ..errors import HubError
 from ..system import state
+from . import site_files
 from .target import installed_options
 from .upgrade import Host
 
@@ -39,6 +41,7 @@ def look(deployment: Deployment, base: str | None, python: str, user: str = "") 
         database = Path(deployment.database.path)
         must_write += [str(database), str(database.parent)]
         folders.add(str(database.parent))
+    written = site_files.written(deployment, str(folder))
     interpreters = [python, *(entry.python for entry in deployment.environments)]
     return Host(
         root=os.geteuid() == 0,
@@ -50,6 +53,11 @@ def look(deployment: Deployment, base: str | None, python: str, user: str = "") 
             path for path in dict.fromkeys(must_write) if not os.access(_existing(Path(path)), os.W_OK)
         ],
         python_versions=_python_versions([each for each in interpreters if each]),
+        links={path: [(link.path, link.target) for link in links.in_the_way(path)] for path in environments},
+        written={
+            path: {file: written[file] for file in site_files.within(path, written)} for path in environments
+        },
+        read={path: site_files.within(path, site_files.read(deployment)) for path in environments},
         installed={path: all_packages(path) for path in environments},
         options=installed_options(deployment.hub_environment.path),
         templates=_templates(deployment.config.template_folders),

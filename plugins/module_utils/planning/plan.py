@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..deployment.model import Deployment
-from ..environments.planned import IN_PLACE, IntermediateVersion, PlannedEnvironment
+from ..environments.planned import IN_PLACE, REBUILD, IntermediateVersion, PlannedEnvironment
 from ..environments.staging import PackageChange
 from ..shapes import from_dict
 from . import findings, intermediate_versions
@@ -144,7 +144,7 @@ def _strategy(path: str, host: Host, policy: Policy) -> str:
     if policy.strategy == IN_PLACE:
         return IN_PLACE
     if policy.python:
-        return "rebuild"
+        return REBUILD
     parent = path.rpartition("/")[0] or "/"
     room = host.free_bytes.get(parent)
     short = room is not None and room < host.environment_bytes.get(path, 0) + STAGING_RESERVE_BYTES

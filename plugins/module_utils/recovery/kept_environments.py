@@ -7,19 +7,22 @@ from pathlib import Path
 from ..deployment.model import Deployment
 from ..environments import switching
 from ..environments.packages import all_packages
-from ..environments.staging import environment_id
+from ..environments.planned import PlannedEnvironment
+from ..environments.staging import environment_id, is_outdated, read_marker
 from ..errors import HubError
 from ..planning.plan import Plan
 from ..system import files, state
 from ..system.execution_context import NEEDS_ROOT
-from ..system.trees import tree_sha256
+from ..system.trees import changed_since, tree_sha256
 from . import locations
 from .manifest import KeptEnvironment, Manifest
+
+MOST_FILES = 5
 
 
 def keep(point: Path, deployment: Deployment, plan: Plan | None) -> tuple[KeptEnvironment, ...]:
     """Say what each environment is and where it will be after a switch: the manifest's ``environments``."""
-    planned = {entry.path for entry in plan.environments} if plan else set()
+    planned = {entry.path: entry for entry in plan.environments} if plan else {}
     kept = []
     state.make_private(point / "environments")
     for number, found in enumerate(deployment.environments):
@@ -31,7 +34,7 @@ def keep(point: Path, deployment: Deployment, plan: Plan | None) -> tuple[KeptEn
                 path=found.path,
                 aside=switching.aside_path(found.path, point.name),
                 environment_id=environment_id(found.path),
-                sha256=_hash(Path(found.path)),
+                sha256=_proven(found.path, planned),
                 python_version=found.python_version,
                 jupyterhub=found.jupyterhub,
                 packages_file=name,
@@ -73,6 +76,23 @@ def changes(manifest: Manifest) -> list[str]:
                 f"the environment {folder} has changed since; {entry.packages_file} has its packages"
             )
     return wrong
+
+
+def _proven(path: str, planned: dict[str, PlannedEnvironment]) -> str:
+    """The hash of an environment from which nothing is missing in the staged one that replaces it.
+
+    From now on the hash tells of every change. Raises HubError where something has changed before.
+    """
+    found = _hash(Path(path))
+    if path in planned and is_outdated(planned[path]):
+        staged = planned[path].staged_path
+        changed = changed_since(Path(path), read_marker(staged)["made_at"])
+        raise HubError(
+            f"Files in {path} have changed since {staged} was made of it: "
+            f"{', '.join(changed[:MOST_FILES]) or 'some were removed'}.",
+            "Run the upgrade again, for a new one that has the change. Move what always changes elsewhere.",
+        )
+    return found
 
 
 def _hash(folder: Path) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Iterator
 
+from ...environments import links
 from ...environments.environment import EnvironmentFacts
+from ...environments.planned import REBUILD, PlannedEnvironment
 from ...releases import versions
 from ..upgrade import Upgrade, environments_of
-from .finding import BLOCKER, WARNING, Finding, Kind
+from .finding import BLOCKER, WARNING, Finding, Kind, listing
 
 NO_JUPYTERHUB_FOR_USERS = Kind(
     "no-jupyterhub-for-users",
@@ -65,6 +67,30 @@ IN_PLACE = Kind(
     "The outage includes the installation.",
     "Make room beside it, or leave out jupyterhub_environment_strategy.",
 )
+LINK_LEADS_OUT = Kind(
+    "link-leads-out",
+    BLOCKER,
+    "A folder in which packages of an environment have files is a link that leads out of the environment.",
+    "A copy of the environment has the same link, so the installation would change the hub that serves.",
+    links.REMEDY,
+)
+WRITTEN_INSIDE = Kind(
+    "written-inside",
+    BLOCKER,
+    "The hub's database, or another file that is written while it serves, is within an environment.",
+    "The environment gives its place to a copy of an earlier moment: what was written since then would be "
+    "lost, at the upgrade or at a rollback.",
+    "Stop the hub, move them to a folder of their own, and name that in the settings; where the service's "
+    "WorkingDirectory leads into the environment, change it.",
+)
+READ_INSIDE = Kind(
+    "read-inside",
+    BLOCKER,
+    "Files of the site, such as its config, are within an environment that is built anew.",
+    "They are no part of a package, so the new environment would not have them.",
+    "Move them to a folder of their own, such as /etc/jupyterhub; or leave out jupyterhub_python, for a copy "
+    "has them.",
+)
 KINDS = (
     NO_JUPYTERHUB_FOR_USERS,
     VERSION_MISMATCH,
@@ -74,6 +100,9 @@ KINDS = (
     INTERPRETER_GONE,
     INTERPRETER_CHANGED,
     IN_PLACE,
+    LINK_LEADS_OUT,
+    WRITTEN_INSIDE,
+    READ_INSIDE,
 )
 
 
@@ -92,6 +121,10 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
             yield from _interpreter(upgrade, entry.path, environment)
         if entry.in_place:
             yield IN_PLACE.found(f"{entry.path} is upgraded in place.")
+        yield from _files_of_the_site(upgrade, entry)
+        if entry.strategy != REBUILD:
+            for path, target in upgrade.host.links.get(entry.path, []):
+                yield LINK_LEADS_OUT.found(f"{path} leads out of the environment, to {target}.")
 
 
 def _single_user(upgrade: Upgrade) -> Iterator[Finding]:
@@ -103,6 +136,17 @@ def _single_user(upgrade: Upgrade) -> Iterator[Finding]:
             yield VERSION_MISMATCH.found(
                 f"{user.path} has jupyterhub {user.jupyterhub}, the hub {upgrade.current}."
             )
+
+
+def _files_of_the_site(upgrade: Upgrade, entry: PlannedEnvironment) -> Iterator[Finding]:
+    """What is no part of the environment, and would be exchanged along with it."""
+    path = entry.path
+    written, read = upgrade.host.written.get(path, {}), upgrade.host.read.get(path, [])
+    if written:
+        files = ", ".join(f"{file} ({setting})" for file, setting in written.items())
+        yield WRITTEN_INSIDE.found(f"{path} has files that are written while the hub serves: {files}.")
+    if read and entry.strategy == REBUILD:
+        yield READ_INSIDE.found(f"{path} is built anew, and has {listing(read)}.")
 
 
 def _python(upgrade: Upgrade, path: str, own: str | None) -> Iterator[Finding]:
