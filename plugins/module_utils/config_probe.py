@@ -75,6 +75,7 @@ def look(arguments):  # type: ignore[no-untyped-def]
         "cleanup_servers": bool(app.cleanup_servers),
         "oauth_require_pkce": bool(option(app, JupyterHub, "oauth_require_pkce", False)),
         "shadowed": shadowed(),
+        "written": written(app),
         "cookie_secret_file": app.cookie_secret_file,
         "cookie_secret_in_config": bool(app.cookie_secret),
         "crypt_key_in_config": "keys" in app.config.get("CryptKeeper", {}),
@@ -90,6 +91,18 @@ def hub_bind_url(app):  # type: ignore[no-untyped-def]
         return app.hub_bind_url
     scheme = "https" if app.internal_ssl else "http"
     return f"{scheme}://{app.hub_ip}:{app.hub_port}"
+
+
+def written(app):  # type: ignore[no-untyped-def]
+    """``{setting: path}`` of what the hub writes besides its database and its cookie secret."""
+    paths = {
+        "c.JupyterHub.pid_file": app.pid_file,
+        "c.JupyterHub.extra_log_file": getattr(app, "extra_log_file", ""),
+        "c.JupyterHub.internal_certs_location": app.internal_certs_location if app.internal_ssl else "",
+    }
+    if option(app, app.proxy_class, "should_start", True):
+        paths["c.ConfigurableHTTPProxy.pid_file"] = option(app, app.proxy_class, "pid_file", "")
+    return {setting: os.path.abspath(path) for setting, path in paths.items() if path}
 
 
 def look_at_proxy(app):  # type: ignore[no-untyped-def]

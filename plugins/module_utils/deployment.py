@@ -199,6 +199,7 @@ def describe_config(config: dict[str, Any], main_pid: int | None) -> dict[str, A
         "roles": config["roles"],
         "options": config["options"],
         "template_folders": config["template_folders"],
+        "written": config["written"],
         "cleanup_servers": config["cleanup_servers"],
         "oauth_require_pkce": config["oauth_require_pkce"],
         "tls": bool(config["ssl_files"]) or config["internal_ssl"],

@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from . import health, links, state
+from . import health, links, site_files, state
 from .environment import all_packages, find_program
 from .target import installed_options
 from .upgrade import Host
@@ -35,6 +35,7 @@ def look(deployment: dict[str, Any], base: str | None, python: str, user: str = 
         database = Path(deployment["database"]["path"])
         must_write += [str(database), str(database.parent)]
         folders.add(str(database.parent))
+    written = site_files.written(deployment, str(folder))
     interpreters = [python, *(entry["python"] for entry in _environments(deployment))]
     return Host(
         root=os.geteuid() == 0,
@@ -47,6 +48,10 @@ def look(deployment: dict[str, Any], base: str | None, python: str, user: str = 
         ],
         python_versions=_python_versions([each for each in interpreters if each]),
         links={path: [(link.path, link.target) for link in links.in_the_way(path)] for path in environments},
+        written={
+            path: {file: written[file] for file in site_files.within(path, written)} for path in environments
+        },
+        read={path: site_files.within(path, site_files.read(deployment)) for path in environments},
         installed={path: all_packages(path) for path in environments},
         options=installed_options(deployment["hub_environment"]["path"]),
         templates=_templates(deployment["config"]["template_folders"]),

@@ -8,9 +8,11 @@ from typing import Any
 from . import files, state, switching, whereabouts
 from .environment import all_packages
 from .errors import HubError
-from .staging import environment_id
+from .staging import environment_id, is_outdated, read_marker
 from .surroundings import NEEDS_ROOT
-from .tree import tree_sha256
+from .tree import changed_since, tree_sha256
+
+MOST_FILES = 5
 
 
 def keep(point: Path, deployment: dict[str, Any], plan: dict[str, Any]) -> list[dict[str, Any]]:
@@ -28,7 +30,7 @@ def keep(point: Path, deployment: dict[str, Any], plan: dict[str, Any]) -> list[
                 "path": found["path"],
                 "aside": switching.aside_path(found["path"], point.name),
                 "environment_id": environment_id(found["path"]),
-                "sha256": _hash(Path(found["path"])),
+                "sha256": _proven(found["path"], planned),
                 "python_version": found["python_version"],
                 "jupyterhub": found["jupyterhub"],
                 "packages_file": name,
@@ -70,6 +72,23 @@ def changes(manifest: dict[str, Any]) -> list[str]:
                 f"the environment {folder} has changed since; {entry['packages_file']} has its packages"
             )
     return wrong
+
+
+def _proven(path: str, planned: dict[str, dict[str, Any]]) -> str:
+    """The hash of an environment from which nothing is missing in the staged one that replaces it.
+
+    From now on the hash tells of every change. Raises HubError where something has changed before.
+    """
+    found = _hash(Path(path))
+    if path in planned and is_outdated(planned[path]):
+        staged = planned[path]["staged_path"]
+        changed = changed_since(Path(path), read_marker(staged)["made_at"])
+        raise HubError(
+            f"Files in {path} have changed since {staged} was made of it: "
+            f"{', '.join(changed[:MOST_FILES]) or 'some were removed'}.",
+            "Run the upgrade again, for a new one that has the change. Move what always changes elsewhere.",
+        )
+    return found
 
 
 def _hash(folder: Path) -> str:

@@ -21,6 +21,7 @@ from .errors import HubError
 from .fitting import Inodes, fit, inodes, own, walk
 from .installer import Installer, requirement_name
 from .progress import Progress
+from .tree import tree_stamp
 
 MARKER = ".hubops-staged.json"
 #: Identity of an environment that was not staged by us.
@@ -81,7 +82,17 @@ def write_marker(path: Path, marker: dict[str, Any]) -> None:
 def is_staged(entry: dict[str, Any], installer: Installer) -> bool:
     """Whether exactly what the plan's entry asks for is staged already."""
     marker = read_marker(entry["staged_path"])
-    return bool(marker) and marker.get("request") == _request(entry, installer, all_packages(entry["path"]))
+    return (
+        bool(marker)
+        and marker.get("request") == _request(entry, installer, all_packages(entry["path"]))
+        and not is_outdated(entry)
+    )
+
+
+def is_outdated(entry: dict[str, Any]) -> bool:
+    """Whether the old environment has changed since the staged one was made of it, in any file."""
+    made_from = read_marker(entry["staged_path"]).get("made_from")
+    return made_from is not None and made_from != tree_stamp(Path(entry["path"]))
 
 
 def stage(entry: dict[str, Any], installer: Installer, progress: Progress) -> Staged:
@@ -92,16 +103,16 @@ def stage(entry: dict[str, Any], installer: Installer, progress: Progress) -> St
     """
     started = time.monotonic()
     old, new = Path(entry["path"]), Path(entry["staged_path"])
-    before = all_packages(old)
-    request = _request(entry, installer, before)
-    marker = read_marker(new)
-    if marker and marker["request"] == request:
+    made_at, made_from, before = time.time(), tree_stamp(old), all_packages(old)
+    if is_staged(entry, installer):
+        marker = read_marker(new)
         progress(f"{new} is staged already")
         if entry["strategy"] == "hop":
             return Staged(str(new), str(new), "hop", False, {}, all_packages(new), 0.0)
         return Staged(
             str(old), str(new), entry["strategy"], False, before, all_packages(new), 0.0, marker["warnings"]
         )
+    request = _request(entry, installer, before)
     if entry["strategy"] == "hop":
         return _stage_hop(entry, request, installer, progress)
     if entry["strategy"] == "in_place":
@@ -119,6 +130,8 @@ def stage(entry: dict[str, Any], installer: Installer, progress: Progress) -> St
         marker = {
             "id": uuid.uuid4().hex,
             "replaces": environment_id(old),
+            "made_from": made_from,
+            "made_at": made_at,
             "request": request,
             "path": str(old),
             "staged_path": str(new),

@@ -29,6 +29,32 @@ def tree_sha256(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def tree_stamp(folder: Path) -> str:
+    """Changes with whatever is added, written, replaced or removed below ``folder``; bytecode does not count.
+
+    No file is read, so that it takes a tenth of a second where `tree_sha256` takes one.
+    """
+    digest = hashlib.sha256()
+    root = os.path.realpath(folder)
+    for path in _entries(root):
+        found = os.lstat(path)
+        line: list[object] = [os.path.relpath(path, root), found.st_mode]
+        if not stat.S_ISDIR(found.st_mode):
+            line += [
+                found.st_size,
+                found.st_mtime_ns,
+                os.readlink(path) if stat.S_ISLNK(found.st_mode) else "",
+            ]
+        digest.update(repr(line).encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def changed_since(folder: Path, moment: float) -> list[str]:
+    """Files and links below ``folder`` that were added or written since a moment, in seconds of the epoch."""
+    found = ((path, os.lstat(path)) for path in _entries(os.path.realpath(folder)))
+    return [path for path, status in found if not stat.S_ISDIR(status.st_mode) and status.st_ctime >= moment]
+
+
 def _entries(root: str) -> Iterator[str]:
     """Everything below, in an order that does not depend on the file system."""
     for entry in sorted(os.scandir(root), key=lambda each: each.name):

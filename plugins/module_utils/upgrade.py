@@ -53,6 +53,8 @@ class Host:
 
     ``python_versions`` are told by the interpreters themselves, by their path, '' where one does not run.
     ``links`` are those of each environment through which an installer would leave it, as (path, target).
+    ``written`` has the files within each environment that are written while the hub serves, as
+    {path: setting}; ``read`` those of the site that the hub only reads.
     ``options`` are those that the hub of today knows, by class; ``templates`` the custom ones' texts by
     path; ``single_user_script`` path and text of the single-user command where that is a script;
     ``knows_user`` says whether the hub has the user whose server is to be started.
@@ -66,6 +68,8 @@ class Host:
     not_writable: list[str] = field(default_factory=list)
     python_versions: dict[str, str] = field(default_factory=dict)
     links: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    written: dict[str, dict[str, str]] = field(default_factory=dict)
+    read: dict[str, list[str]] = field(default_factory=dict)
     installed: dict[str, dict[str, str]] = field(default_factory=dict)
     resolved: dict[str, Resolution] = field(default_factory=dict)
     options: dict[str, list[str]] = field(default_factory=dict)

@@ -123,6 +123,7 @@ deployment:
         roles: [{name: culler, scopes: ["list:users"], services: [idle-culler]}]
         options: {JupyterHub: [bind_url, services]}
         template_folders: []
+        written: {c.ConfigurableHTTPProxy.pid_file: /srv/jupyterhub/jupyterhub-proxy.pid}
         cleanup_servers: true
         oauth_require_pkce: false
         tls: false

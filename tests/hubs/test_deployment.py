@@ -306,7 +306,7 @@ def test_addresses_to_call(bind_url: str, hub_bind_url: str, public_url: str, ap
             "ssl_files": [],
             "internal_ssl": False,
             "services": [],
-            **dict.fromkeys(("roles", "options", "template_folders", "shadowed", "warnings")),
+            **dict.fromkeys(("roles", "options", "template_folders", "shadowed", "warnings", "written")),
             **dict.fromkeys(("cleanup_servers", "oauth_require_pkce"), False),
         },
         None,

@@ -26,6 +26,7 @@ DEPLOYMENT: dict[str, Any] = {
         "roles": [],
         "options": {"JupyterHub": ["bind_url", "db_url"]},
         "template_folders": [],
+        "written": {},
         "cleanup_servers": True,
         "oauth_require_pkce": False,
         "tls": False,

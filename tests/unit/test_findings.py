@@ -110,6 +110,28 @@ CASES = [
         host=machine(links={HUB: [("/opt/jupyterhub/share", "/srv/share")]}),
     ),
     Case(
+        "written-inside",
+        f"{HUB} has files that are written while the hub serves: {HUB}/jupyterhub.sqlite "
+        f"(c.JupyterHub.db_url), {HUB}/secret (c.JupyterHub.cookie_secret_file).",
+        host=machine(
+            written={
+                HUB: {
+                    f"{HUB}/jupyterhub.sqlite": "c.JupyterHub.db_url",
+                    f"{HUB}/secret": "c.JupyterHub.cookie_secret_file",
+                }
+            }
+        ),
+    ),
+    Case(
+        "read-inside",
+        f"{HUB} is built anew, and has {HUB}/etc/jupyterhub_config.py.",
+        host=machine(
+            read={HUB: [f"{HUB}/etc/jupyterhub_config.py"]},
+            python_versions={"/usr/bin/python3": "3.11.2"},
+        ),
+        policy=Policy(python="/usr/bin/python3"),
+    ),
+    Case(
         "no-such-python",
         "The interpreter /usr/bin/python4 does not exist on the host or does not run.",
         host=machine(python_versions={"/usr/bin/python4": ""}),
@@ -551,6 +573,7 @@ HEALTHY = [
         ),
         policy=Policy(python="/usr/bin/python3"),
     ),
+    Case("read-inside", "", host=machine(read={HUB: [f"{HUB}/etc/jupyterhub_config.py"]})),
     Case("kill-mode", "", hub(config__cleanup_servers=False, service__kill_mode="process")),
     Case("kill-mode", "", hub(config__cleanup_servers=False, spawner__local=False)),
     Case("changes-5", "", hub(hub_environment__jupyterhub="5.4.6")),

@@ -6,7 +6,7 @@ from typing import Any, Iterator
 
 from .. import links, versions
 from ..upgrade import Upgrade, environments_of
-from .finding import BLOCKER, WARNING, Finding, Kind
+from .finding import BLOCKER, WARNING, Finding, Kind, listing
 
 NO_JUPYTERHUB_FOR_USERS = Kind(
     "no-jupyterhub-for-users",
@@ -71,6 +71,23 @@ LINK_LEADS_OUT = Kind(
     "A copy of the environment has the same link, so the installation would change the hub that serves.",
     links.REMEDY,
 )
+WRITTEN_INSIDE = Kind(
+    "written-inside",
+    BLOCKER,
+    "The hub's database, or another file that is written while it serves, is within an environment.",
+    "The environment gives its place to a copy of an earlier moment: what was written since then would be "
+    "lost, at the upgrade or at a rollback.",
+    "Stop the hub, move them to a folder of their own, and name that in the settings; where the service's "
+    "WorkingDirectory leads into the environment, change it.",
+)
+READ_INSIDE = Kind(
+    "read-inside",
+    BLOCKER,
+    "Files of the site, such as its config, are within an environment that is built anew.",
+    "They are no part of a package, so the new environment would not have them.",
+    "Move them to a folder of their own, such as /etc/jupyterhub; or leave out jupyterhub_python, for a copy "
+    "has them.",
+)
 KINDS = (
     NO_JUPYTERHUB_FOR_USERS,
     VERSION_MISMATCH,
@@ -81,6 +98,8 @@ KINDS = (
     INTERPRETER_CHANGED,
     IN_PLACE,
     LINK_LEADS_OUT,
+    WRITTEN_INSIDE,
+    READ_INSIDE,
 )
 
 
@@ -99,6 +118,7 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
             yield from _interpreter(upgrade, entry["path"], environment)
         if entry["strategy"] == "in_place":
             yield IN_PLACE.found(f"{entry['path']} is upgraded in place.")
+        yield from _files_of_the_site(upgrade, entry)
         if entry["strategy"] != "rebuild":
             for path, target in upgrade.host.links.get(entry["path"], []):
                 yield LINK_LEADS_OUT.found(f"{path} leads out of the environment, to {target}.")
@@ -113,6 +133,17 @@ def _single_user(upgrade: Upgrade) -> Iterator[Finding]:
             yield VERSION_MISMATCH.found(
                 f"{user['path']} has jupyterhub {user['jupyterhub']}, the hub {upgrade.current}."
             )
+
+
+def _files_of_the_site(upgrade: Upgrade, entry: dict[str, Any]) -> Iterator[Finding]:
+    """What is no part of the environment, and would be exchanged along with it."""
+    path = entry["path"]
+    written, read = upgrade.host.written.get(path, {}), upgrade.host.read.get(path, [])
+    if written:
+        files = ", ".join(f"{file} ({setting})" for file, setting in written.items())
+        yield WRITTEN_INSIDE.found(f"{path} has files that are written while the hub serves: {files}.")
+    if read and entry["strategy"] == "rebuild":
+        yield READ_INSIDE.found(f"{path} is built anew, and has {listing(read)}.")
 
 
 def _python(upgrade: Upgrade, path: str, own: str | None) -> Iterator[Finding]:

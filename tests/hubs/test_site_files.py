@@ -1,0 +1,146 @@
+"""Nothing that the hub or the site writes becomes old when its environment is exchanged. Real hubs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import host, recovery_point
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import find_deployment
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.installer import Installer, InstallerOptions
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.plan import make_plan
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.staging import stage
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.upgrade import Policy, Target
+from real_hub import build, running_hub, supervised
+from small_wheels import UV, make_hub_wheel, make_venv, plan_entry
+
+OLD, NEW, TOKEN = "4.1.6", "5.4.6", "token-of-the-test"
+CONFIG = f"""
+c.JupyterHub.services = [{{"name": "test", "api_token": "{TOKEN}"}}]
+c.JupyterHub.load_roles = [{{"name": "test", "scopes": ["admin:users"], "services": ["test"]}}]
+"""
+
+
+def findings_of(deployment: dict[str, Any], base: Path, **policy: Any) -> dict[str, dict[str, Any]]:
+    """The findings about the files of the site, by their ids."""
+    seen = host.look(deployment, str(base), policy.get("python", ""))
+    plan = make_plan(deployment, Target(NEW, ">=3.8"), seen, Policy(**policy))
+    return {each["id"]: each for each in plan["findings"] if each["id"] in ("written-inside", "read-inside")}
+
+
+def add_user(deployment: dict[str, Any], name: str) -> None:
+    request = urllib.request.Request(
+        f"{deployment['config']['hub_api_url']}/users/{name}",
+        method="POST",
+        headers={"Authorization": f"token {TOKEN}"},
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        assert json.load(answer)["name"] == name
+
+
+def users(database: Path) -> list[str]:
+    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+        found = [row[0] for row in connection.execute("SELECT name FROM users ORDER BY name")]
+    connection.close()
+    return found
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment that is the hub's working directory, too."""
+    path = tmp_path_factory.mktemp("hub") / "jupyterhub"
+    build(path, OLD)
+    return path
+
+
+def test_a_hub_that_works_in_its_environment_is_refused(place: Path, tmp_path: Path) -> None:
+    with running_hub(OLD, place, config=CONFIG, place=place) as deployment:
+        found = findings_of(deployment, tmp_path)
+        assert found["written-inside"]["severity"] == "blocker" and not found["written-inside"]["accept"]
+        assert found["written-inside"]["found"] == (
+            f"{place} has files that are written while the hub serves: "
+            f"{place}/jupyterhub-proxy.pid (c.ConfigurableHTTPProxy.pid_file), "
+            f"{place}/jupyterhub_cookie_secret (c.JupyterHub.cookie_secret_file), "
+            f"{place}/jupyterhub.sqlite (c.JupyterHub.db_url), {place}/hub.log (stdout_logfile)."
+        )
+        assert findings_of(deployment, tmp_path, strategy="in_place").keys() == {"written-inside"}
+
+        # Should it come so far all the same: what is written after the copy was made is not left behind.
+        entry = plan_entry(place, NEW, jupyterhub=OLD)
+        stage(entry, Installer(InstallerOptions(), str(place)), Progress())
+        add_user(deployment, "ada")
+        with pytest.raises(HubError) as refused:
+            recovery_point.create(deployment, {"environments": [entry]}, str(tmp_path), [], 5)
+        assert f"Files in {place} have changed since {entry['staged_path']} was made" in refused.value.message
+        assert f"{place}/jupyterhub.sqlite" in refused.value.message
+        assert "ada" in users(place / "jupyterhub.sqlite")
+        assert "ada" not in users(Path(entry["staged_path"]) / "jupyterhub.sqlite")
+
+
+def test_a_config_in_the_environment_is_copied_but_not_built_anew(place: Path, tmp_path: Path) -> None:
+    folder = place / "etc"
+    folder.mkdir()
+    with supervised(OLD, tmp_path, CONFIG, place) as name:
+        (tmp_path / "jupyterhub_config.py").rename(folder / "jupyterhub_config.py")
+        (tmp_path / "jupyterhub_config.py").symlink_to(folder / "jupyterhub_config.py")
+        deployment = find_deployment(name)
+        assert findings_of(deployment, tmp_path) == {}
+        found = findings_of(deployment, tmp_path, python=f"{place}/bin/python")["read-inside"]
+    assert found["severity"] == "blocker"
+    assert found["found"] == f"{place} is built anew, and has {tmp_path}/jupyterhub_config.py."
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], Installer]:
+    """An entry of a plan for a small environment with a config in it, and its installer."""
+    monkeypatch.setenv("PATH", f"{Path(UV).parent}:{os.environ['PATH']}")
+    wheels = tmp_path / "wheels"
+    for version in ("1.0.0", "2.0.0"):
+        make_hub_wheel(wheels, version)
+    venv = make_venv(tmp_path / "env", wheels, "jupyterhub==1.0.0")
+    (venv / "jupyterhub_config.d").mkdir()
+    (venv / "jupyterhub_config.d/one.py").write_text("1")
+    return plan_entry(venv, "2.0.0"), Installer(InstallerOptions(wheels=str(wheels)), str(venv))
+
+
+@pytest.mark.parametrize("change", ["written", "as long as before", "added", "removed", "linked elsewhere"])
+def test_what_the_site_changes_after_the_plan_is_in_the_new_environment(
+    small: tuple[dict[str, Any], Installer], change: str
+) -> None:
+    entry, installer = small
+    assert stage(entry, installer, Progress()).changed
+    assert not stage(entry, installer, Progress()).changed
+    folder = Path(entry["path"]) / "jupyterhub_config.d"
+    if change == "written":
+        (folder / "one.py").write_text("a = 1")
+    elif change == "as long as before":
+        (folder / "one.py").write_text("2")
+    elif change == "added":
+        (folder / "two.py").write_text("")
+    elif change == "removed":
+        (folder / "one.py").unlink()
+    else:
+        (folder / "one.py").rename(folder / "two.py")
+        (folder / "one.py").symlink_to("two.py")
+    staged = stage(entry, installer, Progress())
+    assert staged.changed
+    new = Path(staged.staged_path) / "jupyterhub_config.d"
+    assert {path.name: path.read_text() for path in new.iterdir()} == {
+        path.name: path.read_text() for path in folder.iterdir()
+    }
+
+
+def test_bytecode_that_the_hub_writes_changes_nothing(small: tuple[dict[str, Any], Installer]) -> None:
+    entry, installer = small
+    stage(entry, installer, Progress())
+    [package] = Path(entry["path"]).glob("lib/python*/site-packages/jupyterhub")
+    (package / "__pycache__").mkdir(exist_ok=True)
+    (package / "__pycache__/app.cpython-311.pyc").write_bytes(b"x")
+    assert not stage(entry, installer, Progress()).changed
