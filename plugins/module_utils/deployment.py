@@ -203,6 +203,8 @@ def describe_config(config: dict[str, Any], main_pid: int | None) -> dict[str, A
         "cleanup_servers": config["cleanup_servers"],
         "oauth_require_pkce": config["oauth_require_pkce"],
         "tls": bool(config["ssl_files"]) or config["internal_ssl"],
+        "internal_ssl": config["internal_ssl"],
+        "certificate_problem": config["certificate_problem"],
         "shadowed": config["shadowed"],
         "warnings": config["warnings"],
     }

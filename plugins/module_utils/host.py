@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from . import health, links, site_files, state
+from . import health, links, site_files, state, verification
 from .environment import all_packages, find_program
 from .target import installed_options
 from .upgrade import Host
@@ -52,6 +52,7 @@ def look(deployment: dict[str, Any], base: str | None, python: str, user: str = 
             path: {file: written[file] for file in site_files.within(path, written)} for path in environments
         },
         read={path: site_files.within(path, site_files.read(deployment)) for path in environments},
+        unanswered=verification.unanswered(deployment) if _can_be_asked(deployment) else {},
         installed={path: all_packages(path) for path in environments},
         options=installed_options(deployment["hub_environment"]["path"]),
         templates=_templates(deployment["config"]["template_folders"]),
@@ -62,6 +63,11 @@ def look(deployment: dict[str, Any], base: str | None, python: str, user: str = 
 
 def _environments(deployment: dict[str, Any]) -> list[dict[str, Any]]:
     return [deployment["hub_environment"], *deployment["user_environments"]]
+
+
+def _can_be_asked(deployment: dict[str, Any]) -> bool:
+    """Whether the hub runs, and answers those who have no certificate of its own."""
+    return deployment["service"]["state"] == "running" and not deployment["config"]["internal_ssl"]
 
 
 def _existing(path: Path) -> Path:

@@ -51,7 +51,7 @@ class Rehearsal:
 
     findings: list[Finding] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
-    """Seconds of each part: copy, migrate, config, start, log in, spawn, stop."""
+    """Seconds of each part: copy, migrate, config, start, log in, spawn, stop, old hub."""
     rows: dict[str, dict[str, int]] = field(default_factory=dict)
     """Number of rows of each table, ``before`` and ``after`` the migration."""
     compared: dict[str, list[str]] = field(default_factory=dict)
@@ -148,10 +148,6 @@ def rehearse(
     """
     rehearsal = Rehearsal()
     in_place = [entry["path"] for entry in environments if entry["strategy"] == "in_place"]
-    if in_place:
-        found = f"{', '.join(in_place)} is upgraded in place."
-        rehearsal.findings.append(kinds.NOT_REHEARSED.found(found))
-        return rehearsal
     service = service_of(deployment)
     scene = Scene(
         deployment=deployment,
@@ -168,13 +164,59 @@ def rehearse(
     database = migration.database_of(deployment)
     with rehearsal_copy.scratch(database, scene.surroundings) as folder:
         rehearsal_hub.end_leftovers(folder)
-        scene.progress("Rehearsing on a copy of the database")
-        with rehearsal.timed("copy"):
-            copy = rehearsal_copy.copy(database, folder, scene.surroundings)
-        config = _migrated(rehearsal, scene, copy) and _loaded(rehearsal, scene)
-        if config:
-            _play(rehearsal, scene, config, folder, copy)
+        if in_place:
+            found = f"{', '.join(in_place)} is upgraded in place."
+            rehearsal.findings.append(kinds.NOT_REHEARSED.found(found))
+        else:
+            _rehearse_new(rehearsal, scene, database, folder)
+        # What is wrong with both is said of the new one.
+        if not any(finding.severity == BLOCKER for finding in rehearsal.findings):
+            _start_old(rehearsal, scene, database, folder)
     return rehearsal
+
+
+def _rehearse_new(rehearsal: Rehearsal, scene: Scene, database: Path, folder: Path) -> None:
+    scene.progress("Rehearsing on a copy of the database")
+    with rehearsal.timed("copy"):
+        copy = rehearsal_copy.copy(database, folder, scene.surroundings)
+    config = _migrated(rehearsal, scene, copy) and _loaded(rehearsal, scene)
+    if config:
+        _play(rehearsal, scene, config, folder, copy)
+
+
+def _start_old(rehearsal: Rehearsal, scene: Scene, database: Path, folder: Path) -> None:
+    """Start the hub of today once more, on a copy: the one that serves may have read what is gone."""
+    deployment = scene.deployment
+    environment = str(deployment["hub_environment"]["path"])
+    version = deployment["hub_environment"]["jupyterhub"]
+    scene.progress(f"Starting JupyterHub {version} as a rollback would, on a copy")
+    python = migration.python_of(environment)
+    with rehearsal.timed("old hub"):
+        copy = rehearsal_copy.copy(database, folder, scene.surroundings, "old.sqlite")
+        rehearsal_copy.forget_servers(copy)
+        wanted = Wanted(
+            python=python,
+            script=f"{environment}/bin/jupyterhub",
+            arguments=scene.command.arguments if scene.command else [],
+            database=copy,
+            base_url=deployment["config"]["base_url"],
+            proxy=rehearsal_hub.proxy_of(deployment["proxy"], python, scene.surroundings, {}),
+            spawner_class=deployment["spawner"]["class"],
+            single_user=[],
+            single_user_arguments=[],
+            scopes=[],
+            seconds=scene.start_timeout,
+        )
+        with rehearsal_hub.booted(wanted, scene.surroundings, folder) as hub:
+            try:
+                hub.wait_until_it_answers(scene.start_timeout)
+            except (rehearsal_hub.NoAnswer, rehearsal_hub.HubExited):
+                rehearsal.findings.append(
+                    kinds.OLD_START.found(
+                        f"JupyterHub {version} in {environment} does not start any more.\n{hub.log_end()}"
+                    )
+                )
+            hub.stop()
 
 
 def _migrated(rehearsal: Rehearsal, scene: Scene, copy: Path) -> bool:

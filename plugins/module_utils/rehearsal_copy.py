@@ -116,9 +116,9 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
-def copy(database: Path, folder: Path, surroundings: Surroundings) -> Path:
+def copy(database: Path, folder: Path, surroundings: Surroundings, name: str = DATABASE) -> Path:
     """Copy the database, which may be in use, into the folder of a rehearsal; the hub's user may write it."""
-    target = folder / DATABASE
+    target = folder / name
     sqlite.backup(database, target, owner=(surroundings.uid, surroundings.gid))
     return target
 

@@ -49,11 +49,26 @@ def arm(folder: Path, run_id: str, point: Path) -> None:
         run = runs.mine(folder, run_id)
         with runs.alive(folder, run):
             recovery_point.trial(point)
+            _ask_old_hub(run)
             recovery_point.reserve(point)
             outage.arm(run.deployment, str(folder.parent))
             run.phase, run.recovery_point = runs.ARMED, str(point)
             runs.write(folder, run)
             guarding.install(folder, run.deployment)
+
+
+def _ask_old_hub(run: Run) -> None:
+    """Ask the hub that is to be stopped what it will be asked should it serve again."""
+    deployment = run.deployment
+    # A rollback leaves a hub that may be broken; one that did not run is accepted as it is.
+    if run.plan.get("outage") and deployment["service"]["state"] == "running":
+        try:
+            verification.verify(deployment, version=run.plan["from_version"], timeout=TIMEOUT)
+        except HubError as error:
+            raise HubError(
+                f"The hub could not be verified after a rollback, for it fails today: {error.message}",
+                error.hint or "Mend that first.",
+            ) from error
 
 
 def accept(folder: Path, run_id: str) -> dict[str, Any]:

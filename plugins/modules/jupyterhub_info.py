@@ -127,6 +127,8 @@ deployment:
         cleanup_servers: true
         oauth_require_pkce: false
         tls: false
+        internal_ssl: false
+        certificate_problem: null
         shadowed: {}
         warnings: []
     database:

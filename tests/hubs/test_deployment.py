@@ -307,6 +307,7 @@ def test_addresses_to_call(bind_url: str, hub_bind_url: str, public_url: str, ap
             "internal_ssl": False,
             "services": [],
             **dict.fromkeys(("roles", "options", "template_folders", "shadowed", "warnings", "written")),
+            "certificate_problem": None,
             **dict.fromkeys(("cleanup_servers", "oauth_require_pkce"), False),
         },
         None,
