@@ -53,6 +53,8 @@ DEPLOYMENT: dict[str, Any] = {
         "cleanup_servers": True,
         "oauth_require_pkce": False,
         "tls": False,
+        "internal_ssl": False,
+        "certificate_problem": None,
         "shadowed": {},
         "warnings": [],
     },

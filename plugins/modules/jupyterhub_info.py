@@ -125,11 +125,12 @@ deployment:
         roles: [{name: culler, scopes: ["list:users"], services: [idle-culler]}]
         options: {JupyterHub: [bind_url, services]}
         template_folders: []
-        written: {}
         written: {c.ConfigurableHTTPProxy.pid_file: /srv/jupyterhub/jupyterhub-proxy.pid}
         cleanup_servers: true
         oauth_require_pkce: false
         tls: false
+        internal_ssl: false
+        certificate_problem: null
         shadowed: {}
         warnings: []
     database:

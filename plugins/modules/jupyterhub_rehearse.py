@@ -133,7 +133,7 @@ timings:
   description: Seconds of each part.
   returned: success
   type: dict
-  sample: {copy: 0.02, migrate: 0.05, config: 1.2, start: 2.6, log in: 0.2, spawn: 2.9, stop: 0.2}
+  sample: {copy: 0.02, migrate: 0.05, config: 1.2, start: 2.6, stop: 0.2, old hub: 2.4}
 rows:
   description: Number of rows of each table before and after the migration of the copy.
   returned: success

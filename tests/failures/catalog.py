@@ -59,6 +59,7 @@ def failures() -> list[Failure]:
         *_of_the_database(),
         *_of_packages_and_programs(),
         *_of_the_release(),
+        *_of_the_old_hub(),
     ]
 
 
@@ -167,6 +168,32 @@ def _of_the_release() -> list[Failure]:
     ]
 
 
+def _of_the_old_hub() -> list[Failure]:
+    """It serves, and an upgrade would have destroyed it."""
+    return [
+        Failure("packages behind a link", packages_behind_a_link, PREFLIGHT, "link-leads-out"),
+        Failure("database within the environment", database_in_environment, PREFLIGHT, "written-inside"),
+        Failure(
+            "certificate of another key", certificate_of_another_key, PREFLIGHT, "certificate-not-usable"
+        ),
+        Failure("internal_ssl", config("c.JupyterHub.internal_ssl = True"), PREFLIGHT, "internal-ssl"),
+        Failure(
+            "address changed since the start",
+            config("c.JupyterHub.hub_port = 18081"),
+            PREFLIGHT,
+            "hub-does-not-answer",
+        ),
+        Failure(
+            "config with which the old hub does not start",
+            config(
+                "c.JupyterHub.load_roles.append({'name': 'new', 'scopes': ['shares'], 'users': ['user-001']})"
+            ),
+            REHEARSAL,
+            "rehearsal-old-start",
+        ),
+    ]
+
+
 # How they are brought about
 
 
@@ -250,6 +277,36 @@ def old_companion(hub: Hub) -> dict[str, Any]:
     hub.write(f"{folder}/METADATA", OLD_COMPANION)
     hub.write(f"{folder}/RECORD", "")
     return {}
+
+
+def packages_behind_a_link(hub: Hub) -> dict[str, Any]:
+    """The hub serves on, from the same files."""
+    place = hub.layout.environments[0]
+    move = "cd {}/lib/python3.* && mv site-packages /srv/packages && ln -s /srv/packages site-packages"
+    hub.exec(["sh", "-c", move.format(place)])
+    return {}
+
+
+def database_in_environment(hub: Hub) -> dict[str, Any]:
+    """Where it was is a link to it."""
+    hub.service("stop")
+    database, place = hub.layout.database, hub.layout.environments[0]
+    owner = hub.exec(["stat", "--format=%U", database]).stdout.strip()
+    hub.exec(["install", "-d", "-o", owner, f"{place}/data"])
+    hub.exec(["mv", database, f"{place}/data/jupyterhub.sqlite"])
+    hub.exec(["ln", "-s", f"{place}/data/jupyterhub.sqlite", database])
+    hub.service("start")
+    hub.wait_until_answers(hub.layout.version)
+    return {}
+
+
+def certificate_of_another_key(hub: Hub) -> dict[str, Any]:
+    for name in ("one", "two"):
+        files = ["-keyout", f"/srv/{name}.key", "-out", f"/srv/{name}.crt"]
+        hub.exec(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=hub", *files])
+        hub.exec(["chmod", "644", f"/srv/{name}.key"])
+    lines = "c.JupyterHub.ssl_cert = '/srv/one.crt'\nc.JupyterHub.ssl_key = '/srv/two.key'"
+    return _append(hub, hub.layout.config_file, lines)
 
 
 def single_user_breaks(hub: Hub) -> dict[str, Any]:

@@ -127,8 +127,11 @@ class Database(ABC):
         """Remove what a rehearsal that was killed has left. Raises HubError when one is at work."""
 
     @abstractmethod
-    def copy(self, scratch: Path, context: ExecutionContext) -> DatabaseCopy:
-        """Copy it for a rehearsal, while it is in use; the hub's user may write the copy."""
+    def copy(self, scratch: Path, context: ExecutionContext, name: str) -> DatabaseCopy:
+        """Copy it for a rehearsal, while it is in use; the hub's user may write the copy.
+
+        ``name`` tells one copy in the same ``scratch`` from another.
+        """
 
 
 class DatabaseCopy(Database):

@@ -70,7 +70,7 @@ def prepare(
     if all(is_prepared(each, place) for place, each in _stations(folder, environment, intermediate)):
         return False
     with database.scratch(context) as scratch:
-        copy = database.copy(scratch, context)
+        copy = database.copy(scratch, context, "migration")
         rehearse(
             database,
             context,

@@ -18,7 +18,6 @@ from .base import Keys
 
 #: Beside the database: on the same disk, so that what is measured on the copy holds for the database.
 SUFFIX = ".hubops-rehearsal"
-DATABASE = "jupyterhub.sqlite"
 
 #: What tells people, what they may do, and what lets them in; no migration of JupyterHub's changes it.
 KEYS = {
@@ -110,9 +109,9 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
-def copy(database: Path, folder: Path, context: ExecutionContext) -> Path:
+def copy(database: Path, folder: Path, context: ExecutionContext, name: str) -> Path:
     """Copy the database, which may be in use, into the folder of a rehearsal; the hub's user may write it."""
-    target = folder / DATABASE
+    target = folder / f"{name}.sqlite"
     sqlite.backup(database, target, owner=(context.uid, context.gid))
     return target
 

@@ -86,8 +86,8 @@ class SqliteDatabase(Database):
     def remove_scratch(self) -> None:
         scratch_copies.remove(self.path)
 
-    def copy(self, scratch: Path, context: ExecutionContext) -> SqliteCopy:
-        return SqliteCopy(scratch_copies.copy(self.path, scratch, context))
+    def copy(self, scratch: Path, context: ExecutionContext, name: str) -> SqliteCopy:
+        return SqliteCopy(scratch_copies.copy(self.path, scratch, context, name))
 
 
 class SqliteCopy(SqliteDatabase, DatabaseCopy):

@@ -13,6 +13,7 @@ from ..environments.layout import python_of
 from ..errors import HubError
 from ..hub import managed_services
 from ..hub.managed_services import HubService
+from ..hub.proxy import ProxyFacts
 from ..hub_scripts import config_probe
 from ..services.base import ServiceFacts
 from ..services.command_line import HubCommand, with_config_file
@@ -23,19 +24,6 @@ from .model import AuthenticatorFacts, ConfigFacts, CookieSecretFile, Role, Secr
 
 CONFIG_SECONDS = 60
 EVERYWHERE = ("", "*", "0.0.0.0", "::")
-
-
-@dataclass(frozen=True)
-class LoadedProxy:
-    """What the config says of the proxy."""
-
-    class_name: str
-    package: str | None
-    version: str | None
-    managed: bool
-    api_url: str
-    command: list[str]
-    token_in_config: bool
 
 
 @dataclass(frozen=True)
@@ -52,6 +40,7 @@ class LoadedConfig:
     bind_url: str
     hub_bind_url: str
     internal_ssl: bool
+    certificate_problem: str | None
     ssl_files: list[str]
     options: dict[str, list[str]]
     services: list[HubService]
@@ -64,7 +53,8 @@ class LoadedConfig:
     cookie_secret_file: str
     cookie_secret_in_config: bool
     crypt_key_in_config: bool
-    proxy: LoadedProxy
+    proxy: ProxyFacts
+    proxy_token_in_config: bool
     spawner: SpawnerFacts
     authenticator: AuthenticatorFacts
 
@@ -135,6 +125,8 @@ def describe_config(config: LoadedConfig, main_pid: int | None) -> ConfigFacts:
         cleanup_servers=config.cleanup_servers,
         oauth_require_pkce=config.oauth_require_pkce,
         tls=bool(config.ssl_files) or config.internal_ssl,
+        internal_ssl=config.internal_ssl,
+        certificate_problem=config.certificate_problem,
         shadowed=config.shadowed,
         warnings=config.warnings,
     )
@@ -177,7 +169,7 @@ def describe_secrets(config: LoadedConfig, context: ExecutionContext, service: S
             config.cookie_secret_in_config, "JPY_COOKIE_SECRET" in environment, "file"
         ),
         proxy_auth_token_source=_source(
-            config.proxy.token_in_config, "CONFIGPROXY_AUTH_TOKEN" in environment, "generated"
+            config.proxy_token_in_config, "CONFIGPROXY_AUTH_TOKEN" in environment, "generated"
         ),
         crypt_key_source=_source(config.crypt_key_in_config, "JUPYTERHUB_CRYPT_KEY" in environment, "none"),
         files=[str(path) for path in kept if path.exists()],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..databases import find_database
@@ -18,7 +19,6 @@ from ..environments.discovery import (
 from ..environments.environment import EnvironmentFacts, read_environment
 from ..errors import HubError
 from ..hub import proxy
-from ..hub.proxy import ProxyFacts
 from ..services import find_services
 from ..services.base import Service
 from ..services.command_line import HubCommand
@@ -64,13 +64,8 @@ def find_deployment(
             else find_database(config.db_url, context, hub.packages.get("sqlalchemy", ""), LOCK_SECONDS)
         ),
         secrets=describe_secrets(config, context, facts),
-        proxy=ProxyFacts(
-            class_name=config.proxy.class_name,
-            package=config.proxy.package,
-            version=config.proxy.version,
-            managed=config.proxy.managed,
-            api_url=config.proxy.api_url,
-            command=config.proxy.command,
+        proxy=replace(
+            config.proxy,
             program=proxy.find_program_of(config.proxy.managed, config.proxy.command, context),
         ),
         spawner=config.spawner,

@@ -48,6 +48,9 @@ class ConfigFacts:
     cleanup_servers: bool
     oauth_require_pkce: bool
     tls: bool
+    internal_ssl: bool
+    certificate_problem: str | None
+    """Why the proxy that the hub starts could not serve with its certificate and key."""
     shadowed: dict[str, str]
     """Related packages that come from PYTHONPATH or ``~/.local``, and their files."""
     warnings: list[str]
@@ -150,7 +153,12 @@ def of_format_1(found: dict[str, Any]) -> dict[str, Any]:
             "unit_file": service["unit_file"] or "",
             "particulars": {name: value for name, value in particulars.items() if value is not None},
         },
-        "config": {**found["config"], "written": {}},
+        "config": {
+            **found["config"],
+            "written": {},
+            "internal_ssl": False,
+            "certificate_problem": None,
+        },
         **{
             part: {**found[part], "class_name": found[part]["class"]}
             for part in ("proxy", "spawner", "authenticator")

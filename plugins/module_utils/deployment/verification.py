@@ -108,6 +108,25 @@ def verify(
     )
 
 
+def unanswered(deployment: Deployment) -> dict[str, str]:
+    """Why the hub that runs would fail a verification as it is: of ``hub`` and ``proxy`` those that do.
+
+    Nothing is written, and nobody is waited for.
+    """
+    version, api_url = deployment.jupyterhub, deployment.config.hub_api_url
+    # A hub that is busy for a moment is no fault.
+    answered = api.version(api_url) or api.version(api_url)
+    if not answered:
+        return {"hub": f"It does not answer at {api_url}."}
+    if answered != version:
+        return {"hub": f"It answers as version {answered} at {api_url}, and its environment has {version}."}
+    try:
+        _require_proxy(deployment.config.public_url, version)
+    except HubError as error:
+        return {"proxy": error.message}
+    return {}
+
+
 def _require_new_process(deployment: Deployment, service: Service, version: str) -> int:
     pid = service.main_pid()
     if pid is None:

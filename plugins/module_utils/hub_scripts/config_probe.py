@@ -13,6 +13,7 @@ import io
 import json
 import logging
 import os
+import ssl
 import stat
 import sys
 import traceback
@@ -76,6 +77,7 @@ def look(arguments):  # type: ignore[no-untyped-def]
         "bind_url": app.bind_url,
         "hub_bind_url": hub_bind_url(app),
         "internal_ssl": app.internal_ssl,
+        "certificate_problem": certificate_problem(app),
         "ssl_files": [path for path in (app.ssl_key, app.ssl_cert) if path],
         "options": options(app.config),
         "services": [look_at_service(service) for service in app.services],
@@ -89,6 +91,7 @@ def look(arguments):  # type: ignore[no-untyped-def]
         "cookie_secret_in_config": bool(app.cookie_secret),
         "crypt_key_in_config": "keys" in app.config.get("CryptKeeper", {}),
         "proxy": look_at_proxy(app),
+        "proxy_token_in_config": proxy_token_in_config(app),
         "spawner": look_at_spawner(app),
         "authenticator": look_at_authenticator(app),
     }
@@ -100,6 +103,24 @@ def hub_bind_url(app):  # type: ignore[no-untyped-def]
         return app.hub_bind_url
     scheme = "https" if app.internal_ssl else "http"
     return f"{scheme}://{app.hub_ip}:{app.hub_port}"
+
+
+def certificate_problem(app):  # type: ignore[no-untyped-def]
+    """Why the proxy that the hub starts could not serve with its certificate and key; None where it could."""
+    if not (app.ssl_key and app.ssl_cert and option(app, app.proxy_class, "should_start", True)):
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    # Whether they are strong enough is the proxy's to judge.
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    try:
+        for path in (app.ssl_key, app.ssl_cert):
+            # The error of this one has a name in it.
+            os.close(os.open(path, os.O_RDONLY))
+        passphrase = os.environ.get("CONFIGPROXY_SSL_KEY_PASSPHRASE", "")
+        context.load_cert_chain(app.ssl_cert, app.ssl_key, lambda: passphrase)
+    except (OSError, ValueError) as error:
+        return str(error)
+    return None
 
 
 def written(app):  # type: ignore[no-untyped-def]
@@ -123,11 +144,13 @@ def look_at_proxy(app):  # type: ignore[no-untyped-def]
         # The default of ConfigurableHTTPProxy.api_url depends on the application.
         api_url=option(app, cls, "api_url", None) or scheme + "://127.0.0.1:8001",
         command=words(option(app, cls, "command", None)),
-        token_in_config=bool(
-            option(app, cls, "auth_token", None) or app.config.JupyterHub.get("proxy_auth_token")
-        ),
     )
     return found
+
+
+def proxy_token_in_config(app):  # type: ignore[no-untyped-def]
+    token = option(app, app.proxy_class, "auth_token", None)
+    return bool(token or app.config.JupyterHub.get("proxy_auth_token"))
 
 
 def look_at_spawner(app):  # type: ignore[no-untyped-def]

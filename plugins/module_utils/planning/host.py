@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..databases import database_of
 from ..databases.base import DatabaseFacts
+from ..deployment import verification
 from ..deployment.model import Deployment
 from ..environments import links
 from ..environments.discovery import find_program
@@ -58,6 +59,7 @@ def look(deployment: Deployment, base: str | None, python: str, user: str = "") 
             path: {file: written[file] for file in site_files.within(path, written)} for path in environments
         },
         read={path: site_files.within(path, site_files.read(deployment)) for path in environments},
+        unanswered=verification.unanswered(deployment) if _can_be_asked(deployment) else {},
         installed={path: all_packages(path) for path in environments},
         options=installed_options(deployment.hub_environment.path),
         templates=_templates(deployment.config.template_folders),
@@ -72,6 +74,11 @@ def _knows_user(database: DatabaseFacts, user: str) -> bool:
         return database_of(database).has_user(user)
     except HubError:
         return True
+
+
+def _can_be_asked(deployment: Deployment) -> bool:
+    """Whether the hub runs, and answers those who have no certificate of its own."""
+    return deployment.service.state == "running" and not deployment.config.internal_ssl
 
 
 def _existing(path: Path) -> Path:

@@ -58,6 +58,7 @@ class Host:
     ``links`` are those of each environment through which an installer would leave it, as (path, target).
     ``written`` has the files within each environment that are written while the hub serves, as
     {path: setting}; ``read`` those of the site that the hub only reads.
+    ``unanswered`` says of ``hub`` and ``proxy`` why one that runs does not answer what it will be asked.
     ``options`` are those that the hub of today knows, by class; ``templates`` the custom ones' texts by
     path; ``single_user_script`` path and text of the single-user command where that is a script;
     ``knows_user`` says whether the hub has the user whose server is to be started.
@@ -73,6 +74,7 @@ class Host:
     links: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     written: dict[str, dict[str, str]] = field(default_factory=dict)
     read: dict[str, list[str]] = field(default_factory=dict)
+    unanswered: dict[str, str] = field(default_factory=dict)
     installed: dict[str, dict[str, str]] = field(default_factory=dict)
     resolved: dict[str, Resolution] = field(default_factory=dict)
     options: dict[str, list[str]] = field(default_factory=dict)

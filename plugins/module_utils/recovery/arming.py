@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..deployment import lifecycle
+from ..deployment import lifecycle, verification
+from ..errors import HubError
 from ..runs import guard, journal
-from . import guard_program, recovery_point
+from ..runs.journal import Run
+from . import guard_program, recovery_point, rollback
 
 
 def arm(folder: Path, run_id: str, point: Path) -> None:
@@ -18,8 +20,22 @@ def arm(folder: Path, run_id: str, point: Path) -> None:
         run = journal.mine(folder, run_id)
         with journal.alive(folder, run):
             recovery_point.test_restore(point)
+            _ask_old_hub(run)
             recovery_point.reserve(point)
             lifecycle.arm(run.deployment, str(folder.parent))
             run.phase, run.recovery_point = journal.ARMED, str(point)
             journal.write(folder, run)
             guard.install(folder, run.deployment, guard_program)
+
+
+def _ask_old_hub(run: Run) -> None:
+    """Ask the hub that is to be stopped what it will be asked should it serve again."""
+    # A rollback leaves a hub that may be broken; one that did not run is accepted as it is.
+    if run.plan.get("outage") and run.deployment.service.state == "running":
+        try:
+            verification.verify(run.deployment, version=run.plan["from_version"], timeout=rollback.TIMEOUT)
+        except HubError as error:
+            raise HubError(
+                f"The hub could not be verified after a rollback, for it fails today: {error.message}",
+                error.hint or "Fix that first.",
+            ) from error

@@ -59,7 +59,7 @@ class Rehearsal:
 
     findings: list[Finding] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
-    """Seconds of each part: copy, migrate, config, start, log in, spawn, stop."""
+    """Seconds of each part: copy, migrate, config, start, log in, spawn, stop, old hub."""
     rows: dict[str, dict[str, int]] = field(default_factory=dict)
     """Number of rows of each table, ``before`` and ``after`` the migration."""
     compared: dict[str, list[str]] = field(default_factory=dict)
@@ -157,10 +157,6 @@ def rehearse(
     """
     rehearsal = Rehearsal()
     in_place = [entry.path for entry in environments if entry.in_place]
-    if in_place:
-        found = f"{', '.join(in_place)} is upgraded in place."
-        rehearsal.findings.append(kinds.NOT_REHEARSED.found(found))
-        return rehearsal
     service = service_of(deployment.service)
     scene = Scene(
         deployment=deployment,
@@ -177,13 +173,58 @@ def rehearse(
     )
     with scene.database.scratch(scene.context) as folder:
         rehearsed_hub.end_leftovers(folder)
-        scene.progress("Rehearsing on a copy of the database")
-        with rehearsal.timed("copy"):
-            copy = scene.database.copy(folder, scene.context)
-        config = _migrated(rehearsal, scene, copy) and _loaded(rehearsal, scene)
-        if config:
-            _play(rehearsal, scene, config, folder, copy)
+        if in_place:
+            found = f"{', '.join(in_place)} is upgraded in place."
+            rehearsal.findings.append(kinds.NOT_REHEARSED.found(found))
+        else:
+            _rehearse_new(rehearsal, scene, folder)
+        # What is wrong with both is said of the new one.
+        if not any(finding.severity == BLOCKER for finding in rehearsal.findings):
+            _start_old(rehearsal, scene, folder)
     return rehearsal
+
+
+def _rehearse_new(rehearsal: Rehearsal, scene: Scene, folder: Path) -> None:
+    scene.progress("Rehearsing on a copy of the database")
+    with rehearsal.timed("copy"):
+        copy = scene.database.copy(folder, scene.context, "new")
+    config = _migrated(rehearsal, scene, copy) and _loaded(rehearsal, scene)
+    if config:
+        _play(rehearsal, scene, config, folder, copy)
+
+
+def _start_old(rehearsal: Rehearsal, scene: Scene, folder: Path) -> None:
+    """Start the hub of today once more, on a copy: the one that serves may have read what is gone."""
+    deployment = scene.deployment
+    environment, version = deployment.hub_environment.path, deployment.jupyterhub
+    scene.progress(f"Starting JupyterHub {version} as a rollback would, on a copy")
+    python = migration.python_of(environment)
+    with rehearsal.timed("old hub"):
+        copy = scene.database.copy(folder, scene.context, "old")
+        copy.forget_servers()
+        wanted = Wanted(
+            python=python,
+            script=f"{environment}/bin/jupyterhub",
+            arguments=scene.command.arguments if scene.command else [],
+            db_url=copy.url(installed_version(environment, "sqlalchemy") or ""),
+            base_url=deployment.config.base_url,
+            proxy=rehearsed_hub.proxy_of(deployment.proxy, python, scene.context, {}),
+            spawner_class=deployment.spawner.class_name,
+            single_user=[],
+            single_user_arguments=[],
+            scopes=[],
+            seconds=scene.start_timeout,
+        )
+        with rehearsed_hub.booted(wanted, scene.context, folder) as hub:
+            try:
+                hub.wait_until_it_answers(scene.start_timeout)
+            except (rehearsed_hub.NoAnswer, rehearsed_hub.HubExited):
+                rehearsal.findings.append(
+                    kinds.OLD_START.found(
+                        f"JupyterHub {version} in {environment} does not start any more.\n{hub.log_end()}"
+                    )
+                )
+            hub.stop()
 
 
 def _migrated(rehearsal: Rehearsal, scene: Scene, copy: DatabaseCopy) -> bool:

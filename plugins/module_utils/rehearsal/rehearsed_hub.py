@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from ..databases.base import Database
-from ..deployment.config import LoadedProxy
 from ..environments.discovery import find_program
 from ..errors import HubError
 from ..hub import api, logs
+from ..hub.proxy import ProxyFacts
 from ..hub_scripts import rehearsed_app
 from ..system.execution_context import ExecutionContext
 from ..system.processes import NICE, processes
@@ -192,7 +192,7 @@ def tidy(database: Database) -> None:
 
 
 def proxy_of(
-    proxy: LoadedProxy, python: str, context: ExecutionContext, staged: dict[str, str]
+    proxy: ProxyFacts, python: str, context: ExecutionContext, staged: dict[str, str]
 ) -> dict[str, Any] | None:
     """The proxy for the hub of a rehearsal; None where the real one cannot be started a second time.
 

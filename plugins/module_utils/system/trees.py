@@ -40,7 +40,11 @@ def tree_stamp(folder: Path) -> str:
         found = os.lstat(path)
         line: list[object] = [os.path.relpath(path, root), found.st_mode]
         if not stat.S_ISDIR(found.st_mode):
-            line += [found.st_size, found.st_mtime_ns, found.st_ino]
+            line += [
+                found.st_size,
+                found.st_mtime_ns,
+                os.readlink(path) if stat.S_ISLNK(found.st_mode) else "",
+            ]
         digest.update(repr(line).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 

@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +40,11 @@ PATIENCE = 60
 class Cut:
     """A run on a real hub, as far as somebody has brought it."""
 
-    def __init__(self, deployment: Deployment, base: Path) -> None:
+    def __init__(self, deployment: Deployment, base: Path, plan: dict[str, Any] | None = None) -> None:
         self.deployment, self.base = deployment, base
         self.folder = state.state_folder(deployment.name, str(base))
         self.database = database_file(deployment)
-        self.run = journal.begin(self.folder, ADA, 600, deployment=deployment, plan={})
+        self.run = journal.begin(self.folder, ADA, 600, deployment=deployment, plan=plan or {})
         self.point = recovery_point.create(deployment, None, str(base), [], 10)
 
     def arm(self) -> None:
@@ -102,12 +103,27 @@ class Cut:
 
 
 @pytest.fixture
-def cut(tmp_path: Path) -> Iterator[Callable[[], Cut]]:
+def cut(tmp_path: Path) -> Iterator[Callable[..., Cut]]:
     """Makes runs on one hub of version 4.1.6."""
     home = tmp_path / "hub"
     home.mkdir()
     with running_hub("4.1.6", home) as deployment:
-        yield lambda: Cut(deployment, tmp_path / "state")
+        yield lambda **more: Cut(deployment, tmp_path / "state", **more)
+
+
+def test_no_guard_is_armed_for_a_hub_that_could_not_be_verified_again(cut: Callable[..., Cut]) -> None:
+    run = cut(plan={"outage": True, "from_version": "4.1.6"})
+    found = run.now()
+    config = replace(found.deployment.config, public_url="http://127.0.0.1:9/")
+    journal.write(run.folder, replace(found, deployment=replace(found.deployment, config=config)))
+    with pytest.raises(HubError) as refused:
+        run.arm()
+    assert refused.value.message.startswith(
+        "The hub could not be verified after a rollback, for it fails today: The hub does not answer "
+    )
+    assert run.now().phase == journal.PREPARING
+    assert not state.guard_folder(run.folder).exists()
+    assert run.serves_as_before()
 
 
 def test_the_guard_puts_the_old_hub_back_when_nothing_is_heard(cut: Callable[[], Cut]) -> None:

@@ -229,7 +229,7 @@ def test_a_healthy_hub_rehearses_well(stage: Stage) -> None:
     assert found.sys_executable == f"{stage.hub}/bin/python"
     assert found.rows["users"] == {"before": 5, "after": 5}
     assert found.compared["users"] == ["id", "name", "admin", "cookie_id", "encrypted_auth_state"]
-    parts = ("copy", "migrate", "config", "start", "log in", "spawn", "stop of a server", "stop")
+    parts = ("copy", "migrate", "config", "start", "log in", "spawn", "stop of a server", "stop", "old hub")
     assert set(found.timings) == set(parts)
     assert found.expected_outage_seconds is not None
     assert found.expected_outage_seconds > found.timings["start"]

@@ -94,6 +94,22 @@ CASES = [
         hub(hub_environment__kind="conda"),
     ),
     Case(
+        "hub-does-not-answer",
+        "The hub jupyterhub.service runs. It does not answer at http://127.0.0.1:8081/hub/api.",
+        host=machine(unanswered={"hub": "It does not answer at http://127.0.0.1:8081/hub/api."}),
+    ),
+    Case(
+        "proxy-does-not-answer",
+        "The hub jupyterhub.service answers. The hub does not answer http://127.0.0.1/hub/api/: refused.",
+        host=machine(unanswered={"proxy": "The hub does not answer http://127.0.0.1/hub/api/: refused."}),
+    ),
+    Case("internal-ssl", f"{CONFIG} sets JupyterHub.internal_ssl.", hub(config__internal_ssl=True)),
+    Case(
+        "certificate-not-usable",
+        "The proxy cannot serve with its certificate: key values mismatch.",
+        hub(config__certificate_problem="key values mismatch"),
+    ),
+    Case(
         "no-permission",
         "Stopping jupyterhub.service needs root, and this runs as ada.",
         host=machine(root=False, user="ada"),

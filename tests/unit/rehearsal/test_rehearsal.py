@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import scratch_copies
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.scratch_copies import Keys, compare
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.config import LoadedProxy
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub.proxy import ProxyFacts
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings import rehearsal as kinds
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.security import (
     NO_ALLOW_RULE,
@@ -136,14 +136,13 @@ def test_programs_of_a_staged_environment_run_in_its_own_python(tmp_path: Path) 
         script.chmod(0o755)
     (other / "linked").symlink_to(old / "bin/configurable-http-proxy")
     staged = {str(old): str(new)}
-    proxy = LoadedProxy(
+    proxy = ProxyFacts(
         "jupyterhub.proxy.ConfigurableHTTPProxy",
         "jupyterhub",
         "6.1.1",
         True,
         "http://127.0.0.1:8001",
         [],
-        False,
     )
     wanted = [f"{new}/bin/python", f"{new}/bin/configurable-http-proxy"]
 

@@ -41,7 +41,14 @@ PROXY_WITHOUT_TLS = Kind(
     "Install the proxy for Node.js, or end TLS in a web server before the hub.",
     accept=True,
 )
-KINDS = (PROXY_NOT_FOUND, NODE_NOT_FOUND, NODE_TOO_OLD, PROXY_WITHOUT_TLS)
+CERTIFICATE_NOT_USABLE = Kind(
+    "certificate-not-usable",
+    BLOCKER,
+    "The proxy cannot read its certificate or key, or they do not go together.",
+    "A proxy that runs has read those from before. None starts with these, for the new hub or the old one.",
+    "Put the right files where ssl_cert and ssl_key say, and restart the hub to see that it starts.",
+)
+KINDS = (PROXY_NOT_FOUND, NODE_NOT_FOUND, NODE_TOO_OLD, PROXY_WITHOUT_TLS, CERTIFICATE_NOT_USABLE)
 
 #: What configurable-http-proxy asks of Node ("engines" of its package.json), newest first.
 _ENGINES = ((">=5.2", ">=20"), (">=5.0", ">=18"), (">=4.6.3", ">=10"), (">=4.5", ">=12"))
@@ -50,7 +57,9 @@ _ENGINES = ((">=5.2", ">=20"), (">=5.0", ">=18"), (">=4.6.3", ">=10"), (">=4.5",
 def check(upgrade: Upgrade) -> Iterator[Finding]:
     """What keeps the proxy from its start."""
     proxy, service = upgrade.deployment.proxy, upgrade.deployment.service
-    program = proxy.program
+    program, problem = proxy.program, upgrade.deployment.config.certificate_problem
+    if problem:
+        yield CERTIFICATE_NOT_USABLE.found(f"The proxy cannot serve with its certificate: {problem}.")
     if program is None:
         return
     if program.path is None:

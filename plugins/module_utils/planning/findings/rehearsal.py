@@ -91,6 +91,14 @@ ERRORS = Kind(
     "Something of it does not work.",
     "See what they mean before it serves.",
 )
+OLD_START = Kind(
+    "rehearsal-old-start",
+    BLOCKER,
+    "The hub of today does not start any more with the config and the environment that are on the disk.",
+    "A rollback starts it: the hub would stay down.",
+    "Fix what its log says, and restart the hub to see that it starts.",
+    accept=True,
+)
 NOT_REHEARSED = Kind(
     "not-rehearsed",
     WARNING,
@@ -125,6 +133,7 @@ KINDS = (
     AUTH_STATE,
     SPAWN,
     ERRORS,
+    OLD_START,
     NOT_REHEARSED,
     PROXY_NOT_REHEARSED,
     SPAWN_NOT_REHEARSED,

@@ -15,6 +15,30 @@ HUB_NOT_RUNNING = Kind(
     "Start it and see that it serves.",
     accept=True,
 )
+_ASKED_AGAIN = (
+    "The same is asked after the upgrade, and after a rollback: both would fail, and the hub would stay down."
+)
+HUB_DOES_NOT_ANSWER = Kind(
+    "hub-does-not-answer",
+    BLOCKER,
+    "The hub runs, and does not answer where its config says, or as the version that its environment has.",
+    _ASKED_AGAIN,
+    "Restart the hub: config or environment may have changed since its start. Its log says what is wrong.",
+)
+PROXY_DOES_NOT_ANSWER = Kind(
+    "proxy-does-not-answer",
+    BLOCKER,
+    "The hub answers, and its proxy does not lead to it from where the config says.",
+    _ASKED_AGAIN,
+    "Restart the hub: the address may have changed since its start. Compare bind_url with the proxy's.",
+)
+INTERNAL_SSL = Kind(
+    "internal-ssl",
+    BLOCKER,
+    "The config has internal_ssl, so the hub answers only those who have one of its certificates.",
+    "It can neither be asked whether it works today, nor after the upgrade.",
+    "Set c.JupyterHub.internal_ssl = False and restart the hub, or upgrade it manually.",
+)
 NO_PERMISSION = Kind(
     "no-permission",
     BLOCKER,
@@ -38,7 +62,15 @@ SERVERS_RUNNING = Kind(
     "They are stopped with the hub, unless its own config and its service say otherwise.",
     "Tell people beforehand.",
 )
-KINDS = (HUB_NOT_RUNNING, NO_PERMISSION, KILL_MODE, SERVERS_RUNNING)
+KINDS = (
+    HUB_NOT_RUNNING,
+    HUB_DOES_NOT_ANSWER,
+    PROXY_DOES_NOT_ANSWER,
+    INTERNAL_SSL,
+    NO_PERMISSION,
+    KILL_MODE,
+    SERVERS_RUNNING,
+)
 
 #: KillMode of systemd.kill(5) that leave processes other than the main one alone.
 _SPARING = ("process", "none")
@@ -53,6 +85,13 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
         yield HUB_NOT_RUNNING.found(
             f"The hub's service {service.name} is {service.state}, so it cannot be seen to work."
         )
+    unanswered = upgrade.host.unanswered
+    if "hub" in unanswered:
+        yield HUB_DOES_NOT_ANSWER.found(f"The hub {service.name} runs. {unanswered['hub']}")
+    if "proxy" in unanswered:
+        yield PROXY_DOES_NOT_ANSWER.found(f"The hub {service.name} answers. {unanswered['proxy']}")
+    if upgrade.deployment.config.internal_ssl:
+        yield INTERNAL_SSL.found(f"{upgrade.deployment.config.file} sets JupyterHub.internal_ssl.")
     if service.needs_root and not upgrade.host.root:
         yield NO_PERMISSION.found(
             f"Stopping {service.name} needs root, and this runs as {upgrade.host.user}."
