@@ -17,6 +17,7 @@ from typing import Any, Callable, Iterable, Iterator, Sequence
 
 from ..errors import HubError
 from ..releases.config_options import read_options
+from ..releases.migrations import heads, read_revisions
 from ..releases.versions import parse_release
 from ..system import state
 from .layout import python_of
@@ -512,14 +513,15 @@ def target_facts(version: str, environment_python: str, options: InstallerOption
         unpacked = installer.fetch(release.text, Path(folder, "wheel"))
         metadata = next(unpacked.glob("jupyterhub-*.dist-info/METADATA")).read_text(encoding="utf-8")
         options_known = read_options(unpacked / "jupyterhub")
-        head, revisions = _schema(unpacked / "jupyterhub" / "alembic" / "versions")
+        revisions = read_revisions(unpacked / "jupyterhub")
+    newest = heads(revisions)
     header = metadata.split("\n\n", 1)[0]
     requires_python = re.search(r"^Requires-Python: *(.*)$", header, re.MULTILINE)
     return {
         "version": re.findall(r"^Version: *(\S+)$", header, re.MULTILINE)[0],
         "requires_python": requires_python[1] if requires_python else "",
-        "schema_head": head,
-        "revisions": revisions,
+        "schema_head": newest.pop() if len(newest) == 1 else None,
+        "revisions": sorted(revisions),
         "options": options_known,
         "requires_dist": re.findall(r"^Requires-Dist: *(.*)$", header, re.MULTILINE),
     }
@@ -534,18 +536,6 @@ def find_uv(environment: str, options: InstallerOptions) -> str:
         f"{options.builder_folder}/bin/uv" if options.builder_folder else None,
     ]
     return next((candidate for candidate in candidates if candidate and _runs(candidate)), "")
-
-
-def _schema(versions: Path) -> tuple[str | None, list[str]]:
-    """The one revision that no other follows, and all of them; None when the release has no migrations."""
-    revisions: set[str] = set()
-    followed: set[str] = set()
-    for file in versions.glob("*.py"):
-        text = file.read_text(encoding="utf-8")
-        revisions.update(re.findall(r"^revision\s*=\s*['\"](\w+)['\"]", text, re.MULTILINE))
-        followed.update(re.findall(r"^down_revision\s*=\s*['\"](\w+)['\"]", text, re.MULTILINE))
-    heads = revisions - followed
-    return (heads.pop() if len(heads) == 1 else None), sorted(revisions)
 
 
 def _releases_named(output: str) -> list[str]:
