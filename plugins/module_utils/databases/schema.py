@@ -6,14 +6,8 @@ from pathlib import Path
 
 from ..environments.packages import site_packages
 from ..errors import HubError
+from ..releases import catalogue
 from ..releases.migrations import Revisions, heads, history, read_revisions
-
-#: Rows that a revision gives up on purpose, from jupyterhub/alembic/versions.
-GIVEN_UP = {
-    "3ec6993fe20c": {"proxies", "hubs"},
-    "833da8570507": {"api_tokens", "oauth_access_tokens"},
-    "651f5419b74d": {"oauth_code_role_map", "api_token_role_map", "oauth_client_role_map"},
-}
 
 
 def revisions(environment: str | Path) -> Revisions:
@@ -42,7 +36,7 @@ def given_up(environment: str | Path, from_revision: str | None) -> set[str]:
     """Tables whose rows are given up on the way from a revision to that of an environment's hub."""
     known = revisions(environment)
     passed = history(known, head_revision(environment)) - history(known, from_revision)
-    return {"alembic_version"}.union(*(GIVEN_UP.get(revision, set()) for revision in passed))
+    return {"alembic_version"}.union(*(each.gives_up for each in catalogue.revisions() if each.id in passed))
 
 
 def package(environment: str | Path) -> Path:

@@ -2,47 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from ..releases import versions
-
-
-class IntermediateVersion(NamedTuple):
-    """One migration that fails when it is made in one step."""
-
-    revision: str
-    """Of a database that it fails for, where servers are registered in that."""
-    major: int
-    """From this major of the target on."""
-    through: str
-    """The release in between."""
-    why: str
-    source: str
-
-
-KNOWN = (
-    IntermediateVersion(
-        "833da8570507",
-        5,
-        "4.1.6",
-        "from JupyterHub 5 on the migration of a database of 2.x asks for columns that it does not have yet "
-        "where a user's server is registered",
-        "https://github.com/jupyterhub/jupyterhub/issues/5427",
-    ),
-)
+from ..releases import catalogue
+from ..releases.versions import parse_release
 
 #: The source of intermediate versions that nobody knew of.
 REHEARSAL = "the rehearsal on this host"
-
-#: The last release of each major that may be in between, and what has to be with it: hubs before 3.1.1 do not
-#: know SQLAlchemy 2.
-LAST_RELEASES = {
-    "2.3.1": ["sqlalchemy<2"],
-    "3.1.1": [],
-    "4.1.6": [],
-    "5.4.6": [],
-}
 
 
 def needed(deployment: dict[str, Any], target: str, python: str = "") -> list[dict[str, Any]]:
@@ -53,36 +19,33 @@ def needed(deployment: dict[str, Any], target: str, python: str = "") -> list[di
     """
     database = deployment["database"]
     return [
-        _entry(deployment, intermediate.through, [], python, intermediate.why, intermediate.source)
-        for intermediate in KNOWN
-        if database["revision"] == intermediate.revision
-        and database["servers"]
-        and versions.parse_release(target).major >= intermediate.major
+        _entry(deployment, failing.through, python, failing.why, failing.source)
+        for failing in catalogue.failing_migrations(parse_release(target))
+        if database["revision"] == failing.revision and database["servers"]
     ]
 
 
 def through_the_majors(
     deployment: dict[str, Any], target: str, python: str, why: str
 ) -> list[dict[str, Any]]:
-    """The last release of every major between the hub's and the target's, as `needed` gives them.
+    """A release of every major between the hub's and the target's, as `needed` gives them.
 
     ``why`` is what a rehearsal of the direct way has said: its word is their source.
     """
     of_hub, of_target = (
-        versions.parse_release(version).major
-        for version in (deployment["hub_environment"]["jupyterhub"], target)
+        parse_release(version).major for version in (deployment["hub_environment"]["jupyterhub"], target)
     )
     return [
-        _entry(deployment, release, related, python, f"in one step it fails: {why}", REHEARSAL)
-        for release, related in LAST_RELEASES.items()
-        if of_hub < versions.parse_release(release).major < of_target
+        _entry(deployment, series.intermediate_version, python, f"in one step it fails: {why}", REHEARSAL)
+        for series in catalogue.SERIES
+        if series.intermediate_version and of_hub < series.major < of_target
     ]
 
 
-def _entry(
-    deployment: dict[str, Any], release: str, related: Sequence[str], python: str, why: str, source: str
-) -> dict[str, Any]:
+def _entry(deployment: dict[str, Any], release: str, python: str, why: str, source: str) -> dict[str, Any]:
     hub = deployment["hub_environment"]
+    series = catalogue.series_of(parse_release(release))
+    sqlalchemy = [f"sqlalchemy{series.sqlalchemy}"] if series and series.sqlalchemy else []
     path = hub["path"].rstrip("/")
     return {
         "version": release,
@@ -90,7 +53,7 @@ def _entry(
         "staged_path": f"{path}.intermediate-{release}",
         "strategy": "intermediate",
         "python": python or hub["python"],
-        "requirements": [f"jupyterhub=={release}", *related],
+        "requirements": [f"jupyterhub=={release}", *sqlalchemy],
         "why": why,
         "source": source,
     }

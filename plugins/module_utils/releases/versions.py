@@ -1,4 +1,4 @@
-"""Versions: what is known of JupyterHub's releases, and how versions are compared."""
+"""Versions: how they are read, and how those of a hub and of its single-user servers are compared."""
 
 from __future__ import annotations
 
@@ -117,77 +117,6 @@ def _satisfies_one(release: Release, specifier: str) -> bool:
 
 def _padded(numbers: tuple[int, ...], length: int) -> tuple[int, ...]:
     return numbers + (0,) * (length - len(numbers))
-
-
-@dataclass(frozen=True)
-class Series:
-    """What all releases of one major have in common (wheels on PyPI and their ``alembic/versions``)."""
-
-    major: int
-    requires_python: str
-    schema_head: str
-
-
-SERIES = {
-    series.major: series
-    for series in (
-        Series(1, ">=3.5", "4dc2d5a8c53c"),
-        Series(2, ">=3.6", "833da8570507"),
-        Series(3, ">=3.7", "651f5419b74d"),
-        Series(4, ">=3.7", "0eee8c825d24"),
-        Series(5, ">=3.8", "4621fec11365"),
-        Series(6, ">=3.10", "f460b0348206"),
-    )
-}
-
-# Alembic's revisions from the schema of 1.x to that of 6.x, oldest first, with the hub's major they lead to.
-REVISIONS = {
-    "4dc2d5a8c53c": 1,
-    "833da8570507": 2,
-    "651f5419b74d": 3,
-    "0eee8c825d24": 4,
-    "3c2384c5aae1": 5,
-    "4621fec11365": 5,
-    "be8ecf03ddac": 6,
-    "afd65840b69e": 6,
-    "ff1860e38070": 6,
-    "f460b0348206": 6,
-}
-
-_KNOWN_BAD = (
-    (">=4.1.0,<=4.1.3", "its XSRF check breaks applications behind the proxy", "4.1.6"),
-    (">=5.4.0,<=5.4.2", "it mishandles stopped servers when it starts", "5.4.6"),
-)
-
-
-def requires_python(release: Release) -> str | None:
-    """Requires-Python of a hub release, e.g. ``">=3.10"``; None for a major this table does not know."""
-    series = SERIES.get(release.major)
-    if series is None:
-        return None
-    # 1.0 is the only minor that differs from its series' last: 1.2 dropped Python 3.5.
-    if release.major == 1 and release.numbers[1:2] >= (2,):
-        return ">=3.6"
-    return series.requires_python
-
-
-def schema_head(release: Release) -> str | None:
-    """The alembic revision a release wants; None for a major this table does not know."""
-    series = SERIES.get(release.major)
-    return series.schema_head if series else None
-
-
-def major_of_revision(revision: str) -> int | None:
-    """The hub's major that made a database's revision; None for a revision this table does not know."""
-    return REVISIONS.get(revision)
-
-
-def known_problem(release: Release) -> tuple[str, str] | None:
-    """Why a release should not be a target, and a better one; None when nothing is known against it."""
-    for specifiers, problem, better in _KNOWN_BAD:
-        if satisfies(release.text, specifiers):
-            return problem, better
-    return None
 
 
 OK, WARN, FAIL = "ok", "warn", "fail"

@@ -1,11 +1,9 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.releases import versions
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.releases.versions import (
     NEWER,
     OTHER_MAJOR,
@@ -13,8 +11,6 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.releases.version
     parse_release,
     satisfies,
 )
-
-from tests.hubs.real_hub import environment
 
 IN_ORDER = [
     "0.9.6",
@@ -85,50 +81,6 @@ def test_specifiers(version: str, specifiers: str, expected: bool) -> None:
 def test_a_specifier_that_is_none_is_refused() -> None:
     with pytest.raises(HubError, match='"3.10 or so" is not a version specifier'):
         satisfies("3.10", "3.10 or so")
-
-
-@pytest.mark.parametrize("version", ["1.5.1", "2.3.1", "3.1.1", "4.1.6", "5.4.6", "6.1.1"])
-def test_the_table_says_what_the_wheel_says(version: str) -> None:
-    site_packages = next(environment(version).glob("lib/python3.*/site-packages"))
-    metadata = (site_packages / f"jupyterhub-{version}.dist-info" / "METADATA").read_text()
-    release = parse_release(version)
-    assert f"Requires-Python: {versions.requires_python(release)}" in metadata.splitlines()
-    assert versions.schema_head(release) == newest_revision(site_packages / "jupyterhub")
-
-
-def newest_revision(package: Path) -> str:
-    """The revision that no other one comes after."""
-    names: dict[str, str] = {}
-    for file in package.glob("alembic/versions/*.py"):
-        settings: dict[str, str] = {}
-        for line in file.read_text().splitlines():
-            key, equals, value = line.partition(" = ")
-            if equals and key in ("revision", "down_revision"):
-                settings[key] = value.strip("'\" ")
-        names[settings["revision"]] = settings["down_revision"]
-    [newest] = set(names) - set(names.values())
-    return newest
-
-
-def test_a_major_that_is_not_known_yet_has_no_entry() -> None:
-    release = parse_release("9.0.0")
-    assert versions.requires_python(release) is None
-    assert versions.schema_head(release) is None
-    assert versions.major_of_revision("000000000000") is None
-
-
-@pytest.mark.parametrize("version", ["4.1.0", "4.1.3", "5.4.0", "5.4.2"])
-def test_bad_targets_are_known_with_a_better_one(version: str) -> None:
-    known = versions.known_problem(parse_release(version))
-    assert known is not None
-    problem, better = known
-    assert problem.startswith(("it ", "its "))
-    assert versions.known_problem(parse_release(better)) is None
-
-
-@pytest.mark.parametrize("version", ["4.0.2", "4.1.4", "5.4.3", "6.1.1"])
-def test_nothing_is_said_against_other_targets(version: str) -> None:
-    assert versions.known_problem(parse_release(version)) is None
 
 
 @pytest.mark.parametrize(
