@@ -18,10 +18,11 @@ from typing import Any, Callable, Iterable, Iterator, Sequence
 from ..errors import HubError
 from ..releases.config_options import read_options
 from ..releases.migrations import heads, read_revisions
+from ..releases.requirements import normalised, requirement_name
 from ..releases.versions import parse_release
 from ..system import state
 from .layout import python_of
-from .packages import installed_version, normalised
+from .packages import installed_version
 from .pip_settings import read_pip_settings, uv_settings, without_index
 
 INDEX_TIMEOUT_SECONDS = 5
@@ -97,13 +98,6 @@ def installer_options(params: dict[str, Any]) -> InstallerOptions:
 
 def silent(line: str) -> None:
     """A progress callback for nobody."""
-
-
-def requirement_name(requirement: str) -> str:
-    """Normalised name of the package a requirement asks for, '' when it is only an address or a path."""
-    name = r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)"
-    match = re.fullmatch(name + r"\s*(?:\[[^\]]*\])?\s*(?:[@<>=!~;].*)?", requirement.strip())
-    return normalised(match[1]) if match else ""
 
 
 def without_credentials(text: str) -> str:

@@ -17,8 +17,9 @@ from typing import Any, Iterable, Union
 
 from ..errors import HubError
 from ..progress import Progress
+from ..releases.requirements import parse_requirement, requirement_name
 from ..system import files
-from .installer import Installer, requirement_name
+from .installer import Installer
 from .packages import all_packages
 from .relocation import Inodes, fit, inodes, own, walk
 
@@ -236,9 +237,9 @@ def _wanted(frozen: Iterable[str], packages: dict[str, str]) -> dict[str, str]:
     """Packages to have again: versions from the metadata, addresses of those that came from one."""
     wanted = dict(packages)
     for line in frozen:
-        name, at, address = line.partition(" @ ")
-        if at and requirement_name(name):
-            wanted[requirement_name(name)] = address
+        requirement = parse_requirement(line)
+        if requirement and requirement.address:
+            wanted[requirement.name] = requirement.address
     return wanted
 
 

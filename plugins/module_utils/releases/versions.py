@@ -82,43 +82,6 @@ def parse_release(text: str) -> Release:
     )
 
 
-def satisfies(version: str, specifiers: str) -> bool:
-    """Whether ``version`` satisfies all of e.g. ``">=3.8,!=3.9.*"``, as in Requires-Python.
-
-    Raises HubError when either cannot be understood.
-    """
-    release = parse_release(version)
-    return all(_satisfies_one(release, part.strip()) for part in specifiers.split(",") if part.strip())
-
-
-def _satisfies_one(release: Release, specifier: str) -> bool:
-    match = re.fullmatch(r"(~=|===?|!=|<=|>=|<|>)\s*([^\s]+)", specifier)
-    if match is None:
-        raise HubError(f'"{specifier}" is not a version specifier.', 'Write it like ">=3.10".')
-    operator, wanted_text = match.groups()
-    if wanted_text.endswith(".*"):
-        prefix = parse_release(wanted_text[:-2]).numbers
-        starts_so = _padded(release.numbers, len(prefix))[: len(prefix)] == prefix
-        return starts_so if operator in ("==", "===") else not starts_so
-    wanted = parse_release(wanted_text)
-    if operator == "~=":
-        prefix = wanted.numbers[:-1]
-        return release >= wanted and _padded(release.numbers, len(prefix))[: len(prefix)] == prefix
-    return {
-        "==": release == wanted,
-        "===": release.text == wanted.text,
-        "!=": release != wanted,
-        "<=": release <= wanted,
-        ">=": release >= wanted,
-        "<": release < wanted,
-        ">": release > wanted,
-    }[operator]
-
-
-def _padded(numbers: tuple[int, ...], length: int) -> tuple[int, ...]:
-    return numbers + (0,) * (length - len(numbers))
-
-
 OK, WARN, FAIL = "ok", "warn", "fail"
 
 

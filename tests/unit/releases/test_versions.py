@@ -9,7 +9,6 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.releases.version
     OTHER_MAJOR,
     compare,
     parse_release,
-    satisfies,
 )
 
 IN_ORDER = [
@@ -54,33 +53,6 @@ def test_different_spellings_of_a_release_are_equal(one: str, other: str) -> Non
 def test_what_is_no_version_is_refused(text: str) -> None:
     with pytest.raises(HubError, match='is not a version number. Write it like "6.1.1", in quotes.'):
         parse_release(text)
-
-
-@pytest.mark.parametrize(
-    ("version", "specifiers", "expected"),
-    [
-        ("3.11.2", ">=3.8", True),
-        ("3.8", ">=3.8", True),
-        ("3.7.16", ">=3.8", False),
-        ("3.9.1", ">=3.8,!=3.9.*", False),
-        ("3.10.1", ">=3.8, !=3.9.*", True),
-        ("3.11", "==3.11.*", True),
-        ("2.1", "~=2.0", True),
-        ("3.0", "~=2.0", False),
-        ("1.4.1", ">=1.4.1,<2", True),
-        ("2.0", ">=1.4.1,<2", False),
-        ("3.11.2", "", True),
-        ("3.11.2", "<=3.11", False),
-        ("3.11", ">3.10", True),
-    ],
-)
-def test_specifiers(version: str, specifiers: str, expected: bool) -> None:
-    assert satisfies(version, specifiers) is expected
-
-
-def test_a_specifier_that_is_none_is_refused() -> None:
-    with pytest.raises(HubError, match='"3.10 or so" is not a version specifier'):
-        satisfies("3.10", "3.10 or so")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Iterator
 
-from ...releases import versions
+from ...releases.requirements import satisfies
 from ..upgrade import Upgrade, environments_of
 from .finding import BLOCKER, WARNING, Finding, Kind
 
@@ -109,7 +109,7 @@ def _python(upgrade: Upgrade, path: str, own: str | None) -> Iterator[Finding]:
     python = upgrade.host.python_versions.get(asked_for) if asked_for else own
     if asked_for and not python:
         yield NO_SUCH_PYTHON.found(f"The interpreter {asked_for} does not exist on the host or does not run.")
-    elif target.requires_python and not versions.satisfies(str(python), target.requires_python):
+    elif target.requires_python and not satisfies(str(python), target.requires_python):
         yield PYTHON_TOO_OLD.found(
             f"JupyterHub {target.version} needs Python {target.requires_python}, {path} has {python}."
         )

@@ -6,8 +6,9 @@ import re
 from typing import Iterator
 
 from ...databases.urls import decodes
-from ...errors import HubError
-from ...releases import catalogue, versions
+from ...releases import catalogue
+from ...releases.requirements import seems_to_satisfy
+from ...releases.versions import parse_release
 from ..upgrade import Upgrade
 from .finding import BLOCKER, WARNING, Finding, Kind
 
@@ -84,9 +85,9 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
     hub = upgrade.deployment["hub_environment"]["path"]
     after = upgrade.packages_after(hub)
     yield from _sqlalchemy(upgrade, after.get("sqlalchemy", ""))
-    for package in catalogue.incompatible_packages(versions.parse_release(upgrade.target.version)):
+    for package in catalogue.incompatible_packages(parse_release(upgrade.target.version)):
         version = after.get(package.name)
-        if version and _is(version, package.versions):
+        if version and seems_to_satisfy(version, package.versions, unclear=False):
             yield PACKAGE_TOO_OLD.found(
                 f"{package.name} {version} in {hub} {package.problem} ({package.source}).",
                 f"Take {package.better}, in jupyterhub_packages where it is a package.",
@@ -108,12 +109,12 @@ def _wrong_python(upgrade: Upgrade, path: str) -> bool:
     """Whether the environment's Python is too old for the target, which is a finding of its own."""
     environments = [upgrade.deployment["hub_environment"], *upgrade.deployment["user_environments"]]
     python = next((each["python_version"] for each in environments if each["path"].rstrip("/") == path), None)
-    return bool(python) and not _is(str(python), upgrade.target.requires_python)
+    return bool(python) and not seems_to_satisfy(str(python), upgrade.target.requires_python, unclear=False)
 
 
 def _sqlalchemy(upgrade: Upgrade, after: str) -> Iterator[Finding]:
-    series = catalogue.series_of(versions.parse_release(upgrade.target.version))
-    if after and series and not _is(after, series.sqlalchemy):
+    series = catalogue.series_of(parse_release(upgrade.target.version))
+    if after and series and not seems_to_satisfy(after, series.sqlalchemy, unclear=True):
         yield SQLALCHEMY_TOO_NEW.found(
             f"JupyterHub {upgrade.target.version} would get SQLAlchemy {after}, which it does not start with."
         )
@@ -124,11 +125,3 @@ def _sqlalchemy(upgrade: Upgrade, after: str) -> Iterator[Finding]:
         yield DATABASE_PATH_DECODED.found(
             f"The database {url} has {escaped[0]} in its name, and SQLAlchemy {before} becomes {after}."
         )
-
-
-def _is(version: str, specifiers: str) -> bool:
-    """Whether a version is among those; one that cannot be understood is not."""
-    try:
-        return versions.satisfies(version, specifiers)
-    except HubError:
-        return False

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Iterator
 
-from ...errors import HubError
-from ...releases import versions
+from ...releases.requirements import seems_to_satisfy
 from ..upgrade import Upgrade
 from .finding import BLOCKER, Finding, Kind
 
@@ -85,7 +84,4 @@ def _engine(version: str) -> str:
 
 def _satisfies(version: str, specifiers: str) -> bool:
     """Whether a version satisfies npm's specifiers, as far as they are the ones of Python, else True."""
-    try:
-        return any(versions.satisfies(version, part) for part in specifiers.split("||"))
-    except HubError:
-        return True
+    return any(seems_to_satisfy(version, part, unclear=True) for part in specifiers.split("||"))
