@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ..releases import catalogue
 from ..system.execution_context import ExecutionContext
 from . import sqlite
 
@@ -15,20 +16,6 @@ from . import sqlite
 CHECK_SECONDS = 1.0
 SHOWN_NAMES = 200
 _STEPS_BETWEEN_LOOKS = 20_000
-
-#: A column that a revision adds and nothing else does (jupyterhub/alembic/versions), newest last.
-ADDED = {
-    "651f5419b74d": ("oauth_clients", "allowed_scopes"),
-    "0eee8c825d24": ("groups", "properties"),
-    "3c2384c5aae1": ("services", "from_config"),
-    "4621fec11365": ("roles", "managed_by_auth"),
-    "be8ecf03ddac": ("services", "timeout"),
-    "afd65840b69e": ("oauth_codes", "code_challenge"),
-    "ff1860e38070": ("users", "user_info"),
-    "f460b0348206": ("spawners", "display_name"),
-}
-#: The revision before the first of them.
-_BEFORE = ("4dc2d5a8c53c", "833da8570507")
 
 
 def place(file: Path, context: ExecutionContext) -> dict[str, Any]:
@@ -75,7 +62,7 @@ def examine(path: Path, revision: str | None, timeout: float) -> dict[str, Any]:
                 "alembic_version",
                 "users",
                 "spawners",
-                *(table for table, _column in ADDED.values()),
+                *(each.adds[0] for each in catalogue.revisions() if each.adds),
             )
         }
         found = {
@@ -93,15 +80,11 @@ def ahead_of(revision: str | None, columns: dict[str, list[str]]) -> list[str]:
 
     Nothing where the revision is not one whose followers are known.
     """
-    order = list(ADDED)
-    if revision not in order and revision not in _BEFORE:
-        return []
-    later = order[order.index(revision) + 1 :] if revision in order else order
-    return [
-        f"{table}.{column}"
-        for table, column in (ADDED[each] for each in later)
-        if column in columns.get(table, [])
-    ]
+    known = catalogue.revisions()
+    order = [each.id for each in known]
+    later = known[order.index(revision) + 1 :] if revision in order else []
+    added = (each.adds for each in later if each.adds)
+    return [f"{table}.{column}" for table, column in added if column in columns.get(table, [])]
 
 
 def _count(

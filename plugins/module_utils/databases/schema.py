@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from ..environments.packages import site_packages
 from ..errors import HubError
-
-REVISION = re.compile(r"^(revision|down_revision)\b[^=\n]*=\s*(?:['\"](\w+)['\"]|None)", re.MULTILINE)
-
-#: Rows that a revision gives up on purpose, from jupyterhub/alembic/versions.
-GIVEN_UP = {
-    "3ec6993fe20c": {"proxies", "hubs"},
-    "833da8570507": {"api_tokens", "oauth_access_tokens"},
-    "651f5419b74d": {"oauth_code_role_map", "api_token_role_map", "oauth_client_role_map"},
-}
+from ..releases import catalogue
+from ..releases.migrations import Revisions, heads, history, read_revisions
 
 
-def revisions(environment: str | Path) -> dict[str, str | None]:
-    """Return the revisions that an environment's hub knows, each with the one before it.
+def revisions(environment: str | Path) -> Revisions:
+    """Return the revisions that an environment's hub knows, each with those that it follows.
 
     Raises HubError when the environment has no jupyterhub.
     """
-    known: dict[str, str | None] = {}
-    for path in (package(environment) / "alembic" / "versions").glob("*.py"):
-        found = {name: value or None for name, value in REVISION.findall(path.read_text(encoding="utf-8"))}
-        if found.get("revision"):
-            known[str(found["revision"])] = found.get("down_revision")
-    return known
+    return read_revisions(package(environment))
 
 
 def head_revision(environment: str | Path) -> str:
@@ -36,25 +23,20 @@ def head_revision(environment: str | Path) -> str:
 
     Raises HubError when the environment has no jupyterhub.
     """
-    known = revisions(environment)
-    heads = set(known) - set(known.values())
-    if len(heads) != 1:
+    newest = heads(revisions(environment))
+    if len(newest) != 1:
         raise HubError(
-            f"The jupyterhub in {environment} has {len(heads)} newest database revisions, not one.",
+            f"The jupyterhub in {environment} has {len(newest)} newest database revisions, not one.",
             "Install it anew.",
         )
-    return heads.pop()
+    return newest.pop()
 
 
 def given_up(environment: str | Path, from_revision: str | None) -> set[str]:
     """Tables whose rows are given up on the way from a revision to that of an environment's hub."""
     known = revisions(environment)
-    tables: set[str] = {"alembic_version"}
-    step: str | None = head_revision(environment)
-    while step and step != from_revision:
-        tables |= GIVEN_UP.get(step, set())
-        step = known[step]
-    return tables
+    passed = history(known, head_revision(environment)) - history(known, from_revision)
+    return {"alembic_version"}.union(*(each.gives_up for each in catalogue.revisions() if each.id in passed))
 
 
 def package(environment: str | Path) -> Path:

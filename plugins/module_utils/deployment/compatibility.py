@@ -8,17 +8,8 @@ from typing import Any
 from ..databases.schema import head_revision
 from ..environments.packages import installed_version
 from ..errors import HubError
-from ..releases.versions import (
-    FAIL,
-    OK,
-    WARN,
-    Release,
-    Verdict,
-    compare,
-    major_of_revision,
-    parse_release,
-    schema_head,
-)
+from ..releases.catalogue import major_of_revision, schema_head
+from ..releases.versions import FAIL, OK, WARN, Release, Verdict, compare, parse_release
 
 
 def match(

@@ -17,10 +17,12 @@ from typing import Any, Callable, Iterable, Iterator, Sequence
 
 from ..errors import HubError
 from ..releases.config_options import read_options
+from ..releases.migrations import heads, read_revisions
+from ..releases.requirements import normalised, requirement_name
 from ..releases.versions import parse_release
 from ..system import state
 from .layout import python_of
-from .packages import installed_version, normalised
+from .packages import installed_version
 from .pip_settings import read_pip_settings, uv_settings, without_index
 
 INDEX_TIMEOUT_SECONDS = 5
@@ -96,13 +98,6 @@ def installer_options(params: dict[str, Any]) -> InstallerOptions:
 
 def silent(line: str) -> None:
     """A progress callback for nobody."""
-
-
-def requirement_name(requirement: str) -> str:
-    """Normalised name of the package a requirement asks for, '' when it is only an address or a path."""
-    name = r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)"
-    match = re.fullmatch(name + r"\s*(?:\[[^\]]*\])?\s*(?:[@<>=!~;].*)?", requirement.strip())
-    return normalised(match[1]) if match else ""
 
 
 def without_credentials(text: str) -> str:
@@ -512,14 +507,15 @@ def target_facts(version: str, environment_python: str, options: InstallerOption
         unpacked = installer.fetch(release.text, Path(folder, "wheel"))
         metadata = next(unpacked.glob("jupyterhub-*.dist-info/METADATA")).read_text(encoding="utf-8")
         options_known = read_options(unpacked / "jupyterhub")
-        head, revisions = _schema(unpacked / "jupyterhub" / "alembic" / "versions")
+        revisions = read_revisions(unpacked / "jupyterhub")
+    newest = heads(revisions)
     header = metadata.split("\n\n", 1)[0]
     requires_python = re.search(r"^Requires-Python: *(.*)$", header, re.MULTILINE)
     return {
         "version": re.findall(r"^Version: *(\S+)$", header, re.MULTILINE)[0],
         "requires_python": requires_python[1] if requires_python else "",
-        "schema_head": head,
-        "revisions": revisions,
+        "schema_head": newest.pop() if len(newest) == 1 else None,
+        "revisions": sorted(revisions),
         "options": options_known,
         "requires_dist": re.findall(r"^Requires-Dist: *(.*)$", header, re.MULTILINE),
     }
@@ -534,18 +530,6 @@ def find_uv(environment: str, options: InstallerOptions) -> str:
         f"{options.builder_folder}/bin/uv" if options.builder_folder else None,
     ]
     return next((candidate for candidate in candidates if candidate and _runs(candidate)), "")
-
-
-def _schema(versions: Path) -> tuple[str | None, list[str]]:
-    """The one revision that no other follows, and all of them; None when the release has no migrations."""
-    revisions: set[str] = set()
-    followed: set[str] = set()
-    for file in versions.glob("*.py"):
-        text = file.read_text(encoding="utf-8")
-        revisions.update(re.findall(r"^revision\s*=\s*['\"](\w+)['\"]", text, re.MULTILINE))
-        followed.update(re.findall(r"^down_revision\s*=\s*['\"](\w+)['\"]", text, re.MULTILINE))
-    heads = revisions - followed
-    return (heads.pop() if len(heads) == 1 else None), sorted(revisions)
 
 
 def _releases_named(output: str) -> list[str]:

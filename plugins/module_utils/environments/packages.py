@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Iterator
 
 from ..errors import HubError
+from ..releases.requirements import normalised
 from ..system.execution_context import NEEDS_ROOT
 from .layout import site_packages
 
@@ -123,8 +124,3 @@ def _read_metadata(metadata: Path) -> tuple[str, str] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return (normalised(name), version) if name and version else None
-
-
-def normalised(name: str) -> str:
-    """A package's name after PEP 503: ``Jupyter_Server`` is ``jupyter-server``."""
-    return re.sub(r"[-_.]+", "-", name).lower()

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Dict, Iterable, Iterator, Tuple
 
 from ..errors import HubError
-from .installer import Installer, requirement_name
+from ..releases.requirements import requirement_name
+from .installer import Installer
 from .layout import python_of
 from .packages import site_packages
 from .planned import PlannedEnvironment

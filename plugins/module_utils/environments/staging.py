@@ -17,11 +17,12 @@ from typing import Any, Iterable, Union
 
 from ..errors import HubError
 from ..progress import Progress
+from ..releases.requirements import parse_requirement, requirement_name
 from ..shapes import to_dict
 from ..system import files
 from ..system.trees import tree_stamp
 from . import links
-from .installer import Installer, requirement_name
+from .installer import Installer
 from .packages import all_packages
 from .planned import REBUILD, IntermediateVersion, Planned, PlannedEnvironment
 from .relocation import Inodes, fit, inodes, own, walk
@@ -263,9 +264,9 @@ def _wanted(frozen: Iterable[str], packages: dict[str, str]) -> dict[str, str]:
     """Packages to have again: versions from the metadata, addresses of those that came from one."""
     wanted = dict(packages)
     for line in frozen:
-        name, at, address = line.partition(" @ ")
-        if at and requirement_name(name):
-            wanted[requirement_name(name)] = address
+        requirement = parse_requirement(line)
+        if requirement and requirement.address:
+            wanted[requirement.name] = requirement.address
     return wanted
 
 

@@ -8,20 +8,13 @@ from pathlib import Path
 
 from ..deployment.model import Deployment
 from ..environments.installer import InstallerOptions, passing_installer
-from ..environments.packages import all_packages, declared_requirements, normalised
+from ..environments.packages import all_packages, declared_requirements
 from ..errors import HubError
-from ..releases import versions
+from ..releases.requirements import parse_requirement, seems_to_satisfy
 from .upgrade import Policy, Resolution, environments_of, missing, requirements_of
 
 #: A dry run that failed for one of these says nothing about the packages.
 _NO_ANSWER = re.compile(r"package index could not be reached|no such option|--dry-run", re.IGNORECASE)
-_REQUIREMENT = re.compile(
-    r"\s*(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*\(?(?P<specifiers>[^;@()]*)\)?\s*"
-    r"(?:;(?P<marker>.*))?"
-)
-_MARKER = re.compile(
-    r"\s*(python_version|python_full_version)\s*(~=|==|!=|<=|>=|<|>)\s*['\"]([\d.]+)['\"]\s*"
-)
 
 
 def resolve(
@@ -73,39 +66,16 @@ def conflicts(
     for name, requirements in sorted(declared.items()):
         if before.get(name) != after.get(name):
             continue
-        for requirement in requirements:
-            match = _REQUIREMENT.fullmatch(requirement)
-            if match is None or not applies(match["marker"] or "", python):
+        for requirement in filter(None, map(parse_requirement, requirements)):
+            if not requirement.applies(python):
                 continue
-            other = normalised(match["name"])
+            other, specifiers = requirement.name, requirement.specifiers
             old, new = before.get(other), after.get(other)
-            if new and old and new != old and _fits(old, match) and not _fits(new, match):
-                specifiers = match["specifiers"].strip()
+            if new and old and new != old and _fits(old, specifiers) and not _fits(new, specifiers):
                 found.append(f"{name} {before[name]} requires {other} {specifiers}, which would be {new}.")
     return found
 
 
-def applies(marker: str, python: str) -> bool:
-    """Whether a requirement holds for a Python version; not where its marker asks for anything else."""
-    if not marker.strip():
-        return True
-    return any(
-        all(_holds(part, python) for part in re.split(r"\band\b", alternative))
-        for alternative in re.split(r"\bor\b", marker)
-    )
-
-
-def _holds(part: str, python: str) -> bool:
-    match = _MARKER.fullmatch(part)
-    if match is None:
-        return False
-    version = python if match[1] == "python_full_version" else ".".join(python.split(".")[:2])
-    return versions.satisfies(version, f"{match[2]}{match[3]}") if version else False
-
-
-def _fits(version: str, requirement: re.Match[str]) -> bool:
-    """Whether a version satisfies a requirement; what cannot be understood is not held against it."""
-    try:
-        return versions.satisfies(version, requirement["specifiers"])
-    except HubError:
-        return True
+def _fits(version: str, specifiers: str) -> bool:
+    """Whether a version satisfies specifiers; what cannot be understood is not held against it."""
+    return seems_to_satisfy(version, specifiers, unclear=True)

@@ -9,7 +9,9 @@ from ..deployment.model import Deployment
 from ..environments.installer import InstallerOptions, target_facts
 from ..environments.packages import site_packages
 from ..errors import HubError
+from ..releases import catalogue
 from ..releases.config_options import read_options
+from ..releases.versions import parse_release
 from .upgrade import Target
 
 
@@ -22,7 +24,11 @@ def find_target(deployment: Deployment, version: str, options: InstallerOptions)
     environment = deployment.hub_environment
     if environment.jupyterhub == version:
         path = environment.path
-        return Target(version, "", head_revision(path), list(revisions(path)), installed_options(path))
+        series = catalogue.series_of(parse_release(version))
+        requires_python = series.requires_python if series else ""
+        return Target(
+            version, requires_python, head_revision(path), list(revisions(path)), installed_options(path)
+        )
     try:
         facts = target_facts(version, environment.python or "", options)
     except HubError as error:

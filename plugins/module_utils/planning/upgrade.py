@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import NamedTuple, Sequence
 
 from ..deployment.model import Deployment
 from ..environments.environment import EnvironmentFacts
 from ..environments.planned import PlannedEnvironment
-from ..releases import versions
+from ..releases.requirements import parse_requirement, satisfies
+from ..releases.versions import parse_release
 
 #: A copied environment needs its own size again, and room for what is downloaded and compiled.
 STAGING_RESERVE_BYTES = 400 * 1024 * 1024
@@ -117,7 +117,7 @@ class Upgrade:
 
     @property
     def is_downgrade(self) -> bool:
-        return versions.parse_release(self.target.version) < versions.parse_release(self.current)
+        return parse_release(self.target.version) < parse_release(self.current)
 
     def packages_after(self, path: str) -> dict[str, str]:
         """Packages of an environment after the upgrade, as far as that is known, else those of today."""
@@ -127,11 +127,11 @@ class Upgrade:
     @property
     def major(self) -> int:
         """The target's major."""
-        return versions.parse_release(self.target.version).major
+        return parse_release(self.target.version).major
 
     def crosses(self, major: int) -> bool:
         """Whether the hub is older than this major, and the target is not."""
-        return versions.parse_release(self.current).major < major <= self.major
+        return parse_release(self.current).major < major <= self.major
 
 
 class UsedEnvironment(NamedTuple):
@@ -176,17 +176,18 @@ def missing(
     return [
         requirement
         for requirement in requirements_of(environment, version, policy)
-        if not _fulfils(installed, requirement)
+        if not _fulfils(installed, requirement, environment.facts.python_version or "")
     ]
 
 
-def _fulfils(installed: dict[str, str], requirement: str) -> bool:
-    """Whether ``name[extras]specifiers`` (PEP 508, without marker or address) is installed."""
-    match = re.fullmatch(r"\s*([A-Za-z0-9._-]+)\s*(?:\[[^\]]*\])?\s*([^;@]*)", requirement)
-    if match is None:
+def _fulfils(installed: dict[str, str], requirement: str, python: str) -> bool:
+    """Whether what is installed fulfils a requirement; what came from an address is never known to."""
+    wanted = parse_requirement(requirement)
+    if wanted is None or wanted.address:
         return False
-    name, specifiers = re.sub(r"[-_.]+", "-", match[1]).lower(), match[2]
-    return name in installed and versions.satisfies(installed[name], specifiers)
+    if wanted.applies(python) is False:
+        return True
+    return wanted.name in installed and satisfies(installed[wanted.name], wanted.specifiers)
 
 
 def bytes_needed(

@@ -19,7 +19,6 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.ins
     Installer,
     InstallerOptions,
     installer_options,
-    requirement_name,
     target_facts,
     without_credentials,
 )
@@ -80,22 +79,6 @@ def closed_port() -> int:
 
 def facts(old: Path, version: str, **options: str) -> dict[str, Any]:
     return target_facts(version, f"{old}/bin/python", InstallerOptions(**options))
-
-
-@pytest.mark.parametrize(
-    ("requirement", "name"),
-    [
-        ("jupyterhub==6.1.1", "jupyterhub"),
-        ("JupyterHub", "jupyterhub"),
-        ("oauth_authenticator[google] >= 17, < 18", "oauth-authenticator"),
-        ("batchspawner @ git+https://example.org/batchspawner.git", "batchspawner"),
-        ('pamela; python_version < "3.12"', "pamela"),
-        ("git+https://example.org/batchspawner.git", ""),
-        ("./wheels/theauthenticator-1.0-py3-none-any.whl", ""),
-    ],
-)
-def test_name_of_a_requirement(requirement: str, name: str) -> None:
-    assert requirement_name(requirement) == name
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.finding
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import make_plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.target import installed_options
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy, Target
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.releases import versions
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.releases import catalogue
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.releases.versions import parse_release
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.execution_context import (
     ExecutionContext,
 )
@@ -35,7 +36,8 @@ VERSIONS = ("1.5.1", "2.3.1", "3.1.1", "4.1.6", "5.4.6")
 def target(version: str) -> Target:
     """A release as its own environment here describes it, which saves the way to an index."""
     path = environment(version)
-    requires = versions.requires_python(versions.parse_release(version)) or ""
+    series = catalogue.series_of(parse_release(version))
+    requires = series.requires_python if series else ""
     head, revisions = schema.head_revision(path), list(schema.revisions(path))
     return Target(version, requires, head, revisions, installed_options(str(path)))
 

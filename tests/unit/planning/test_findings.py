@@ -50,7 +50,8 @@ class Case(NamedTuple):
 CASES = [
     Case(
         "known-bad-target",
-        "JupyterHub 5.4.1 is known to be bad: it mishandles stopped servers when it starts.",
+        "JupyterHub 5.4.1 is known to be bad: it mishandles stopped servers when it starts "
+        "(https://github.com/jupyterhub/jupyterhub/pull/5236).",
         target=Target("5.4.1", ">=3.8", "4621fec11365"),
     ),
     Case(

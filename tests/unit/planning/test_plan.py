@@ -74,6 +74,11 @@ def test_one_environment_for_hub_and_users_is_upgraded_once() -> None:
         ("oauthenticator", {"oauthenticator": "16.0.0"}, "nothing"),
         ("OAuth_enticator[x] >= 17", {"oauth-enticator": "17.1.0"}, "nothing"),
         ("oauthenticator", {}, "upgrade"),
+        ("oauthenticator; python_version < '3.8'", {}, "nothing"),
+        ("oauthenticator; python_version >= '3.8'", {}, "upgrade"),
+        ("oauthenticator>=17; sys_platform == 'linux'", {"oauthenticator": "17.1.0"}, "nothing"),
+        ("oauthenticator>=17; sys_platform == 'linux'", {"oauthenticator": "16.0.0"}, "upgrade"),
+        ("oauthenticator @ https://example.org/o.whl", {"oauthenticator": "17.1.0"}, "upgrade"),
     ],
 )
 def test_packages_that_go_along_count_only_when_they_are_missing(

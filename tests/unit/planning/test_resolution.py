@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.resolution import applies, conflicts
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.resolution import conflicts
 
 BEFORE = {"jupyterhub": "4.1.6", "authenticator": "1.0", "sqlalchemy": "2.0.30", "tool": "3.2"}
 AFTER = {**BEFORE, "jupyterhub": "6.1.1"}
@@ -38,19 +38,3 @@ def test_what_a_package_that_stays_asks_of_one_that_changes(requirement: str, sa
 def test_what_changes_was_chosen_to_fit() -> None:
     after = {**AFTER, "authenticator": "2.0"}
     assert conflicts({"authenticator": ["jupyterhub<5"]}, BEFORE, after, "3.11.2") == []
-
-
-@pytest.mark.parametrize(
-    ("marker", "python", "expected"),
-    [
-        ("", "3.11.2", True),
-        ("python_version < '3.8'", "3.11.2", False),
-        ("python_version >= '3.8' and python_version < '3.12'", "3.11.2", True),
-        ("python_version < '3.8' or python_version > '3.10'", "3.11.2", True),
-        ("python_full_version >= '3.11.3'", "3.11.2", False),
-        ("sys_platform == 'linux'", "3.11.2", False),
-        ("python_version >= '3.8'", "", False),
-    ],
-)
-def test_markers(marker: str, python: str, expected: bool) -> None:
-    assert applies(marker, python) is expected

@@ -7,7 +7,7 @@ from typing import Iterator
 from ...environments import links
 from ...environments.environment import EnvironmentFacts
 from ...environments.planned import REBUILD, PlannedEnvironment
-from ...releases import versions
+from ...releases.requirements import satisfies
 from ..upgrade import Upgrade, environments_of
 from .finding import BLOCKER, WARNING, Finding, Kind, listing
 
@@ -154,7 +154,7 @@ def _python(upgrade: Upgrade, path: str, own: str | None) -> Iterator[Finding]:
     python = upgrade.host.python_versions.get(asked_for) if asked_for else own
     if asked_for and not python:
         yield NO_SUCH_PYTHON.found(f"The interpreter {asked_for} does not exist on the host or does not run.")
-    elif target.requires_python and not versions.satisfies(str(python), target.requires_python):
+    elif target.requires_python and not satisfies(str(python), target.requires_python):
         yield PYTHON_TOO_OLD.found(
             f"JupyterHub {target.version} needs Python {target.requires_python}, {path} has {python}."
         )

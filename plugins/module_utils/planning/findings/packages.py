@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Iterator, NamedTuple
+from typing import Iterator
 
 from ...databases.urls import decodes
-from ...errors import HubError
-from ...releases import versions
+from ...releases import catalogue
+from ...releases.requirements import seems_to_satisfy
+from ...releases.versions import parse_release
 from ..upgrade import Upgrade
 from .finding import BLOCKER, WARNING, Finding, Kind
 
@@ -72,60 +73,6 @@ KINDS = (
 )
 
 
-class Known(NamedTuple):
-    """A package that does not go with some hubs: versions of both, what it does, what goes, and a source."""
-
-    name: str
-    bad: str
-    hubs: str
-    what: str
-    better: str
-    source: str
-
-
-_V5 = "https://jupyterhub.readthedocs.io/en/stable/howto/upgrading-v5.html"
-_TLJH = "https://github.com/jupyterhub/the-littlest-jupyterhub/blob/main/tljh/requirements-hub-env.txt"
-_OLDER = "is older than what The Littlest JupyterHub installs with JupyterHub 5"
-KNOWN = (
-    Known(
-        *("batchspawner", "<1.3", ">=3", "does not tell the hub the port of a server", "batchspawner>=1.3"),
-        "https://github.com/jupyterhub/batchspawner/issues/277",
-    ),
-    Known(
-        *("jupyterhub-ldapauthenticator", ">=2.0.0,<=2.0.2", ">=4,<5"),
-        *(
-            "keeps the hub from its start where allowed_groups is set without allowed_users",
-            "a target of 5.x",
-        ),
-        "https://github.com/jupyterhub/ldapauthenticator/issues/305",
-    ),
-    Known(
-        *(
-            "oauthenticator",
-            "<16",
-            ">=5",
-            "does not know the allow rules of JupyterHub 5",
-            "oauthenticator>=16.3",
-        ),
-        _V5,
-    ),
-    Known("jupyterhub-ldapauthenticator", "<2", ">=5", _OLDER, "jupyterhub-ldapauthenticator>=2", _TLJH),
-    Known(
-        "jupyterhub-nativeauthenticator", "<1.3", ">=5", _OLDER, "jupyterhub-nativeauthenticator>=1.3", _TLJH
-    ),
-    Known(
-        "jupyterhub-firstuseauthenticator",
-        "<1.1",
-        ">=5",
-        _OLDER,
-        "jupyterhub-firstuseauthenticator>=1.1",
-        _TLJH,
-    ),
-    Known("jupyterhub-tmpauthenticator", "<1", ">=5", _OLDER, "jupyterhub-tmpauthenticator>=1", _TLJH),
-    Known("jupyterhub-systemdspawner", "<1", ">=5", _OLDER, "jupyterhub-systemdspawner>=1", _TLJH),
-)
-
-
 def check(upgrade: Upgrade) -> Iterator[Finding]:
     """What would not go together."""
     shadowed = upgrade.deployment.config.shadowed
@@ -138,12 +85,12 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
     hub = upgrade.deployment.hub_environment.path
     after = upgrade.packages_after(hub)
     yield from _sqlalchemy(upgrade, after.get("sqlalchemy", ""))
-    for known in KNOWN:
-        version = after.get(known.name)
-        if version and _is(version, known.bad) and _is(upgrade.target.version, known.hubs):
+    for package in catalogue.incompatible_packages(parse_release(upgrade.target.version)):
+        version = after.get(package.name)
+        if version and seems_to_satisfy(version, package.versions, unclear=False):
             yield PACKAGE_TOO_OLD.found(
-                f"{known.name} {version} in {hub} {known.what} ({known.source}).",
-                f"Take {known.better}, in jupyterhub_packages where it is a package.",
+                f"{package.name} {version} in {hub} {package.problem} ({package.source}).",
+                f"Take {package.better}, in jupyterhub_packages where it is a package.",
             )
 
 
@@ -160,13 +107,14 @@ def _resolved(upgrade: Upgrade) -> Iterator[Finding]:
 
 def _wrong_python(upgrade: Upgrade, path: str) -> bool:
     """Whether the environment's Python is too old for the target, which is a finding of its own."""
-    environments = [upgrade.deployment.hub_environment, *upgrade.deployment.user_environments]
+    environments = upgrade.deployment.environments
     python = next((each.python_version for each in environments if each.path.rstrip("/") == path), None)
-    return bool(python) and not _is(str(python), upgrade.target.requires_python)
+    return bool(python) and not seems_to_satisfy(str(python), upgrade.target.requires_python, unclear=False)
 
 
 def _sqlalchemy(upgrade: Upgrade, after: str) -> Iterator[Finding]:
-    if after and _is(after, ">=2") and _is(upgrade.target.version, "<=3.1.0"):
+    series = catalogue.series_of(parse_release(upgrade.target.version))
+    if after and series and not seems_to_satisfy(after, series.sqlalchemy, unclear=True):
         yield SQLALCHEMY_TOO_NEW.found(
             f"JupyterHub {upgrade.target.version} would get SQLAlchemy {after}, which it does not start with."
         )
@@ -177,11 +125,3 @@ def _sqlalchemy(upgrade: Upgrade, after: str) -> Iterator[Finding]:
         yield DATABASE_PATH_DECODED.found(
             f"The database {url} has {escaped[0]} in its name, and SQLAlchemy {before} becomes {after}."
         )
-
-
-def _is(version: str, specifiers: str) -> bool:
-    """Whether a version is among those; one that cannot be understood is not."""
-    try:
-        return versions.satisfies(version, specifiers)
-    except HubError:
-        return False

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Iterator
 
-from ...errors import HubError
 from ...hub.proxy import ProxyProgram
-from ...releases import versions
+from ...releases.requirements import seems_to_satisfy
 from ...services.base import ServiceFacts
 from ..upgrade import Upgrade
 from .finding import BLOCKER, Finding, Kind
@@ -96,7 +95,4 @@ def _engine(version: str) -> str:
 
 def _satisfies(version: str, specifiers: str) -> bool:
     """Whether a version satisfies npm's specifiers, as far as they are the ones of Python, else True."""
-    try:
-        return any(versions.satisfies(version, part) for part in specifiers.split("||"))
-    except HubError:
-        return True
+    return any(seems_to_satisfy(version, part, unclear=True) for part in specifiers.split("||"))

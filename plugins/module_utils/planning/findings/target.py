@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Iterator
 
-from ...releases import versions
+from ...releases import catalogue
+from ...releases.versions import parse_release
 from ..upgrade import Upgrade
 from .finding import BLOCKER, WARNING, Finding, Kind
 
+_FAULTY = ", ".join(
+    f"{fault.first} to {fault.last}" for series in catalogue.SERIES for fault in series.faults
+)
 TARGET_NOT_AVAILABLE = Kind(
     "target-not-available",
     BLOCKER,
@@ -25,7 +29,7 @@ DOWNGRADE = Kind(
 KNOWN_BAD_TARGET = Kind(
     "known-bad-target",
     WARNING,
-    "The wanted version has a fault that its series has fixed later (4.1.0 to 4.1.3, 5.4.0 to 5.4.2).",
+    f"The wanted version has a fault that its series has fixed later ({_FAULTY}).",
     "The upgrade would bring the fault along.",
     "Take the newest release of the series.",
 )
@@ -42,9 +46,9 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
         yield DOWNGRADE.found(
             f"The hub runs JupyterHub {upgrade.current}, which is newer than {target.version}."
         )
-    problem = versions.known_problem(versions.parse_release(target.version))
-    if problem:
-        text, better = problem
+    fault = catalogue.fault_of(parse_release(target.version))
+    if fault:
         yield KNOWN_BAD_TARGET.found(
-            f"JupyterHub {target.version} is known to be bad: {text}.", f"Take {better}."
+            f"JupyterHub {target.version} is known to be bad: {fault.problem} ({fault.source}).",
+            f"Take {fault.better}.",
         )
