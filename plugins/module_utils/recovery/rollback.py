@@ -10,7 +10,7 @@ import functools
 import os
 import signal
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Iterable
 
 from ..databases import database_of, migration
 from ..deployment import lifecycle, verification
@@ -142,7 +142,14 @@ def tidy_up(folder: Path, run_id: str) -> None:
 def tidy(folder: Path, run: Run) -> list[str]:
     """Take away whatever the run has put on the host for its own sake; return what could not be, and why."""
     wrong = []
-    for take_away in _belongings(folder, run):
+    staged: tuple[Planned, ...] = ()
+    try:
+        plan = read_plan(run.plan)
+        staged = (*plan.intermediate_versions, *plan.environments) if plan else ()
+    except HubError as error:
+        # A run that another version of the collection has begun: that is no reason not to end it.
+        wrong.append(str(error))
+    for take_away in _belongings(folder, run, staged):
         try:
             take_away()
         except (HubError, OSError) as error:
@@ -150,14 +157,12 @@ def tidy(folder: Path, run: Run) -> list[str]:
     return wrong
 
 
-def _belongings(folder: Path, run: Run) -> list[Callable[[], object]]:
+def _belongings(folder: Path, run: Run, staged: Iterable[Planned]) -> list[Callable[[], object]]:
     point = Path(run.recovery_point)
     belongings: list[Callable[[], object]] = [
         lambda: migration.abandon(folder),
         lambda: rehearsed_hub.tidy(database_of(run.deployment.database)),
     ]
-    plan = read_plan(run.plan)
-    staged: tuple[Planned, ...] = (*plan.intermediate_versions, *plan.environments) if plan else ()
     for entry in staged:
         arguments = ("absent", [entry], point.name, InstallerOptions(), Progress())
         belongings.append(functools.partial(transitions.apply, *arguments))

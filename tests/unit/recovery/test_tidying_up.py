@@ -10,6 +10,8 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import st
 
 from tests.healthy_hub import deployment
 
+ADA = {"user": "ada", "controller": "laptop", "process": "", "command": "upgrade.yml"}
+
 
 def test_who_tidies_up_for_long_is_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """To remove what was staged takes a busy disk longer than the guard waits for a sign of life."""
@@ -22,8 +24,20 @@ def test_who_tidies_up_for_long_is_alive(tmp_path: Path, monkeypatch: pytest.Mon
             time.sleep(0.01)
         heard.append(state.heartbeat_file(tmp_path).read_text() != before)
 
-    holder = {"user": "ada", "controller": "laptop", "process": "", "command": "upgrade.yml"}
-    run = journal.begin(tmp_path, holder, 600, deployment=deployment(), plan={})
+    run = journal.begin(tmp_path, ADA, 600, deployment=deployment(), plan={})
     monkeypatch.setattr(rollback, "_belongings", lambda *_: [remove_much])
     assert rollback.roll_back(tmp_path, "hand", "", run.id)["ended"] == "unchanged"
     assert heard == [True]
+
+
+def test_a_run_with_a_plan_of_another_version_of_the_collection_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = {"from_version": "4.1.6", "to_version": "6.1.1", "hops": []}
+    run = journal.begin(tmp_path, ADA, 600, deployment=deployment(), plan=plan)
+    monkeypatch.setattr(rollback, "_belongings", lambda *_: [])
+    outcome = rollback.roll_back(tmp_path, "hand", "", run.id)
+    assert outcome["ended"] == "unchanged"
+    assert outcome["left"] == [
+        "Plan has no action. It was made by another version of the collection: run again with this one."
+    ]
