@@ -46,6 +46,11 @@ class DatabaseFacts:
     encrypted: int = 0
     """Users with auth_state."""
 
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.path or self.url
+
 
 class Contents(NamedTuple):
     """What a database holds, read in one transaction."""
@@ -61,6 +66,59 @@ class Keys(NamedTuple):
 
     columns: tuple[str, ...]
     rows: set[tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class DatabaseBackup:
+    """A copy of a hub's database in a recovery point."""
+
+    kind: str
+    """As in `DatabaseFacts`."""
+    name: str
+    """What people call the database."""
+    file: str
+    """Of the copy, within the recovery point."""
+    sha256: str
+    bytes: int
+    revision: str | None
+    rows: dict[str, int]
+    """Number of rows of each table."""
+    sealed: bool
+    """Whether it was made after the hub had stopped, so that no row is missing."""
+    particulars: dict[str, Any]
+    """What only this kind of database needs to be again as it was."""
+
+
+class TableChange(NamedTuple):
+    """One table's rows: how many there are now, were then, are new since, and have another content."""
+
+    now: int
+    then: int
+    new: int
+    changed: int
+
+
+class Since(NamedTuple):
+    """What was written since a copy was made."""
+
+    tables: dict[str, TableChange]
+    """Tables of which any figure has changed."""
+    users: list[str]
+    """Names that the copy does not know, up to `MOST_NAMES`."""
+    tokens: int
+    """API tokens of people that the copy does not know."""
+    newest: dict[str, str]
+    """When the newest row of a table was made, for tables that tell and have new ones."""
+    lost: bool
+    """Whether going back to the copy would lose a row, or a change in one."""
+
+    def described(self) -> dict[str, Any]:
+        """The shape that a module returns: ``{tables, users, tokens, newest}``."""
+        tables = {name: change._asdict() for name, change in self.tables.items()}
+        return {"tables": tables, "users": self.users, "tokens": self.tokens, "newest": self.newest}
+
+
+NOTHING = Since({}, [], 0, {}, False)
 
 
 class Database(ABC):
@@ -132,6 +190,64 @@ class Database(ABC):
 
         ``name`` tells one copy in the same ``scratch`` from another.
         """
+
+    @abstractmethod
+    def exists(self) -> bool:
+        """Whether there is anything of it on the host."""
+
+    @abstractmethod
+    def back_up(self, folder: Path, timeout: float) -> DatabaseBackup:
+        """Copy it into the folder of a recovery point, while the hub writes to it.
+
+        ``timeout`` is the number of seconds to wait for a lock, here as below. Raises HubError when it cannot
+        be read, or the folder has no space.
+        """
+
+    @abstractmethod
+    def prepare_seal(self, folder: Path, backup: DatabaseBackup) -> None:
+        """Do beforehand, while the hub serves, what `seal` would otherwise do within the outage."""
+
+    @abstractmethod
+    def seal(self, folder: Path, backup: DatabaseBackup, timeout: float) -> DatabaseBackup:
+        """Copy it once more, now that the hub has stopped, beside the earlier copy."""
+
+    @abstractmethod
+    def remove_other_copies(self, folder: Path, backup: DatabaseBackup) -> None:
+        """Remove from the folder of a recovery point the copy that ``backup`` is not (any more)."""
+
+    @abstractmethod
+    def is_as_backed_up(self, backup: DatabaseBackup) -> bool:
+        """Whether nobody has written to it since it was backed up, or it is the restored copy itself."""
+
+    @abstractmethod
+    def restore(self, folder: Path, backup: DatabaseBackup, aside: Path) -> None:
+        """Put the copy in its place; what stood there goes into the folder ``aside``. May be repeated."""
+
+    @abstractmethod
+    def has_owner_of(self, backup: DatabaseBackup) -> bool:
+        """Whether it belongs to whom, and is open to whom, it was when it was backed up."""
+
+    @abstractmethod
+    def give_owner_of(self, backup: DatabaseBackup) -> None:
+        """Have it belong to whom, and be open to whom, it was when it was backed up."""
+
+    @abstractmethod
+    def space_for_restore(self, backup: DatabaseBackup) -> tuple[Path, int] | None:
+        """The path beside which a restore needs space, and how many bytes; None where it needs none here."""
+
+    @abstractmethod
+    def prove(self, folder: Path, backup: DatabaseBackup) -> Contents:
+        """Read the copy from end to end. Raises HubError when it is damaged."""
+
+    @abstractmethod
+    def restored_copy(
+        self, folder: Path, backup: DatabaseBackup, context: ExecutionContext
+    ) -> AbstractContextManager[Database]:
+        """The copy restored for a test, where the hub's user can open it; it is gone afterwards."""
+
+    @abstractmethod
+    def since(self, folder: Path, backup: DatabaseBackup) -> Since:
+        """What was written to it since it was backed up. Raises HubError when that cannot be told."""
 
 
 class DatabaseCopy(Database):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from ..errors import HubError
 from . import sqlite
+from .base import Since, TableChange
 
 LOCK_SECONDS = 10
 #: What a serving hub writes by itself: nobody misses it.
@@ -22,38 +22,6 @@ NOT_PEOPLES = (
     ("api_tokens", "client_id", "COALESCE(client_id, 'jupyterhub') <> 'jupyterhub'"),
 )
 MOST_NAMES = 50
-
-
-class TableChange(NamedTuple):
-    """One table's rows: how many there are now, were then, are new since, and have another content."""
-
-    now: int
-    then: int
-    new: int
-    changed: int
-
-
-class Since(NamedTuple):
-    """What was written since a copy was made."""
-
-    tables: dict[str, TableChange]
-    """Tables of which any figure has changed."""
-    users: list[str]
-    """Names that the copy does not know, up to `MOST_NAMES`."""
-    tokens: int
-    """API tokens of people that the copy does not know."""
-    newest: dict[str, str]
-    """When the newest row of a table was made, for tables that tell and have new ones."""
-    lost: bool
-    """Whether going back to the copy would lose a row, or a change in one."""
-
-    def described(self) -> dict[str, Any]:
-        """The shape that a module returns: ``{tables, users, tokens, newest}``."""
-        tables = {name: change._asdict() for name, change in self.tables.items()}
-        return {"tables": tables, "users": self.users, "tokens": self.tokens, "newest": self.newest}
-
-
-NOTHING = Since({}, [], 0, {}, False)
 
 
 def since(copy: Path, database: Path) -> Since:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 from ..errors import HubError
+from ..system import files
 from ..system.execution_context import ExecutionContext
-from . import health, scratch_copies, sqlite, urls
-from .base import Contents, Database, DatabaseCopy, DatabaseFacts, Keys
+from . import comparison, health, scratch_copies, sqlite, sqlite_backups, urls
+from .base import Contents, Database, DatabaseBackup, DatabaseCopy, DatabaseFacts, Keys, Since
 
 
 class SqliteDatabase(Database):
@@ -88,6 +90,51 @@ class SqliteDatabase(Database):
 
     def copy(self, scratch: Path, context: ExecutionContext, name: str) -> SqliteCopy:
         return SqliteCopy(scratch_copies.copy(self.path, scratch, context, name))
+
+    def exists(self) -> bool:
+        return self.path.is_file()
+
+    def back_up(self, folder: Path, timeout: float) -> DatabaseBackup:
+        return sqlite_backups.make(self.path, folder, self.kind, timeout)
+
+    def prepare_seal(self, folder: Path, backup: DatabaseBackup) -> None:
+        sqlite_backups.prepare_seal(folder, backup)
+
+    def seal(self, folder: Path, backup: DatabaseBackup, timeout: float) -> DatabaseBackup:
+        return sqlite_backups.seal(self.path, folder, backup, timeout)
+
+    def remove_other_copies(self, folder: Path, backup: DatabaseBackup) -> None:
+        sqlite_backups.remove_other_copies(folder, backup)
+
+    def is_as_backed_up(self, backup: DatabaseBackup) -> bool:
+        return sqlite_backups.is_as_backed_up(self.path, backup)
+
+    def restore(self, folder: Path, backup: DatabaseBackup, aside: Path) -> None:
+        sqlite.place(folder / backup.file, self.path, aside)
+
+    def has_owner_of(self, backup: DatabaseBackup) -> bool:
+        return files.is_owned(self.path, *sqlite_backups.ownership(backup))
+
+    def give_owner_of(self, backup: DatabaseBackup) -> None:
+        files.own(self.path, *sqlite_backups.ownership(backup))
+
+    def space_for_restore(self, backup: DatabaseBackup) -> tuple[Path, int] | None:
+        real = self.path.resolve()
+        return real, max(backup.bytes, real.stat().st_size if real.exists() else 0)
+
+    def prove(self, folder: Path, backup: DatabaseBackup) -> Contents:
+        found = sqlite.prove(folder / backup.file)
+        return Contents(found.revision, found.rows)
+
+    @contextlib.contextmanager
+    def restored_copy(
+        self, folder: Path, backup: DatabaseBackup, context: ExecutionContext
+    ) -> Iterator[Database]:
+        with sqlite_backups.restored_copy(self.path, folder, backup, context) as copy:
+            yield SqliteDatabase(copy)
+
+    def since(self, folder: Path, backup: DatabaseBackup) -> Since:
+        return comparison.since(folder / backup.file, self.path)
 
 
 class SqliteCopy(SqliteDatabase, DatabaseCopy):

@@ -170,13 +170,13 @@ def _steps(deployment: Deployment, plan: Plan) -> tuple[str, ...]:
     steps.append(f"Make a recovery point in {plan.recovery_point_folder}.")
     if plan.outage:
         steps.append(f"Stop {service} and keep it down. The outage begins.")
-        steps.append(f"Back up {deployment.database.path} once more.")
+        steps.append(f"Back up {deployment.database.name} once more.")
     steps += [f"Upgrade {path} in place." for path in _paths(plan, in_place=True)]
     if plan.migrate is not False:
         through = "".join(
             f" through JupyterHub {intermediate.version}" for intermediate in plan.intermediate_versions
         )
-        steps.append(f"Migrate {deployment.database.path}{through}.")
+        steps.append(f"Migrate {deployment.database.name}{through}.")
     steps += [f"Exchange {path} with the staged one." for path in _paths(plan, in_place=False)]
     if plan.outage:
         steps.append(f"Start {service}. The outage ends when it answers as {plan.to_version}.")

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..databases import comparison, sqlite
+from ..databases.base import NOTHING
 from ..errors import HubError
 from ..system import state
-from . import kept_environments, locations, recovery_point
+from . import kept_database, kept_environments, locations, recovery_point
 from . import manifest as manifests
-from .kept_database import LOCK_SECONDS
 from .recovery_point import Difference
 
 
@@ -99,24 +98,24 @@ def compare(point: Path) -> Comparison:
     """
     manifest = recovery_point.verify(point, environments=True)
     locations.require(kept_environments.required(manifest))
-    database = manifest.database
+    database = kept_database.of_manifest(manifest)
     found = recovery_point.differences(point, manifest, afresh=True)
     different = {each.path: each for each in found}
     environments = [entry.path for entry in manifest.environments]
-    lost, written, problem = False, comparison.NOTHING.described(), ""
-    if database.path in different and Path(database.path).exists():
+    lost, written, problem = False, NOTHING.described(), ""
+    if database.name in different and database.exists():
         try:
-            since = comparison.since(point / database.file, Path(database.path))
+            since = database.since(point, manifest.database)
             lost, written = since.lost, since.described()
         except HubError as error:
             lost, problem = True, str(error)
-        told = different[database.path]
+        told = different[database.name]
         if told.now == told.then and not written["tables"] and not problem:
-            del different[database.path]  # nothing but times of activity
+            del different[database.name]  # nothing but times of activity
     return Comparison(
         environments=tuple(different[path] for path in environments if path in different),
-        database=different.get(database.path),
-        files=tuple(each for each in different.values() if each.path not in [*environments, database.path]),
+        database=different.get(database.name),
+        files=tuple(each for each in different.values() if each.path not in [*environments, database.name]),
         since=written,
         equal=not different,
         lost=lost,
@@ -158,10 +157,6 @@ def _leads_elsewhere(point: Path) -> bool:
     except HubError:
         return True
     hub = [entry for entry in manifest.environments if entry.path == manifest.deployment.hub_environment.path]
-    database = manifest.database
-    try:
-        revision = sqlite.inspect(Path(database.path), LOCK_SECONDS).revision
-    except HubError:
-        revision = database.revision
+    revision = kept_database.revision_now(kept_database.of_manifest(manifest), manifest.database)
     elsewhere = any(locations.state_of(entry) != locations.HERE for entry in hub)
-    return elsewhere or revision != database.revision
+    return elsewhere or revision != manifest.database.revision

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from ..databases.base import DatabaseBackup
 from ..deployment.model import Deployment, of_format_1
 from ..errors import HubError
 from ..shapes import from_dict, to_dict
@@ -23,24 +24,6 @@ FORMAT = 2
 ANOTHER_VERSION = "Use the collection's version that made it."
 MANIFEST = "manifest.json"
 _STAMP = "%Y%m%dT%H%M%SZ"
-
-
-@dataclass(frozen=True)
-class KeptDatabase:
-    """The copy of the database, and where it belongs."""
-
-    path: str
-    kind: str
-    mode: str
-    owner: int
-    group: int
-    file: str
-    sha256: str
-    bytes: int
-    revision: str | None
-    rows: dict[str, int]
-    sealed: bool
-    source: dict[str, str] | None
 
 
 @dataclass(frozen=True)
@@ -95,7 +78,7 @@ class Manifest:
     environments: tuple[KeptEnvironment, ...]
     files: tuple[KeptFile, ...]
     homes: tuple[KeptHome, ...]
-    database: KeptDatabase
+    database: DatabaseBackup
     written: float = 0.0
 
 
@@ -141,11 +124,22 @@ def read(point: Path, name: str = MANIFEST) -> Manifest:
     if found.pop("sha256", None) not in (None, _sha256(found)):
         raise HubError(f"The manifest of {point} has changed since it was written.", "It was not used.")
     if found["format"] == 1:
-        found.update(format=FORMAT, deployment=of_format_1(found["deployment"]))
+        found.update(_of_format_1(found))
     try:
         return from_dict(Manifest, found)
     except HubError as error:
         raise HubError(f"The manifest of {point} cannot be read: {error.message}", ANOTHER_VERSION) from error
+
+
+def _of_format_1(found: dict[str, Any]) -> dict[str, Any]:
+    """What is otherwise in today's format."""
+    database = dict(found["database"])
+    particulars = {name: database.pop(name, None) for name in ("mode", "owner", "group", "source")}
+    return {
+        "format": FORMAT,
+        "deployment": of_format_1(found["deployment"]),
+        "database": {**database, "name": database.get("path"), "particulars": particulars},
+    }
 
 
 def write(point: Path, manifest: Manifest) -> None:

@@ -21,6 +21,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Iterable
 
+from ..databases import database_of
+from ..databases.base import DatabaseBackup
 from ..deployment.lifecycle import start, take_down
 from ..deployment.model import Deployment
 from ..environments.environment import read_environment
@@ -31,7 +33,7 @@ from ..services import service_of
 from ..system import files, state
 from . import kept_database, kept_environments, kept_files, locations, reserved_space, restore_test
 from . import manifest as manifests
-from .manifest import KeptDatabase, KeptEnvironment, Manifest
+from .manifest import KeptEnvironment, Manifest
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def create(
             environments=kept_environments.keep(point, deployment, plan),
             files=tuple(kept_files.keep(point, path) for path in kept_files.of_deployment(deployment)),
             homes=tuple(kept_files.keep_home(point, number, Path(home)) for number, home in enumerate(homes)),
-            database=kept_database.keep(point, deployment.database, lock_timeout),
+            database=database_of(deployment.database).back_up(point, lock_timeout),
         )
         manifests.write(point, manifest)
     except (OSError, HubError) as error:
@@ -95,16 +97,17 @@ def create(
     return point
 
 
-def seal(point: Path, lock_timeout: float) -> KeptDatabase:
+def seal(point: Path, lock_timeout: float) -> DatabaseBackup:
     """Take the database once more, now that the hub has stopped; returns the manifest's ``database``.
 
     The earlier copy stays until the manifest names the new one: the point is whole at any moment.
     """
     manifest = manifests.read(point)
     kept_database.forget_restore(point)
-    database = kept_database.sealed(point, manifest.database, lock_timeout)
+    on_host = kept_database.of_manifest(manifest)
+    database = on_host.seal(point, manifest.database, lock_timeout)
     manifests.write(point, replace(manifest, database=database))
-    kept_database.remove_other_copies(point, database)
+    on_host.remove_other_copies(point, database)
     return database
 
 
@@ -134,27 +137,29 @@ def test_restore(point: Path) -> None:
             entry.path: locations.find(entry) or Path(entry.aside)
             for entry in kept_environments.required(manifest)
         }
-        wrong = restore_test.try_environments(manifest, point / manifest.database.file, found)
+        wrong = restore_test.try_environments(point, manifest, found)
     if wrong:
         raise HubError(f"The way back to {point} does not work: {'; '.join(wrong)}.", "Nothing was touched.")
 
 
 def reserve(point: Path) -> None:
     """Take the room that sealing and restoring need. May be called again; HubError when there is none."""
-    database = manifests.read(point).database
+    manifest = manifests.read(point)
+    database, backup = kept_database.of_manifest(manifest), manifest.database
     try:
-        kept_database.prepare_seal(point, database)
-        reserved_space.reserve(state_folder_of(point), database)
+        database.prepare_seal(point, backup)
+        reserved_space.reserve(state_folder_of(point), database, backup)
     except HubError:
-        kept_database.remove_other_copies(point, database)
+        database.remove_other_copies(point, backup)
         raise
 
 
 def release_reserve(point: Path) -> None:
     """Give up the room that `reserve` has taken, if any."""
-    database = manifests.read(point).database
-    kept_database.remove_other_copies(point, database)
-    reserved_space.release(state_folder_of(point), database)
+    manifest = manifests.read(point)
+    database, backup = kept_database.of_manifest(manifest), manifest.database
+    database.remove_other_copies(point, backup)
+    reserved_space.release(state_folder_of(point), database, backup)
 
 
 def foretell(point: Path) -> dict[str, Any]:
@@ -190,7 +195,8 @@ def restore(point: Path, timeout: float, stop_timeout: float, log_mark: str = ""
             make_equal(point, manifest, aside)
         for entry in kept_environments.restorable(manifest):
             locations.tidy(entry, point.parent)
-        reserved_space.release(state_folder_of(point), manifest.database)
+        database = kept_database.of_manifest(manifest)
+        reserved_space.release(state_folder_of(point), database, manifest.database)
         # Before the first row of the hub that serves again: it must survive if somebody restores once more.
         kept_database.remember_restore(point)
     started = start(deployment, base, manifest.from_version, timeout)
@@ -235,12 +241,12 @@ def differences(point: Path, manifest: Manifest, afresh: bool = False) -> list[D
         for entry in kept_environments.restorable(manifest)
         if locations.state_of(entry) != locations.HERE
     ]
-    database = manifest.database
+    database, backup = kept_database.of_manifest(manifest), manifest.database
     if kept_database.differs(point, manifest, afresh):
-        now, then = kept_database.described_on_host(database), kept_database.described(database)
-        found.append(Difference(database.path, now, then))
-    elif kept_database.is_owned_otherwise(database):
-        found.append(Difference(database.path, "another owner or mode", f"mode {database.mode}"))
+        now, then = kept_database.described_on_host(database), kept_database.described(backup)
+        found.append(Difference(database.name, now, then))
+    elif not database.has_owner_of(backup):
+        found.append(Difference(database.name, "another owner or mode", "as it was"))
     for file in manifest.files:
         now, then = kept_files.described_on_host(file), kept_files.described(file)
         found += [Difference(file.path, now, then)] if now != then else []
@@ -251,9 +257,11 @@ def make_equal(point: Path, manifest: Manifest, aside: Path) -> None:
     """Put back whatever differs, and set aside what stood there; the hub must be stopped."""
     for entry in kept_environments.restorable(manifest):
         locations.restore(entry, point.parent)
+    database, backup = kept_database.of_manifest(manifest), manifest.database
     if kept_database.differs(point, manifest):
-        kept_database.restore(point, manifest.database, aside)
-    kept_database.give_back(manifest.database)
+        reserved_space.release_beside(database, backup)
+        database.restore(point, backup, aside)
+    database.give_owner_of(backup)
     for file in manifest.files:
         if kept_files.described_on_host(file) != kept_files.described(file):
             kept_files.restore(point, file, aside)

@@ -1,4 +1,4 @@
-"""The room that a restore needs, taken before the outage: what fills the disk meanwhile cannot prevent it.
+"""The disk space that a restore needs, taken before the outage: no disk that fills up can prevent it.
 
 It is a folder: a file of as many bytes, and empty files, since a disk may also run out of inodes.
 """
@@ -9,9 +9,9 @@ import os
 import shutil
 from pathlib import Path
 
+from ..databases.base import Database, DatabaseBackup
 from ..errors import HubError
 from ..system import files
-from .manifest import KeptDatabase
 
 SUFFIX = ".hubops-reserve"
 #: In the state folder, for what is set aside there, and for notes of what has been done.
@@ -22,43 +22,46 @@ SPARE_BYTES = 4 * 1024 * 1024
 SPARE_FILES = 128
 
 
-def reserve(state_folder: Path, database: KeptDatabase) -> None:
-    """Take the room for a second copy of a manifest's ``database``, beside the database itself.
+def reserve(state_folder: Path, database: Database, backup: DatabaseBackup) -> None:
+    """Take the space for a second copy of the database, where a restore will put it.
 
     In the state folder, too, if that is on another file system: the replaced database is copied there. May be
-    called again. Raises HubError, with nothing left, when there is no room.
+    called again. Raises HubError, with nothing left, when there is no space.
     """
-    beside = beside_database(database)
-    current = Path(os.path.realpath(database.path))
-    size = max(database.bytes, current.stat().st_size if current.exists() else 0) + SPARE_BYTES
-    apart = state_folder.stat().st_dev != beside.parent.stat().st_dev
+    needed = database.space_for_restore(backup)
+    aside = SPARE_BYTES
     try:
-        _take(beside, size)
-        _take(state_folder / NAME, size if apart else SPARE_BYTES)
+        if needed:
+            place, size = needed
+            _take(_beside(place), size + SPARE_BYTES)
+            if state_folder.stat().st_dev != place.parent.stat().st_dev:
+                aside += size
+        _take(state_folder / NAME, aside)
     except HubError:
-        release(state_folder, database)
+        release(state_folder, database, backup)
         raise
 
 
-def release(state_folder: Path, database: KeptDatabase) -> None:
-    """Give all the room up. May be called again."""
+def release(state_folder: Path, database: Database, backup: DatabaseBackup) -> None:
+    """Give all the space up. May be called again."""
     release_aside(state_folder)
-    release_beside(database)
+    release_beside(database, backup)
 
 
 def release_aside(state_folder: Path) -> None:
-    """Give up the room in the state folder."""
+    """Give up the space in the state folder."""
     _remove(state_folder / NAME)
 
 
-def release_beside(database: KeptDatabase) -> None:
-    """Give up the room beside the database."""
-    _remove(beside_database(database))
+def release_beside(database: Database, backup: DatabaseBackup) -> None:
+    """Give up the space for the database."""
+    needed = database.space_for_restore(backup)
+    if needed:
+        _remove(_beside(needed[0]))
 
 
-def beside_database(database: KeptDatabase) -> Path:
-    """Where the room is kept: beside the file that the database's path leads to."""
-    return Path(f"{os.path.realpath(database.path)}{SUFFIX}")
+def _beside(place: Path) -> Path:
+    return Path(f"{place}{SUFFIX}")
 
 
 def _take(folder: Path, size: int) -> None:
@@ -77,9 +80,9 @@ def _take(folder: Path, size: int) -> None:
         files.sync(folder.parent)
     except OSError as error:
         raise HubError(
-            f"{folder.parent} has no room for the way back, {size:,} bytes in {SPARE_FILES} files: "
+            f"{folder.parent} has no space for a restore, {size:,} bytes in {SPARE_FILES} files: "
             f"{error.strerror}.",
-            "Make room there.",
+            "Make space there.",
         ) from error
 
 

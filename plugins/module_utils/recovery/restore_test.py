@@ -1,33 +1,29 @@
-"""The trial of a way back: everything that a restore relies on is tried, and nothing is touched."""
+"""The restore test: everything that a restore relies on is tried, and nothing is touched."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
-from ..databases import sqlite
+from ..databases.base import Database
 from ..environments.layout import python_of
+from ..environments.packages import installed_version
 from ..errors import HubError
 from ..hub import logs
 from ..services import service_of
 from ..system.execution_context import ExecutionContext
+from . import kept_database
 from .manifest import Manifest
 
 IMPORT_SECONDS = 120
-SUFFIX = ".hubops-restore-test"
 #: Runs in the old environment, as the hub's user. Its own models refuse a database of another revision.
 _OPEN = """
 import sys
 if sys.path[0] == "":
     del sys.path[0]
 import jupyterhub
-if sys.argv[1:]:
+url = sys.stdin.read()
+if url:
     from jupyterhub import orm
-    from sqlalchemy.engine.url import URL
-    url = str(getattr(URL, "create", URL)("sqlite", database=sys.argv[1]))
     session = orm.new_session_factory(url)()
     print("users", session.query(orm.User).count())
 """
@@ -37,7 +33,7 @@ def try_database(point: Path, manifest: Manifest) -> list[str]:
     """Open the kept database; what is not as the manifest says."""
     kept = manifest.database
     try:
-        found = sqlite.prove(point / kept.file)
+        found = kept_database.of_manifest(manifest).prove(point, kept)
     except HubError as error:
         return [error.message.rstrip(".")]
     wrong = []
@@ -53,32 +49,31 @@ def try_database(point: Path, manifest: Manifest) -> list[str]:
     return wrong
 
 
-def try_environments(manifest: Manifest, copy: Path, standing: dict[str, Path]) -> list[str]:
+def try_environments(point: Path, manifest: Manifest, standing: dict[str, Path]) -> list[str]:
     """Have each old environment import JupyterHub, and the hub's also read the kept database; what fails.
 
-    ``copy`` is the kept database. ``standing`` has the folders that the environments are in now, by the path
-    that they belong at. Nothing is written to either; the database is read in a second copy beside the hub's
-    own, where the hub's user can reach it.
+    ``standing`` has the folders that the environments are in now, by the path that they belong at. Nothing
+    is written to them or to the kept database, which is read in another copy.
     """
     deployment = manifest.deployment
     context = service_of(deployment.service).context()
     wrong = []
-    with _scratch(copy, Path(manifest.database.path), context) as scratch:
+    with kept_database.of_manifest(manifest).restored_copy(point, manifest.database, context) as copy:
         for path, folder in standing.items():
             is_hub = path == deployment.hub_environment.path
-            reason = _failure(folder, scratch if is_hub else None, manifest.database.rows, context)
+            reason = _failure(folder, copy if is_hub else None, manifest.database.rows, context)
             wrong += [f"{folder} cannot serve again: {reason}"] if reason else []
     return wrong
 
 
-def _failure(folder: Path, database: Path | None, rows: dict[str, int], context: ExecutionContext) -> str:
+def _failure(folder: Path, database: Database | None, rows: dict[str, int], context: ExecutionContext) -> str:
     """Why an environment cannot do its work; empty when it can."""
     python = python_of(folder)
     if python is None:
         return "its Python is gone"
-    argv = [python, "-B", "-c", _OPEN, *([str(database)] if database else [])]
+    url = database.url(installed_version(folder, "sqlalchemy") or "") if database else ""
     try:
-        done = context.run(argv, timeout=IMPORT_SECONDS)
+        done = context.run([python, "-B", "-c", _OPEN], input=url, timeout=IMPORT_SECONDS)
     except HubError as error:
         return error.message.rstrip(".")
     if done.returncode:
@@ -87,30 +82,3 @@ def _failure(folder: Path, database: Path | None, rows: dict[str, int], context:
     if database and counted not in done.stdout.splitlines():
         return f"it finds {done.stdout.strip() or 'nothing'} in the database, not {counted}"
     return ""
-
-
-@contextlib.contextmanager
-def _scratch(copy: Path, database: Path, context: ExecutionContext) -> Iterator[Path]:
-    """A copy that the hub's user may write to. Its folder always has the same name: nothing can pile up."""
-    folder = Path(f"{os.path.realpath(database)}{SUFFIX}")
-    _remove(folder)
-    try:
-        folder.mkdir(mode=0o700)
-        scratch = folder / "restore-test.sqlite"
-        shutil.copyfile(copy, scratch)
-        for path in (folder, scratch):
-            os.chown(path, context.uid, context.gid)
-        yield scratch
-    except OSError as error:
-        raise HubError(
-            f"There is no room beside {database} for a trial of the way back: {error.strerror}.",
-            "Make room there, or see to the folder's owner and mode.",
-        ) from error
-    finally:
-        _remove(folder)
-
-
-def _remove(folder: Path) -> None:
-    if folder.is_symlink():
-        folder.unlink()
-    shutil.rmtree(folder, ignore_errors=True)

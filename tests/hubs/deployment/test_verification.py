@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import database_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import verification
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.discovery import find_deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
@@ -244,7 +245,9 @@ def test_a_loan_whose_process_was_killed_ends_by_itself(hub: Deployment) -> None
     argv = [python, "-c", source_of(token_lender)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as lender:
         assert lender.stdin and lender.stdout
-        lender.stdin.write(json.dumps({"database": hub.database.path, "seconds": 1, "user": ""}) + "\n")
+        lender.stdin.write(
+            json.dumps({"url": database_of(hub.database).url("2.1"), "seconds": 1, "user": ""}) + "\n"
+        )
         lender.stdin.flush()
         token = json.loads(lender.stdout.readline())["token"]
         lender.send_signal(signal.SIGKILL)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.base import DatabaseBackup
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import manifest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
@@ -94,7 +95,7 @@ def test_the_documentation_has_every_field() -> None:
     rows = [line.split("|")[1:3] for line in table.splitlines() if line.startswith("| `")]
     documented = {name: meaning for names, meaning in rows for name in re.findall(r"`(\w+)`", names)}
     parts = {
-        "database": manifest.KeptDatabase,
+        "database": DatabaseBackup,
         "files": manifest.KeptFile,
         "homes": manifest.KeptHome,
         "environments": manifest.KeptEnvironment,

@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.sqlite_database import (
+    SqliteDatabase,
+)
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import (
@@ -206,10 +209,11 @@ def test_rows_that_are_still_in_the_write_ahead_log_are_sealed(point: Path, depl
 
 
 def test_room_that_is_not_there_is_told_and_nothing_is_left(point: Path) -> None:
-    database = replace(manifests.read(point).database, bytes=1 << 60)
-    with pytest.raises(HubError, match="has no room for the way back"):
-        reserved_space.reserve(point.parents[1], database)
-    assert not reserved_space.beside_database(database).exists()
+    manifest = manifests.read(point)
+    database, backup = kept_database.of_manifest(manifest), replace(manifest.database, bytes=1 << 60)
+    with pytest.raises(HubError, match="has no space for a restore"):
+        reserved_space.reserve(point.parents[1], database, backup)
+    assert not Path(f"{database.name}{reserved_space.SUFFIX}").exists()
     assert not (point.parents[1] / "reserve").exists()
 
 
@@ -277,7 +281,7 @@ def test_a_point_is_whole_at_any_moment_of_its_sealing(
             recovery_point.seal(point, lock_timeout=1)
     recovery_point.verify(point)
     with monkeypatch.context() as patch:
-        patch.setattr(kept_database, "remove_other_copies", interrupted)
+        patch.setattr(SqliteDatabase, "remove_other_copies", interrupted)
         with pytest.raises(KeyboardInterrupt):
             recovery_point.seal(point, lock_timeout=1)
     sealed = recovery_point.verify(point).database

@@ -116,12 +116,12 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
         yield DATABASE_NOT_SUPPORTED.found(f"The database {database.url} is not SQLite.")
         return
     if not database.exists:
-        yield DATABASE_MISSING.found(f"The hub's database {database.path} does not exist.")
+        yield DATABASE_MISSING.found(f"The hub's database {database.name} does not exist.")
         return
     yield from _place(database)
     if database.problem:
         yield DATABASE_NOT_READABLE.found(
-            f"The hub's database {database.path} cannot be used: {database.problem}"
+            f"The hub's database {database.name} cannot be used: {database.problem}"
         )
         return
     yield from _content(database, upgrade)
@@ -134,12 +134,12 @@ def _place(database: DatabaseFacts) -> Iterator[Finding]:
         yield DATABASE_NOT_WRITABLE.found(f"The hub's user may not write {' and '.join(refused)}.")
     if database.file_system in NETWORK_FILE_SYSTEMS:
         yield DATABASE_ON_NETWORK.found(
-            f"The database {database.path} is on a network file system ({database.file_system})."
+            f"The database {database.name} is on a network file system ({database.file_system})."
         )
 
 
 def _content(database: DatabaseFacts, upgrade: Upgrade) -> Iterator[Finding]:
-    path, revision = database.path, database.revision
+    path, revision = database.name, database.revision
     if database.damage:
         yield DATABASE_DAMAGED.found(f"The database {path} is damaged: {database.damage}.")
     if "users" not in (database.rows or {}):

@@ -62,7 +62,7 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
     deployment = upgrade.deployment
     tokens = (deployment.database.rows or {}).get("api_tokens", 0)
     if tokens:
-        yield TOKENS_LOST.found(f"{deployment.database.path} has {tokens} API tokens.")
+        yield TOKENS_LOST.found(f"{deployment.database.name} has {tokens} API tokens.")
     roles = deployment.config.roles
     services = deployment.config.services
     without = [each.name for each in services if each.token and not each.admin and not _scopes(each, roles)]
