@@ -205,6 +205,12 @@ SERIES = (
         guide=_UPGRADING_5,
         faults=(
             Fault(
+                *("5.0.0", "5.2.0"),
+                problem="it exits at its start where an external service of the config does not answer",
+                better="5.4.6",
+                source="https://github.com/jupyterhub/jupyterhub/issues/4929",
+            ),
+            Fault(
                 *("5.4.0", "5.4.2"),
                 problem="it mishandles stopped servers when it starts",
                 better="5.4.6",

@@ -167,7 +167,7 @@ def test_a_major_that_is_not_known_yet_has_no_row() -> None:
     assert catalogue.major_of_revision("000000000000") is None
 
 
-@pytest.mark.parametrize("version", ["4.1.0", "4.1.3", "5.4.0", "5.4.2"])
+@pytest.mark.parametrize("version", ["4.1.0", "4.1.3", "5.0.0", "5.2.0", "5.4.0", "5.4.2"])
 def test_bad_targets_are_known_with_a_better_one(version: str) -> None:
     fault = catalogue.fault_of(parse_release(version))
     assert fault is not None
@@ -175,7 +175,7 @@ def test_bad_targets_are_known_with_a_better_one(version: str) -> None:
     assert catalogue.fault_of(parse_release(fault.better)) is None
 
 
-@pytest.mark.parametrize("version", ["4.0.2", "4.1.4", "5.4.3", "6.1.1"])
+@pytest.mark.parametrize("version", ["4.0.2", "4.1.4", "5.2.1", "5.4.3", "6.1.1"])
 def test_nothing_is_said_against_other_targets(version: str) -> None:
     assert catalogue.fault_of(parse_release(version)) is None
 
