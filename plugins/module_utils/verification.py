@@ -107,7 +107,7 @@ def verify(
 def unanswered(deployment: dict[str, Any]) -> dict[str, str]:
     """Why the hub that runs would fail a verification as it is: of ``hub`` and ``proxy`` those that do.
 
-    Nothing is written, and nobody is waited for.
+    Nothing is written.
     """
     version = str(deployment["hub_environment"]["jupyterhub"])
     api_url, public_url = str(deployment["config"]["hub_api_url"]), str(deployment["config"]["public_url"])

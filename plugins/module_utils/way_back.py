@@ -67,7 +67,7 @@ def _ask_old_hub(run: Run) -> None:
         except HubError as error:
             raise HubError(
                 f"The hub could not be verified after a rollback, for it fails today: {error.message}",
-                error.hint or "Mend that first.",
+                error.hint or "Fix that first.",
             ) from error
 
 
