@@ -186,12 +186,16 @@ def _rehearse_new(rehearsal: Rehearsal, scene: Scene, database: Path, folder: Pa
 
 def _start_old(rehearsal: Rehearsal, scene: Scene, database: Path, folder: Path) -> None:
     """Start the hub of today once more, on a copy: the one that serves may have read what is gone."""
-    deployment = scene.deployment
-    environment = str(deployment["hub_environment"]["path"])
-    version = deployment["hub_environment"]["jupyterhub"]
+    hub, file = scene.deployment["hub_environment"], scene.deployment["config"]["file"]
+    environment, version = hub["path"], hub["jupyterhub"]
     scene.progress(f"Starting JupyterHub {version} as a rollback would, on a copy")
-    python = migration.python_of(environment)
     with rehearsal.timed("old hub"):
+        try:
+            config = load_config(hub, scene.command, scene.surroundings, file)
+        except HubError as error:
+            rehearsal.findings.append(kinds.OLD_START.found(f"With JupyterHub {version}: {error.message}"))
+            return
+        python = migration.python_of(environment)
         copy = rehearsal_copy.copy(database, folder, scene.surroundings, "old.sqlite")
         rehearsal_copy.forget_servers(copy)
         wanted = Wanted(
@@ -199,24 +203,21 @@ def _start_old(rehearsal: Rehearsal, scene: Scene, database: Path, folder: Path)
             script=f"{environment}/bin/jupyterhub",
             arguments=scene.command.arguments if scene.command else [],
             database=copy,
-            base_url=deployment["config"]["base_url"],
-            proxy=rehearsal_hub.proxy_of(deployment["proxy"], python, scene.surroundings, {}),
-            spawner_class=deployment["spawner"]["class"],
+            base_url=config["base_url"],
+            proxy=rehearsal_hub.proxy_of(config["proxy"], python, scene.surroundings, {}),
+            spawner_class=config["spawner"]["class"],
             single_user=[],
             single_user_arguments=[],
             scopes=[],
             seconds=scene.start_timeout,
         )
-        with rehearsal_hub.booted(wanted, scene.surroundings, folder) as hub:
+        with rehearsal_hub.booted(wanted, scene.surroundings, folder) as old:
             try:
-                hub.wait_until_it_answers(scene.start_timeout)
+                old.wait_until_it_answers(scene.start_timeout)
             except (rehearsal_hub.NoAnswer, rehearsal_hub.HubExited):
-                rehearsal.findings.append(
-                    kinds.OLD_START.found(
-                        f"JupyterHub {version} in {environment} does not start any more.\n{hub.log_end()}"
-                    )
-                )
-            hub.stop()
+                found = f"JupyterHub {version} in {environment} does not start any more.\n{old.log_end()}"
+                rehearsal.findings.append(kinds.OLD_START.found(found))
+            old.stop()
 
 
 def _migrated(rehearsal: Rehearsal, scene: Scene, copy: Path) -> bool:
