@@ -111,7 +111,7 @@ def verify(
 def unanswered(deployment: Deployment) -> dict[str, str]:
     """Why the hub that runs would fail a verification as it is: of ``hub`` and ``proxy`` those that do.
 
-    Nothing is written, and nobody is waited for.
+    Nothing is written.
     """
     version, api_url = deployment.jupyterhub, deployment.config.hub_api_url
     # A hub that is busy for a moment is no fault.

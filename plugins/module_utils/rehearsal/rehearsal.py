@@ -195,11 +195,16 @@ def _rehearse_new(rehearsal: Rehearsal, scene: Scene, folder: Path) -> None:
 
 def _start_old(rehearsal: Rehearsal, scene: Scene, folder: Path) -> None:
     """Start the hub of today once more, on a copy: the one that serves may have read what is gone."""
-    deployment = scene.deployment
-    environment, version = deployment.hub_environment.path, deployment.jupyterhub
+    hub, file = scene.deployment.hub_environment, scene.deployment.config.file
+    environment, version = hub.path, hub.jupyterhub
     scene.progress(f"Starting JupyterHub {version} as a rollback would, on a copy")
-    python = migration.python_of(environment)
     with rehearsal.timed("old hub"):
+        try:
+            config = load_config(hub, scene.command, scene.context, file)
+        except HubError as error:
+            rehearsal.findings.append(kinds.OLD_START.found(f"With JupyterHub {version}: {error.message}"))
+            return
+        python = migration.python_of(environment)
         copy = scene.database.copy(folder, scene.context, "old")
         copy.forget_servers()
         wanted = Wanted(
@@ -207,24 +212,21 @@ def _start_old(rehearsal: Rehearsal, scene: Scene, folder: Path) -> None:
             script=f"{environment}/bin/jupyterhub",
             arguments=scene.command.arguments if scene.command else [],
             db_url=copy.url(installed_version(environment, "sqlalchemy") or ""),
-            base_url=deployment.config.base_url,
-            proxy=rehearsed_hub.proxy_of(deployment.proxy, python, scene.context, {}),
-            spawner_class=deployment.spawner.class_name,
+            base_url=config.base_url,
+            proxy=rehearsed_hub.proxy_of(config.proxy, python, scene.context, {}),
+            spawner_class=config.spawner.class_name,
             single_user=[],
             single_user_arguments=[],
             scopes=[],
             seconds=scene.start_timeout,
         )
-        with rehearsed_hub.booted(wanted, scene.context, folder) as hub:
+        with rehearsed_hub.booted(wanted, scene.context, folder) as old:
             try:
-                hub.wait_until_it_answers(scene.start_timeout)
+                old.wait_until_it_answers(scene.start_timeout)
             except (rehearsed_hub.NoAnswer, rehearsed_hub.HubExited):
-                rehearsal.findings.append(
-                    kinds.OLD_START.found(
-                        f"JupyterHub {version} in {environment} does not start any more.\n{hub.log_end()}"
-                    )
-                )
-            hub.stop()
+                found = f"JupyterHub {version} in {environment} does not start any more.\n{old.log_end()}"
+                rehearsal.findings.append(kinds.OLD_START.found(found))
+            old.stop()
 
 
 def _migrated(rehearsal: Rehearsal, scene: Scene, copy: DatabaseCopy) -> bool:

@@ -39,12 +39,10 @@ def tree_stamp(folder: Path) -> str:
     for path in _entries(root):
         found = os.lstat(path)
         line: list[object] = [os.path.relpath(path, root), found.st_mode]
-        if not stat.S_ISDIR(found.st_mode):
-            line += [
-                found.st_size,
-                found.st_mtime_ns,
-                os.readlink(path) if stat.S_ISLNK(found.st_mode) else "",
-            ]
+        if stat.S_ISLNK(found.st_mode):
+            line.append(os.readlink(path))
+        elif not stat.S_ISDIR(found.st_mode):
+            line += [found.st_size, found.st_mtime_ns]
         digest.update(repr(line).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 

@@ -93,7 +93,7 @@ def test_a_hub_that_works_in_its_environment_is_refused(place: Path, tmp_path: P
         assert "ada" not in users(Path(entry.staged_path) / "jupyterhub.sqlite")
 
 
-def test_a_config_in_the_environment_is_copied_but_not_built_anew(place: Path, tmp_path: Path) -> None:
+def test_a_config_in_the_environment_is_copied_but_not_rebuilt(place: Path, tmp_path: Path) -> None:
     folder = place / "etc"
     folder.mkdir()
     with supervised(OLD, tmp_path, CONFIG, place) as name:
@@ -103,7 +103,7 @@ def test_a_config_in_the_environment_is_copied_but_not_built_anew(place: Path, t
         assert findings_of(deployment, tmp_path) == {}
         found = findings_of(deployment, tmp_path, python=f"{place}/bin/python")["read-inside"]
     assert found.severity == "blocker"
-    assert found.found == f"{place} is built anew, and has {tmp_path}/jupyterhub_config.py."
+    assert found.found == f"{place} is rebuilt, and has {tmp_path}/jupyterhub_config.py."
 
 
 @pytest.fixture

@@ -165,7 +165,7 @@ def untouched(stage: Stage, folder: Path) -> Iterator[None]:
     before = look(stage, folder)
     yield
     assert look(stage, folder) == before
-    assert leftovers() == []
+    assert leftovers(stage) == []
 
 
 def look(stage: Stage, folder: Path) -> dict[str, Any]:
@@ -200,12 +200,13 @@ def look(stage: Stage, folder: Path) -> dict[str, Any]:
     }
 
 
-def leftovers() -> list[list[str]]:
-    """Processes of any rehearsal."""
+def leftovers(stage: Stage) -> list[list[str]]:
+    """Processes of any rehearsal of this hub; another test may rehearse with its own."""
+    folder = database_of(stage.deployment.database).scratch_folder
     found = []
     for process in processes():
         with contextlib.suppress(OSError):
-            if rehearsed_hub.MARKER in process.environment():
+            if process.environment().get(rehearsed_hub.MARKER) == str(folder):
                 found.append(process.argv)
     return found
 
@@ -485,11 +486,11 @@ def test_a_rehearsal_that_is_killed_leaves_no_process_and_the_next_one_tidies_up
         killed.stdin.close()
         assert any(line.startswith(moment) for line in killed.stdout)
         if moment == "Starting a server":
-            wait_for(lambda: any("jupyterhub-singleuser" in " ".join(argv) for argv in leftovers()))
+            wait_for(lambda: any("jupyterhub-singleuser" in " ".join(argv) for argv in leftovers(stage)))
             with pytest.raises(HubError, match="Another rehearsal works in .* Wait until it has ended."):
                 stage.rehearse()
         killed.send_signal(signal.SIGKILL)
-    wait_for(lambda: not leftovers())
+    wait_for(lambda: not leftovers(stage))
     assert database_of(stage.deployment.database).scratch_folder.is_dir()
     if moment == "Starting a server":
         assert ids(stage.rehearse()) == []

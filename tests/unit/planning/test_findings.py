@@ -146,7 +146,7 @@ CASES = [
     ),
     Case(
         "read-inside",
-        f"{HUB} is built anew, and has {HUB}/etc/jupyterhub_config.py.",
+        f"{HUB} is rebuilt, and has {HUB}/etc/jupyterhub_config.py.",
         host=machine(
             read={HUB: [f"{HUB}/etc/jupyterhub_config.py"]},
             python_versions={"/usr/bin/python3": "3.11.2"},

@@ -86,7 +86,7 @@ WRITTEN_INSIDE = Kind(
 READ_INSIDE = Kind(
     "read-inside",
     BLOCKER,
-    "Files of the site, such as its config, are within an environment that is built anew.",
+    "Files of the site, such as its config, are within an environment that is rebuilt.",
     "They are no part of a package, so the new environment would not have them.",
     "Move them to a folder of their own, such as /etc/jupyterhub; or leave out jupyterhub_python, for a copy "
     "has them.",
@@ -146,7 +146,7 @@ def _files_of_the_site(upgrade: Upgrade, entry: PlannedEnvironment) -> Iterator[
         files = ", ".join(f"{file} ({setting})" for file, setting in written.items())
         yield WRITTEN_INSIDE.found(f"{path} has files that are written while the hub serves: {files}.")
     if read and entry.strategy == REBUILD:
-        yield READ_INSIDE.found(f"{path} is built anew, and has {listing(read)}.")
+        yield READ_INSIDE.found(f"{path} is rebuilt, and has {listing(read)}.")
 
 
 def _python(upgrade: Upgrade, path: str, own: str | None) -> Iterator[Finding]:

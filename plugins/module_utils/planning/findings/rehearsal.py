@@ -96,7 +96,7 @@ OLD_START = Kind(
     BLOCKER,
     "The hub of today does not start any more with the config and the environment that are on the disk.",
     "A rollback starts it: the hub would stay down.",
-    "Fix what its log says, and restart the hub to see that it starts.",
+    "Fix what the end of its log names, and restart the hub to see that it starts.",
     accept=True,
 )
 NOT_REHEARSED = Kind(
