@@ -1,12 +1,19 @@
-# `make help` lists the targets. Each part can be made alone; `check` and `test` make several and judge each.
+# `make help` lists the targets. Each part can be made alone; `check` and `test` make several at a time and judge each.
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 export PATH := $(BIN):$(PATH)
 
 SOURCES := plugins tests demo molecule tools/get_pip.py
-# A file's tests share their hubs, so they stay together; xdist would begin with the files that have most tests.
-PYTEST := pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --durations 20
+# In the order of tests/conftest.py: xdist would begin with the groups that have most tests.
+PYTEST := pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder --durations 20
 SCENARIOS := systemd supervisord old
+# Tells what this checkout has made from what another one has: molecule's containers, and their images.
+export HUBOPS_CHECKOUT := $(firstword $(shell printf %s '$(CURDIR)' | cksum))
+
+# Those that need most time first, but for the images, without which most cannot begin.
+CHECK := sanity lint unit artifact
+TEST := images tests faults-short $(SCENARIOS:%=molecule-%) failures-short demo demo-clean sanity lint artifact
+ON_IMAGES := $(filter tests faults-short molecule-% failures-short,$(TEST))
 
 .PHONY: help venv check test lint sanity artifact unit hubs engine images molecule refusals faults faults-short failures failures-short tests demo demo-clean bench clean
 
@@ -17,10 +24,18 @@ venv:  ## make .venv with what the tests need
 	@tools/venv
 
 check: venv  ## all that needs no Docker: lint, sanity, artifact, unit
-	@tools/parts lint sanity artifact unit
+	@tools/parts $(CHECK)
 
 test: venv  ## everything: check, images, molecule, demo, refusals, selections of faults and failures
-	@tools/parts lint sanity artifact engine images molecule demo demo-clean tests faults-short failures-short
+	@tools/parts $(TEST)
+
+# What tools/parts makes of them: several at a time, each when what it needs is there.
+PARTS := $(addprefix part-,$(sort $(CHECK) $(TEST)))
+.PHONY: $(PARTS)
+$(PARTS):
+	@tools/part $(@:part-%=%)
+$(ON_IMAGES:%=part-%): part-images
+part-demo-clean: part-demo
 
 lint: venv  ## ansible-lint, yamllint, ruff, mypy
 	ruff check
@@ -47,8 +62,11 @@ engine: venv  ## a running Docker engine, installed where this is Debian and we 
 images: engine  ## the test bed's images
 	python -m tests.testbed
 
-molecule: images  ## the molecule scenarios, as many side by side as there are cores
-	printf '%s\n' $(SCENARIOS) | xargs --max-procs $$(nproc) --max-args 1 tools/scenario
+molecule: $(SCENARIOS:%=molecule-%)  ## the molecule scenarios; `make molecule-systemd` makes one
+
+.PHONY: $(SCENARIOS:%=molecule-%)
+$(SCENARIOS:%=molecule-%): images
+	molecule test --scenario-name $(@:molecule-%=%)
 
 refusals: images  ## bad input, each refused with its message and nothing changed
 	pytest tests/refusals
@@ -65,7 +83,6 @@ failures: images  ## what upgrades fail of, each on a real hub, and who catches 
 failures-short: images  ## two of them, one found by reading and one by trying
 	python -m tests.failures --selection --jobs 2
 
-# The longest files first, so that no worker is left with one at the end.
 tests: images  ## unit tests, real hubs and refusals in one run
 	$(PYTEST) tests/refusals tests/hubs tests/unit
 

@@ -1,11 +1,29 @@
-"""Makes this checkout importable as ``ansible_collections.hubops.jupyterhub``."""
+"""Makes this checkout importable as ``ansible_collections.hubops.jupyterhub``, and groups tests."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
 
 COLLECTIONS = Path(__file__).resolve().parents[1] / ".collections"
 
 _AnsibleCollectionFinder(paths=[str(COLLECTIONS)])._install()
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """A file's tests share their hubs, so one worker has them all; one with a hub of its own is anybody's."""
+    if not is_alone(item):
+        item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that have a hub of their own: they take longest, and none is left to the end."""
+    items.sort(key=lambda item: not is_alone(item))
+
+
+def is_alone(item: pytest.Item) -> bool:
+    """Whether a test shares nothing with the others of its file."""
+    fixtures = getattr(item, "fixturenames", ())
+    return "fresh_hub" in fixtures or item.get_closest_marker("alone") is not None

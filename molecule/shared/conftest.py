@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from tests.testbed import Hub
+from tests.testbed.images import CHECKOUT
 
 
 @pytest.fixture(scope="session")
 def hub() -> Hub:
     kind = os.environ["HUBOPS_KIND"]
-    return Hub(f"hubops-molecule-{kind}", kind)
+    return Hub(f"hubops-molecule-{kind}-{CHECKOUT}", kind)
 
 
 @pytest.fixture(scope="session")

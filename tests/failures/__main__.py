@@ -6,13 +6,9 @@ import argparse
 import json
 import re
 import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
-from pathlib import Path
 
-from tests.faults.checkout import copy
-from tests.faults.reference import reference
 from tests.testbed.hub import REPOSITORY
 
 from . import catalog
@@ -42,15 +38,11 @@ def main() -> int:
 def run(chosen: list[Failure], jobs: int) -> list[Result]:
     """Each failure with a hub of its own; the table's lines are printed as they come."""
     LOGS.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="hubops-failures-") as folder:
-        good = reference(copy(Path(folder, "checkout")))
     print(f"{'caught by':<10}{'outage':>7}  {'finding':<26}failure", flush=True)
     results = []
     with ThreadPoolExecutor(jobs) as pool:
         begun = [
-            pool.submit(
-                judged, failure, good, LOGS / f"{re.sub(r'[^a-z0-9]+', '-', failure.failure.lower())}.log"
-            )
+            pool.submit(judged, failure, LOGS / f"{re.sub(r'[^a-z0-9]+', '-', failure.failure.lower())}.log")
             for failure in chosen
         ]
         for future in as_completed(begun):

@@ -14,9 +14,8 @@ from tests.testbed.releases import (
     MIGRATION,
     NEVER_ANSWERS,
     USERS,
-    VERSION,
-    release,
 )
+from tests.testbed.staged import broken
 
 from .row import PREFLIGHT, REHEARSAL, RESTORE, Failure
 
@@ -312,8 +311,8 @@ def certificate_of_another_key(hub: Hub) -> dict[str, Any]:
 def single_user_breaks(hub: Hub) -> dict[str, Any]:
     """Servers of the new version end at their start, though all of it can be imported."""
     breaks = {"jupyterhub/singleuser/__init__.py": SERVES_NOBODY}
-    return release(hub, VERSION, append=breaks)
+    return broken(hub, breaks)
 
 
 def made_of(append: dict[str, str]) -> BringAbout:
-    return lambda hub: release(hub, VERSION, append=append)
+    return lambda hub: broken(hub, append)

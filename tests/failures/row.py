@@ -11,11 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.faults import reference as good
-from tests.faults.checkout import IMAGE
-from tests.faults.reference import TARGET, Reference
-from tests.faults.row import outage_seconds
-from tests.testbed import Hub, PlaybookResult, Probe, lost_rows
+from tests.testbed import Hub, PlaybookResult, Probe, staged
+from tests.testbed.judge import Before
+from tests.testbed.staged import TARGET
 
 PREFLIGHT, REHEARSAL, RESTORE, MISSED = "preflight", "rehearsal", "restore", "missed"
 PROBE_SECONDS = 0.1
@@ -54,12 +52,12 @@ class Result:
     wrong: list[str]
 
 
-def judged(failure: Failure, reference: Reference, log: Path) -> Result:
+def judged(failure: Failure, log: Path) -> Result:
     """Run one row to its end, whatever happens; what was said goes into ``log`` when something is wrong."""
     said: list[str] = []
     result = Result(failure.failure, MISSED, "", 0.0, [])
-    options = ("--volume", f"{reference.staged}:{good.STAGED}:ro")
-    with Hub.start(failure.kind, options=options) as hub:
+    tag = staged.staged_image() if failure.kind == staged.KIND else ""
+    with Hub.start(failure.kind, tag=tag) as hub:
         try:
             _run(failure, hub, result, said)
         except Exception as error:
@@ -72,10 +70,9 @@ def judged(failure: Failure, reference: Reference, log: Path) -> Result:
 
 def _run(failure: Failure, hub: Hub, result: Result, said: list[str]) -> None:
     wanted = {"jupyterhub_version": TARGET, **failure.apply(hub), **failure.variables}
-    if failure.kind == IMAGE and "jupyterhub_wheels" not in wanted:
-        # The good upgrade's, so that staging is not waited for.
-        good.lay_out_staged(hub)
-    before, rows = hub.fingerprint(), hub.rows()
+    if failure.kind == staged.KIND and "jupyterhub_wheels" not in wanted:
+        staged.lay_out(hub)
+    before = Before.of(hub)
     with Probe(hub, PROBE_SECONDS) as probe:
         result.caught_by, result.finding, planned = _planned(hub, wanted, failure.finding)
         said.append(planned.stdout)
@@ -84,15 +81,13 @@ def _run(failure: Failure, hub: Hub, result: Result, said: list[str]) -> None:
             said.append(upgraded.stdout)
             if upgraded.report.get("outcome") == "restored":
                 result.caught_by = RESTORE
-    result.outage_seconds = outage_seconds(probe)
+    result.outage_seconds = probe.outage_seconds()
     if result.caught_by != failure.caught_by or result.finding != failure.finding:
         result.wrong.append(
             f"caught by {result.caught_by} {result.finding}, not by {failure.caught_by} {failure.finding}"
         )
     if result.caught_by != MISSED:
-        if hub.fingerprint() != before:
-            result.wrong.append("the hub is not as it was")
-        result.wrong += [f"lost {row}" for row in lost_rows(rows, hub.rows())[:5]]
+        result.wrong += before.differences(hub)
     if result.caught_by in (PREFLIGHT, REHEARSAL) and result.outage_seconds:
         result.wrong.append("the hub was away while nothing was done but planning")
 

@@ -7,10 +7,9 @@ import shutil
 from pathlib import Path
 
 from tests.testbed.hub import REPOSITORY
-from tests.testbed.images import image
+from tests.testbed.staged import staged_image
 
 PARTS = ("playbooks", "plugins", "roles", "meta", "galaxy.yml", "ansible.cfg")
-IMAGE = "systemd"
 
 
 def copy(folder: Path) -> Path:
@@ -30,7 +29,7 @@ def copy(folder: Path) -> Path:
 
 def digest(folder: Path) -> str:
     """What tells this state of code and image from every other."""
-    total = hashlib.sha256(image(IMAGE).encode())
+    total = hashlib.sha256(staged_image().encode())
     for part in PARTS:
         found = folder / part
         for file in [found] if found.is_file() else sorted(found.rglob("*")):

@@ -10,7 +10,8 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 
-from . import reference
+from tests.testbed import staged
+
 from .attempt import Attempt
 from .host import STUCK, Host
 from .releases import BROKEN, made_of
@@ -209,7 +210,7 @@ def damaged_before(row: Row) -> None:
     attempt.go_to(is_arming)
     for number, kept in enumerate(row.host.kept()):
         if number:
-            reference.lay_out_staged(row.hub)
+            staged.lay_out(row.hub)
             attempt = row.upgrade()
             attempt.go_to(is_arming)
         damage(row, f"{row.host.points()[-1]}/{kept}")

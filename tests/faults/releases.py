@@ -13,8 +13,8 @@ from tests.testbed.releases import (
     NEVER_ANSWERS,
     USERS,
     VERSION,
-    release,
 )
+from tests.testbed.staged import broken
 
 from .row import BRIEF, CONFIRM_SECONDS, NEW, OLD, Fault, Row
 from .tasks import is_arming
@@ -152,8 +152,7 @@ def made_of(append: dict[str, str]) -> Callable[[Row], None]:
     """Have the run ask for a release with these lines."""
 
     def prepare(row: Row) -> None:
-        wanted: dict[str, Any] = release(row.hub, VERSION, append=append)
-        row.variables.update(wanted)
+        row.variables.update(broken(row.hub, append))
 
     return prepare
 

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.testbed import Hub, Probe, lost_rows
+from tests.testbed import Hub, Probe, lost_rows, staged
+from tests.testbed.judge import differences, entries
 
 from . import reference as good
 from .attempt import Attempt, NotInjected
@@ -21,7 +22,6 @@ CONFIRM_SECONDS: int = VARIABLES["jupyterhub_confirm_timeout"]
 #: Beyond the confirm timeout: what a restore with its verification may take on a busy machine.
 RESTORE_SECONDS = 120
 PROBE_SECONDS = 0.1
-SHORTEST_OUTAGE_SECONDS = 1.0
 #: Variables that ask for other environments than those of the good upgrade.
 STAGED_ANEW = {"jupyterhub_wheels", "jupyterhub_environment_strategy"}
 WHOLE, BRIEF = "whole", "brief"
@@ -104,15 +104,15 @@ class Row:
             if self.fault.prepare:
                 self.fault.prepare(self)
             if not self.variables.keys() & STAGED_ANEW:
-                good.lay_out_staged(self.hub)
+                staged.lay_out(self.hub)
             cookies = self.hub.log_in("user-001")
             before = good.fingerprint(self.hub)
             rows = self.hub.rows()
-            entries = {path for path in self.host.entries() if ".staged-" not in path}
+            found = {path for path in entries(self.hub) if ".staged-" not in path}
             with Probe(self.hub, PROBE_SECONDS) as probe, Ledger(self.hub) as ledger:
                 self.fault.inject(self)
                 self._settle()
-            outage, rate = outage_seconds(probe), ledger.rows_per_second
+            outage, rate = probe.outage_seconds(), ledger.rows_per_second
             run = self.host.run()
             by = run.get("outcome", {}).get("by", "")
 
@@ -123,12 +123,12 @@ class Row:
             lost = len(gone)
             self.wrong += [f"lost {row}" for row in gone[:5]]
             if not self.tidy_later:
-                self._require_tidy(entries)
+                self._require_tidy(found)
             self._require_working(cookies)
             if self.fault.heals or self.tidy_later:
                 self._require_healing(ended, before)
             if self.tidy_later:
-                self._require_tidy(entries)
+                self._require_tidy(found)
             gone = ledger.missing(self.hub.rows())
             self.require(not gone, f"lost by the next upgrade: {gone[:3]}")
         except NotInjected as error:
@@ -189,7 +189,7 @@ class Row:
     def _require_healing(self, ended: str, before: dict[str, Any]) -> None:
         """The same upgrade again succeeds, and once more changes nothing."""
         if ended != NEW:
-            good.lay_out_staged(self.hub)
+            staged.lay_out(self.hub)
             self._again("again", VARIABLES)
             now = good.fingerprint(self.hub)
             wanted = {**before, "environments": self.reference.fingerprint["environments"]}
@@ -212,17 +212,6 @@ class Row:
         return attempt.changed()
 
 
-def outage_seconds(probe: Probe) -> float:
-    """From the last answer before the first silence to the first answer after the last one."""
-    answered = [sample.moment for sample in probe.samples if sample.version]
-    silences = [
-        (earlier, later)
-        for earlier, later in zip(answered, answered[1:])
-        if later - earlier > SHORTEST_OUTAGE_SECONDS
-    ]
-    return round(silences[-1][1] - silences[0][0], 1) if silences else 0.0
-
-
 def without_checksums(fingerprint: dict[str, Any]) -> dict[str, Any]:
     """A fingerprint whose environments have their packages, but not the checksums over all their files."""
     environments = {
@@ -232,24 +221,10 @@ def without_checksums(fingerprint: dict[str, Any]) -> dict[str, Any]:
     return {**fingerprint, "environments": environments}
 
 
-def differences(wanted: Any, found: Any, path: str = "") -> list[str]:
-    """Where two nested mappings differ, the first few."""
-    if isinstance(wanted, dict) and isinstance(found, dict):
-        keys = sorted(wanted.keys() | found.keys())
-        return [
-            line for key in keys for line in differences(wanted.get(key), found.get(key), f"{path}/{key}")
-        ][:8]
-    return [] if wanted == found else [f"{path}: {_short(wanted)} is {_short(found)}"]
-
-
-def _short(value: Any) -> str:
-    return str(value)[:60]
-
-
 @contextlib.contextmanager
 def row(fault: Fault, checkout: Path, reference: Reference) -> Iterator[Row]:
     """A row with its hub."""
-    with good.start(reference) as hub:
+    with Hub.start(staged.KIND, tag=staged.staged_image()) as hub:
         yield Row(fault, checkout, reference, hub)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.testbed import Hub
+from tests.testbed import Hub, staged
 
 # One line of JSON for each failed task: what a module said is read back as it was said.
 os.environ["ANSIBLE_CALLBACK_RESULT_FORMAT"] = "json"
@@ -22,6 +22,6 @@ def hub() -> Iterator[Hub]:
 
 @pytest.fixture
 def fresh_hub() -> Iterator[Hub]:
-    """A hub for one test alone, which may leave it in any state."""
-    with Hub.start("systemd") as started:
+    """A hub for one test alone, which may leave it in any state; an upgrade of it can be staged: `staged`."""
+    with Hub.start(staged.KIND, tag=staged.staged_image()) as started:
         yield started

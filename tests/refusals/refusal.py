@@ -8,13 +8,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tests.testbed import Hub, Probe
-
-TARGET = "6.1.1"
-# A hub needs longer than this to stop and start; a busy machine may keep it from answering for a moment.
-SHORTEST_OUTAGE_SECONDS = 2
-# Where an upgrade leaves things, and where it could forget some.
-FOLDERS = ("/opt", "/srv/jupyterhub", "/etc/jupyterhub", "/etc/systemd/system", "/var/lib", "/tmp")
+from tests.testbed import Hub
+from tests.testbed.judge import untouched
+from tests.testbed.staged import TARGET
 
 
 def refusal(hub: Hub, **variables: Any) -> str:
@@ -44,33 +40,6 @@ def reason(output: str) -> str:
     failures = re.findall(r"^fatal: \[[^\]]+\]: FAILED! => (\{.*\})$", output, re.MULTILINE)
     assert failures, f"no task has failed:\n{output}"
     return str(json.loads(failures[-1])["msg"])
-
-
-@contextlib.contextmanager
-def untouched(hub: Hub, apart_from: str = "/nothing") -> Iterator[None]:
-    """Assert that the same process serves on, and that afterwards all is what it was, to each file.
-
-    What is new below ``apart_from`` is left out.
-    """
-    before, files, process = hub.fingerprint(), leftovers(hub), main_process(hub)
-    with Probe(hub) as probe:
-        yield
-    assert main_process(hub) == process
-    assert {sample.version for sample in probe.samples} <= {hub.layout.version, None}
-    assert probe.longest_silence() < SHORTEST_OUTAGE_SECONDS
-    assert hub.fingerprint() == before
-    assert {path for path in leftovers(hub) ^ files if not path.startswith(apart_from)} == set()
-
-
-def main_process(hub: Hub) -> str:
-    """Which start of the hub this is; systemd gives each another id."""
-    return hub.exec(["systemctl", "show", "--property=InvocationID", hub.layout.systemd_unit]).stdout
-
-
-def leftovers(hub: Hub) -> set[str]:
-    """Files and folders where an upgrade works, without those of a transaction that is under way."""
-    found = hub.exec(["find", *FOLDERS, "-maxdepth", "2", "-not", "-name", "*.sqlite-*", "-print"]).stdout
-    return set(found.splitlines())
 
 
 @contextlib.contextmanager

@@ -7,8 +7,9 @@ import subprocess
 from collections.abc import Iterator
 
 from tests.testbed import Hub
+from tests.testbed.judge import untouched
 
-from .refusal import attempt, database_url, refusal, untouched
+from .refusal import attempt, database_url, refusal
 
 LOCK = """
 import sqlite3, sys

@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 
 from tests.testbed import Hub, lost_rows
+from tests.testbed.judge import entries
 from tests.testbed.releases import MIGRATION_BREAKS, MIGRATION_TO_5, VERSION, release
 
-from .refusal import failed_staging, leftovers
+from .refusal import failed_staging
 
 
 def test_the_way_through_the_majors_is_planned_and_taken(fresh_hub: Hub, tmp_path: Path) -> None:
@@ -38,4 +39,4 @@ def test_the_way_through_the_majors_is_planned_and_taken(fresh_hub: Hub, tmp_pat
     hub.playbook("upgrade.yml", {**wanted, "jupyterhub_plan": str(reviewed)})
     hub.wait_until_answers(VERSION)
     assert lost_rows(rows, hub.rows()) == []
-    assert [path for path in leftovers(hub) if ".intermediate-" in path or ".staged-" in path] == []
+    assert [path for path in entries(hub) if ".intermediate-" in path or ".staged-" in path] == []

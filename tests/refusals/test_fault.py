@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.testbed import Hub, PlaybookResult, lost_rows
+from tests.testbed import Hub, PlaybookResult
 from tests.testbed.hub import REPOSITORY
+from tests.testbed.judge import Before
 from tests.testbed.releases import (
     APP,
     CANNOT_READ_USERS,
@@ -21,8 +22,9 @@ from tests.testbed.releases import (
     VERSION,
     release,
 )
+from tests.testbed.staged import broken
 
-from .refusal import failed_staging, leftovers, reason, refusal
+from .refusal import failed_staging, reason, refusal
 
 # Fails half-way, as SQLite's migrations do: what it has made stays made.
 BREAKS = """
@@ -58,8 +60,8 @@ def test_packages_that_cannot_be_had(hub: Hub) -> None:
 
 
 def test_migration_that_fails_in_its_rehearsal(hub: Hub) -> None:
-    broken = release(hub, "6.1.8", append={MIGRATION: breaking()})
-    said = failed_staging(hub, jupyterhub_rehearse=False, **broken)
+    wanted = release(hub, "6.1.8", append={MIGRATION: breaking()})
+    said = failed_staging(hub, jupyterhub_rehearse=False, **wanted)
     assert "The rehearsal on a copy of the database failed." in said
     assert "this migration breaks" in said
     assert "The database itself is unchanged." in said
@@ -99,8 +101,8 @@ def test_way_back_that_is_blocked(fresh_hub: Hub) -> None:
     hub = fresh_hub
     copies = f"{hub.layout.state_folder}/jupyterhub/recovery/*/sealed.sqlite"
     before = hub.fingerprint()
-    broken = release(hub, VERSION, append={MIGRATION: breaking(hub.layout.database, spoils=copies)})
-    finished = hub.playbook("upgrade.yml", broken, expect_rc=2)
+    wanted = broken(hub, {MIGRATION: breaking(hub.layout.database, spoils=copies)})
+    finished = hub.playbook("upgrade.yml", {**wanted, "jupyterhub_rehearse": False}, expect_rc=2)
 
     said = reason(finished.stdout)
     assert "this migration breaks" in said
@@ -135,18 +137,16 @@ def restored(hub: Hub, append: dict[str, str], **variables: Any) -> str:
     Asserts that the old hub serves again with its own database, environments, config and secrets, and that
     the report says so.
     """
-    broken = release(hub, VERSION, append=append)
     cookies = hub.log_in("user-001")
-    before, rows, files = hub.fingerprint(), hub.rows(), leftovers(hub)
+    before = Before.of(hub)
+    wanted = broken(hub, append)
 
-    finished = hub.playbook("upgrade.yml", {**broken, **variables}, expect_rc=2)
+    finished = hub.playbook("upgrade.yml", {**wanted, **variables}, expect_rc=2)
 
     hub.wait_until_answers(hub.layout.version)
-    assert hub.fingerprint() == before
-    assert lost_rows(rows, hub.rows()) == []
+    assert before.differences(hub) == []
+    assert before.left_behind(hub, apart_from=hub.layout.state_folder) == []
     assert hub.knows(cookies), "users have been logged out"
-    left = {path for path in leftovers(hub) ^ files if not path.startswith(hub.layout.state_folder)}
-    assert left == set()
     said = reason(finished.stdout)
     states_it(finished, said, hub)
     return said

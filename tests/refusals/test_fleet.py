@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import manifest, recovery_point
 
-from tests.testbed import Hub
+from tests.testbed import Hub, staged
 
 from .refusal import TARGET
 
@@ -22,7 +22,7 @@ ExecStop=/bin/sh -c 'while ! [ -e /run/may-stop ]; do sleep 0.1; done; kill -TER
 
 @pytest.fixture
 def slow_hub() -> Iterator[Hub]:
-    with Hub.start("systemd") as hub:
+    with staged.start() as hub:
         hub.exec(["mkdir", "-p", str(Path(DROP_IN).parent)])
         hub.write(DROP_IN, SLOW)
         hub.exec(["systemctl", "daemon-reload"])
@@ -31,6 +31,7 @@ def slow_hub() -> Iterator[Hub]:
 
 def test_no_hub_stays_down_because_another_one_does(fresh_hub: Hub, slow_hub: Hub, tmp_path: Path) -> None:
     hub = fresh_hub
+    staged.lay_out(hub)
     wanted = {
         "jupyterhub_version": TARGET,
         "jupyterhub_stop_timeout": 600,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tests.testbed import Hub
+from tests.testbed.judge import Before, entries
 
-from .refusal import attempt, database_url, leftovers, refusal, rewritten
+from .refusal import attempt, database_url, refusal, rewritten
 
 SECOND_UNIT = "/etc/systemd/system/second-hub.service"
 
@@ -32,11 +33,11 @@ def test_no_hub(fresh_hub: Hub) -> None:
     fresh_hub.service("stop")
     fresh_hub.exec(["rm", f"/etc/systemd/system/{fresh_hub.layout.systemd_unit}"])
     fresh_hub.exec(["systemctl", "daemon-reload"])
-    before = leftovers(fresh_hub)
+    before = entries(fresh_hub)
     said = attempt(fresh_hub)
     assert "No JupyterHub was found on this host" in said
     assert "jupyterhub_service" in said
-    assert leftovers(fresh_hub) == before
+    assert entries(fresh_hub) == before
 
 
 def test_config_that_does_not_load(hub: Hub) -> None:
@@ -50,9 +51,9 @@ def test_config_that_does_not_load(hub: Hub) -> None:
 def test_hub_that_is_stopped(hub: Hub) -> None:
     hub.service("stop")
     try:
-        before = hub.fingerprint()
+        before = Before.of(hub)
         said = attempt(hub)
-        assert hub.fingerprint() == before
+        assert before.differences(hub) == before.left_behind(hub) == []
     finally:
         hub.service("start")
         hub.wait_until_answers()

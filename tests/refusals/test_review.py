@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 from tests.testbed import Hub
+from tests.testbed.judge import main_process
+from tests.testbed.staged import TARGET
 
-from .refusal import TARGET, attempt, main_process, refusal
+from .refusal import attempt, refusal
 
 
 def test_what_was_reviewed_is_what_is_done(fresh_hub: Hub, tmp_path: Path) -> None:

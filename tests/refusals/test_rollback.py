@@ -7,16 +7,19 @@ from typing import Any
 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import recovery_point
 
-from tests.testbed import Hub, lost_rows
+from tests.testbed import Hub, lost_rows, staged
+from tests.testbed.judge import Before, main_process, untouched
+from tests.testbed.staged import TARGET
 
-from .refusal import TARGET, leftovers, main_process, reason, untouched
+from .refusal import reason
 
 BY_ITSELF = ("/var/lib/hubops", "/tmp")
 
 
-def upgrade(hub: Hub, version: str = TARGET) -> None:
-    hub.playbook("upgrade.yml", {"jupyterhub_version": version, "jupyterhub_rehearse": False})
-    hub.wait_until_answers(version)
+def upgrade(hub: Hub) -> None:
+    staged.lay_out(hub)
+    hub.playbook("upgrade.yml", {"jupyterhub_version": TARGET, "jupyterhub_rehearse": False})
+    hub.wait_until_answers(TARGET)
 
 
 def roll_back(hub: Hub, version: str, **variables: Any) -> str:
@@ -37,7 +40,7 @@ def points(hub: Hub) -> list[str]:
 def test_a_backup_is_copied_and_put_back(fresh_hub: Hub, tmp_path: Path) -> None:
     hub = fresh_hub
     unit = f"/etc/systemd/system/{hub.layout.systemd_unit}"
-    old, old_rows = hub.fingerprint(), hub.rows()
+    old = Before.of(hub)
     hub.playbook("backup.yml", {"jupyterhub_backup_fetch": str(tmp_path / "copies")})
     (point,) = points(hub)
     copy = tmp_path / "copies" / hub.container / point
@@ -64,8 +67,8 @@ def test_a_backup_is_copied_and_put_back(fresh_hub: Hub, tmp_path: Path) -> None
     # Whoever is to prove an upgrade may not be known to the hub that is put back.
     accepted = {**named, "jupyterhub_accept_loss": True, "jupyterhub_verify_user": "newcomer"}
     roll_back(hub, hub.layout.version, **accepted)
-    assert hub.fingerprint() == old
-    assert lost_rows(hub.rows(), old_rows) == lost_rows(old_rows, hub.rows()) == []
+    assert old.differences(hub) == []
+    assert lost_rows(hub.rows(), old.rows) == []
     assert hub.read(unit) == text
     shown = hub.exec(
         ["systemctl", "show", "--property=Environment,NeedDaemonReload", hub.layout.systemd_unit]
@@ -81,7 +84,7 @@ def test_a_backup_is_copied_and_put_back(fresh_hub: Hub, tmp_path: Path) -> None
 def test_there_and_back_and_there_again(fresh_hub: Hub) -> None:
     hub = fresh_hub
     cookies = hub.log_in("user-001")
-    old, old_rows, old_files = hub.fingerprint(), hub.rows(), leftovers(hub)
+    old = Before.of(hub)
     upgrade(hub)
 
     unlost = hub.playbook("rollback.yml", check=True).stdout
@@ -89,7 +92,7 @@ def test_there_and_back_and_there_again(fresh_hub: Hub) -> None:
     assert "/opt/jupyterhub: JupyterHub 6.1.1" in unlost
 
     assert hub.api("/users/newcomer", method="POST").status == 201
-    new, new_rows, process = hub.fingerprint(), hub.rows(), main_process(hub)
+    new = Before.of(hub)
 
     told = hub.playbook("rollback.yml", check=True)
     assert "users: 1 new (newcomer)" in told.stdout
@@ -98,36 +101,32 @@ def test_there_and_back_and_there_again(fresh_hub: Hub) -> None:
     said = reason(hub.playbook("rollback.yml", expect_rc=2).stdout)
     assert "users: 1 new (newcomer)" in said
     assert "To go back all the same, set jupyterhub_accept_loss: true." in said
-    assert (hub.fingerprint(), main_process(hub)) == (new, process), "refused, and yet something has happened"
+    assert (new.differences(hub), main_process(hub)) == ([], new.process)
 
     roll_back(hub, hub.layout.version, jupyterhub_accept_loss=True)
-    assert hub.fingerprint() == old
-    assert lost_rows(old_rows, hub.rows()) == []
+    assert old.differences(hub) == []
     assert hub.knows(cookies)
     before, second = points(hub)
     kept = tuple(f"{path}.before-{second}" for path in hub.layout.environments)
-    added = {path for path in leftovers(hub) ^ old_files if not path.startswith(BY_ITSELF)}
-    assert {path for path in added if not path.startswith(kept)} == set()
-    assert added >= set(kept)
+    assert old.left_behind(hub, apart_from=(*BY_ITSELF, *kept)) == []
+    assert set(old.left_behind(hub)) >= set(kept)
 
     again = roll_back(hub, TARGET)
     assert "This takes a rollback back" in again
-    assert hub.fingerprint() == new
-    assert lost_rows(new_rows, hub.rows()) == []
+    assert new.differences(hub) == []
     assert hub.api("/users/newcomer").status == 200
 
     roll_back(hub, hub.layout.version, jupyterhub_accept_loss=True, jupyterhub_recovery_point=before)
-    assert hub.fingerprint() == old
+    assert old.differences(hub) == []
 
 
 def test_back_from_a_hub_that_is_too_broken_to_be_found(fresh_hub: Hub) -> None:
     hub = fresh_hub
-    old, old_rows = hub.fingerprint(), hub.rows()
+    old = Before.of(hub)
     upgrade(hub)
     hub.exec(["rm", "-r", "/opt/jupyterhub/bin"])
     hub.exec(["systemctl", "restart", hub.layout.systemd_unit], check=False)
     said = roll_back(hub, hub.layout.version)
     assert "there will be no second recovery point of it" in said
-    assert hub.fingerprint() == old
-    assert lost_rows(old_rows, hub.rows()) == []
+    assert old.differences(hub) == []
     assert len(points(hub)) == 1

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tests.testbed import Hub
+from tests.testbed.judge import untouched
 from tests.testbed.releases import release
 
-from .refusal import reason, refusal, untouched
+from .refusal import reason, refusal
 
 
 def test_no_version(hub: Hub) -> None:

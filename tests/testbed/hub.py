@@ -128,18 +128,17 @@ class Hub:
         self.address = inspected["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
 
     @classmethod
-    def start(cls, kind: str, name: str | None = None, options: tuple[str, ...] = ()) -> Hub:
+    def start(cls, kind: str, options: tuple[str, ...] = (), tag: str = "") -> Hub:
         """Start a container of the image ``kind`` and wait until its hub answers.
 
-        ``options`` are further ones of ``docker run``.
+        ``options`` are further ones of ``docker run``, ``tag`` an image above that of this kind.
         """
-        container = name or f"hubops-{kind}-{uuid.uuid4().hex[:8]}"
-        tag = image(kind)
+        container = f"hubops-{kind}-{uuid.uuid4().hex[:8]}"
         _docker(
             *("run", "--detach", "--name", container, "--hostname", container, "--label", LABEL),
             *LAYOUTS[kind].run_options,
             *options,
-            tag,
+            tag or image(kind),
         )
         hub = cls(container, kind)
         try:
@@ -215,6 +214,13 @@ class Hub:
 
     def read(self, path: str) -> str:
         return self.exec(["cat", path]).stdout
+
+    def copy_out(self, path: str, archive: Path) -> None:
+        """Write a file or folder of the container into a tar archive, under its last name."""
+        with archive.open("wb") as file:
+            subprocess.run(
+                ["docker", "cp", "--archive", f"{self.container}:{path}", "-"], stdout=file, check=True
+            )
 
     def exists(self, path: str) -> bool:
         return self.exec(["test", "-e", path], check=False).returncode == 0

@@ -1,7 +1,7 @@
 """The images of the test bed: built when their inputs changed, and found again by a hash of these inputs.
 
-``python -m tests.testbed`` builds all of them. They stand on ``TESTBED_BASE`` (``debian:12``, say);
-without it, on a Debian made by mmdebstrap where that is installed, so that no image registry is needed.
+``python -m tests.testbed`` builds all of them, side by side. They stand on ``TESTBED_BASE`` (``debian:12``,
+say); without it, on a Debian made by mmdebstrap where that is installed, so that no image registry is needed.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 FOLDER = Path(__file__).parent / "images"
+#: The tag that molecule asks for: each checkout's own, for two may differ in what an image is made of.
+CHECKOUT = os.environ.get("HUBOPS_CHECKOUT", "latest")
 # The authorities that this machine trusts, on Debian and on Fedora: the images trust them too.
 BUNDLES = (Path("/etc/ssl/certs/ca-certificates.crt"), Path("/etc/pki/tls/certs/ca-bundle.crt"))
 CERTIFICATES = next((bundle for bundle in BUNDLES if bundle.exists()), BUNDLES[0])
@@ -38,49 +40,52 @@ IMAGES = {
     "base": Image("base", None, ("base", "common/versions.txt"), {}),
     "systemd": Image("systemd", "base", ("systemd", "common"), {"HUB": "4.1.6"}),
     "supervisord": Image("supervisord", "base", ("supervisord", "common"), {"HUB": "4.1.6"}),
-    "old": Image("systemd", "base", ("systemd", "common"), {"HUB": "2.3.1", "COMPANY": "sqlalchemy<2"}),
+    "old": Image(
+        "systemd", "base", ("systemd", "common"), {"HUB": "2.3.1", "RELATED_PACKAGES": "sqlalchemy<2"}
+    ),
 }
 
 
 def image(name: str) -> str:
-    """The tag of an image, built with its parents unless it is there already; it also becomes ``latest``."""
+    """The tag of an image, built with its parents unless it is there already."""
     tag = _tag(name)
-    with _one_builder():
-        if not _exists(tag):
-            _build(name, tag)
-        subprocess.run(["docker", "tag", tag, f"{REPOSITORY}/{name}:latest"], check=True)
+    with one_builder(tag) as is_missing:
+        if not is_missing:
+            return tag
+        recipe = IMAGES[name]
+        arguments = dict(recipe.arguments)
+        if recipe.parent is None:
+            arguments["BASE"] = _debian()
+        else:
+            arguments["PARENT"] = image(recipe.parent)
+        with tempfile.TemporaryDirectory() as context:
+            shutil.copytree(FOLDER, context, dirs_exist_ok=True)
+            shutil.copy(CERTIFICATES, Path(context, "ca-certificates.crt"))
+            build(tag, Path(context), f"{recipe.folder}/Dockerfile", arguments)
     return tag
 
 
-def _build(name: str, tag: str) -> None:
-    recipe = IMAGES[name]
-    arguments = dict(recipe.arguments)
-    if recipe.parent is None:
-        arguments["BASE"] = _debian()
-    else:
-        parent = _tag(recipe.parent)
-        if not _exists(parent):
-            _build(recipe.parent, parent)
-        arguments["PARENT"] = parent
+def name_for_molecule(name: str) -> None:
+    """Give an image the tag by which this checkout's scenarios find it."""
+    subprocess.run(["docker", "tag", image(name), f"{REPOSITORY}/{name}:{CHECKOUT}"], check=True)
 
+
+def build(tag: str, folder: Path, dockerfile: str, arguments: dict[str, str]) -> None:
+    """Build an image from a Dockerfile with the files of a folder, and say how long that took."""
     started = time.monotonic()
     print(f"image {tag}: building", flush=True)
-    with tempfile.TemporaryDirectory() as context:
-        shutil.copytree(FOLDER, context, dirs_exist_ok=True)
-        shutil.copy(CERTIFICATES, Path(context, "ca-certificates.crt"))
-        dockerfile = f"{context}/{recipe.folder}/Dockerfile"
-        command = ["docker", "build", "--quiet", "--tag", tag, "--file", dockerfile]
-        for key, value in arguments.items():
-            command += ["--build-arg", f"{key}={value}"]
-        built = subprocess.run(
-            [*command, context],
-            env={**os.environ, "DOCKER_BUILDKIT": "0"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+    command = ["docker", "build", "--quiet", "--tag", tag, "--file", f"{folder}/{dockerfile}"]
+    for key, value in arguments.items():
+        command += ["--build-arg", f"{key}={value}"]
+    built = subprocess.run(
+        [*command, folder],
+        env={**os.environ, "DOCKER_BUILDKIT": "0"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     if built.returncode != 0:
-        raise RuntimeError(f"Image {name} could not be built:\n{built.stdout}")
+        raise RuntimeError(f"Image {tag} could not be built:\n{built.stdout}")
     print(f"image {tag}: built in {time.monotonic() - started:.0f} s", flush=True)
 
 
@@ -128,8 +133,12 @@ def _exists(tag: str) -> bool:
 
 
 @contextlib.contextmanager
-def _one_builder() -> Iterator[None]:
-    """Two test runs that want the same image build it once."""
-    with Path(tempfile.gettempdir(), f"{REPOSITORY}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def one_builder(tag: str) -> Iterator[bool]:
+    """Whether an image is missing; while it is built in the block, whoever wants it, too, waits for it."""
+    if _exists(tag):
+        yield False
+        return
+    lock = Path(tempfile.gettempdir(), f"{tag.replace('/', '-').replace(':', '-')}.lock")
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield not _exists(tag)

@@ -11,6 +11,8 @@ from typing import NamedTuple
 from .hub import PORT, Hub
 
 INTERVAL_SECONDS = 0.02
+#: What counts as an outage; a hub that serves may be slower once than it usually is.
+SHORTEST_SILENCE_SECONDS = 1.0
 
 
 class Sample(NamedTuple):
@@ -45,6 +47,16 @@ class Probe:
         last_of_old = max(sample.moment for sample in self.samples if sample.version == old)
         later = [sample for sample in self.samples if sample.moment > last_of_old]
         return min(sample.moment for sample in later if sample.version == new) - last_of_old
+
+    def outage_seconds(self) -> float:
+        """From the last answer before the first silence to the first one after the last silence."""
+        answered = [sample.moment for sample in self.samples if sample.version]
+        silences = [
+            (earlier, later)
+            for earlier, later in zip(answered, answered[1:])
+            if later - earlier > SHORTEST_SILENCE_SECONDS
+        ]
+        return round(silences[-1][1] - silences[0][0], 1) if silences else 0.0
 
     def longest_silence(self) -> float:
         """Seconds of the longest time between two answers, of whatever version."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -50,15 +51,20 @@ class Hub:
     """A hub in an environment of its own, with all that an upgrade does to it."""
 
     def __init__(self, deployment: Deployment, folder: Path) -> None:
-        self.deployment, self.base = deployment, str(folder / "state")
+        self.deployment, self.base, self.kept = deployment, str(folder / "state"), folder / "kept"
 
     def upgrade(self, version: str) -> Path:
-        """Upgrade; return the recovery point of the hub before."""
+        """Upgrade, the second time to what was staged for the first; return the recovery point of before."""
         deployment = self.deployment = find_deployment(self.deployment.name)
         place = Path(deployment.hub_environment.path)
         entry = planned_environment(place, version, jupyterhub=deployment.hub_environment.jupyterhub)
         installer = Installer(InstallerOptions(), str(place))
-        stage(entry, installer, Progress())
+        if self.kept.exists():
+            shutil.copytree(self.kept, entry.staged_path, symlinks=True)
+            assert not stage(entry, installer, Progress()).changed
+        else:
+            stage(entry, installer, Progress())
+            shutil.copytree(entry.staged_path, self.kept, symlinks=True)
         point = recovery_point.create(deployment, plan_to(version, entry), self.base, [], 5)
         self.stop()
         recovery_point.seal(point, 5)
@@ -98,6 +104,7 @@ class Hub:
         return api.version(self.deployment.config.hub_api_url)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("old", "new"), PAIRS)
 def test_there_and_back_and_there_again(old: str, new: str, tmp_path: Path) -> None:
     place = tmp_path / "environment"

@@ -14,7 +14,7 @@ c.Authenticator.allowed_users = {f"user-{number:03}" for number in range(200)}
 c.Authenticator.enable_auth_state = True
 
 c.Spawner.cmd = ["@user_environment@/bin/jupyterhub-singleuser"]
-c.Spawner.default_url = "/lab"
+c.Spawner.default_url = "@start_page@"
 c.SimpleLocalProcessSpawner.home_dir_template = "/home/hub/users/{username}"
 
 load_subconfig("@config_folder@/roles.py")  # type: ignore[name-defined]  # noqa: F821
