@@ -133,7 +133,8 @@ def act(deployment: dict[str, Any], environment: str, folder: Path, params: dict
     if params["state"] == "abandoned":
         return {"changed": migration.abandon(folder)}
     if params["state"] == "prepared":
-        with journal.preparing(folder, params["run"]):
+
+        def prepare() -> dict[str, Any]:
             changed = migration.prepare(
                 deployment,
                 environment,
@@ -142,7 +143,9 @@ def act(deployment: dict[str, Any], environment: str, folder: Path, params: dict
                 wait=params["wait"],
                 timeout=params["timeout"],
             )
-        return {"changed": changed, "prepared": True}
+            return {"changed": changed, "prepared": True}
+
+        return journal.prepare(folder, params["run"], "prepare", prepare)
 
     def migrate() -> dict[str, Any]:
         done = migration.migrate(

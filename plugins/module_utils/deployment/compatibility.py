@@ -20,6 +20,8 @@ from ..releases.versions import (
     schema_head,
 )
 
+MOST_TOLD = 10
+
 
 def match(
     hub: Release,
@@ -38,6 +40,21 @@ def match(
         "environments": [judge_environment(hub, path, allow) for path in paths],
         "database": judge_revision(hub, revision, wanted) if revision else None,
     }
+
+
+def match_deployment(
+    deployment: dict[str, Any], version: str, revision: str, allow: Collection[str], more: Iterable[str] = ()
+) -> dict[str, Any]:
+    """`match` for a deployment's environments, and those at ``more`` paths, with a hub of this version.
+
+    ``revision`` is the database's, the one that was found unless given.
+    """
+    known = [environment["path"] for environment in deployment.get("user_environments", [])]
+    found = revision or deployment.get("database", {}).get("revision")
+    place = deployment.get("hub_environment", {}).get("path")
+    hub = parse_release(version)
+    wanted = wanted_revision(hub, place) if place else None
+    return match(hub, list(dict.fromkeys([*known, *more])), found, allow, wanted)
 
 
 def judge_environment(hub: Release, path: str, allow: Collection[str] = ()) -> dict[str, Any]:
@@ -92,3 +109,9 @@ def failures(result: dict[str, Any]) -> list[str]:
     if database and database["verdict"] == FAIL:
         failed.append(f"The database: {database['reason']}")
     return failed
+
+
+def message(failed: list[str]) -> str:
+    """What failed, in so many words that a person reads them."""
+    more = [f"And {len(failed) - MOST_TOLD} more."] if len(failed) > MOST_TOLD else []
+    return " ".join([*failed[:MOST_TOLD], *more])
