@@ -101,9 +101,8 @@ def lines(report: dict[str, Any], host: str, path: str = "") -> list[str]:
 
 def _verdict(report: dict[str, Any]) -> str:
     """One line: the versions, how it ended, what it cost."""
-    versions = (
-        f"JupyterHub {report['from_version']} -> {report['to_version']}, " if report["to_version"] else ""
-    )
+    old, new = report["from_version"], report["to_version"]
+    versions = f"JupyterHub {old} -> {new}, " if new and new != old else f"JupyterHub {old}, " if old else ""
     outcome = "checked" if report["check"] else report["outcome"]
     seconds, expected = report["downtime_seconds"], report["expected_outage_seconds"]
     if seconds is None:
