@@ -1,30 +1,116 @@
-"""Shows what the module ``jupyterhub_rehearse`` is doing while it works."""
+"""Rehearses, through intermediate versions where one step fails, and completes the plan by that."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible_collections.hubops.jupyterhub.plugins.plugin_utils import plans
+from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.facts import hand_on
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.progress import run_with_progress
+from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.screen import show
 
 #: Beyond the module's own timeouts: copying and comparing a large database.
 MORE_SECONDS = 1800
+#: An index that is this slow has failed.
+STAGING_SECONDS = 3600
+#: What the tasks of a run have in common, and those that install packages.
+SHARED = ("deployment", "run", "state_folder")
+INSTALLING = ("installer", "index_url", "constraints", "wheels")
 
 
 class ActionModule(ActionBase):
-    """Runs the module in the background."""
+    """Runs the module in the background, and others where the plan is to change."""
 
     _supports_check_mode = True
-    _supports_async = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        task_vars = task_vars or {}
         result = super().run(tmp, task_vars)
-        if self._task.check_mode or self._task.async_val:
-            result.update(self._execute_module(task_vars=task_vars, wrap_async=bool(self._task.async_val)))
-        else:
-            # The hub's start, a server's start and its stop.
-            limit = 3 * int(self._task.args.get("start_timeout") or 120)
-            limit += int(self._task.args.get("migration_timeout") or 3600) + MORE_SECONDS
-            result.update(run_with_progress(self, task_vars, limit))
-        return result
+        self._vars = task_vars or {}
+        self._arguments = dict(self._task.args)
+        self._plan: dict[str, Any] = self._arguments["plan"]
+        self._staged: list[dict[str, Any]] = self._arguments.get("staged") or []
+        rehearsal = self._rehearsal()
+        result.update(rehearsal)
+        if rehearsal.get("failed"):
+            return result
+        self._plan = plans.completed(self._plan, self._staged, rehearsal)
+        result["plan"] = self._plan
+        hand_on(result, jupyterhub_upgrade_plan=self._plan, jupyterhub_staged=self._staged)
+        self._show(rehearsal)
+        objections = self._objections(rehearsal)
+        return {"failed": True, "msg": "\n".join(objections)} if objections else result
+
+    def _rehearsal(self) -> dict[str, Any]:
+        """What the last rehearsal has shown; nothing where there is to be none, or ``{failed, msg}``."""
+        if not self._asked("rehearse", True):
+            return {"changed": False}
+        found = self._rehearse()
+        if not found.get("fallback_path"):
+            return found
+        show([self._host("The migration fails in one step."), *found["blockers"]])
+        failed = self._take_fallback_path(found["fallback_path"])
+        if failed:
+            blockers = "\n".join(found["blockers"])
+            return {"failed": True, "msg": f"{blockers}\nAnother way cannot be tried: {failed}"}
+        return self._rehearse()
+
+    def _rehearse(self) -> dict[str, Any]:
+        wanted = (*SHARED, "accept", "start_timeout", "migration_timeout")
+        arguments = {**self._only(wanted), "plan": self._plan}
+        if self._task.check_mode:
+            return self._module("jupyterhub_rehearse", arguments)
+        # The hub's start, a server's start and its stop.
+        limit = 3 * int(self._arguments.get("start_timeout") or 120)
+        limit += int(self._arguments.get("migration_timeout") or 3600) + MORE_SECONDS
+        return run_with_progress(self, self._vars, limit, "jupyterhub_rehearse", arguments)
+
+    def _take_fallback_path(self, path: dict[str, Any]) -> str:
+        """Plan and stage the releases in between; why that is not possible, or ''."""
+        self._plan = {**self._plan, **path}
+        versions = ", ".join(each["version"] for each in path["intermediate_versions"])
+        show([self._host(f"It is tried through JupyterHub {versions}.")])
+        if self._arguments.get("run"):
+            done = self._module(
+                "jupyterhub_run", {**self._only(SHARED), "state": "replanned", "plan": self._plan}
+            )
+            if done.get("failed"):
+                return str(done["msg"])
+        environments = [*self._plan["environments"], *self._plan["intermediate_versions"]]
+        arguments = {**self._only(SHARED + INSTALLING), "state": "staged", "environments": environments}
+        staged = run_with_progress(self, self._vars, STAGING_SECONDS, "jupyterhub_environment", arguments)
+        self._staged = staged.get("environments", self._staged)
+        return str(staged["msg"]) if staged.get("failed") else ""
+
+    def _show(self, rehearsal: dict[str, Any]) -> None:
+        details = self._asked("details", False)
+        lines = ["", plans.verdict(self._plan, self._vars["inventory_hostname"])]
+        lines += plans.lines_of(
+            [each for each in rehearsal.get("findings", []) if each["severity"] != "blocker"], details
+        )
+        if self._plan["intermediate_versions"]:
+            versions = ", ".join(each["version"] for each in self._plan["intermediate_versions"])
+            lines.append(f"The migration goes through JupyterHub {versions}.")
+        show([*lines, *plans.packages(self._plan, details)])
+
+    def _objections(self, rehearsal: dict[str, Any]) -> list[str]:
+        """What forbids to go on."""
+        reviewed = self._arguments.get("reviewed") or {}
+        changed = plans.changes(reviewed, self._plan) if reviewed else []
+        why = f"This is not the plan that was reviewed: {' '.join(changed)}"
+        not_reviewed = [f"{why} Run plan.yml again, and review that."] if changed else []
+        return rehearsal.get("blockers") or not_reviewed
+
+    def _asked(self, name: str, default: bool) -> bool:
+        return boolean(self._arguments.get(name, default))
+
+    def _only(self, names: tuple[str, ...]) -> dict[str, Any]:
+        return {name: self._arguments[name] for name in names if name in self._arguments}
+
+    def _module(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        full = f"hubops.jupyterhub.{name}"
+        return dict(self._execute_module(module_name=full, module_args=arguments, task_vars=self._vars))
+
+    def _host(self, text: str) -> str:
+        return f"{self._vars['inventory_hostname']}: {text}"

@@ -2,58 +2,61 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import socket
-import sys
-from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.processes import birth
-
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.controller import has_died, holder
+from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.facts import NOTHING, hand_on
+from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.screen import show
 
 
 class ActionModule(ActionBase):
-    """Runs the module with ``holder`` filled in."""
+    """Runs the module with ``holder`` filled in, and keeps what it knows of the run as facts."""
 
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         task_vars = task_vars or {}
         result = super().run(tmp, task_vars)
+        state = self._task.args.get("state")
+        if state == "ended":
+            result.update(self._end(task_vars))
+        else:
+            result.update(self._act(task_vars))
+        if state == "resumed":
+            hand_on(result, **NOTHING)
+            show([f"{task_vars['inventory_hostname']}: {line}" for line in result.get("messages", [])])
+        if state == "resumed" and "plan" in result:
+            hand_on(
+                result,
+                jupyterhub_deployment=result["deployment"],
+                jupyterhub_upgrade_plan=result["plan"],
+                jupyterhub_backup=result["recovery_point"],
+            )
+        if "run" in result:
+            hand_on(result, jupyterhub_run=result["run"])
+        return result
+
+    def _act(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Do what is asked; of this controller's own runs those that have died are no obstacle."""
         arguments = {**self._task.args, "holder": holder()}
         done = self._execute_module(module_args=arguments, task_vars=task_vars)
         other = done.get("other")
         if other and has_died(other["process"]):
             arguments["take_over"] = other["id"]
             done = self._execute_module(module_args=arguments, task_vars=task_vars)
-        result.update(done)
-        return result
+        return dict(done)
 
-
-def holder() -> dict[str, str]:
-    """This controller: who, where, and which process, which is the parent of the one that runs a task."""
-    pid = os.getppid()
-    return {
-        "user": getpass.getuser(),
-        "controller": socket.gethostname(),
-        "process": f"{_machine()}/{pid}/{birth(pid)}" if _machine() else "",
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200],
-    }
-
-
-def has_died(process: str) -> bool:
-    """Whether the process of a `holder` has ended; False where that cannot be known from here."""
-    machine, _slash, rest = process.partition("/")
-    pid, _slash, born = rest.partition("/")
-    return bool(machine) and machine == _machine() and birth(int(pid)) != born
-
-
-def _machine() -> str:
-    """Whose processes can be seen here: the machine's boot and the container; '' where there is no /proc."""
-    if not BOOT_ID.exists():
-        return ""
-    # A process of another container has a number here, too, or none.
-    return f"{BOOT_ID.read_text().strip()} {os.readlink('/proc/self/ns/pid')}"
+    def _end(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """End the run where one has begun; why that fails comes after the reason, and does not replace it."""
+        arguments = self._task.args
+        failure = {"task": arguments.get("task", ""), "reason": arguments.get("reason", ""), "restore": ""}
+        done: dict[str, Any] = {"changed": False}
+        if arguments.get("run"):
+            done = self._execute_module(module_args={**arguments, "holder": holder()}, task_vars=task_vars)
+        if done.get("failed"):
+            failure["restore"] = str(done["msg"])
+            show([f"{task_vars['inventory_hostname']}: The restore failed as well: {done['msg']}"], "red")
+            done = {"changed": True}
+        hand_on(done, jupyterhub_failure=failure)
+        return done

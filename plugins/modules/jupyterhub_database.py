@@ -141,7 +141,8 @@ def act(deployment: Deployment, environment: str, folder: Path, params: dict[str
         return {"changed": migration.abandon(folder)}
     database, context = database_of(deployment.database), service_of(deployment.service).context()
     if params["state"] == "prepared":
-        with journal.preparing(folder, params["run"]):
+
+        def prepare() -> dict[str, Any]:
             changed = migration.prepare(
                 database,
                 context,
@@ -151,7 +152,9 @@ def act(deployment: Deployment, environment: str, folder: Path, params: dict[str
                 wait=params["wait"],
                 timeout=params["timeout"],
             )
-        return {"changed": changed, "prepared": True}
+            return {"changed": changed, "prepared": True}
+
+        return journal.prepare(folder, params["run"], "prepare", prepare)
 
     def migrate() -> dict[str, Any]:
         done = migration.migrate(

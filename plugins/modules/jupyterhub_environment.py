@@ -174,8 +174,7 @@ def apply(params: dict[str, Any], progress: Progress, check: bool) -> dict[str, 
         return journal.step(folder, params["run"], "upgrade in place" if in_place else "switch", work)
     if params["state"] == "staged":
         os.nice(NICE)
-    with journal.preparing(folder, params["run"]):
-        return work()
+    return journal.prepare(folder, params["run"], "stage", work)
 
 
 def main() -> None:

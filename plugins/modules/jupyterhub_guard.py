@@ -13,6 +13,7 @@ description:
   - The guard is a program on the hub's host, without Ansible. It puts the old hub back when nothing is heard
     of the run for longer than its confirm timeout, or when the host was started anew in the middle of it.
   - Under systemd it is a service with a timer, which survives a reboot. Elsewhere it is a process of its own.
+  - The new hub is accepted over a new connection, which shows that the host can still be reached.
 extends_documentation_fragment:
   - hubops.jupyterhub.deployment
   - hubops.jupyterhub.state_folder
@@ -26,9 +27,9 @@ attributes:
 options:
   state:
     description:
-      - V(armed) tries the way back, as far as that is possible without taking it, makes the service manager
-        heed the hold file, and puts the guard on duty.
-      - V(accepted) keeps the new hub, and takes away what V(armed) has placed.
+      - V(armed) has the migration wait, tests the restore without doing it, makes the service manager heed
+        the hold file, and starts the guard.
+      - V(accepted) keeps the new hub, removes what V(armed) has placed, and recovery points past their time.
     type: str
     choices: [armed, accepted]
     required: true
@@ -37,9 +38,31 @@ options:
     type: str
     required: true
   recovery_point:
-    description: The folder of the recovery point that the way back leads to.
+    description: The folder of the recovery point that a restore leads to, or that is copied to O(fetch).
     type: path
     default: ""
+  environment:
+    description: The environment whose migration is to wait; see M(hubops.jupyterhub.jupyterhub_database).
+    type: path
+    default: ""
+  intermediate_environments:
+    description: Environments of intermediate versions that the migration goes through.
+    type: list
+    elements: path
+    default: []
+  fetch:
+    description:
+      - Folder on the controller for a copy of O(recovery_point), which has the last backup now.
+    type: str
+    default: ""
+  keep:
+    description: How many recovery points to keep.
+    type: int
+    default: 5
+  keep_days:
+    description: Days after which a recovery point is removed; V(0) for never.
+    type: int
+    default: 0
 """
 
 EXAMPLES = r"""
@@ -57,6 +80,17 @@ outcome:
   returned: state=accepted
   type: dict
   sample: {"ended": "new", "by": "the upgrade", "at": "2026-11-21T10:17:00+00:00", "reason": "", "left": []}
+copy:
+  description: The folder of the copy on the controller.
+  returned: when O(fetch) is given
+  type: str
+  sample: /home/ada/copies/hub.example.org/20261120T211500Z-4.1.6-6.1.1
+removed:
+  description: The recovery points that were removed.
+  returned: state=accepted
+  type: list
+  elements: str
+  sample: []
 seconds:
   description: How long it took.
   returned: always
@@ -69,9 +103,17 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import database_of, migration
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import arming, rollback
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import arming, retention, rollback
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import service_of
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import (
+    recovery_folder,
+    state_folder,
+)
 
 
 def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
@@ -79,10 +121,38 @@ def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
     if check:
         return {"changed": True}
     folder = state_folder(params["deployment"]["name"], params["state_folder"])
-    if params["state"] == "armed":
-        arming.arm(folder, params["run"], Path(params["recovery_point"]))
-        return {"changed": True}
-    return {"changed": True, "outcome": rollback.accept(folder, params["run"])}
+    return arm(folder, params) if params["state"] == "armed" else accept(folder, params)
+
+
+def arm(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
+    """Have everything ready that the outage needs, and the guard."""
+
+    def prepare() -> dict[str, Any]:
+        deployment = from_dict(Deployment, params["deployment"])
+        changed = migration.prepare(
+            database_of(deployment.database),
+            service_of(deployment.service).context(),
+            params["environment"],
+            folder,
+            intermediate=params["intermediate_environments"],
+        )
+        return {"changed": changed}
+
+    if params["environment"]:
+        journal.prepare(folder, params["run"], "prepare", prepare)
+    return {"changed": arming.arm(folder, params["run"], Path(params["recovery_point"]))}
+
+
+def accept(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
+    """The new hub stays. What cannot be removed then is no reason to go back."""
+    outcome = rollback.accept(folder, params["run"])
+    removed, left = [], outcome["left"]
+    try:
+        points = retention.prune(recovery_folder(folder), params["keep"], params["keep_days"])
+        removed = [str(point) for point in points]
+    except HubError as error:
+        left.append(str(error))
+    return {"changed": True, "outcome": outcome, "removed": removed}
 
 
 def main() -> None:
@@ -94,6 +164,11 @@ def main() -> None:
             state=dict(type="str", choices=["armed", "accepted"], required=True),
             run=dict(type="str", required=True),
             recovery_point=dict(type="path", default=""),
+            environment=dict(type="path", default=""),
+            intermediate_environments=dict(type="list", elements="path", default=[]),
+            fetch=dict(type="str", default=""),
+            keep=dict(type="int", default=5),
+            keep_days=dict(type="int", default=0),
         ),
         required_if=[("state", "armed", ["recovery_point"])],
         supports_check_mode=True,

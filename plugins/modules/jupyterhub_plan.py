@@ -11,6 +11,7 @@ author:
   - The hubops.jupyterhub maintainers (@hubops)
 description:
   - Compares the deployment with the wanted version, and returns the plan with all that speaks against it.
+  - Shows the plan, and keeps it as the fact C(jupyterhub_upgrade_plan).
   - Writes nothing. The package index is asked for the wanted version, and for what the environments would
     become with it (a dry run of the installer), unless they have all that is wanted.
 extends_documentation_fragment:
@@ -63,6 +64,10 @@ options:
         of this name is a finding.
     type: str
     default: ""
+  details:
+    description: Whether to show why each note matters, and the steps.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -269,6 +274,7 @@ def main() -> None:
             strategy=dict(type="str", choices=["auto", "in_place"], default="auto"),
             accept=dict(type="list", elements="str", default=[]),
             verify_user=dict(type="str", default=""),
+            details=dict(type="bool", default=False),
             **INSTALLER_ARGUMENTS,
         ),
         supports_check_mode=True,

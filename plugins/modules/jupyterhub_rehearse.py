@@ -16,12 +16,16 @@ description:
     with its environment variables.
   - Starts the new hub on the copy, on loopback ports of its own, and asks it for its version and its users,
     logs in with a token, starts and stops a server, and reads an encrypted auth state.
-  - What would fail is returned as a finding. The module itself fails only where it cannot rehearse.
+  - What would fail is returned as a finding. Where the migration fails in one step, the releases in between
+    are staged, and it is rehearsed again through them.
+  - Completes the plan by what staging and rehearsal have shown, keeps it as the fact
+    C(jupyterhub_upgrade_plan), and fails at blockers and at what is not as it was reviewed.
   - Nothing of the hub that serves is changed or asked, and nothing is left behind, except the process that
     has migrated the copy, where O(run) is given; it waits for M(hubops.jupyterhub.jupyterhub_database).
-  - While it works, a line of progress is shown for each part.
+  - While it works, a line of progress is shown from time to time.
 extends_documentation_fragment:
   - hubops.jupyterhub.deployment
+  - hubops.jupyterhub.installer
   - hubops.jupyterhub.state_folder
   - hubops.jupyterhub.run
 attributes:
@@ -37,6 +41,23 @@ options:
     description: The plan that M(hubops.jupyterhub.jupyterhub_plan) returned; its environments are staged.
     type: dict
     required: true
+  rehearse:
+    description: Whether to rehearse, or only to complete the plan.
+    type: bool
+    default: true
+  staged:
+    description: The staged environments as M(hubops.jupyterhub.jupyterhub_environment) returned them.
+    type: list
+    elements: dict
+    default: []
+  reviewed:
+    description: The plan that was reviewed, which this one must not differ from; any, when empty.
+    type: dict
+    default: {}
+  details:
+    description: Whether to show the packages that change, one by one, and the steps.
+    type: bool
+    default: false
   accept:
     description: Ids of findings that shall not forbid the upgrade, where they may be accepted.
     type: list
@@ -61,15 +82,15 @@ EXAMPLES = r"""
   hubops.jupyterhub.jupyterhub_rehearse:
     deployment: "{{ jupyterhub_deployment }}"
     plan: "{{ jupyterhub_upgrade_plan }}"
-  register: rehearsal
-
-- name: Stop where it would fail
-  ansible.builtin.fail:
-    msg: "{{ rehearsal.blockers | join('\n') }}"
-  when: rehearsal.blockers | length > 0
+    staged: "{{ staged.environments }}"
 """
 
 RETURN = r"""
+plan:
+  description: The plan, completed by what staging and rehearsal have shown.
+  returned: success
+  type: dict
+  sample: {"from_version": "4.1.6", "to_version": "6.1.1", "expected_outage_seconds": 4.6}
 findings:
   description: What somebody should know before the upgrade, blockers first.
   returned: success
@@ -180,6 +201,9 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import migration
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import (
+    INSTALLER_ARGUMENTS,
+)
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import Plan, fallback_path
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
@@ -191,10 +215,16 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state imp
 
 def rehearsed(params: dict[str, Any], plan: Plan, progress: Progress) -> dict[str, Any]:
     """What the rehearsal has shown; within a run the prepared migration waits for its word afterwards."""
+    folder = state_folder(params["deployment"]["name"], params["state_folder"])
+    return journal.prepare(
+        folder, params["run"], "rehearse", lambda: rehearsal(params, plan, folder, progress)
+    )
+
+
+def rehearsal(params: dict[str, Any], plan: Plan, folder: Path, progress: Progress) -> dict[str, Any]:
+    """Rehearse, and say what is to change of the plan where its migration fails."""
     deployment = from_dict(Deployment, params["deployment"])
-    folder = state_folder(deployment.name, params["state_folder"])
     with contextlib.ExitStack() as stack:
-        stack.enter_context(journal.preparing(folder, params["run"]))
         if not params["run"]:
             stack.enter_context(migration.passing(folder))
         found = rehearse(
@@ -210,7 +240,11 @@ def rehearsed(params: dict[str, Any], plan: Plan, progress: Progress) -> dict[st
     # What reading has found already is in the plan.
     known = {finding.id for finding in plan.findings}
     path = fallback_path(plan, deployment, found.migration_fails) if found.migration_fails else None
-    return {**found.result(params["accept"], known), "fallback_path": to_dict(path) if path else {}}
+    return {
+        "changed": False,
+        **found.result(params["accept"], known),
+        "fallback_path": to_dict(path) if path else {},
+    }
 
 
 def main() -> None:
@@ -221,10 +255,15 @@ def main() -> None:
             state_folder=dict(type="path"),
             run=dict(type="str", default=""),
             plan=dict(type="dict", required=True),
+            rehearse=dict(type="bool", default=True),
+            staged=dict(type="list", elements="dict", default=[]),
+            reviewed=dict(type="dict", default={}),
+            details=dict(type="bool", default=False),
             accept=dict(type="list", elements="str", default=[]),
             start_timeout=dict(type="int", default=120),
             migration_timeout=dict(type="int", default=3600),
             progress_file=dict(type="path", default=""),
+            **INSTALLER_ARGUMENTS,
         ),
         supports_check_mode=True,
     )
@@ -242,7 +281,7 @@ def main() -> None:
         module.fail_json(msg=str(error), seconds=round(time.monotonic() - began, 3))
     finally:
         progress.end()
-    module.exit_json(changed=False, seconds=round(time.monotonic() - began, 3), **result)
+    module.exit_json(seconds=round(time.monotonic() - began, 3), **result)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,12 @@ version_added: 0.1.0
 author:
   - The hubops.jupyterhub maintainers (@hubops)
 description:
-  - Composes the report of a run from what its phases returned.
-  - Writes it on the hub's host, unless the run made no recovery point and so changed nothing.
+  - Composes the report of a run from the run's own record on the hub's host, and keeps it beside that.
+  - Where no run has begun, it is composed of what is known, and kept nowhere on the host.
+  - Shows it, keeps it as the fact C(jupyterhub_report), and hands it on as C(set_stats) does.
 extends_documentation_fragment:
+  - hubops.jupyterhub.deployment
+  - hubops.jupyterhub.run
   - hubops.jupyterhub.state_folder
 attributes:
   check_mode:
@@ -23,27 +26,28 @@ attributes:
     support: none
 options:
   deployment:
-    description: The deployment, as far as it was found.
-    type: dict
-    default: {}
+    required: false
+  run:
+    description: The run to report on, as RV(hubops.jupyterhub.jupyterhub_run#module:run) names it, if any.
   plan:
     description: The plan, as far as it was made.
     type: dict
     default: {}
-  results:
-    description: What each phase returned, by the name of the phase.
+  phases:
+    description: What was done where no run has begun, a dict with C(name), C(seconds) and C(result) each.
+    type: list
+    elements: dict
+    default: []
+  failure:
+    description: The C(task) that failed, the C(reason), and why the C(restore) failed as well, if any.
     type: dict
     default: {}
-  recovery_point:
-    description: The recovery point's folder.
+  fetch:
+    description: File on the controller to write the report into.
     type: str
     default: ""
-  run:
-    description: The run's id, by which the report is filed.
-    type: str
-    default: ""
-  failure:
-    description: The failed task and the reason, or nothing.
+  holder:
+    description: Who reports, set by the action plugin. A run of another controller is not reported on.
     type: dict
     default: {}
 """
@@ -51,10 +55,8 @@ options:
 EXAMPLES = r"""
 - name: Report
   hubops.jupyterhub.jupyterhub_report:
-    deployment: "{{ jupyterhub_deployment }}"
-    plan: "{{ jupyterhub_upgrade_plan }}"
-    results:
-      find: "{{ hub_facts_result }}"
+    deployment: "{{ ansible_facts.jupyterhub_deployment }}"
+    run: "{{ ansible_facts.jupyterhub_run.id }}"
 """
 
 RETURN = r"""
@@ -68,11 +70,14 @@ report:
     service: jupyterhub.service
     from_version: 4.1.6
     to_version: 6.1.1
+    run: 20261120T211502.123456Z
     downtime_seconds: 4.2
+    expected_outage_seconds: 4.6
     phases: [{"name": "stop", "seconds": 0.41, "result": "changed"}]
     backup: /var/lib/hubops/jupyterhub/recovery/20261120T211500Z-4.1.6-6.1.1
     warnings: []
     failure: null
+    conclusion: JupyterHub 4.1.6 has become 6.1.1.
 path:
   description: Where the report is on the hub's host.
   returned: when it was written
@@ -80,51 +85,52 @@ path:
   sample: /var/lib/hubops/jupyterhub/runs/20261120T211502Z/report.json
 """
 
-import json
-from datetime import datetime, timezone
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal, report
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import files, state
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
+
+
+def reported(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """The report, and where it was written."""
+    found, failure = params["deployment"], params["failure"]
+    deployment = from_dict(Deployment, found) if found else None
+    folder = state_folder(deployment.name, params["state_folder"]) if deployment else None
+    run = journal.recorded(folder, params["run"]) if folder and params["run"] else None
+    if folder is None or run is None or not run.is_of(params["holder"]):
+        phases = [journal.phase_of(phase["name"], phase) for phase in params["phases"]]
+        return {
+            "changed": False,
+            "report": report.compose(report.Story(deployment, params["plan"], phases, failure, check)),
+        }
+    composed = report.compose(report.of_run(run, failure))
+    return {"changed": True, "report": composed, "path": str(report.write(folder, composed))}
 
 
 def main() -> None:
     """Arguments, call, result."""
     module = AnsibleModule(
         argument_spec=dict(
+            deployment=dict(type="dict"),
             state_folder=dict(type="path"),
             run=dict(type="str", default=""),
-            deployment=dict(type="dict", default={}),
             plan=dict(type="dict", default={}),
-            results=dict(type="dict", default={}),
-            recovery_point=dict(type="str", default=""),
+            phases=dict(type="list", elements="dict", default=[]),
             failure=dict(type="dict", default={}),
+            fetch=dict(type="str", default=""),
+            holder=dict(type="dict", default={}),
         ),
         supports_check_mode=True,
     )
-    params = module.params
-    composed = report.compose(
-        params["results"],
-        params["deployment"],
-        params["plan"],
-        params["recovery_point"],
-        params["failure"],
-        module.check_mode,
-    )
-    # A run that found no hub has no folder to write to, and one that changed nothing leaves no trace.
-    if module.check_mode or not params["deployment"] or not params["recovery_point"]:
-        module.exit_json(changed=False, report=composed)
     try:
-        name = params["run"] or journal.new_id(datetime.now(timezone.utc))
-        folder = (
-            state.runs_folder(state.state_folder(params["deployment"]["name"], params["state_folder"])) / name
-        )
-        state.make_private(folder)
-        files.write(folder / "report.json", (json.dumps(composed, indent=2) + "\n").encode())
+        result = reported(module.params, module.check_mode)
     except HubError as error:
-        module.fail_json(msg=str(error), report=composed)
-    module.exit_json(changed=True, report=composed, path=str(folder / "report.json"))
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -30,9 +30,10 @@ options:
   state:
     description:
       - V(resumed) brings an earlier run that was cut off to its end, and tells how earlier ones ended.
-      - V(begun) begins a run.
+      - V(begun) begins a run, unless there is nothing to do.
       - V(replanned) has it follow another O(plan), before its outage.
-      - V(ended) ends a run that has failed. Where it has touched the hub, the old hub is put back.
+      - V(ended) ends a run that has failed. Where it has touched the hub, the old hub is restored. Where that
+        fails as well, the task does not; the fact C(jupyterhub_failure) says why.
     type: str
     choices: [resumed, begun, replanned, ended]
     required: true
@@ -56,7 +57,16 @@ options:
     type: dict
     default: {}
   run:
-    description: The run to end, or to plan anew.
+    description: The run to end, to plan again, or to go on with. V(begun) begins none where there is one.
+    type: str
+    default: ""
+  phases:
+    description: What was done before the run began, a dict with C(name), C(seconds) and C(result) each.
+    type: list
+    elements: dict
+    default: []
+  task:
+    description: The task that failed, where a run ends.
     type: str
     default: ""
   reason:
@@ -130,6 +140,7 @@ other:
 """
 
 import time
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -177,9 +188,8 @@ def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
     if params["state"] == "resumed":
         return resume(params, check)
     folder = state_folder(params["deployment"]["name"], params["state_folder"])
-    if params["state"] == "ended":
-        outcome = {} if check else rollback.roll_back(folder, "the rescue", params["reason"], params["run"])
-        return {"changed": True, "run": described(None), "outcome": outcome}
+    if params["state"] == "begun":
+        return begin(folder, params, check)
     if params["state"] == "replanned":
         run = journal.mine(folder, params["run"])
         changed = run.plan != params["plan"]
@@ -187,6 +197,21 @@ def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
             "changed": changed,
             "run": described(run if check else journal.replan(folder, run.id, params["plan"])),
         }
+    if check:
+        return {"changed": False, "outcome": {}}
+    before = journal.recorded(folder, params["run"])
+    if before is None or not before.is_of(params["holder"]):
+        return {"changed": False, "outcome": {}}
+    ended = rollback.roll_back(folder, "the rescue", params["reason"], params["run"], params["task"])
+    return {"changed": not before.is_over, "outcome": ended}
+
+
+def begin(folder: Path, params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """Begin a run, unless it is one that goes on, or there is nothing to do."""
+    if params["run"]:
+        return {"changed": False, "run": described(journal.mine(folder, params["run"]))}
+    if params["plan"].get("action") == "nothing":
+        return {"changed": False, "run": described(None)}
     if check:
         journal.require_none(folder)
         return {"changed": True, "run": described(None)}
@@ -196,6 +221,7 @@ def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
         params["confirm_timeout"],
         deployment=from_dict(Deployment, params["deployment"]),
         plan=params["plan"],
+        phases=[journal.phase_of(phase["name"], phase) for phase in params["phases"]],
     )
     return {"changed": True, "run": described(begun)}
 
@@ -212,6 +238,8 @@ def main() -> None:
             take_over=dict(type="str", default=""),
             plan=dict(type="dict", default={}),
             run=dict(type="str", default=""),
+            phases=dict(type="list", elements="dict", default=[]),
+            task=dict(type="str", default=""),
             reason=dict(type="str", default=""),
             confirm_timeout=dict(type="int", default=600),
             holder=dict(type="dict", default={}),

@@ -18,6 +18,8 @@ description:
     with the rows it had.
   - Lines of the log with errors, deprecations and options that the hub does not know are returned. They fail
     nothing.
+  - Compares the hub with its single-user environments and its database, as
+    M(hubops.jupyterhub.jupyterhub_version_match) does.
   - Starts no server, unless O(user) names somebody. SQLite only.
 extends_documentation_fragment:
   - hubops.jupyterhub.deployment
@@ -27,7 +29,9 @@ attributes:
   check_mode:
     description: Can run in check mode and say what it finds.
     support: partial
-    details: Writes no token in check mode, so it asks for version, process and proxy only.
+    details: >-
+      Writes no token in check mode, so it asks for version, process and proxy only; and for nothing where the
+      hub does not have O(version) yet.
   diff_mode:
     description: There is nothing to show.
     support: none
@@ -44,7 +48,7 @@ options:
     description:
       - Where in the service's log to begin, as returned in
         RV(hubops.jupyterhub.jupyterhub_service#module:log_mark).
-      - The start of the hub's process, unless given.
+      - Where the run has stopped the hub, or else the start of the hub's process, unless given.
     type: str
     default: ""
   timeout:
@@ -63,6 +67,14 @@ options:
       - Not in check mode.
     type: str
     default: ""
+  allow:
+    description:
+      - Mismatches of single-user environments that only warn, as in
+        M(hubops.jupyterhub.jupyterhub_version_match).
+    type: list
+    elements: str
+    choices: [other_major, newer]
+    default: []
 """
 
 EXAMPLES = r"""
@@ -93,6 +105,11 @@ users:
   returned: success
   type: int
   sample: 200
+match:
+  description: The verdicts on single-user environments and database.
+  returned: success
+  type: dict
+  sample: {"hub_version": "6.1.1", "environments": [], "database": null}
 seconds:
   description: How long it took.
   returned: success
@@ -127,6 +144,7 @@ access:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import compatibility
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.verification import verify
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
@@ -135,26 +153,32 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import fr
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
 
-def verified(params: dict[str, Any], may_write: bool) -> dict[str, Any]:
+def verified(params: dict[str, Any], version: str, may_write: bool) -> dict[str, Any]:
     """What the running hub was found to be, as a step of the run where there is one."""
     deployment = from_dict(Deployment, params["deployment"])
+    folder = state_folder(deployment.name, params["state_folder"])
+    run = journal.recorded(folder, params["run"]) if params["run"] else None
+    stopped, migrated = ((run.taken(name) if run else None) or {} for name in ("stop", "migrate"))
 
     def ask() -> dict[str, Any]:
-        return verify(
+        found = verify(
             deployment,
-            version=params["version"] or deployment.jupyterhub,
+            version=version,
             environment=params["environment"] or "",
-            since=params["since"],
+            since=params["since"] or stopped.get("log_mark", ""),
             timeout=params["timeout"],
             watch=params["watch"],
             user=params["user"],
             may_write=may_write,
         )._asdict()
+        revision = migrated.get("to_revision", "")
+        match = compatibility.match_deployment(deployment, version, revision, params["allow"])
+        failed = compatibility.failures(match)
+        if failed:
+            raise HubError(compatibility.message(failed))
+        return {**found, "match": match}
 
-    if not params["run"]:
-        return ask()
-    folder = state_folder(deployment.name, params["state_folder"])
-    return journal.step(folder, params["run"], "verify", ask, again=True)
+    return journal.step(folder, params["run"], "verify", ask, again=True) if params["run"] else ask()
 
 
 def main() -> None:
@@ -170,11 +194,16 @@ def main() -> None:
             timeout=dict(type="int", default=120),
             watch=dict(type="int", default=0),
             user=dict(type="str", default=""),
+            allow=dict(type="list", elements="str", choices=["other_major", "newer"], default=[]),
         ),
         supports_check_mode=True,
     )
+    found_version = module.params["deployment"]["hub_environment"]["jupyterhub"]
+    version = module.params["version"] or found_version
+    if module.check_mode and version != found_version:
+        module.exit_json(changed=False, skipped=True)
     try:
-        found = verified(module.params, may_write=not module.check_mode)
+        found = verified(module.params, version, may_write=not module.check_mode)
     except HubError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **found)

@@ -105,18 +105,15 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.compatibility import (
     failures,
-    match,
-    wanted_revision,
+    match_deployment,
+    message,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.discovery import (
     expand_environments,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.releases import versions
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
-
-MOST_TOLD = 10
 
 
 def compared(options: dict[str, Any]) -> dict[str, Any]:
@@ -125,13 +122,8 @@ def compared(options: dict[str, Any]) -> dict[str, Any]:
     hub_version = options["hub_version"] or (deployment and deployment.jupyterhub)
     if not hub_version:
         raise HubError("The hub's version is not known.", "Give one of deployment and hub_version.")
-    known = [environment.path for environment in deployment.user_environments] if deployment else []
-    paths = [*known, *expand_environments(options["environments"])]
-    revision = options["revision"] or (deployment.database.revision if deployment else None)
-    hub = versions.parse_release(hub_version)
-    place = deployment and deployment.hub_environment.path
-    wanted = wanted_revision(hub, place) if place else None
-    return match(hub, list(dict.fromkeys(paths)), revision, options["allow"], wanted)
+    more = expand_environments(options["environments"])
+    return match_deployment(deployment, hub_version, options["revision"] or "", options["allow"], more)
 
 
 def main() -> None:
@@ -158,8 +150,7 @@ def main() -> None:
         module.fail_json(msg=str(error))
     failed = failures(result)
     if failed and module.params["fail"]:
-        more = [f"And {len(failed) - MOST_TOLD} more."] if len(failed) > MOST_TOLD else []
-        module.fail_json(msg=" ".join([*failed[:MOST_TOLD], *more]), **result)
+        module.fail_json(msg=message(failed), **result)
     module.exit_json(changed=False, **result)
 
 

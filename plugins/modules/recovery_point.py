@@ -29,7 +29,7 @@ options:
     required: false
   state:
     description:
-      - V(present) makes one while the hub serves.
+      - V(present) makes one while the hub serves, and compares it with its own checksums.
       - V(sealed) copies the database once more, into O(path), now that the hub has stopped.
       - V(verified) compares O(path) with its own checksums.
       - V(restored) makes the host equal to O(path), and starts the old hub.
@@ -68,6 +68,12 @@ options:
     type: list
     elements: path
     default: []
+  fetch:
+    description:
+      - Folder on the controller for a copy of what V(present) has made.
+      - The copy is open to its owner alone, and compared with its checksums, too.
+    type: str
+    default: ""
   keep:
     description: How many recovery points to keep.
     type: int
@@ -101,6 +107,11 @@ path:
   returned: state=present
   type: str
   sample: /var/lib/hubops/jupyterhub/recovery/20261120T211500Z-4.1.6-6.1.1
+copy:
+  description: The folder of the copy on the controller.
+  returned: when O(fetch) is given
+  type: str
+  sample: /home/ada/copies/hub.example.org/20261120T211500Z-4.1.6-6.1.1
 database:
   description: What the manifest says of the database.
   returned: state=sealed
@@ -137,6 +148,7 @@ seconds:
 
 import time
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
@@ -152,7 +164,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import fr
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import state
 
 
-def run(module: AnsibleModule) -> dict[str, object]:
+def run(module: AnsibleModule) -> dict[str, Any]:
     """Do what ``state`` asks for."""
     params = module.params
     wanted, base, timeout = params["state"], params["state_folder"], params["timeout"]
@@ -163,7 +175,8 @@ def run(module: AnsibleModule) -> dict[str, object]:
             journal.require_none(folder.parent)  # what would be kept may be half old and half new
         if module.check_mode:
             return {"changed": True, "path": str(folder)}
-        with journal.preparing(folder.parent, params["run"]):
+
+        def create() -> dict[str, Any]:
             made = recovery_point.create(
                 from_dict(Deployment, params["deployment"]),
                 read_plan(params["plan"]),
@@ -173,7 +186,10 @@ def run(module: AnsibleModule) -> dict[str, object]:
                 params["purpose"] or "",
                 maker(folder.parent, params["run"]),
             )
-        return {"changed": True, "path": str(made)}
+            recovery_point.verify(made)
+            return {"changed": True, "path": str(made)}
+
+        return journal.prepare(folder.parent, params["run"], "backup", create)
     if wanted == "sealed":
         if module.check_mode:
             return {"changed": True}
@@ -223,6 +239,7 @@ def main() -> None:
             homes=dict(type="list", elements="path", default=[]),
             purpose=dict(type="str", choices=["upgrade", "rollback", "backup"]),
             environments=dict(type="bool", default=False),
+            fetch=dict(type="str", default=""),
             keep=dict(type="int", default=5),
             keep_days=dict(type="int", default=0),
             timeout=dict(type="int", default=120),

@@ -34,7 +34,14 @@ options:
     type: str
     default: ""
   compare:
-    description: Whether to choose a recovery point and to compare it with the host.
+    description:
+      - Whether to choose a recovery point and to compare it with the host. It is kept as the fact
+        C(jupyterhub_rollback), and what going back would do as C(jupyterhub_upgrade_plan).
+      - Fails where rows would be lost that somebody might miss, unless O(accept_loss).
+    type: bool
+    default: false
+  accept_loss:
+    description: Whether rows may be lost.
     type: bool
     default: false
 """
@@ -194,6 +201,7 @@ def main() -> None:
             service=dict(type="str", default=""),
             recovery_point=dict(type="str", default=""),
             compare=dict(type="bool", default=False),
+            accept_loss=dict(type="bool", default=False),
         ),
         supports_check_mode=True,
     )

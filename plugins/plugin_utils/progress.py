@@ -13,22 +13,32 @@ import uuid
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import LAST_LINE
+from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.screen import show
 
 SECONDS_BETWEEN_LOOKS = 1.0
+#: When the first line is shown, and the next after twice as long again: minutes of work are a few lines.
+SECONDS_TO_FIRST_LINE = 20.0
 #: How often the job itself is asked, in case it has died without a last word.
 LOOKS_BETWEEN_STATUS = 5
 
 
-def run_with_progress(action: ActionBase, task_vars: dict[str, Any], limit: int) -> dict[str, Any]:
-    """Run the action's module in the background for at most ``limit`` seconds; return its result.
+def run_with_progress(
+    action: ActionBase,
+    task_vars: dict[str, Any],
+    limit: int,
+    module: str = "",
+    arguments: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Run a module in the background for at most ``limit`` seconds; return its result.
 
-    The module's ``progress_file`` is set here. Its lines are displayed as they come, with the host's name
-    before them; the one that is `LAST_LINE` says that the result is about to come.
+    The action's own with its arguments, unless another ``module`` of this collection is named. Its
+    ``progress_file`` is set here. The newest of its lines is displayed from time to time, with the host's
+    name before it; the one that is `LAST_LINE` says that the result is about to come.
     """
     file = f"{_job_folder(action)}/hubops-{uuid.uuid4().hex}.progress"
-    started = _start(action, {**action._task.args, "progress_file": file}, task_vars, limit)
+    wanted = {**(action._task.args if arguments is None else arguments), "progress_file": file}
+    started = _start(action, f"hubops.jupyterhub.{module}" if module else None, wanted, task_vars, limit)
     if "ansible_job_id" not in started:
         return started
     job = started["ansible_job_id"]
@@ -40,28 +50,30 @@ def run_with_progress(action: ActionBase, task_vars: dict[str, Any], limit: int)
 
 
 def _start(
-    action: ActionBase, arguments: dict[str, Any], task_vars: dict[str, Any], limit: int
+    action: ActionBase, module: str | None, arguments: dict[str, Any], task_vars: dict[str, Any], limit: int
 ) -> dict[str, Any]:
     asked = action._task.async_val
     action._task.async_val = limit
     try:
-        return dict(action._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=True))
+        return dict(
+            action._execute_module(
+                module_name=module, module_args=arguments, task_vars=task_vars, wrap_async=True
+            )
+        )
     finally:
         action._task.async_val = asked
 
 
 def _watch(action: ActionBase, job: str, file: str, task_vars: dict[str, Any]) -> dict[str, Any]:
-    host = task_vars["inventory_hostname"]
-    shown = looks = 0
+    began, patience, looks, shown = time.monotonic(), SECONDS_TO_FIRST_LINE, 0, ""
     while True:
-        written = action._low_level_execute_command(f"cat {_shell_path(file)}")
-        lines = written["stdout"].splitlines() if written["rc"] == 0 else []
-        for line in lines[shown:]:
-            if line != LAST_LINE:
-                Display().display(f"{host} | {line}")
-        shown = max(shown, len(lines))
+        written = action._low_level_execute_command(f"tail -n 1 {_shell_path(file)}")
+        line = written["stdout"].rstrip() if written["rc"] == 0 else ""
+        if line not in ("", LAST_LINE, shown) and time.monotonic() - began >= patience:
+            show([f"{task_vars['inventory_hostname']} | {line}"])
+            shown, began, patience = line, time.monotonic(), 2 * patience
         looks += 1
-        if LAST_LINE in lines or looks % LOOKS_BETWEEN_STATUS == 0:
+        if line == LAST_LINE or looks % LOOKS_BETWEEN_STATUS == 0:
             status = _ask(action, job, "status", task_vars)
             if status.get("finished", True):
                 return _result(status)

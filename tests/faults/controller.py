@@ -13,7 +13,7 @@ from .attempt import NotInjected
 from .host import OVER
 from .reference import Reference
 from .row import BRIEF, CONFIRM_SECONDS, NEW, OLD, RESTORE_SECONDS, WHOLE, Fault, Row
-from .tasks import Task, is_comparison
+from .tasks import Task
 
 Inject = Callable[[Row, Task], None]
 #: What a run is told that comes after its time.
@@ -21,8 +21,6 @@ TOO_LATE = re.compile(r"came too late|not under way any more|came after it")
 WORKER_DELAY_SECONDS = 0.01
 #: How long a module may take to begin its step, where it takes one.
 STEP_SECONDS = 0.6
-#: Tasks of the controller alone: no process of theirs is on the host.
-ITS_OWN = re.compile(r"Validating arguments|Come over a new connection|^Keep the new hub$")
 
 
 def killed(row: Row, task: Task) -> None:
@@ -85,8 +83,7 @@ def without_power(row: Row, task: Task) -> None:
 def without_worker(row: Row, task: Task) -> None:
     attempt = row.upgrade()
     attempt.go_to(task)
-    patience = 0 if is_comparison(task) else STEP_SECONDS
-    with row.host.killing_module(WORKER_DELAY_SECONDS, patience) as outcome:
+    with row.host.killing_module(WORKER_DELAY_SECONDS, STEP_SECONDS) as outcome:
         attempt.go_to(lambda _next: True)
     if outcome["killed"] is None:
         raise NotInjected(f"no process of {task} was met")
@@ -105,7 +102,7 @@ AT_EACH_TASK: dict[str, tuple[Inject, str]] = {
 SELECTED = {
     ("ansible-playbook killed (SIGKILL)", "hub_service : start"): WHOLE,
     ("ansible-playbook killed (SIGKILL)", "hub_guard : accept"): BRIEF,
-    ("controller frozen, and late", "hub_database : migrate"): BRIEF,
+    ("controller frozen, and late", "hub_database"): BRIEF,
     ("power cut, and the run goes on", "hub_packages : switch"): BRIEF,
     ("worker killed", "hub_packages : switch"): BRIEF,
 }
@@ -115,8 +112,6 @@ def at_each_task(tasks: list[Task]) -> Iterator[Fault]:
     """Each of these faults at each task of the outage."""
     for fault, (inject, when) in AT_EACH_TASK.items():
         for task in tasks:
-            if inject is without_worker and ITS_OWN.search(task.name):
-                continue
             yield Fault(
                 fault,
                 f"{when} {task}",

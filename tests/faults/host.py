@@ -234,4 +234,7 @@ class Host:
 def summary(run: dict[str, Any]) -> dict[str, Any]:
     """What matters of a run when something went wrong."""
     keys = ("id", "phase", "doing", "attempts", "failures", "outcome")
-    return {**{key: run[key] for key in keys if run.get(key)}, "done": list(run.get("done", {}))}
+    return {
+        **{key: run[key] for key in keys if run.get(key)},
+        "phases": [phase["name"] for phase in run.get("phases", [])],
+    }

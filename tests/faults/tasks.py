@@ -67,7 +67,7 @@ def is_seal(task: Task) -> bool:
 
 
 def is_migration(task: Task) -> bool:
-    return "migrate |" in task.name
+    return task.role == "hub_database"
 
 
 def is_switch(task: Task) -> bool:
@@ -79,14 +79,9 @@ def is_start(task: Task) -> bool:
     return task.role == "hub_service" and "start |" in task.name
 
 
-def is_comparison(task: Task) -> bool:
-    """It only looks, and takes no step of the run."""
-    return task.role == "hub_verify" and "Compare" in task.name
-
-
 def is_arming(task: Task) -> bool:
     return task.role == "hub_guard" and "arm |" in task.name
 
 
 def is_rescue(task: Task) -> bool:
-    return "failure |" in task.name
+    return "end |" in task.name

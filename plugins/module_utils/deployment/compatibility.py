@@ -10,6 +10,9 @@ from ..environments.packages import installed_version
 from ..errors import HubError
 from ..releases.catalogue import major_of_revision, schema_head
 from ..releases.versions import FAIL, OK, WARN, Release, Verdict, compare, parse_release
+from .model import Deployment
+
+MOST_TOLD = 10
 
 
 def match(
@@ -29,6 +32,25 @@ def match(
         "environments": [judge_environment(hub, path, allow) for path in paths],
         "database": judge_revision(hub, revision, wanted) if revision else None,
     }
+
+
+def match_deployment(
+    deployment: Deployment | None,
+    version: str,
+    revision: str,
+    allow: Collection[str],
+    more: Iterable[str] = (),
+) -> dict[str, Any]:
+    """`match` for a deployment's environments, and those at ``more`` paths, with a hub of this version.
+
+    ``revision`` is the database's, the one that was found unless given.
+    """
+    known = [environment.path for environment in deployment.user_environments] if deployment else []
+    found = revision or (deployment.database.revision if deployment else None)
+    place = deployment.hub_environment.path if deployment else None
+    hub = parse_release(version)
+    wanted = wanted_revision(hub, place) if place else None
+    return match(hub, list(dict.fromkeys([*known, *more])), found, allow, wanted)
 
 
 def judge_environment(hub: Release, path: str, allow: Collection[str] = ()) -> dict[str, Any]:
@@ -83,3 +105,9 @@ def failures(result: dict[str, Any]) -> list[str]:
     if database and database["verdict"] == FAIL:
         failed.append(f"The database: {database['reason']}")
     return failed
+
+
+def message(failed: list[str]) -> str:
+    """What failed, in so many words that a person reads them."""
+    more = [f"And {len(failed) - MOST_TOLD} more."] if len(failed) > MOST_TOLD else []
+    return " ".join([*failed[:MOST_TOLD], *more])

@@ -11,14 +11,17 @@ from ..runs.journal import Run
 from . import guard_program, recovery_point, rollback
 
 
-def arm(folder: Path, run_id: str, point: Path) -> None:
-    """Try the way to a recovery point without taking it, and put the guard on duty that will.
+def arm(folder: Path, run_id: str, point: Path) -> bool:
+    """Test the restore without doing it, and start the guard that will do it.
 
-    Raises HubError when the way back would fail; nothing has changed then.
+    Returns False for a run that has come to its outage already, and has its guard. Raises HubError when the
+    restore would fail; nothing has changed then.
     """
     with journal.lock(folder):
         run = journal.mine(folder, run_id)
-        with journal.alive(folder, run):
+        if run.phase == journal.OUTAGE:
+            return False
+        with journal.recording(folder, run, "arm") as armed, journal.alive(folder, run):
             recovery_point.test_restore(point)
             _ask_old_hub(run)
             recovery_point.reserve(point)
@@ -26,6 +29,8 @@ def arm(folder: Path, run_id: str, point: Path) -> None:
             run.phase, run.recovery_point = journal.ARMED, str(point)
             journal.write(folder, run)
             guard.install(folder, run.deployment, guard_program)
+            armed["changed"] = True
+        return True
 
 
 def _ask_old_hub(run: Run) -> None:

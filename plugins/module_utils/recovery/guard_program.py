@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from ..errors import HubError
-from ..runs import guard, journal
+from ..runs import guard, journal, report
 from . import rollback
 
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -86,8 +86,14 @@ def restore(folder: Path) -> None:
 
 
 def status(folder: Path) -> None:
+    """Say how the run stands, and what its report is by now."""
     run = journal.read(folder)
-    say(journal.summary(run) if run else "No run is known.")
+    if run is None:
+        say("No run is known.")
+        return
+    say(journal.summary(run))
+    for line in report.lines(report.compose(report.of_run(run)), folder.name):
+        say(line)
 
 
 def say(line: str) -> None:

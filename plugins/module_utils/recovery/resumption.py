@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..runs import guard, journal
+from ..runs import guard, journal, report
 from ..runs.journal import Run
 from ..system import state
 from . import guard_program, recovery_point, rollback
@@ -69,7 +69,7 @@ def _unreported_end(folder: Path, run: Run | None, check: bool) -> list[str]:
     if not check:
         run.reported = True
         journal.write(folder, run)
-    return [journal.summary(run)]
+    return [journal.summary(run), *report.lines(report.compose(report.of_run(run)), folder.name)[1:]]
 
 
 def _adopt(folder: Path, run: Run, holder: dict[str, Any]) -> Run:
@@ -78,17 +78,15 @@ def _adopt(folder: Path, run: Run, holder: dict[str, Any]) -> Run:
     with journal.lock(folder):
         recovery_point.verify(Path(run.recovery_point))
         started = datetime.now(timezone.utc)
-        adopted = Run(
-            **{
-                **asdict(run),
-                **holder,
-                "id": journal.new_id(started),
-                "continues": run.id,
-                "started": started.isoformat(timespec="seconds"),
-                "boot": journal.boot(),
-                "begun_at": journal.now(),
-                "doing": "",
-            }
+        adopted = replace(
+            run,
+            **holder,
+            id=journal.new_id(started),
+            continues=run.id,
+            started=started.isoformat(timespec="seconds"),
+            boot=journal.boot(),
+            begun_at=journal.now(),
+            doing="",
         )
         journal.beat(folder, adopted)
         journal.write(folder, adopted)

@@ -22,8 +22,8 @@ from ..errors import HubError
 from ..planning.plan import read_plan
 from ..progress import Progress
 from ..rehearsal import rehearsed_hub
-from ..runs import guard, journal
-from ..runs.journal import Run
+from ..runs import guard, journal, report
+from ..runs.journal import Outcome, Phase, Run
 from ..system.processes import family
 from . import recovery_point, reserved_space
 
@@ -37,7 +37,7 @@ TIMEOUT = 120.0
 STOP_TIMEOUT = 30.0
 
 
-def accept(folder: Path, run_id: str) -> dict[str, Any]:
+def accept(folder: Path, run_id: str) -> Outcome:
     """The new hub stays: from here on nothing goes back by itself. Returns the run's outcome.
 
     Raises HubError when the guard was quicker, or is about to be.
@@ -46,8 +46,10 @@ def accept(folder: Path, run_id: str) -> dict[str, Any]:
         run = journal.mine(folder, run_id)
         journal.require_in_time(folder, run)
         # A rollback has done what the guard would do.
-        ended, by = ("old", "the rollback") if "restore" in run.done else ("new", "the upgrade")
-        journal.finish(folder, run, journal.ACCEPTED, ended=ended, by=by, reason="")
+        ended, by = ("new", "the upgrade") if run.taken("restore") is None else ("old", "the rollback")
+        run.record(Phase("accept", 0.0, journal.CHANGED))
+        journal.finish(folder, run, journal.ACCEPTED, {"ended": ended, "by": by, "reason": ""})
+        _report(folder, run)
         return {**run.outcome, "left": tidy(folder, run)}
 
 
@@ -64,12 +66,12 @@ def restore(point: Path, timeout: float, run_id: str) -> dict[str, Any]:
     return journal.step(folder, run_id, "restore", lambda: recovery_point.restore(point, timeout, timeout))
 
 
-def roll_back(folder: Path, by: str, reason: str, run_id: str = "") -> dict[str, Any]:
+def roll_back(folder: Path, by: str, reason: str, run_id: str = "", task: str = "") -> Outcome:
     """Bring a run to its end, with the old hub serving; returns its outcome.
 
-    The run of that id, or whichever is under way. ``by`` and ``reason`` are for people. A run that is over
-    stays as it is. It may be interrupted, and called again. Raises HubError when another run is under way, or
-    the old hub could not be put back: then it stays down.
+    The run of that id, or whichever is under way. ``by``, ``reason`` and the ``task`` that failed are for
+    people. A run that is over stays as it is. It may be interrupted, and called again. Raises HubError when
+    another run is under way, or the old hub could not be put back: then it stays down.
     """
     with journal.lock(folder, patience=TIMEOUT):
         run = journal.read(folder)
@@ -83,13 +85,22 @@ def roll_back(folder: Path, by: str, reason: str, run_id: str = "") -> dict[str,
         with journal.alive(folder, run):
             if run.phase in (journal.PREPARING, journal.ARMED):
                 left = tidy(folder, run)
-                journal.finish(folder, run, journal.ENDED, ended="unchanged", by=by, reason=reason, left=left)
+                ended: Outcome = {
+                    "ended": "unchanged",
+                    "left": left,
+                    "by": by,
+                    "reason": reason,
+                    "task": task,
+                }
+                journal.finish(folder, run, journal.ENDED, ended)
             else:
-                _restore(folder, run, by, reason)
+                restored = _restore(folder, run, by)
+                journal.finish(folder, run, journal.RESTORED, {**restored, "reason": reason, "task": task})
+        _report(folder, run)
     return run.outcome
 
 
-def _restore(folder: Path, run: Run, by: str, reason: str) -> None:
+def _restore(folder: Path, run: Run, by: str) -> Outcome:
     if run.phase == journal.STUCK:
         run.attempts = run.failures = 0
     run.attempts += 1
@@ -97,38 +108,36 @@ def _restore(folder: Path, run: Run, by: str, reason: str) -> None:
     # On a disk that has become full not even this could be written.
     reserved_space.release_aside(folder)
     journal.write(folder, run)
-    stopped = run.done.get("stop", {})
+    stopped = run.taken("stop") or {}
     try:
-        migration.abandon(folder)
-        restored = recovery_point.restore(
-            Path(run.recovery_point), TIMEOUT, STOP_TIMEOUT, stopped.get("log_mark", "")
-        )
-        verified = _verify(run.deployment, restored["version"])
+        with journal.recording(folder, run, "restore") as restored:
+            migration.abandon(folder)
+            point, mark = Path(run.recovery_point), stopped.get("log_mark", "")
+            restored.update(recovery_point.restore(point, TIMEOUT, STOP_TIMEOUT, mark))
+            verified = _verify(run.deployment, restored["version"])
     except HubError as error:
         run.failures += 1
         if run.failures >= MOST_FAILURES or run.attempts >= MOST_ATTEMPTS:
-            journal.finish(folder, run, journal.STUCK, ended="neither", by=by, reason=str(error))
+            journal.finish(folder, run, journal.STUCK, {"ended": "neither", "by": by, "reason": str(error)})
+            _report(folder, run)
         else:
             journal.write(folder, run)
         raise
-    left = tidy(folder, run)
-    seconds = (
-        lifecycle.downtime(stopped["stopped_at"], restored["answered_at"])
-        if stopped.get("stopped_at")
-        else None
-    )
-    journal.finish(
-        folder,
-        run,
-        journal.RESTORED,
-        ended="old",
-        by=by,
-        reason=reason,
-        left=left,
-        verified=verified,
-        **restored,
-        downtime_seconds=seconds,
-    )
+    stopped_at, answered_at = stopped.get("stopped_at"), restored["answered_at"]
+    return {
+        **restored,  # type: ignore[typeddict-item]
+        "ended": "old",
+        "by": by,
+        "left": tidy(folder, run),
+        "verified": verified,
+        "downtime_seconds": lifecycle.downtime(stopped_at, answered_at) if stopped_at else None,
+    }
+
+
+def _report(folder: Path, run: Run) -> None:
+    """Keep the report, though nobody may be there to ask for it; on a full disk the record is enough."""
+    with contextlib.suppress(HubError, OSError):
+        report.write(folder, report.compose(report.of_run(run)))
 
 
 def tidy_up(folder: Path, run_id: str) -> None:

@@ -1,18 +1,8 @@
 """A run: who changes a hub now, how far it has come, and how it ended.
 
-``<state folder>/run.json`` is lock and journal in one. It is written before a step begins and after it has
-ended, so that whoever comes next (the next task, the guard, the next run) knows where the last one was.
-
-    id, user, controller, process, command, started     who, from where, when
-    boot, begun_at                                       boot of the host, and seconds since then
-    confirm_timeout                                      seconds without a sign of life that it may take
-    deployment, plan, recovery_point                     what it changes, how, and the way back
-    phase                                                one of the words below
-    doing, done                                          the step under way; each step's result
-    attempts, failures                                   of the way back
-    outcome                                              {ended: old|new|unchanged|neither, by, at, ...}
-    reported                                             whether a later run has said so
-    continues                                            id of the run that this one completes
+``<state folder>/run.json`` is lock and record in one. It is written before a step of the outage begins and
+after each phase has ended, so that whoever comes next (the next task, the guard, the next run) knows where
+the last one was, and so that anybody can compose the report from it: see `report`.
 
 Time is counted from the boot (CLOCK_BOOTTIME): nobody can set that clock.
 """
@@ -26,12 +16,12 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, TypedDict
 
-from ..deployment.model import Deployment
+from ..deployment.model import Deployment, of_format_1
 from ..errors import HubError
 from ..shapes import from_dict, to_dict
 from ..system import files, state
@@ -53,6 +43,15 @@ ACCEPTED = "accepted"
 RESTORED = "restored"
 #: Nothing was changed.
 ENDED = "ended"
+
+#: Of ``run.json``. The first had no number, and only the results of steps instead of phases.
+FORMAT = 2
+
+#: How a phase has ended.
+CHANGED, OK, FAILED = "changed", "ok", "failed"
+
+#: What a module may have seen that somebody should read.
+SEEN = ("errors", "access", "unrecognized", "deprecated")
 
 #: What an outcome's ``ended`` means.
 ENDS = {"old": "the old hub serves again", "new": "the new hub serves", "unchanged": "nothing was changed"}
@@ -84,6 +83,41 @@ class RunUnderWay(HubError):
 
 
 @dataclass
+class Phase:
+    """What one phase has done; `Run.phases` has them in the order in which they ended."""
+
+    name: str
+    seconds: float
+    result: str
+    """``changed``, ``ok`` or ``failed``."""
+    measured: dict[str, Any] = field(default_factory=dict)
+    """What the phase has returned, but for a diff."""
+    warnings: list[str] = field(default_factory=list)
+    message: str = ""
+    """Why it failed."""
+
+
+class Outcome(TypedDict, total=False):
+    """How a run ended."""
+
+    ended: str
+    """``old``, ``new``, ``unchanged`` or ``neither``."""
+    by: str
+    at: str
+    reason: str
+    task: str
+    left: list[str]
+    """What could not be tidied away, and why."""
+    version: str
+    verified: str
+    answered_at: float
+    changed: bool
+    restored: list[str]
+    diff: dict[str, str]
+    downtime_seconds: float | None
+
+
+@dataclass
 class Run:
     """What ``run.json`` says."""
 
@@ -94,19 +128,68 @@ class Run:
     command: str
     started: str
     boot: str
+    """Boot of the host in which it began, `begun_at` seconds after it."""
     begun_at: float
     confirm_timeout: float
+    """Seconds without a heartbeat after which it counts as dead."""
     deployment: Deployment
     plan: dict[str, Any]
     recovery_point: str = ""
     phase: str = PREPARING
+    """How it stands: one of the words above."""
     doing: str = ""
-    done: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The step of the outage that has begun and not ended."""
+    phases: list[Phase] = field(default_factory=list)
     attempts: int = 0
     failures: int = 0
-    outcome: dict[str, Any] = field(default_factory=dict)
+    """Of the restore."""
+    outcome: Outcome = field(default_factory=Outcome)
     reported: bool = False
+    """Whether a later run has told how it ended."""
     continues: str = ""
+    """Id of the run that this one completes."""
+    format: int = FORMAT
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Run:
+        """The run of a ``run.json``, also of one of the first format. Raises HubError for a later format."""
+        found = data.get("format", 1)
+        if found > FORMAT:
+            raise HubError(
+                f"Run {data.get('id')} was recorded by a later version of this collection.",
+                "Use that version.",
+            )
+        if found == 1:
+            results = data.get("done", {})
+            phases = [
+                Phase(name, result.get("seconds", 0.0), *_verdict(result)) for name, result in results.items()
+            ]
+        else:
+            phases = [Phase(**phase) for phase in data["phases"]]
+        known = {each.name for each in fields(cls)}
+        deployment = data["deployment"] if found == FORMAT else of_format_1(data["deployment"])
+        return cls(
+            **{
+                **{key: value for key, value in data.items() if key in known},
+                "deployment": from_dict(Deployment, deployment),
+                "phases": phases,
+                "format": found,
+            }
+        )
+
+    def is_of(self, holder: dict[str, Any]) -> bool:
+        """Whether it is that controller's; an earlier one's may still be known by its id."""
+        return bool(holder.get("process", self.process) == self.process)
+
+    def taken(self, name: str) -> dict[str, Any] | None:
+        """What a phase has returned that was taken and has not failed; None where there is none."""
+        return next(
+            (each.measured for each in self.phases if each.name == name and each.result != FAILED), None
+        )
+
+    def record(self, phase: Phase) -> None:
+        """Add what a phase has done, in place of what it did before."""
+        self.phases = [each for each in self.phases if each.name != phase.name] + [phase]
 
     @property
     def is_over(self) -> bool:
@@ -133,30 +216,62 @@ def now() -> float:
 
 def read(folder: Path) -> Run | None:
     """The present or last run of a hub, by its state folder; None where there was none."""
+    return _read(state.run_file(folder), folder)
+
+
+def recorded(folder: Path, run_id: str) -> Run | None:
+    """The run of that id, present or past; None where no record of it is left."""
+    run = read(folder)
+    return run if run and run.id == run_id else _read(_archive(folder, run_id) / "run.json", folder)
+
+
+def _read(file: Path, folder: Path) -> Run | None:
     try:
-        return from_dict(Run, json.loads(state.run_file(folder).read_text(encoding="utf-8")))
+        run = Run.from_dict(json.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, HubError) as error:
+    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
         raise HubError(
-            f"{state.run_file(folder)} cannot be read: {error}.",
+            f"{file} cannot be read: {error}.",
             "If no upgrade was under way, remove it; else restore the newest recovery point.",
         ) from error
+    if run.format < FORMAT and not run.is_over:
+        guard = state.guard_folder(folder)
+        raise HubError(
+            f"Run {run.name} was begun by an earlier version of this collection, and is not over.",
+            f"End it on the host with the program that it left there: python3 {guard} restore."
+            if guard.is_dir()
+            else f"It has not touched the hub: remove {file}.",
+        )
+    run.format = FORMAT
+    return run
+
+
+def _archive(folder: Path, run_id: str) -> Path:
+    """The folder for what stays of a run."""
+    return state.runs_folder(folder) / run_id
 
 
 def write(folder: Path, run: Run) -> None:
     """Keep what is known of the run, durably. Once it is over, for good: in ``runs/<id>/run.json``."""
     content = (json.dumps(to_dict(run), indent=2) + "\n").encode()
     if run.is_over or run.phase == STUCK:
-        archive = state.runs_folder(folder) / run.id
-        state.make_private(archive)
-        files.write(archive / "run.json", content)
+        keep(folder, run.id, "run.json", content)
     files.write(state.run_file(folder), content)
 
 
-def begin(folder: Path, holder: dict[str, Any], confirm_timeout: float, **what: Any) -> Run:
-    """Begin a run, unless another one is under way. ``what`` has ``deployment`` and ``plan``.
+def keep(folder: Path, run_id: str, name: str, content: bytes) -> Path:
+    """Keep a file with what stays of a run; its path."""
+    archive = _archive(folder, run_id)
+    state.make_private(archive)
+    files.write(archive / name, content)
+    return archive / name
 
+
+def begin(folder: Path, holder: dict[str, Any], confirm_timeout: float, **what: Any) -> Run:
+    """Begin a run, unless another one is under way.
+
+    ``what`` has ``deployment``, ``plan`` and the ``phases`` that came before it.
     ``holder`` says who: ``{user, controller, process, command}``. Raises HubError that names the other run.
     """
     state.make_private(folder)
@@ -258,22 +373,65 @@ def alive(folder: Path, run: Run, progress: Callable[[], Any] | None = None) -> 
         thread.join()
 
 
-@contextlib.contextmanager
-def preparing(folder: Path, run_id: str) -> Iterator[None]:
-    """Have the hub to oneself and the run alive while a task gets something ready.
+def prepare(folder: Path, run_id: str, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Get something ready for the outage, as a phase of a run; its result.
 
-    Without a run, raises HubError when one is under way: what it has got ready would be taken from it.
+    The hub is not another process's meanwhile, and the run is alive. A run that has come to its outage is
+    answered with the record. Without ``run_id``, raises HubError when a run is under way: what it has got
+    ready would be taken from it.
     """
     if not run_id and not folder.is_dir():
-        yield
-        return
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(lock(folder))
-        if run_id:
-            stack.enter_context(alive(folder, mine(folder, run_id)))
-        else:
+        return work()
+    with lock(folder):
+        if not run_id:
             require_none(folder)
-        yield
+            return work()
+        run = mine(folder, run_id)
+        taken = run.taken(name) if run.phase == OUTAGE else None
+        if taken is not None:
+            return {**taken, "changed": False}
+        with alive(folder, run), recording(folder, run, name) as measured:
+            measured.update(work())
+        return measured
+
+
+@contextlib.contextmanager
+def recording(folder: Path, run: Run, name: str) -> Iterator[dict[str, Any]]:
+    """Record a phase of a run: its seconds, and the result that is put into the dict, or why it failed."""
+    began = time.monotonic()
+    result: dict[str, Any] = {}
+    try:
+        yield result
+    except HubError as error:
+        run.record(Phase(name, _since(began), FAILED, message=str(error)))
+        # On a disk that has become full the record stays as it was; the reason goes on.
+        with contextlib.suppress(HubError, OSError):
+            write(folder, run)
+        raise
+    run.doing = ""
+    run.record(Phase(name, _since(began), *_verdict(result), _warnings(result)))
+    write(folder, run)
+
+
+def phase_of(name: str, result: dict[str, Any]) -> Phase:
+    """A phase by what its module has returned."""
+    return Phase(
+        name, result.get("seconds", 0.0), *_verdict(result), _warnings(result), result.get("msg", "")
+    )
+
+
+def _verdict(result: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """How a phase has ended, and what it has measured."""
+    verdict = FAILED if result.get("failed") else CHANGED if result.get("changed") else OK
+    return verdict, {key: value for key, value in result.items() if key != "diff"}
+
+
+def _warnings(result: dict[str, Any]) -> list[str]:
+    return [line for kind in SEEN for line in result.get(kind) or []]
+
+
+def _since(began: float) -> float:
+    return round(time.monotonic() - began, 3)
 
 
 def step(
@@ -300,16 +458,14 @@ def step(
             return action()
         run = mine(folder, run_id)
         require_in_time(folder, run)
-        if name in run.done and not again:
+        taken = None if again else run.taken(name)
+        if taken is not None:
             beat(folder, run)
-            return {**run.done[name], "changed": False}
+            return {**taken, "changed": False}
         run.phase, run.doing = OUTAGE, name
         write(folder, run)
-        with alive(folder, run, progress):
-            result = action()
-        run.done[name] = {key: value for key, value in result.items() if key != "diff"}
-        run.doing = ""
-        write(folder, run)
+        with recording(folder, run, name) as result, alive(folder, run, progress):
+            result.update(action())
         return result
 
 
@@ -360,13 +516,17 @@ def summary(run: Run) -> str:
 
 def _stands(run: Run) -> str:
     if run.phase == RESTORING:
-        return f"is being undone, for the {run.attempts}. time"
+        return f"is being undone (attempt {run.attempts})"
     if run.doing:
         return f"is at '{run.doing}'"
-    return f"has done '{list(run.done)[-1]}'" if run.done else "is at its preparations"
+    return (
+        f"has done '{run.phases[-1].name}'"
+        if run.phase == OUTAGE and run.phases
+        else "is at its preparations"
+    )
 
 
-def finish(folder: Path, run: Run, phase: str, **outcome: Any) -> None:
+def finish(folder: Path, run: Run, phase: str, outcome: Outcome) -> None:
     """Record how a run ended."""
     run.phase, run.doing = phase, ""
     run.outcome = {"at": datetime.now(timezone.utc).isoformat(timespec="seconds"), **outcome}

@@ -1,162 +1,220 @@
-"""What is left to say at the end of a run."""
+"""What is left to say at the end of a run, composed from the run's own record."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..deployment.lifecycle import downtime
-
-#: The phases of an upgrade in their order.
-PHASES = (
-    "find",
-    "plan",
-    "stage",
-    "rehearse",
-    "backup",
-    "guard",
-    "stop",
-    "final backup",
-    "roll back",
-    "switch",
-    "migrate",
-    "start",
-    "verify",
-    "accept",
-    "restore",
-)
-
-#: What a module may have seen that somebody should read.
-TOLD = ("errors", "access", "unrecognized", "deprecated")
+from ..deployment.model import Deployment
+from . import journal
+from .journal import Phase, Run
 
 
-def compose(
-    results: dict[str, dict[str, Any]],
-    deployment: dict[str, Any],
-    plan: dict[str, Any],
-    recovery_point: str,
-    failure: dict[str, Any],
-    check: bool = False,
-) -> dict[str, Any]:
-    """The report of one run, or in check mode (``check``) of one that was only tried out.
+@dataclass
+class Story:
+    """What a report is composed of: the run's record, or what is known where none has begun."""
 
-    ``results`` has what the module of each phase returned, by the phase's name; phases that were not reached
-    are left out. ``failure`` is ``{task, reason}``, or empty.
+    deployment: Deployment | None
+    plan: dict[str, Any]
+    phases: list[Phase]
+    failure: dict[str, str]
+    """``{task, reason, restore}``: what failed, why, and why the restore did as well; or nothing."""
+    check: bool = False
+    run: Run | None = None
 
-    The shape: ``{outcome, check, service, from_version, to_version, downtime_seconds, phases, backup,
-    warnings, failure, conclusion}``, phases being ``[{name, seconds, result}]``. ``downtime_seconds`` goes
-    from the word to stop to the first answer, and is None where none came or the host's clock was set back.
-    ``conclusion`` is a sentence for people.
+    @property
+    def ended(self) -> str:
+        """Which hub serves in the end, as far as that was decided: ``old``, ``new``, ``unchanged`` or ''."""
+        return self.run.outcome.get("ended", "") if self.run else ""
+
+    @property
+    def old_version(self) -> str | None:
+        found = self.deployment.jupyterhub if self.deployment else None
+        return self.plan.get("from_version") or found or None
+
+    def measured(self, name: str, key: str) -> Any:
+        """What a phase has measured, None where it was not reached or has failed."""
+        return next((each.measured.get(key) for each in self.phases if each.name == name), None)
+
+    def failed(self, name: str) -> str:
+        """Why a phase failed, '' where it did not."""
+        return next(
+            (each.message for each in self.phases if each.name == name and each.result == journal.FAILED), ""
+        )
+
+
+def of_run(run: Run, failure: dict[str, str] | None = None) -> Story:
+    """The story of a run, by its record; ``failure`` where the controller knows more than that."""
+    outcome = run.outcome
+    known = {"task": outcome.get("task", ""), "reason": outcome.get("reason", "")}
+    return Story(run.deployment, run.plan, run.phases, failure or (known if known["reason"] else {}), run=run)
+
+
+def compose(story: Story) -> dict[str, Any]:
+    """The report.
+
+    ``{outcome, check, run, service, from_version, to_version, downtime_seconds, expected_outage_seconds,
+    phases, backup, warnings, failure, conclusion}``, phases being ``[{name, seconds, result}]`` in the order
+    in which they ended. ``downtime_seconds`` goes from the request to stop to the first answer, and is None
+    where none came or the host's clock was set back. ``conclusion`` is a sentence for people.
     """
-    reached = [name for name in PHASES if results.get(name) and not results[name].get("skipped")]
-    outcome = _outcome(results, plan, failure)
+    outcome = _outcome(story)
     return {
         "outcome": outcome,
-        "check": check,
-        "service": deployment.get("service", {}).get("name"),
-        "from_version": deployment.get("hub_environment", {}).get("jupyterhub"),
-        "to_version": plan.get("to_version"),
-        "downtime_seconds": _downtime(results),
+        "check": story.check,
+        "run": story.run.id if story.run else None,
+        "service": story.deployment.service.name if story.deployment else None,
+        "from_version": story.old_version,
+        "to_version": story.plan.get("to_version"),
+        "downtime_seconds": _downtime(story),
+        "expected_outage_seconds": story.measured("rehearse", "expected_outage_seconds"),
         "phases": [
-            {"name": name, "seconds": results[name].get("seconds"), "result": _result(results[name])}
-            for name in reached
+            {"name": each.name, "seconds": each.seconds, "result": each.result} for each in story.phases
         ],
-        "backup": recovery_point or None,
-        "warnings": _warnings(results, deployment, plan),
-        "failure": failure or None,
-        "conclusion": _conclusion(outcome, check, results, deployment, plan, recovery_point),
+        "backup": story.measured("backup", "path") or _recovery_point(story) or None,
+        "warnings": _warnings(story),
+        "failure": {key: story.failure[key] for key in ("task", "reason")} if story.failure else None,
+        "conclusion": _conclusion(story, outcome),
     }
 
 
-def _outcome(results: dict[str, dict[str, Any]], plan: dict[str, Any], failure: dict[str, Any]) -> str:
-    if _ended(results) == "old":
-        return "restored" if failure else "rolled back"
-    if failure and _ended(results) != "new":
+def write(folder: Path, report: dict[str, Any]) -> Path:
+    """Keep a run's report beside its record; its path."""
+    content = (json.dumps(report, indent=2) + "\n").encode()
+    return journal.keep(folder, report["run"], "report.json", content)
+
+
+def lines(report: dict[str, Any], host: str, path: str = "") -> list[str]:
+    """The report as a person reads it: the verdict, what should be read, where the rest is."""
+    slow = [each for each in report["phases"] if each["seconds"]]
+    return [
+        f"{host}: {_verdict(report)}",
+        *([] if report["outcome"] == "upgraded" else [report["conclusion"]]),
+        *(f"Warning: {warning}" for warning in report["warnings"]),
+        *([f"Seconds: {', '.join(_phase(each) for each in slow)}"] if slow else []),
+        *([f"Recovery point: {report['backup']}"] if report["backup"] else []),
+        *([f"Report: {path}"] if path else []),
+    ]
+
+
+def _verdict(report: dict[str, Any]) -> str:
+    """One line: the versions, how it ended, what it cost."""
+    old, new = report["from_version"], report["to_version"]
+    versions = f"JupyterHub {old} -> {new}, " if new and new != old else f"JupyterHub {old}, " if old else ""
+    outcome = "checked" if report["check"] else report["outcome"]
+    seconds, expected = report["downtime_seconds"], report["expected_outage_seconds"]
+    if seconds is None:
+        outage = ", outage not measured"
+    elif seconds:
+        outage = f", outage {seconds:.1f} s" + (f" (about {expected:.0f} s expected)" if expected else "")
+    else:
+        outage = ", no outage"
+    return f"{versions}{outcome}{outage}, {count(len(report['warnings']), 'warning')}"
+
+
+def count(number: int, noun: str) -> str:
+    """``1 warning``, ``2 warnings``."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def _phase(phase: dict[str, Any]) -> str:
+    failed = " (failed)" if phase["result"] == journal.FAILED else ""
+    return f"{phase['name']} {phase['seconds']:.1f}{failed}"
+
+
+def _outcome(story: Story) -> str:
+    if story.ended == "old":
+        by = story.run.outcome.get("by") if story.run else ""
+        return "rolled back" if by == "the rollback" else "restored"
+    if story.ended == "new":
+        return "upgraded"
+    if story.failure or (story.run and story.run.is_over):
         return "failed"
-    return "unchanged" if plan.get("action") == "nothing" else "upgraded"
+    if story.run and not story.check:
+        return "under way"
+    action = story.plan.get("action")
+    return {"upgrade": "upgraded", "rollback": "rolled back"}.get(str(action), "unchanged")
 
 
-def _ended(results: dict[str, dict[str, Any]]) -> str:
-    """Which hub serves in the end, as far as that was decided: ``old``, ``new``, ``unchanged`` or ''."""
-    outcomes = [results.get(name, {}).get("outcome", {}) for name in ("restore", "accept")]
-    return next((str(outcome["ended"]) for outcome in outcomes if outcome), "")
-
-
-def _conclusion(
-    outcome: str,
-    check: bool,
-    results: dict[str, dict[str, Any]],
-    deployment: dict[str, Any],
-    plan: dict[str, Any],
-    recovery_point: str,
-) -> str:
+def _conclusion(story: Story, outcome: str) -> str:
     """What the hub is like now, and what is to be done."""
-    old = deployment.get("hub_environment", {}).get("jupyterhub")
-    if outcome == "upgraded" and check:
-        return f"Nothing was changed: JupyterHub {old} would become {plan['to_version']}."
+    old, new = story.old_version, story.plan.get("to_version")
+    if story.check and outcome in ("upgraded", "rolled back"):
+        return f"Nothing was changed: JupyterHub {old} would become {new}."
     if outcome == "upgraded":
-        return f"JupyterHub {old} has become {plan['to_version']}."
+        return f"JupyterHub {old} has become {new}."
     if outcome == "unchanged":
         return f"JupyterHub {old} was left as it is."
-    restore = results.get("restore", {})
     if outcome == "rolled back":
-        return f"JupyterHub {old} has been taken back to {results['roll back']['version']}."
-    if outcome == "restored":
-        end = restore.get("outcome", {})
-        guarded = ""
-        if end.get("by") == "the guard":
-            guarded = (
-                f" The guard on the host has seen to that: {end.get('reason')}. "
-                "What this run did afterwards came too late."
-            )
-        return (
-            f"JupyterHub {end.get('version', old)} serves again as before.{guarded} "
-            f"What the attempt left is in {recovery_point}/replaced."
+        return f"JupyterHub {old} has been taken back to {story.measured('restore', 'version')}."
+    if outcome == "under way" and story.run:
+        return journal.summary(story.run)
+    if outcome == "restored" and story.run:
+        return _restored(story, story.run)
+    return _failed(story)
+
+
+def _restored(story: Story, run: Run) -> str:
+    guarded = ""
+    if run.outcome.get("by") == "the guard":
+        guarded = (
+            f" The guard on the host has seen to that: {run.outcome.get('reason')}. "
+            "What this run did afterwards came too late."
         )
-    if not restore.get("failed"):
-        return "Nothing was changed."
-    if not results.get("stop"):
-        return (
-            f"Nothing was changed. That this run is over could not be recorded: {restore.get('msg', '')} "
-            "Fix that and run the playbook again: it says so then."
-        )
-    stopped = results.get("stop", {}).get("stopped_at") is not None
-    left = "The hub is down, and kept down, because it" if stopped else "The users' environments"
     return (
-        f"{left} could not be put back either: {restore.get('msg', '')} "
-        "The guard on the host tries that again. When the reason is fixed, do it on the host with: "
-        f"python3 {Path(recovery_point).parent.parent}/guard restore - or from here with: "
-        "ansible HOST -m hubops.jupyterhub.recovery_point "
-        f"-a 'state=restored path={recovery_point}'"
+        f"JupyterHub {run.outcome.get('version', story.old_version)} serves again as before.{guarded} "
+        f"What the attempt left is in {run.recovery_point}/replaced."
     )
 
 
-def _downtime(results: dict[str, dict[str, Any]]) -> float | None:
+def _failed(story: Story) -> str:
+    """What is to be done after a run that has failed, and was not restored."""
+    why = story.failure.get("restore") or story.failed("restore")
+    touched = bool(story.run and story.run.phase not in (journal.PREPARING, journal.ARMED, journal.ENDED))
+    if not why and not touched:
+        return "Nothing was changed."
+    if not touched:
+        return (
+            f"Nothing was changed. That this run is over could not be recorded: {why} "
+            "Fix that and run the playbook again: it says so then."
+        )
+    point = _recovery_point(story)
+    stopped = story.measured("stop", "stopped_at") is not None
+    left = "The hub is down, and kept down, because it" if stopped else "The users' environments"
+    return (
+        f"{left} could not be put back either: {why} "
+        "The guard on the host tries that again. When the reason is fixed, do it on the host with: "
+        f"python3 {Path(point).parent.parent}/guard restore - or from here with: "
+        "ansible HOST -m hubops.jupyterhub.recovery_point "
+        f"-a 'state=restored path={point}'"
+    )
+
+
+def _recovery_point(story: Story) -> str:
+    """The one that the guard would restore, '' as long as there is no guard."""
+    return story.run.recovery_point if story.run else ""
+
+
+def _downtime(story: Story) -> float | None:
     """Seconds without a hub: 0 where it was never stopped, None where it never came back or nobody knows."""
-    stopped = results.get("stop", {}).get("stopped_at")
+    stopped = story.measured("stop", "stopped_at")
     if stopped is None:
         return 0.0
-    ends = [results.get("restore", {}).get("outcome"), results.get("roll back"), results.get("start")]
-    answered = next((end.get("answered_at") for end in ends if end), None)
-    if answered is None or results.get("restore", {}).get("failed"):
+    if story.failure.get("restore") or story.failed("restore"):
         return None
-    return downtime(stopped, answered)
+    restored = story.run.outcome.get("answered_at") if story.run else None
+    ends = (restored, story.measured("restore", "answered_at"), story.measured("start", "answered_at"))
+    answered = next((end for end in ends if end is not None), None)
+    return None if answered is None else downtime(stopped, answered)
 
 
-def _result(result: dict[str, Any]) -> str:
-    """``failed``, ``changed`` or ``ok``."""
-    for word in ("failed", "changed"):
-        if result.get(word):
-            return word
-    return "ok"
-
-
-def _warnings(
-    results: dict[str, dict[str, Any]], deployment: dict[str, Any], plan: dict[str, Any]
-) -> list[str]:
+def _warnings(story: Story) -> list[str]:
     """Everything that somebody should read, each once."""
-    said = list(deployment.get("config", {}).get("warnings", []))
-    said += [finding["found"] for finding in plan.get("findings", []) if finding["severity"] == "warning"]
-    for result in results.values():
-        said += [line for kind in TOLD for line in result.get(kind) or []]
-    return list(dict.fromkeys(said))
+    found = list(story.deployment.config.warnings) if story.deployment else []
+    findings = [*story.plan.get("findings", []), *(story.measured("rehearse", "findings") or [])]
+    found += [finding["found"] for finding in findings if finding["severity"] == "warning"]
+    found += [warning for phase in story.phases for warning in phase.warnings]
+    return list(dict.fromkeys(found))

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from ansible.errors import AnsibleFilterError
-from ansible_collections.hubops.jupyterhub.plugins.filter.plan_changes import FilterModule
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import Finding
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
+from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.plans import changes
 
 from tests.plans import plan_to, planned_environment
 
@@ -31,11 +30,6 @@ THROUGH_5 = {
     "why": "in one step it fails",
     "source": "the rehearsal on this host",
 }
-
-
-def changes(reviewed: dict[str, Any], plan: dict[str, Any]) -> list[str]:
-    """As the playbooks ask for it: both plans come from JSON."""
-    return list(FilterModule().filters()["plan_changes"](reviewed, plan))
 
 
 def without(key: str) -> Callable[[dict[str, Any]], object]:
@@ -124,9 +118,7 @@ def test_the_same_plan_may_find_less_room_and_other_seconds() -> None:
 def test_a_reviewed_plan_of_another_version_of_the_collection_is_refused() -> None:
     reviewed = copy.deepcopy(PLAN)
     del reviewed["environments"][0]["requirements"]
-    with pytest.raises(AnsibleFilterError) as refused:
-        changes(reviewed, PLAN)
-    assert str(refused.value) == (
+    assert changes(reviewed, PLAN) == [
         "The plan that was reviewed cannot be read: Plan.environments[0] has no requirements. "
-        "Another version of the collection made it: run plan.yml again, and review that."
-    )
+        "Another version of the collection made it."
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.action import jupyterhub_run
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal, report
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import state
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.processes import birth
+from ansible_collections.hubops.jupyterhub.plugins.plugin_utils import controller
 
 from tests import REPOSITORY
 from tests.healthy_hub import deployment
@@ -95,7 +96,72 @@ def test_a_step_is_taken_once(tmp_path: Path) -> None:
     assert first == {"changed": True, "by": os.getpid()}
     assert again == {**first, "changed": False}
     found = journal.read(tmp_path)
-    assert found and (found.phase, found.doing, list(found.done)) == (journal.OUTAGE, "", ["stop"])
+    assert found and (found.phase, found.doing) == (journal.OUTAGE, "")
+    [phase] = found.phases
+    assert (phase.name, phase.result, phase.measured) == ("stop", "changed", first)
+    assert phase.seconds >= 0
+
+
+def test_a_step_that_fails_is_recorded_with_its_reason_and_may_be_taken_again(tmp_path: Path) -> None:
+    run = armed(tmp_path)
+
+    def fail() -> dict[str, Any]:
+        raise HubError("The hub did not stop.", "")
+
+    with pytest.raises(HubError):
+        journal.step(tmp_path, run.id, "stop", fail)
+    found = journal.read(tmp_path)
+    assert found and (found.phases[0].result, found.phases[0].message) == ("failed", "The hub did not stop.")
+    assert found.doing == "stop"
+    assert done(tmp_path, run)["changed"]
+    again = journal.read(tmp_path)
+    assert again and [phase.result for phase in again.phases] == ["changed"]
+
+
+def test_what_a_module_has_seen_is_a_warning_of_its_phase(tmp_path: Path) -> None:
+    run = armed(tmp_path)
+    seen = {"changed": False, "errors": ["E 1"], "deprecated": ["old"], "diff": {"before": "", "after": ""}}
+    journal.step(tmp_path, run.id, "verify", lambda: dict(seen))
+    found = journal.read(tmp_path)
+    assert found and (found.phases[0].warnings, found.phases[0].result) == (["E 1", "old"], "ok")
+    assert "diff" not in found.phases[0].measured
+
+
+FIRST_FORMAT = Path(__file__).with_name("first_format")
+
+
+def test_a_run_that_an_earlier_version_has_brought_to_its_end_is_read(tmp_path: Path) -> None:
+    shutil.copy(FIRST_FORMAT / "accepted.json", state.run_file(tmp_path))
+    found = journal.read(tmp_path)
+    assert found and found.phase == journal.ACCEPTED
+    assert [phase.name for phase in found.phases] == ["stop", "seal", "migrate", "switch", "start", "verify"]
+    assert "was ended by the upgrade" in journal.summary(found)
+    told = report.compose(report.of_run(found))
+    assert (told["outcome"], told["from_version"], told["to_version"]) == ("upgraded", "4.1.6", "6.1.1")
+    assert told["downtime_seconds"] > 0
+    begun = begin(tmp_path)
+    assert begun.format == journal.FORMAT
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_a_run_of_an_earlier_version_that_is_under_way_is_left_to_that(tmp_path: Path, guarded: bool) -> None:
+    shutil.copy(FIRST_FORMAT / "outage.json", state.run_file(tmp_path))
+    remedy = f"It has not touched the hub: remove {state.run_file(tmp_path)}."
+    if guarded:
+        state.guard_folder(tmp_path).mkdir()
+        remedy = f"with the program that it left there: python3 {state.guard_folder(tmp_path)} restore."
+    with pytest.raises(HubError) as refused:
+        begin(tmp_path)
+    assert "was begun by an earlier version of this collection, and is not over." in str(refused.value)
+    assert str(refused.value).endswith(remedy)
+
+
+def test_a_record_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    run = begin(tmp_path)
+    data = {**json.loads(state.run_file(tmp_path).read_text()), "format": journal.FORMAT + 1}
+    state.run_file(tmp_path).write_text(json.dumps(data))
+    with pytest.raises(HubError, match=f"Run {run.id} was recorded by a later version of this collection"):
+        journal.read(tmp_path)
 
 
 def test_no_step_without_a_guard(tmp_path: Path) -> None:
@@ -112,7 +178,7 @@ def test_a_step_that_comes_too_late_is_refused(tmp_path: Path) -> None:
 
 def test_a_run_that_is_over_hears_how_it_ended(tmp_path: Path) -> None:
     run = armed(tmp_path)
-    journal.finish(tmp_path, run, journal.RESTORED, ended="old", by="the guard", reason="silence")
+    journal.finish(tmp_path, run, journal.RESTORED, {"ended": "old", "by": "the guard", "reason": "silence"})
     with pytest.raises(HubError) as refused:
         done(tmp_path, run)
     assert "came too late" in str(refused.value)
@@ -122,7 +188,7 @@ def test_a_run_that_is_over_hears_how_it_ended(tmp_path: Path) -> None:
 
 def test_the_record_of_a_run_that_is_over_stays(tmp_path: Path) -> None:
     run = armed(tmp_path)
-    journal.finish(tmp_path, run, journal.RESTORED, ended="old", by="the guard", reason="silence")
+    journal.finish(tmp_path, run, journal.RESTORED, {"ended": "old", "by": "the guard", "reason": "silence"})
     begin(tmp_path)
     kept = json.loads((tmp_path / "runs" / run.id / "run.json").read_text())
     assert (kept["outcome"]["ended"], kept["outcome"]["by"]) == ("old", "the guard")
@@ -136,16 +202,27 @@ def test_what_stands_alone_waits_for_no_run_but_is_refused_while_one_is_under_wa
 
 
 def test_nothing_is_got_ready_where_a_run_is_under_way(tmp_path: Path) -> None:
-    with journal.preparing(tmp_path / "nothing yet", ""):
-        assert not (tmp_path / "nothing yet").exists()
+    def prepare(folder: Path, run_id: str) -> dict[str, Any]:
+        return journal.prepare(folder, run_id, "stage", lambda: {"changed": True})
+
+    prepare(tmp_path / "nothing yet", "")
+    assert not (tmp_path / "nothing yet").exists()
     run = begin(tmp_path)
-    with pytest.raises(journal.RunUnderWay), journal.preparing(tmp_path, ""):
-        raise AssertionError("what the run has got ready is taken from it")
-    with journal.preparing(tmp_path, run.id):
-        pass
-    journal.finish(tmp_path, run, journal.ENDED, ended="unchanged", by="", reason="")
-    with journal.preparing(tmp_path, ""):
-        pass
+    with pytest.raises(journal.RunUnderWay):
+        prepare(tmp_path, "")
+    prepare(tmp_path, run.id)
+    found = journal.read(tmp_path)
+    assert found and [phase.name for phase in found.phases] == ["stage"]
+    journal.finish(tmp_path, run, journal.ENDED, {"ended": "unchanged", "by": "", "reason": ""})
+    assert prepare(tmp_path, "") == {"changed": True}
+
+
+def test_a_run_that_goes_on_is_answered_what_it_has_prepared(tmp_path: Path) -> None:
+    run = armed(tmp_path)
+    journal.prepare(tmp_path, run.id, "backup", lambda: {"changed": True, "path": "/point"})
+    done(tmp_path, run)
+    again = journal.prepare(tmp_path, run.id, "backup", lambda: {"changed": True, "path": "/another"})
+    assert again == {"changed": False, "path": "/point"}
 
 
 def test_a_reboot_ends_every_life(tmp_path: Path) -> None:
@@ -232,16 +309,16 @@ def test_whose_turn_it_is_ends_with_the_process(tmp_path: Path) -> None:
 
 
 def test_a_controller_knows_when_its_own_process_has_died() -> None:
-    machine = jupyterhub_run.holder()["process"].split("/")[0]
+    machine = controller.holder()["process"].split("/")[0]
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as other:
         process = f"{machine}/{other.pid}/{birth(other.pid)}"
-        assert not jupyterhub_run.has_died(process)
+        assert not controller.has_died(process)
         other.communicate()
-    assert jupyterhub_run.has_died(process)
+    assert controller.has_died(process)
     boot, container = machine.split()
-    assert not jupyterhub_run.has_died(process.replace(boot, "another machine"))
-    assert not jupyterhub_run.has_died(process.replace(container, "another container"))
-    assert not jupyterhub_run.has_died("")
+    assert not controller.has_died(process.replace(boot, "another machine"))
+    assert not controller.has_died(process.replace(container, "another container"))
+    assert not controller.has_died("")
 
 
 def test_a_damaged_record_is_told_with_its_path(tmp_path: Path) -> None:

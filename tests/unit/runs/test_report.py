@@ -1,168 +1,180 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs.report import compose
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal, report
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs.journal import Phase, Run
 
-DEPLOYMENT = {
-    "service": {"name": "jupyterhub.service"},
-    "hub_environment": {"jupyterhub": "4.1.6"},
-    "config": {"warnings": ["deprecated"]},
-}
-PLAN = {"action": "upgrade", "to_version": "6.1.1", "findings": []}
-STOP = {"stopped_at": 100.0, "seconds": 0.4, "changed": True}
-START = {"answered_at": 103.5, "seconds": 2.5, "changed": True}
+from tests.healthy_hub import deployment
+
+DEPLOYMENT = deployment(config__warnings=["deprecated"])
+PLAN = {"action": "upgrade", "from_version": "4.1.6", "to_version": "6.1.1", "findings": []}
+BACK = {"action": "rollback", "from_version": "4.1.6", "to_version": "3.1.1"}
+STOP = Phase("stop", 0.4, "changed", {"stopped_at": 100.0})
+START = Phase("start", 2.5, "changed", {"answered_at": 103.5})
+NOT_STARTED = Phase("start", 2.5, "failed", message="The hub exited.")
+NOT_RESTORED = Phase("restore", 1.0, "failed", message="No space.")
 FAILURE = {"task": "Start", "reason": "The hub exited."}
+NEW: journal.Outcome = {"ended": "new", "by": "the upgrade", "reason": ""}
+UNCHANGED: journal.Outcome = {"ended": "unchanged", "by": "the rescue", "reason": "The hub exited."}
 
 
-def old_hub_at(moment: float, by: str = "the rescue") -> dict[str, Any]:
-    outcome = {"ended": "old", "by": by, "answered_at": moment}
-    if by == "the guard":
-        outcome["reason"] = "nothing was heard of the run for 16 s"
-    return {"changed": True, "outcome": outcome}
+def old_hub_at(moment: float, by: str = "the rescue") -> journal.Outcome:
+    reason = "nothing was heard of the run for 16 s" if by == "the guard" else "The hub exited."
+    return {"ended": "old", "by": by, "answered_at": moment, "reason": reason, "task": "Start"}
+
+
+def a_run(*phases: Phase, stands: str = journal.OUTAGE, outcome: Any = None, plan: Any = None) -> Run:
+    return Run(
+        id="1",
+        user="ada",
+        controller="laptop",
+        process="",
+        command="ansible-playbook",
+        started="2026-11-21T10:00:00+00:00",
+        boot="",
+        begun_at=0.0,
+        confirm_timeout=600,
+        deployment=DEPLOYMENT,
+        plan=plan or PLAN,
+        recovery_point="/recovery/1",
+        phase=stands,
+        phases=list(phases),
+        outcome=outcome or journal.Outcome(),
+    )
+
+
+def told(run: Run, failure: dict[str, str] | None = None) -> dict[str, Any]:
+    return report.compose(report.of_run(run, failure))
+
+
+def untold(
+    plan: dict[str, Any], failure: dict[str, str], *phases: Phase, check: bool = False
+) -> dict[str, Any]:
+    """The report where no run has begun."""
+    return report.compose(report.Story(DEPLOYMENT, plan, list(phases), failure, check))
 
 
 @pytest.mark.parametrize(
-    ("results", "plan", "failure", "outcome", "downtime"),
+    ("run", "failure", "outcome", "downtime"),
     [
-        ({"stop": STOP, "start": START}, PLAN, {}, "upgraded", 3.5),
+        (a_run(STOP, START, stands=journal.ACCEPTED, outcome=NEW), {}, "upgraded", 3.5),
         (
-            {
-                "stop": STOP,
-                "roll back": {"version": "3.1.1", "answered_at": 102.5},
-                "accept": {"outcome": {"ended": "old"}},
-            },
-            {},
+            a_run(
+                STOP,
+                Phase("restore", 2.0, "changed", {"version": "3.1.1", "answered_at": 102.5}),
+                stands=journal.ACCEPTED,
+                outcome={"ended": "old", "by": "the rollback", "reason": ""},
+                plan=BACK,
+            ),
             {},
             "rolled back",
             2.5,
         ),
         # The clock of the host was set back while the hub was down.
-        ({"stop": STOP, "start": {**START, "answered_at": -3496.5}}, PLAN, {}, "upgraded", None),
-        ({"find": {"seconds": 1.0}}, {**PLAN, "action": "nothing"}, {}, "unchanged", 0.0),
-        ({"find": {"failed": True}}, {}, FAILURE, "failed", 0.0),
         (
-            {"stop": STOP, "start": {"failed": True}, "restore": old_hub_at(110.0)},
-            PLAN,
+            a_run(
+                STOP,
+                Phase("start", 2.5, "changed", {"answered_at": -3496.5}),
+                stands=journal.ACCEPTED,
+                outcome=NEW,
+            ),
+            {},
+            "upgraded",
+            None,
+        ),
+        (
+            a_run(STOP, NOT_STARTED, stands=journal.RESTORED, outcome=old_hub_at(110.0)),
             FAILURE,
             "restored",
             10.0,
         ),
-        (
-            {"stop": STOP, "start": START, "restore": old_hub_at(112.0)},
-            PLAN,
-            FAILURE,
-            "restored",
-            12.0,
-        ),
-        (
-            {"stop": STOP, "start": {"failed": True}, "restore": {"failed": True}},
-            PLAN,
-            FAILURE,
-            "failed",
-            None,
-        ),
+        (a_run(STOP, START, stands=journal.RESTORED, outcome=old_hub_at(112.0)), {}, "restored", 12.0),
+        (a_run(STOP, NOT_STARTED, NOT_RESTORED, stands=journal.RESTORING), FAILURE, "failed", None),
+        (a_run(stands=journal.ENDED, outcome=UNCHANGED), FAILURE, "failed", 0.0),
+        (a_run(STOP), {}, "under way", None),
+        # The acceptance counts, whatever fails after it.
+        (a_run(STOP, START, stands=journal.ACCEPTED, outcome=NEW), FAILURE, "upgraded", 3.5),
     ],
 )
-def test_how_a_run_ended(
-    results: dict[str, Any],
-    plan: dict[str, Any],
-    failure: dict[str, Any],
-    outcome: str,
-    downtime: float | None,
-) -> None:
-    report = compose(results, DEPLOYMENT, plan, "", failure)
-    assert (report["outcome"], report["downtime_seconds"]) == (outcome, downtime)
+def test_how_a_run_ended(run: Run, failure: dict[str, str], outcome: str, downtime: float | None) -> None:
+    report_ = told(run, failure)
+    assert (report_["outcome"], report_["downtime_seconds"]) == (outcome, downtime)
 
 
-def test_a_hub_that_could_not_be_put_back_is_told_with_the_command_that_does_it() -> None:
-    results: dict[str, Any] = {
-        "stop": STOP,
-        "start": {"failed": True},
-        "restore": {"failed": True, "msg": "No space."},
-    }
-    report = compose(results, DEPLOYMENT, PLAN, "/recovery/1", FAILURE)
-    assert report["conclusion"].startswith(
+def test_a_run_that_never_began_has_its_report_as_well() -> None:
+    found = Phase("find", 1.0, "ok")
+    nothing = untold({**PLAN, "action": "nothing"}, {}, found)
+    assert (nothing["outcome"], nothing["downtime_seconds"]) == ("unchanged", 0.0)
+    assert nothing["conclusion"] == "JupyterHub 4.1.6 was left as it is."
+    assert nothing["phases"] == [{"name": "find", "seconds": 1.0, "result": "ok"}]
+    refused = untold(PLAN, FAILURE, found)
+    assert (refused["outcome"], refused["conclusion"]) == ("failed", "Nothing was changed.")
+    assert refused["failure"] == FAILURE
+    assert untold({}, FAILURE)["to_version"] is None
+
+
+def test_a_hub_that_could_not_be_restored_is_told_with_the_command_that_does_it() -> None:
+    conclusion = told(a_run(STOP, NOT_STARTED, NOT_RESTORED, stands=journal.RESTORING), FAILURE)["conclusion"]
+    assert conclusion.startswith(
         "The hub is down, and kept down, because it could not be put back either: No space."
     )
-    assert report["conclusion"].endswith("-a 'state=restored path=/recovery/1'")
+    assert conclusion.endswith("-a 'state=restored path=/recovery/1'")
 
 
-def test_a_run_that_touched_nothing_has_nothing_to_put_back() -> None:
-    results: dict[str, Any] = {
-        "backup": {"failed": True},
-        "stop": {},
-        "restore": {"failed": True, "msg": "No space."},
-    }
-    report = compose(results, DEPLOYMENT, PLAN, "", FAILURE)
-    assert report["conclusion"] == (
+def test_a_run_that_touched_nothing_has_nothing_to_restore() -> None:
+    why = {**FAILURE, "restore": "No space."}
+    assert told(a_run(stands=journal.ARMED), why)["conclusion"] == (
         "Nothing was changed. That this run is over could not be recorded: No space. "
         "Fix that and run the playbook again: it says so then."
     )
 
 
-def test_users_environments_that_could_not_be_put_back_are_no_outage() -> None:
-    results: dict[str, Any] = {"stop": {"skipped": True}, "restore": {"failed": True, "msg": "No space."}}
-    report = compose(results, DEPLOYMENT, PLAN, "/recovery/1", FAILURE)
-    assert report["conclusion"].startswith("The users' environments could not be put back either: No space. ")
+def test_users_environments_that_could_not_be_restored_are_no_outage() -> None:
+    conclusion = told(a_run(NOT_RESTORED, stands=journal.RESTORING), FAILURE)["conclusion"]
+    assert conclusion.startswith("The users' environments could not be put back either: No space. ")
 
 
 @pytest.mark.parametrize(
-    ("results", "plan", "failure", "conclusion"),
+    ("run", "conclusion"),
     [
-        ({"stop": STOP, "start": START}, PLAN, {}, "JupyterHub 4.1.6 has become 6.1.1."),
-        ({}, {**PLAN, "action": "nothing"}, {}, "JupyterHub 4.1.6 was left as it is."),
-        ({"find": {"failed": True}}, {}, FAILURE, "Nothing was changed."),
+        (a_run(STOP, START, stands=journal.ACCEPTED, outcome=NEW), "JupyterHub 4.1.6 has become 6.1.1."),
         (
-            {"stop": STOP, "roll back": {"version": "3.1.1"}, "accept": {"outcome": {"ended": "old"}}},
-            {},
-            {},
+            a_run(
+                STOP,
+                Phase("restore", 2.0, "changed", {"version": "3.1.1"}),
+                stands=journal.ACCEPTED,
+                outcome={"ended": "old", "by": "the rollback"},
+                plan=BACK,
+            ),
             "JupyterHub 4.1.6 has been taken back to 3.1.1.",
         ),
-        ({"stop": {"skipped": True, "changed": False}}, PLAN, FAILURE, "Nothing was changed."),
-        ({"restore": {"outcome": {"ended": "unchanged"}}}, PLAN, FAILURE, "Nothing was changed."),
+        (a_run(stands=journal.ENDED, outcome=UNCHANGED), "Nothing was changed."),
         (
-            {"stop": STOP, "start": START, "accept": {"outcome": {"ended": "new"}}},
-            PLAN,
-            FAILURE,
-            "JupyterHub 4.1.6 has become 6.1.1.",
-        ),
-        (
-            {"stop": STOP, "restore": old_hub_at(700.0, by="the guard")},
-            PLAN,
-            FAILURE,
+            a_run(STOP, stands=journal.RESTORED, outcome=old_hub_at(700.0, by="the guard")),
             "JupyterHub 4.1.6 serves again as before. The guard on the host has seen to that: "
             "nothing was heard of the run for 16 s. What this run did afterwards came too late. "
             "What the attempt left is in /recovery/1/replaced.",
         ),
         (
-            {"stop": STOP, "restore": old_hub_at(103.5)},
-            PLAN,
-            FAILURE,
+            a_run(STOP, stands=journal.RESTORED, outcome=old_hub_at(103.5)),
             "JupyterHub 4.1.6 serves again as before. What the attempt left is in /recovery/1/replaced.",
         ),
     ],
 )
-def test_the_conclusion_says_what_the_hub_is_like_now(
-    results: dict[str, Any], plan: dict[str, Any], failure: dict[str, Any], conclusion: str
-) -> None:
-    assert compose(results, DEPLOYMENT, plan, "/recovery/1", failure)["conclusion"] == conclusion
+def test_the_conclusion_says_what_the_hub_is_like_now(run: Run, conclusion: str) -> None:
+    assert told(run)["conclusion"] == conclusion
 
 
-def test_phases_that_were_reached_stand_in_their_order() -> None:
-    results: dict[str, Any] = {
-        "start": START,
-        "stop": STOP,
-        "plan": {},
-        "migrate": {"skipped": True, "changed": False},
-    }
-    report = compose(results, DEPLOYMENT, PLAN, "/point", {})
-    assert report["phases"] == [
-        {"name": "stop", "seconds": 0.4, "result": "changed"},
-        {"name": "start", "seconds": 2.5, "result": "changed"},
-    ]
-    assert report["backup"] == "/point"
+def test_phases_stand_in_the_order_in_which_they_ended() -> None:
+    made = Phase("backup", 1.0, "changed", {"path": "/second"})
+    report_ = told(
+        a_run(made, STOP, Phase("migrate", 0.1, "changed"), Phase("switch", 0.0, "changed"), START)
+    )
+    assert [phase["name"] for phase in report_["phases"]] == ["backup", "stop", "migrate", "switch", "start"]
+    assert report_["backup"] == "/second"
 
 
 def test_each_warning_is_told_once() -> None:
@@ -170,11 +182,29 @@ def test_each_warning_is_told_once() -> None:
         **PLAN,
         "findings": [{"severity": "warning", "found": "in place"}, {"severity": "note", "found": "x"}],
     }
-    report = compose({"verify": {"errors": ["deprecated", "slow"]}}, DEPLOYMENT, plan, "", {})
-    assert report["warnings"] == ["deprecated", "in place", "slow"]
+    verify = Phase("verify", 1.0, "ok", warnings=["deprecated", "slow"])
+    assert told(a_run(verify, plan=plan))["warnings"] == ["deprecated", "in place", "slow"]
 
 
 def test_a_check_does_not_say_that_anything_was_done() -> None:
-    report = compose({"stop": {"changed": True}}, DEPLOYMENT, PLAN, "/recovery", {}, check=True)
-    assert report["check"]
-    assert report["conclusion"] == "Nothing was changed: JupyterHub 4.1.6 would become 6.1.1."
+    checked = untold(PLAN, {}, check=True)
+    assert checked["check"]
+    assert checked["conclusion"] == "Nothing was changed: JupyterHub 4.1.6 would become 6.1.1."
+    assert report.lines(checked, "hub1")[0].startswith("hub1: JupyterHub 4.1.6 -> 6.1.1, checked, no outage")
+
+
+def test_a_person_reads_the_verdict_first() -> None:
+    rehearsal = Phase("rehearse", 9.0, "ok", {"expected_outage_seconds": 4.2})
+    run = a_run(rehearsal, STOP, START, stands=journal.ACCEPTED, outcome=NEW)
+    assert report.lines(told(run), "hub1", "/runs/1/report.json") == [
+        "hub1: JupyterHub 4.1.6 -> 6.1.1, upgraded, outage 3.5 s (about 4 s expected), 1 warning",
+        "Warning: deprecated",
+        "Seconds: rehearse 9.0, stop 0.4, start 2.5",
+        "Recovery point: /recovery/1",
+        "Report: /runs/1/report.json",
+    ]
+
+
+def test_the_report_is_kept_beside_the_record(tmp_path: Path) -> None:
+    run = a_run(STOP, START, stands=journal.ACCEPTED, outcome=NEW)
+    assert report.write(tmp_path, told(run)) == tmp_path / "runs" / "1" / "report.json"

@@ -1,0 +1,40 @@
+"""Shows the plan that the module ``jupyterhub_plan`` makes, and keeps it as a fact."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+from ansible_collections.hubops.jupyterhub.plugins.plugin_utils import plans
+from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.facts import hand_on, with_phase
+from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.screen import show
+
+NO_VERSION = 'No version to upgrade to. Set it in the inventory, in quotes: jupyterhub_version: "6.1.1".'
+
+
+class ActionModule(ActionBase):
+    """Runs the module."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        task_vars = task_vars or {}
+        result = super().run(tmp, task_vars)
+        if not self._task.args.get("version"):
+            return {**result, "failed": True, "msg": NO_VERSION}
+        details = boolean(self._task.args.get("details", False))
+        result.update(self._execute_module(task_vars=task_vars))
+        if "plan" in result:
+            plan = result["plan"]
+            phases = with_phase(task_vars, "plan", result)
+            hand_on(result, jupyterhub_upgrade_plan=plan, jupyterhub_phases=phases)
+            show(
+                [
+                    "",
+                    plans.verdict(plan, task_vars["inventory_hostname"]),
+                    *plans.lines_of(plan["findings"], details),
+                    *(plans.steps(plan) if details else []),
+                ]
+            )
+        return result

@@ -1,0 +1,27 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.plans import changes
+
+
+def objections(planned: dict[str, Any], plans: dict[str, Any] | None, host: str, file: str) -> list[str]:
+    """What forbids to carry out a plan: its blockers, or else that it is not the one that was reviewed."""
+    if planned["blockers"] or plans is None or planned["plan"]["action"] == "nothing":
+        return list(planned["blockers"])
+    if host not in plans:
+        return [f"{file} has no plan for {host}. Run plan.yml for this host, with the same jupyterhub_plan."]
+    changed = changes(plans[host], planned["plan"])
+    if not changed:
+        return []
+    not_reviewed = f"This is not the plan that was reviewed, {file}: {' '.join(changed)}"
+    return [f"{not_reviewed} Run plan.yml again, and review that."]
+
+
+class FilterModule:
+    """What forbids to carry out a plan."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"plan_objections": objections}
