@@ -18,7 +18,7 @@ class Answer(NamedTuple):
     headers: dict[str, str]
 
     def __str__(self) -> str:
-        return f"{self.status} ({str(self.body)[:200]})" if self.status else f"not at all ({self.body})"
+        return f"{self.status} ({str(self.body)[:200]})" if self.status else f"nothing ({self.body})"
 
 
 def ask(url: str, token: str = "", method: str = "GET", data: Any = None, accept: str = "*/*") -> Answer:
