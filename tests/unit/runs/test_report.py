@@ -44,7 +44,7 @@ def a_run(*phases: Phase, stands: str = journal.OUTAGE, outcome: Any = None, pla
         recovery_point="/recovery/1",
         phase=stands,
         phases=list(phases),
-        outcome=outcome or {},
+        outcome=outcome or journal.Outcome(),
     )
 
 
