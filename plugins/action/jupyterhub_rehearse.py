@@ -33,7 +33,7 @@ class ActionModule(ActionBase):
         self._staged: list[dict[str, Any]] = self._arguments.get("staged") or []
         rehearsal = self._rehearsal()
         result.update(rehearsal)
-        if rehearsal.get("failed"):
+        if rehearsal.get("failed") or rehearsal.get("skipped"):
             return result
         self._plan = plans.completed(self._plan, self._staged, rehearsal)
         result["plan"] = self._plan
@@ -49,7 +49,9 @@ class ActionModule(ActionBase):
         found = self._rehearse()
         if not found.get("fallback_path"):
             return found
-        show([self._host("The migration fails in one step."), *found["blockers"]])
+        host, versions = self._vars["inventory_hostname"], _versions(found["fallback_path"])
+        told = f"{host}: The migration fails in one step. It is tried through JupyterHub {versions}:"
+        show(["", told, *found["blockers"]])
         failed = self._take_fallback_path(found["fallback_path"])
         if failed:
             blockers = "\n".join(found["blockers"])
@@ -69,8 +71,6 @@ class ActionModule(ActionBase):
     def _take_fallback_path(self, path: dict[str, Any]) -> str:
         """Plan and stage the releases in between; why that is not possible, or ''."""
         self._plan = {**self._plan, **path}
-        versions = ", ".join(each["version"] for each in path["intermediate_versions"])
-        show([self._host(f"It is tried through JupyterHub {versions}.")])
         if self._arguments.get("run"):
             done = self._module(
                 "jupyterhub_run", {**self._only(SHARED), "state": "replanned", "plan": self._plan}
@@ -90,8 +90,7 @@ class ActionModule(ActionBase):
             [each for each in rehearsal.get("findings", []) if each["severity"] != "blocker"], details
         )
         if self._plan["intermediate_versions"]:
-            versions = ", ".join(each["version"] for each in self._plan["intermediate_versions"])
-            lines.append(f"The migration goes through JupyterHub {versions}.")
+            lines.append(f"The migration goes through JupyterHub {_versions(self._plan)}.")
         show([*lines, *plans.packages(self._plan, details)])
 
     def _objections(self, rehearsal: dict[str, Any]) -> list[str]:
@@ -112,5 +111,6 @@ class ActionModule(ActionBase):
         full = f"hubops.jupyterhub.{name}"
         return dict(self._execute_module(module_name=full, module_args=arguments, task_vars=self._vars))
 
-    def _host(self, text: str) -> str:
-        return f"{self._vars['inventory_hostname']}: {text}"
+
+def _versions(plan: dict[str, Any]) -> str:
+    return ", ".join(each["version"] for each in plan["intermediate_versions"])

@@ -108,7 +108,11 @@ def reported(params: dict[str, Any], check: bool) -> dict[str, Any]:
             "report": report.compose(report.Story(deployment, params["plan"], phases, failure, check)),
         }
     composed = report.compose(report.of_run(run, failure))
-    return {"changed": True, "report": composed, "path": str(report.write(folder, composed))}
+    try:
+        return {"changed": True, "report": composed, "path": str(report.write(folder, composed))}
+    except (HubError, OSError) as error:
+        # On a disk that has become full the report is all the more wanted.
+        return {"changed": False, "report": composed, "unkept": str(error)}
 
 
 def main() -> None:
@@ -130,6 +134,8 @@ def main() -> None:
         result = reported(module.params, module.check_mode)
     except HubError as error:
         module.fail_json(msg=str(error))
+    if "unkept" in result:
+        module.warn(f"The report was not kept on the host: {result.pop('unkept')}")
     module.exit_json(**result)
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
-from tests.testbed import Hub
+from tests.testbed import Hub, PlaybookResult
 from tests.testbed.judge import main_process
 from tests.testbed.staged import TARGET
 
 from .refusal import attempt, refusal
+
+#: With Ansible's own callback, and nothing of it hidden.
+MOST_LINES = 80
 
 
 def test_what_was_reviewed_is_what_is_done(fresh_hub: Hub, tmp_path: Path) -> None:
@@ -52,5 +56,25 @@ def test_what_was_reviewed_is_what_is_done(fresh_hub: Hub, tmp_path: Path) -> No
     assert (main_process(hub), hub.fingerprint()) == (process, fingerprint)
     assert "Not found any more: blocker no-space: /opt has 12 MiB free." in said
 
-    hub.playbook("upgrade.yml", {"jupyterhub_version": TARGET, "jupyterhub_plan": str(reviewed)})
+    upgraded = hub.playbook("upgrade.yml", {"jupyterhub_version": TARGET, "jupyterhub_plan": str(reviewed)})
     hub.wait_until_answers(TARGET)
+    assert_is_read(upgraded, hub)
+
+
+def assert_is_read(upgraded: PlaybookResult, hub: Hub) -> None:
+    """A good upgrade is at most 80 lines, the verdict of the plan and that of the report among them."""
+    lines = upgraded.stdout.splitlines()
+    assert len(lines) <= MOST_LINES, upgraded.stdout
+    versions = re.escape(f"{hub.container}: JupyterHub {hub.layout.version} -> {TARGET}")
+    verdicts = [line for line in lines if re.match(versions, line)]
+    planned, rehearsed, reported = verdicts
+    assert re.fullmatch(rf"{versions}, 0 blockers, \d+ warnings?", planned)
+    assert re.fullmatch(rf"{versions}, outage about \d+ s, 0 blockers, \d+ warnings?", rehearsed)
+    assert re.fullmatch(
+        rf"{versions}, upgraded, outage [\d.]+ s \(about \d+ s expected\), \d+ warnings?", reported
+    )
+    path = next(line.partition(": ")[2] for line in lines if line.startswith("Report: "))
+    assert json.loads(hub.read(path)) == upgraded.report
+    names = [phase["name"] for phase in upgraded.report["phases"]]
+    before = ["find", "plan", "stage", "rehearse", "backup", "prepare", "arm"]
+    assert names == [*before, "stop", "seal", "migrate", "switch", "start", "verify", "accept"]

@@ -28,6 +28,7 @@ def roll_back(hub: Hub, version: str, **variables: Any) -> str:
     hub.wait_until_answers(version)
     assert finished.report["outcome"] == "rolled back", finished.report
     assert finished.report["conclusion"].endswith(f" has been taken back to {version}.")
+    assert f"{hub.container}: JupyterHub " in finished.stdout
     return finished.stdout
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,52 @@ def test_variables_carry_the_name_of_their_role(role: Path) -> None:
 def test_every_entry_point_has_its_tasks_and_the_other_way_round(role: Path) -> None:
     specs = yaml.safe_load((role / "meta/argument_specs.yml").read_text())["argument_specs"]
     assert {file.stem for file in (role / "tasks").glob("*.yml")} == set(specs)
+
+
+RESULT = re.compile(r"\bhub_[a-z_]+_result\b")
+FILES = sorted(
+    path
+    for folder in ("roles", "playbooks")
+    for path in (REPOSITORY / folder).rglob("*.yml")
+    if path.is_file()
+)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(REPOSITORY)))
+def test_no_role_or_playbook_reads_what_another_role_has_registered(file: Path) -> None:
+    """What a role hands on are facts, and what a run has done is in its record."""
+    parts = file.relative_to(REPOSITORY).parts
+    own = f"{parts[1]}_" if parts[0] == "roles" else "\0"
+    assert [name for name in RESULT.findall(file.read_text()) if not name.startswith(own)] == []
+
+
+@pytest.mark.parametrize(
+    "file", sorted((REPOSITORY / "playbooks").rglob("*.yml")), ids=lambda file: file.name
+)
+def test_a_playbook_is_read_at_a_glance(file: Path) -> None:
+    assert len(file.read_text().splitlines()) <= 60
+
+
+def action_groups() -> dict[str, list[str]]:
+    groups = yaml.safe_load((REPOSITORY / "meta/runtime.yml").read_text())["action_groups"]
+    return dict(groups)
+
+
+def test_the_action_group_has_every_module() -> None:
+    assert action_groups()["jupyterhub"] == sorted(
+        path.stem for path in (REPOSITORY / "plugins/modules").glob("*.py")
+    )
+
+
+def test_the_group_of_a_run_has_the_modules_that_take_what_a_play_wires_for_them() -> None:
+    """Ansible hands a group's defaults to each of its modules, and those refuse what they do not know."""
+    wired = {"deployment", "run", "state_folder"}
+    taking = []
+    for path in sorted((REPOSITORY / "plugins/modules").glob("*.py")):
+        options = re.findall(r"^            (\w+)=dict\(", path.read_text(), re.MULTILINE)
+        if wired <= set(options):
+            taking.append(path.stem)
+    assert action_groups()["run"] == taking
 
 
 def test_the_readmes_have_the_variables_as_the_argument_specs_do() -> None:

@@ -23,7 +23,7 @@ class Answer(NamedTuple):
     headers: dict[str, str]
 
     def __str__(self) -> str:
-        return f"{self.status} ({str(self.body)[:200]})" if self.status else f"not at all ({self.body})"
+        return f"{self.status} ({str(self.body)[:200]})" if self.status else f"nothing ({self.body})"
 
 
 def ask(

@@ -19,7 +19,7 @@ def start(api_url: str, token: str, user: str, timeout: float) -> None:
     """
     asked = ask(_server(api_url, user), token, "POST")
     if asked.status not in (201, 202):
-        raise HubError(f"The hub answers the request for a server with {asked}.")
+        raise HubError(f"The hub did not start the server: it answered {asked}.")
     deadline = time.monotonic() + timeout
     while True:
         state, server = look(api_url, token, user)

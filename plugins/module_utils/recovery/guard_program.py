@@ -91,8 +91,9 @@ def status(folder: Path) -> None:
     if run is None:
         say("No run is known.")
         return
-    say(journal.summary(run))
-    for line in report.lines(report.compose(report.of_run(run)), folder.name):
+    for line in dict.fromkeys(
+        [journal.summary(run), *report.lines(report.compose(report.of_run(run)), folder.name)]
+    ):
         say(line)
 
 

@@ -92,7 +92,7 @@ def lines(report: dict[str, Any], host: str, path: str = "") -> list[str]:
     slow = [each for each in report["phases"] if each["seconds"]]
     return [
         f"{host}: {_verdict(report)}",
-        *([] if report["outcome"] == "upgraded" else [report["conclusion"]]),
+        *([] if report["outcome"] == "upgraded" and not report["check"] else [report["conclusion"]]),
         *(f"Warning: {warning}" for warning in report["warnings"]),
         *([f"Seconds: {', '.join(_phase(each) for each in slow)}"] if slow else []),
         *([f"Recovery point: {report['backup']}"] if report["backup"] else []),

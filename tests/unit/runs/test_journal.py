@@ -321,6 +321,13 @@ def test_a_controller_knows_when_its_own_process_has_died() -> None:
     assert not controller.has_died("")
 
 
+def test_what_another_process_has_begun_is_not_taken_for_ones_own(tmp_path: Path) -> None:
+    run = begin(tmp_path)
+    run.process = "boot/1/2"
+    assert run.is_of({"process": "boot/1/2"})
+    assert not run.is_of({"process": "boot/3/4"})
+
+
 def test_a_damaged_record_is_told_with_its_path(tmp_path: Path) -> None:
     state.run_file(tmp_path).write_text('{"id": "half')
     with pytest.raises(HubError, match=f"{state.run_file(tmp_path)} cannot be read"):
