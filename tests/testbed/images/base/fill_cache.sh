@@ -8,11 +8,11 @@ scratch=$(mktemp -d)
 uv venv --quiet --seed "$scratch/pip"
 "$scratch/pip/bin/python" -m pip download --quiet --no-cache-dir --dest "$wheels" "$target" &
 download=$!
-# A line is one installation; hard links, for what is installed is removed at once.
-grep -n . "$requirements" | xargs --max-procs 4 --delimiter '\n' --max-args 1 sh -euc '
-    environment=$0/${1%%:*}
-    uv venv --quiet --seed "$environment"
-    UV_LINK_MODE=hardlink uv pip install --quiet --python "$environment/bin/python" ${1#*:}
-' "$scratch"
+# One after the other, or uv's cache holds what they share several times. Hard links, for it is removed at once.
+while read -r line; do
+    uv venv --quiet --seed --clear "$scratch/environment"
+    # shellcheck disable=SC2086 -- these are several requirements
+    UV_LINK_MODE=hardlink uv pip install --quiet --python "$scratch/environment/bin/python" $line
+done <"$requirements"
 wait "$download"
 rm -rf "$scratch"
