@@ -159,23 +159,18 @@ class Run:
                 f"Run {data.get('id')} was recorded by a later version of this collection.",
                 "Use that version.",
             )
+        known = {name: data[name] for name in (each.name for each in fields(cls)) if name in data}
         if found == 1:
-            results = data.get("done", {})
             phases = [
-                Phase(name, result.get("seconds", 0.0), *_verdict(result)) for name, result in results.items()
+                Phase(name, result.get("seconds", 0.0), *_verdict(result))
+                for name, result in data["done"].items()
             ]
+            known["reported"] = data.get("told", False)
         else:
             phases = [Phase(**phase) for phase in data["phases"]]
-        known = {each.name for each in fields(cls)}
         deployment = data["deployment"] if found == FORMAT else of_format_1(data["deployment"])
-        return cls(
-            **{
-                **{key: value for key, value in data.items() if key in known},
-                "deployment": from_dict(Deployment, deployment),
-                "phases": phases,
-                "format": found,
-            }
-        )
+        known["deployment"] = from_dict(Deployment, deployment)
+        return cls(**{**known, "phases": phases, "format": found})
 
     def is_of(self, holder: dict[str, Any]) -> bool:
         """Whether it is that controller's; an earlier one's may still be known by its id."""
