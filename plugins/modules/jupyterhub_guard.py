@@ -66,7 +66,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Put the guard on duty
+- name: Install the guard
   hubops.jupyterhub.jupyterhub_guard:
     deployment: "{{ jupyterhub_deployment }}"
     state: armed

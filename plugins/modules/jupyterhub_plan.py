@@ -46,7 +46,7 @@ options:
     default: []
   strategy:
     description:
-      - V(auto) stages a new environment beside the old one where there is room.
+      - V(auto) stages a new environment beside the old one where there is space.
       - V(in_place) upgrades the old one within the outage.
     type: str
     choices: [auto, in_place]

@@ -75,7 +75,7 @@ options:
     default: ""
   confirm_timeout:
     description:
-      - Seconds without a sign of life after which the run counts as dead, and the guard puts the old hub
+      - Seconds without a heartbeat after which the run counts as dead, and the guard puts the old hub
         back.
     type: int
     default: 600

@@ -345,8 +345,8 @@ def _seconds(answer: dict[str, Any], database: Database) -> float:
     hint = ""
     if re.search(r"no such column: (roles\.managed_by_auth|users\.user_info|spawners\.display_name)", reason):
         hint = (
-            "Stop all users' servers through the old hub first: while one is registered, a hub of version 2 "
-            "cannot be migrated to 5 or later in one step."
+            "Stop all single-user servers through the old hub first: while one is registered, a hub of "
+            "version 2 cannot be migrated to 5 or later in one step."
         )
     elif "database is locked" in reason:
         hint = "Another process has the database open; find it with `fuser`."

@@ -63,7 +63,7 @@ def scratch(database: Path, context: ExecutionContext) -> Iterator[Path]:
         except OSError as error:
             raise HubError(
                 f"{folder} cannot be made for the rehearsal: {error.strerror}.",
-                "Make room there, or see to the folder's owner and mode.",
+                "Make space there, or see to the folder's owner and mode.",
             ) from error
         try:
             yield folder
@@ -163,7 +163,7 @@ def _examples(columns: list[str], rows: set[tuple[Any, ...]]) -> str:
 
 
 def forget_servers(database: Path) -> None:
-    """Take people's servers out of the copy: a hub that knows of one asks after it, and may stop it."""
+    """Take single-user servers out of the copy: a hub that knows of one asks after it, and may stop it."""
     with contextlib.closing(sqlite3.connect(str(database))) as connection:
         known = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         tables = {name for (name,) in known}

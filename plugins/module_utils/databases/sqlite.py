@@ -85,7 +85,7 @@ def backup(
     all.
 
     Raises HubError, with nothing left behind, when the source cannot be read (see `inspect`) or is damaged,
-    or the destination cannot be written or has no room.
+    or the destination cannot be written or has no space.
     """
     if destination.is_dir():
         raise HubError(f"{destination} is a folder.", "Name the file that the copy is to be.")

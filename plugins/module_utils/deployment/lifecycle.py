@@ -60,7 +60,7 @@ def downtime(stopped_at: float, answered_at: float) -> float | None:
 
 
 def take_down(deployment: Deployment, base: str | None, reason: str, timeout: float) -> None:
-    """`stop`, on the way back: a hub that has not stopped after ``timeout`` seconds is killed."""
+    """`stop`, in a restore: a hub that has not stopped after ``timeout`` seconds is killed."""
     try:
         stop(deployment, base, reason, timeout)
     except DoesNotStop:

@@ -13,7 +13,7 @@ from ..releases.requirements import normalised
 from ..system.execution_context import NEEDS_ROOT
 from .layout import site_packages
 
-# JupyterHub's company: what decides whether a hub or a single-user server works, by normalised name.
+# What decides whether a hub or a single-user server works, by normalised name.
 RELATED_PACKAGES = (
     "aiohttp",
     "alembic",
@@ -42,7 +42,7 @@ RELATED_PACKAGES = (
 
 
 def related(packages: dict[str, str]) -> dict[str, str]:
-    """Those of ``packages`` that belong to JupyterHub's company."""
+    """Those of ``packages`` that JupyterHub has to do with."""
     return {
         name: version
         for name, version in sorted(packages.items())

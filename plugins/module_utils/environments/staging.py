@@ -302,14 +302,14 @@ def _size(folder: Path) -> tuple[int, int]:
 def _require_space(new: Path, size: int, count: int) -> None:
     parent = new.parent
     needed, free = size + RESERVE_BYTES, files.free_space(parent)
-    hint = "Make room there, or upgrade in place."
+    hint = "Make space there, or upgrade in place."
     if free < needed:
         raise HubError(
             f"{parent} has {_mebibytes(free)} free, staging needs {_mebibytes(needed)} there.", hint
         )
     figures = os.statvfs(parent)
     if figures.f_files and figures.f_favail < count:
-        raise HubError(f"{parent} has room for {figures.f_favail} files, staging needs {count} there.", hint)
+        raise HubError(f"{parent} has space for {figures.f_favail} files, staging needs {count} there.", hint)
     if not os.access(parent, os.W_OK):
         raise HubError(f"{parent} may not be written.", "Run as the user who owns it, or as root.")
 

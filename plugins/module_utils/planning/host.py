@@ -1,4 +1,4 @@
-"""What a plan has to know of the host besides the deployment: room, permission, interpreters."""
+"""What a plan has to know of the host besides the deployment: disk space, permission, interpreters."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def _configured_modules(deployment: Deployment) -> tuple[str, ...]:
 
 
 def _strategy(path: str, host: Host, policy: Policy) -> str:
-    """``rebuild`` for another interpreter, ``in_place`` when asked or short of room, else ``copy``."""
+    """``rebuild`` for another interpreter, ``in_place`` when asked or short of space, else ``copy``."""
     if policy.strategy == IN_PLACE:
         return IN_PLACE
     if policy.python:

@@ -11,7 +11,7 @@ from ..environments.planned import PlannedEnvironment
 from ..releases.requirements import parse_requirement, satisfies
 from ..releases.versions import parse_release
 
-#: A copied environment needs its own size again, and room for what is downloaded and compiled.
+#: A copied environment needs its own size again, and space for what is downloaded and compiled.
 STAGING_RESERVE_BYTES = 400 * 1024 * 1024
 #: A recovery point holds the database twice for a moment: the copy and the one that replaces it.
 DATABASE_COPIES = 2

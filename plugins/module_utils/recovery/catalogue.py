@@ -50,7 +50,7 @@ class Comparison:
 def listed(base: str | None, service: str = "") -> list[ListedPoint]:
     """Every recovery point of the host below ``base``, newest first; ``service`` names one hub.
 
-    Found by the folders alone: a hub that is too broken to be found still has its way back.
+    Found by the folders alone: a hub that is too broken to be found can still be rolled back.
     """
     name = service.rpartition(":")[2]
     name = name[: -len(".service")] if name.endswith(".service") else name

@@ -53,12 +53,12 @@ def watch(folder: Path) -> None:
 
 
 def _is_dead(folder: Path, run: journal.Run) -> bool:
-    """Whether there is still no sign of life once no task works on the hub; one that hangs is ended."""
+    """Whether there is still no heartbeat once no task works on the hub; one that hangs is ended."""
     try:
         with journal.lock(folder, GRACE_SECONDS):
             pass
     except HubError:
-        # Whoever has his turn may have begun just now; then he is heard of by now.
+        # The task that has the lock may have begun just now; then there is a heartbeat by now.
         if not journal.is_live(folder, run):
             rollback.end_task(folder)
     return not journal.is_live(folder, run)

@@ -46,7 +46,7 @@ def keep(point: Path, deployment: Deployment, plan: Plan | None) -> tuple[KeptEn
 
 
 def required(manifest: Manifest) -> list[KeptEnvironment]:
-    """The environments without which there is no way back: the hub's, and those that were to be exchanged.
+    """The environments without which nothing can be restored: the hub's, and those that were to be exchanged.
 
     Another one may have been changed or removed by its owner since; then it stays as it is.
     """

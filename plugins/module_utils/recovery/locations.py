@@ -1,4 +1,4 @@
-"""Whereabouts: where the environments of recovery points stand, and how they get back into their places.
+"""Locations: where the environments of recovery points stand, and how they get back into their places.
 
 An environment is told by what it is and never by where it is: by the identity that its staging gave it, and
 by its version. So any recovery point's environment is found again, whatever upgrades and restores have
@@ -53,7 +53,7 @@ def require(entries: Iterable[KeptEnvironment]) -> None:
         if find(entry) is None
     ]
     if gone:
-        raise HubError(f"There is no way back: {'; '.join(gone)}.", "Nothing was touched.")
+        raise HubError(f"Nothing can be restored: {'; '.join(gone)}.", "Nothing was touched.")
 
 
 def restore(entry: KeptEnvironment, points: Path) -> bool:

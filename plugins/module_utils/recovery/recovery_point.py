@@ -92,7 +92,7 @@ def create(
             raise
         raise HubError(
             f"The recovery point {point} could not be written: {error.strerror or error}.",
-            "Make room, or name another place in jupyterhub_state_folder.",
+            "Make space, or name another place in jupyterhub_state_folder.",
         ) from error
     return point
 
@@ -126,7 +126,7 @@ def verify(point: Path, environments: bool = False, homes: bool = True) -> Manif
 
 
 def test_restore(point: Path) -> None:
-    """Try the way back while the hub serves: checksums, the kept database, the old environments.
+    """Test the restore while the hub serves: checksums, the kept database, the old environments.
 
     Nothing is touched and nothing is left. Raises HubError that lists all that is wrong.
     """
@@ -139,11 +139,13 @@ def test_restore(point: Path) -> None:
         }
         wrong = restore_test.try_environments(point, manifest, found)
     if wrong:
-        raise HubError(f"The way back to {point} does not work: {'; '.join(wrong)}.", "Nothing was touched.")
+        raise HubError(
+            f"The recovery point {point} could not be restored: {'; '.join(wrong)}.", "Nothing was touched."
+        )
 
 
 def reserve(point: Path) -> None:
-    """Take the room that sealing and restoring need. May be called again; HubError when there is none."""
+    """Take the disk space that sealing and restoring need; may be called again. HubError if there is none."""
     manifest = manifests.read(point)
     database, backup = kept_database.of_manifest(manifest), manifest.database
     try:
@@ -155,7 +157,7 @@ def reserve(point: Path) -> None:
 
 
 def release_reserve(point: Path) -> None:
-    """Give up the room that `reserve` has taken, if any."""
+    """Give up the disk space that `reserve` has taken, if any."""
     manifest = manifests.read(point)
     database, backup = kept_database.of_manifest(manifest), manifest.database
     database.remove_other_copies(point, backup)

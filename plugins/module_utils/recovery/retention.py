@@ -64,7 +64,7 @@ def remove(point: Path) -> bool:
     if not point.is_dir():
         return False
     if point == needed_by_run(point.parents[1]):
-        raise HubError(f"{point} is the way back of a run that is not over.", "Let it end first.")
+        raise HubError(f"{point} is the recovery point of a run that is not over.", "Let it end first.")
     _discard(point)
     return True
 

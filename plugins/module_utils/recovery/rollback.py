@@ -81,7 +81,7 @@ def roll_back(folder: Path, by: str, reason: str, run_id: str = "", task: str = 
             return {}
         if run.is_over:
             return run.outcome
-        # To the end: what was staged takes a while to remove, and the guard ends what gives no sign of life.
+        # To the end: what was staged takes a while to remove, and the guard ends what has no heartbeat.
         with journal.alive(folder, run):
             if run.phase in (journal.PREPARING, journal.ARMED):
                 left = tidy(folder, run)

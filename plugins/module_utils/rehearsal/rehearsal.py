@@ -329,13 +329,13 @@ def _proxy(rehearsal: Rehearsal, scene: Scene, config: LoadedConfig, python: str
 
 
 def _place_of_servers(scene: Scene, config: LoadedConfig) -> str:
-    """The environment that people's servers come from; the hub's where the command does not tell."""
+    """The environment that single-user servers come from; the hub's where the command does not tell."""
     found = environment_of_command(config.spawner.command, scene.context.path)
     return (found or str(scene.deployment.hub_environment.path)).rstrip("/")
 
 
 def _single_user(scene: Scene, config: LoadedConfig) -> list[str]:
-    """The command of people's servers, in the staged environment."""
+    """The command of single-user servers, in the staged environment."""
     place = _place_of_servers(scene, config)
     folder = scene.staged.get(place, place)
     words = config.spawner.command

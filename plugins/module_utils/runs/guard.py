@@ -1,4 +1,4 @@
-"""Puts the guard on duty on the hub's host, and relieves it.
+"""Installs the guard on the hub's host, and removes it.
 
 Under systemd it is a service that a reboot starts again, with a timer that starts it should somebody stop it.
 Elsewhere it is a process of its own, which a reboot ends.

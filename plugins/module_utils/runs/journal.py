@@ -59,7 +59,7 @@ ENDS = {"old": "the old hub serves again", "new": "the new hub serves", "unchang
 OVER = (ACCEPTED, RESTORED, ENDED)
 
 SECONDS_BETWEEN_SIGNS = 1.0
-#: Of the files that say who is alive, and whose turn it is.
+#: Of the heartbeat and the lock.
 NOTE_BYTES = 80
 #: How long a task waits for another one to be done with the hub.
 PATIENCE = 30.0
@@ -341,13 +341,13 @@ def _opened(path: Path) -> Iterator[int]:
 
 
 def _note(descriptor: int, text: str) -> None:
-    """Write over what a file says, always as many bytes: a disk that has become full has room for that."""
+    """Write over what a file says, always as many bytes: a full disk has space for that."""
     os.pwrite(descriptor, text.ljust(NOTE_BYTES).encode(), 0)
 
 
 @contextlib.contextmanager
 def alive(folder: Path, run: Run, progress: Callable[[], Any] | None = None) -> Iterator[None]:
-    """Give signs of life within the block, every second; with ``progress`` only while its value changes."""
+    """Beat within the block, every second; with ``progress`` only while its value changes."""
     ended = threading.Event()
 
     def keep_on() -> None:
@@ -555,7 +555,7 @@ def lock(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
 
 
 def lock_holder(folder: Path) -> int | None:
-    """The process that has its turn with the hub, None where none has."""
+    """The process that has the lock, None where none has."""
     try:
         pid, born = state.lock_file(folder).read_text(encoding="utf-8").split()
     except (FileNotFoundError, ValueError):

@@ -170,7 +170,7 @@ class SystemdUnit(Service):
             raise HubError(f"systemd stopped {self.name}, but its main process {pid} still runs.")
 
     def kill(self) -> None:
-        # With `process` the users' servers are not part of what is stopped.
+        # With `process` single-user servers are not part of what is stopped.
         whom = "main" if self._one("KillMode") == "process" else "all"
         _systemctl("kill", "--signal=SIGKILL", f"--kill-who={whom}", "--", self.name)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 PROC = Path("/proc")
 
-#: What is done while the hub serves gives way to it and to people's servers.
+#: What is done while the hub serves gives way to it and to single-user servers.
 NICE = 10
-#: How long a process may take to execute another program: microseconds, unless it has to wait for its turn.
+#: How long a process may take to execute another program: microseconds, unless no processor is free.
 EXECUTING_SECONDS = 2.0
 LOOK_SECONDS = 0.0002
 

@@ -182,7 +182,7 @@ def test_the_rehearsal_finds_what_would_fail_while_the_database_is_untouched(
         HubError, match="rehearsal on a copy of the database failed. .*no such column"
     ) as caught:
         migration.prepare(*parts(deployment), environment("6.1.1"), folder)
-    assert "Stop all users' servers through the old hub first" in str(caught.value)
+    assert "Stop all single-user servers through the old hub first" in str(caught.value)
     assert path.read_bytes() == before
     assert not migration.is_waiting(folder)
 

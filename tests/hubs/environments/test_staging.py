@@ -259,7 +259,7 @@ def test_too_little_room(old: Path, wheels: Path, monkeypatch: pytest.MonkeyPatc
         run(planned_environment(old, "2.0.0"), wheels)
     assert refusal.value.message.startswith(f"{old.parent} has ")
     assert f"staging needs {1 << 40}" in refusal.value.message
-    assert refusal.value.hint == "Make room there, or upgrade in place."
+    assert refusal.value.hint == "Make space there, or upgrade in place."
 
 
 def test_a_linked_environment_becomes_a_real_one(old: Path, wheels: Path) -> None:

@@ -118,7 +118,7 @@ def test_the_newest_always_stays(host: Host, limits: dict[str, int]) -> None:
 def test_the_way_back_of_a_run_that_is_not_over_stays(host: Host) -> None:
     host.run("outage", OLDEST)
     assert removed(host, keep=1) == [OLD, NEW]
-    with pytest.raises(HubError, match="is the way back of a run that is not over"):
+    with pytest.raises(HubError, match="is the recovery point of a run that is not over"):
         retention.remove(host.points / OLDEST)
     assert host.left() == [OLDEST, NEWEST]
     for phase in ("accepted", "restored", "ended"):

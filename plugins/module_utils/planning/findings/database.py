@@ -13,7 +13,7 @@ DATABASE_NOT_SUPPORTED = Kind(
     "database-not-supported",
     BLOCKER,
     "The database is not SQLite.",
-    "Others cannot be backed up yet, so there would be no way back.",
+    "Others cannot be backed up yet, so nothing could be restored.",
     "Upgrade this hub by hand, with a dump by the database's own tools.",
 )
 DATABASE_MISSING = Kind(
@@ -34,7 +34,7 @@ DATABASE_DAMAGED = Kind(
     "database-damaged",
     BLOCKER,
     "SQLite's quick check finds damage in the database.",
-    "A migration may fail half-way or lose rows, and a copy of damage is no way back.",
+    "A migration may fail half-way or lose rows, and a copy of damage restores nothing.",
     "Restore it from a backup, or rebuild it with sqlite3's .recover.",
 )
 DATABASE_NOT_A_HUBS = Kind(

@@ -12,21 +12,21 @@ NOT_WRITABLE = Kind(
     "not-writable",
     BLOCKER,
     "A file or folder that the upgrade has to write is not writable for the user that Ansible works as.",
-    "The upgrade, or the way back, would fail half-way.",
+    "The upgrade, or its restore, would fail half-way.",
     "Become the user who owns it: ansible-playbook --become, or correct its mode.",
 )
 NO_SPACE = Kind(
     "no-space",
     BLOCKER,
-    "A file system has no room for new environments, recovery point or migration.",
-    "A disk that gets full in the outage makes it longer, and may keep the way back from its end.",
-    "Make room, or name another place for recovery points in jupyterhub_state_folder.",
+    "A file system has no space for new environments, recovery point or migration.",
+    "A disk that gets full in the outage makes it longer, and may keep a restore from its end.",
+    "Make space, or name another place for recovery points in jupyterhub_state_folder.",
 )
 KINDS = (NOT_WRITABLE, NO_SPACE)
 
 
 def check(upgrade: Upgrade) -> Iterator[Finding]:
-    """What cannot be written, and where there is no room."""
+    """What cannot be written, and where there is no space."""
     if not upgrade.changes:
         return
     host = upgrade.host

@@ -63,9 +63,9 @@ INTERPRETER_CHANGED = Kind(
 IN_PLACE = Kind(
     "in-place",
     WARNING,
-    "An environment is upgraded in place: it was asked for, or there is no room for a copy.",
+    "An environment is upgraded in place: it was asked for, or there is no space for a copy.",
     "The outage includes the installation.",
-    "Make room beside it, or leave out jupyterhub_environment_strategy.",
+    "Make space beside it, or leave out jupyterhub_environment_strategy.",
 )
 LINK_LEADS_OUT = Kind(
     "link-leads-out",

@@ -104,7 +104,7 @@ NOT_REHEARSED = Kind(
     WARNING,
     "An environment is upgraded in place.",
     "There is nothing yet that could be rehearsed.",
-    "Make room for a staged environment, or leave out jupyterhub_environment_strategy.",
+    "Make space for a staged environment, or leave out jupyterhub_environment_strategy.",
 )
 PROXY_NOT_REHEARSED = Kind(
     "proxy-not-rehearsed",
@@ -118,7 +118,7 @@ SPAWN_NOT_REHEARSED = Kind(
     NOTE,
     "The single-user environment has neither jupyter-server nor notebook, today as well.",
     "No server was started from it.",
-    "Nothing is to be done where people's servers come from elsewhere, such as an image.",
+    "Nothing is to be done where single-user servers come from elsewhere, such as an image.",
 )
 KINDS = (
     MIGRATION,

@@ -100,7 +100,7 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
 
 
 def _servers(upgrade: Upgrade) -> Iterator[Finding]:
-    """What becomes of users' servers. supervisord's stopasgroup does not reach them: each is a session."""
+    """What becomes of single-user servers; supervisord's stopasgroup reaches none, each is a session."""
     deployment = upgrade.deployment
     service, servers = deployment.service, deployment.database.servers
     if service.kills_servers and deployment.spawner.local and not deployment.config.cleanup_servers:
