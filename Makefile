@@ -75,13 +75,13 @@ faults: images  ## an upgrade cut off and broken in every way there is; hours; w
 	python -m tests.faults --jobs $$(nproc)
 
 faults-short: images  ## the faults that differ most, in a quarter of an hour
-	python -m tests.faults --selection --jobs 2
+	python -m tests.faults --selection --jobs 1
 
 failures: images  ## what upgrades fail of, each on a real hub, and who catches it; writes build/failures.json
 	python -m tests.failures --jobs $$(nproc)
 
 failures-short: images  ## two of them, one found by reading and one by trying
-	python -m tests.failures --selection --jobs 2
+	python -m tests.failures --selection --jobs 1
 
 tests: images  ## unit tests, real hubs and refusals in one run
 	$(PYTEST) tests/refusals tests/hubs tests/unit
