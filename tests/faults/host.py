@@ -12,7 +12,7 @@ from tests.testbed import Hub
 from tests.testbed.judge import entries
 
 #: In the hub's state folder: what may stay behind a run.
-LASTING = {"restored.json", "recovery", "runs", "run.json", "migration.log", "builder", "seen", "turn"}
+LASTING = {"restored.json", "recovery", "runs", "run.json", "migration.log", "builder", "heartbeat", "lock"}
 Killing = contextlib.AbstractContextManager[Dict[str, Any]]
 
 OVER = ("accepted", "restored", "ended")
@@ -34,7 +34,7 @@ def run(folder):
     except ValueError:
         return {}
 def holder(folder):
-    return int((text(folder, "turn").split() or ["0"])[0])
+    return int((text(folder, "lock").split() or ["0"])[0])
 def kill(pid):
     os.kill(pid, signal.SIGKILL)
     print(json.dumps({"killed": pid}), flush=True)
