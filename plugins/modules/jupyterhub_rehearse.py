@@ -205,7 +205,8 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.ins
     INSTALLER_ARGUMENTS,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import Plan, fallback_path
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.making import fallback_path
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import Plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.rehearsal.rehearsal import rehearse
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal

@@ -17,7 +17,7 @@ from pathlib import Path
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import lifecycle
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.discovery import find_deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import service_of
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds import service_of
 
 from tests import REPOSITORY
 

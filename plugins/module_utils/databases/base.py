@@ -4,52 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..system.execution_context import ExecutionContext
-
-
-@dataclass(frozen=True)
-class DatabaseFacts:
-    """The hub's database, as far as it could be read."""
-
-    kind: str
-    """``sqlite``; ``other`` where it is none that can be upgraded."""
-    url: str
-    """The config's, with passwords replaced by ***."""
-    path: str | None = None
-    """Its file, absolute; None where it has none."""
-    exists: bool = False
-    bytes: int | None = None
-    revision: str | None = None
-    rows: dict[str, int] | None = None
-    """Number of rows of each table."""
-    problem: str | None = None
-    """Why it could not be read; then nothing below is known."""
-    journal_mode: str | None = None
-    file_system: str | None = None
-    writable: dict[str, bool] | None = None
-    """Whether the hub's user may write its files and their folder."""
-    damage: str | None = None
-    """What the database's own check says; None where it is whole, or the check takes too long."""
-    broken_references: dict[str, int] = field(default_factory=dict)
-    """Rows that refer to a row that does not exist, by table."""
-    revisions: int = 0
-    """How many it is stamped with: one, where it is a hub's."""
-    ahead: list[str] = field(default_factory=list)
-    """Columns, as ``table.column``, of later revisions than its own."""
-    servers: int = 0
-    server_names: list[str] = field(default_factory=list)
-    """Of named servers."""
-    encrypted: int = 0
-    """Users with auth_state."""
-
-    @property
-    def name(self) -> str:
-        """What people call it."""
-        return self.path or self.url
+from .facts import DatabaseBackup, DatabaseFacts
 
 
 class Contents(NamedTuple):
@@ -66,27 +25,6 @@ class Keys(NamedTuple):
 
     columns: tuple[str, ...]
     rows: set[tuple[Any, ...]]
-
-
-@dataclass(frozen=True)
-class DatabaseBackup:
-    """A copy of a hub's database in a recovery point."""
-
-    kind: str
-    """As in `DatabaseFacts`."""
-    name: str
-    """What people call the database."""
-    file: str
-    """Of the copy, within the recovery point."""
-    sha256: str
-    bytes: int
-    revision: str | None
-    rows: dict[str, int]
-    """Number of rows of each table."""
-    sealed: bool
-    """Whether it was made after the hub had stopped, so that no row is missing."""
-    particulars: dict[str, Any]
-    """What only this kind of database needs to be again as it was."""
 
 
 class TableChange(NamedTuple):

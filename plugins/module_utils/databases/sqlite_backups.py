@@ -13,7 +13,7 @@ from ..errors import HubError
 from ..system import files
 from ..system.execution_context import ExecutionContext
 from . import sqlite
-from .base import DatabaseBackup
+from .facts import DatabaseBackup
 
 #: The copies made while the hub serves and after it has stopped; the manifest names the one that counts.
 NAMES = ("database.sqlite", "sealed.sqlite")

@@ -12,7 +12,8 @@ from ..errors import HubError
 from ..system import files
 from ..system.execution_context import ExecutionContext
 from . import comparison, health, scratch_copies, sqlite, sqlite_backups, urls
-from .base import Contents, Database, DatabaseBackup, DatabaseCopy, DatabaseFacts, Keys, Since
+from .base import Contents, Database, DatabaseCopy, Keys, Since
+from .facts import DatabaseBackup, DatabaseFacts
 
 
 class SqliteDatabase(Database):

@@ -8,15 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from ..environments.environment import EnvironmentFacts
+from ..environments.facts import EnvironmentFacts
 from ..environments.layout import python_of
 from ..errors import HubError
 from ..hub import managed_services
-from ..hub.managed_services import HubService
-from ..hub.proxy import ProxyFacts
+from ..hub.facts import HubService, ProxyFacts
 from ..hub_scripts import config_probe
-from ..services.base import ServiceFacts
 from ..services.command_line import HubCommand, with_config_file
+from ..services.facts import ServiceFacts
 from ..shapes import from_dict
 from ..system.execution_context import ExecutionContext
 from ..system.source import source_of

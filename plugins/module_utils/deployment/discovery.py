@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..databases import find_database
+from ..databases.kinds import find_database
 from ..databases.sqlite_database import SqliteDatabase
 from ..environments.discovery import (
     environment_of_command,
@@ -16,12 +16,13 @@ from ..environments.discovery import (
     environment_of_script,
     expand_environments,
 )
-from ..environments.environment import EnvironmentFacts, read_environment
+from ..environments.environment import read_environment
+from ..environments.facts import EnvironmentFacts
 from ..errors import HubError
 from ..hub import proxy
-from ..services import find_services
 from ..services.base import Service
 from ..services.command_line import HubCommand
+from ..services.kinds import find_services
 from ..system.execution_context import ExecutionContext
 from .config import describe_config, describe_secrets, load_config
 from .model import Deployment

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from ..errors import HubError
 from ..hub import api, logs
-from ..services import service_of
 from ..services.base import DoesNotStop, Service
+from ..services.kinds import service_of
 from ..system import state
 from .model import Deployment
 

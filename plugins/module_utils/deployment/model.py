@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..databases.base import DatabaseFacts
-from ..environments.environment import EnvironmentFacts
-from ..hub.managed_services import HubService
-from ..hub.proxy import ProxyFacts
-from ..services.base import ServiceFacts
+from ..databases.facts import DatabaseFacts
+from ..environments.facts import EnvironmentFacts
+from ..hub.facts import HubService, ProxyFacts
+from ..services.facts import ServiceFacts
 
 
 @dataclass(frozen=True)

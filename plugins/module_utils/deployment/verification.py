@@ -16,14 +16,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ..databases import database_of
+from ..databases.kinds import database_of
 from ..databases.migration import python_of
 from ..environments.packages import installed_version
 from ..errors import HubError
 from ..hub import api, logs, managed_services, single_user_servers
 from ..hub_scripts import token_lender
-from ..services import service_of
 from ..services.base import Service
+from ..services.kinds import service_of
 from ..system.execution_context import ExecutionContext
 from ..system.processes import is_alive
 from ..system.source import source_of

@@ -45,6 +45,15 @@ class IntermediateVersion:
     source: str
 
 
+@dataclass(frozen=True)
+class PackageChange:
+    """A package that differs; None stands for not installed."""
+
+    name: str
+    from_: str | None
+    to: str | None
+
+
 Planned = Union[PlannedEnvironment, IntermediateVersion]
 
 

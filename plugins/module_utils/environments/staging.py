@@ -24,7 +24,7 @@ from ..system.trees import tree_stamp
 from . import links
 from .installer import Installer
 from .packages import all_packages
-from .planned import REBUILD, IntermediateVersion, Planned, PlannedEnvironment
+from .planned import REBUILD, IntermediateVersion, PackageChange, Planned, PlannedEnvironment
 from .relocation import Inodes, fit, inodes, own, walk
 
 MARKER = ".hubops-staged.json"
@@ -53,15 +53,6 @@ class Staged:
         """The shape that the module returns."""
         changes = package_changes(self.packages_before, self.packages_after)
         return {**vars(self), "changes": [to_dict(change) for change in changes]}
-
-
-@dataclass(frozen=True)
-class PackageChange:
-    """A package that differs; None stands for not installed."""
-
-    name: str
-    from_: str | None
-    to: str | None
 
 
 def package_changes(before: dict[str, str], after: dict[str, str]) -> list[PackageChange]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from ..errors import HubError
 from ..system.processes import family, started_at
@@ -14,24 +13,6 @@ NAME_VARIABLE = "JUPYTERHUB_SERVICE_NAME"
 LOOK_SECONDS = 0.2
 #: The hub starts one that has ended again at once: one that fails lives for moments.
 LASTING_SECONDS = 2
-
-
-@dataclass(frozen=True)
-class HubService:
-    """A service of ``JupyterHub.services``, without its command, which may hold secrets."""
-
-    name: str
-    url: str | None
-    managed: bool
-    """Whether the hub starts it."""
-    admin: bool
-    token: bool
-    """Whether it has an API token."""
-    culls: bool
-    oauth: bool
-    oauth_redirect: bool
-    running: bool = False
-    """Whether it ran when the hub was looked at."""
 
 
 def running(main_pid: int | None, seconds: float = 0) -> set[str]:

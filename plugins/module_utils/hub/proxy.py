@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Sequence
 
@@ -13,42 +13,12 @@ from ..environments.discovery import environment_of_script, find_program
 from ..environments.packages import installed_version
 from ..errors import HubError
 from ..system.execution_context import ExecutionContext
+from .facts import ProxyProgram
 
 NODE = "node"
 PYTHON = "python"
 OTHER = "other"
 _VERSION_SECONDS = 10
-
-
-@dataclass(frozen=True)
-class ProxyProgram:
-    """The program that a hub starts as its proxy."""
-
-    path: str | None = None
-    """None where the service's PATH does not lead to it."""
-    kind: str | None = None
-    """``node``, ``python`` or ``other``."""
-    version: str | None = None
-    node: str | None = None
-    """The Node that runs it."""
-    node_version: str | None = None
-    engine: str | None = None
-    """What its package asks of Node, ``>=18``."""
-
-
-@dataclass(frozen=True)
-class ProxyFacts:
-    """The proxy in front of the hub."""
-
-    class_name: str
-    package: str | None
-    version: str | None
-    managed: bool
-    """Whether the hub starts it."""
-    api_url: str
-    command: list[str]
-    program: ProxyProgram | None = None
-    """None where the hub starts none."""
 
 
 def find_program_of(managed: bool, command: Sequence[str], context: ExecutionContext) -> ProxyProgram | None:

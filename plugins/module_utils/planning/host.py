@@ -9,8 +9,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from ..databases import database_of
-from ..databases.base import DatabaseFacts
+from ..databases.facts import DatabaseFacts
+from ..databases.kinds import database_of
 from ..deployment import verification
 from ..deployment.model import Deployment
 from ..environments import links

@@ -1,28 +1,13 @@
-"""What an upgrade would do: a pure function of the deployment, the target and the policy."""
+"""The plan: what is to be done, as it is shown, reviewed and carried out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from ..deployment.model import Deployment
-from ..environments.planned import IN_PLACE, REBUILD, IntermediateVersion, PlannedEnvironment
-from ..environments.staging import PackageChange
+from ..environments.planned import IntermediateVersion, PackageChange, PlannedEnvironment
 from ..shapes import from_dict
-from . import findings, intermediate_versions
 from .findings.finding import BLOCKER, Finding
-from .upgrade import (
-    STAGING_RESERVE_BYTES,
-    Host,
-    Policy,
-    Target,
-    Upgrade,
-    UsedEnvironment,
-    bytes_needed,
-    environments_of,
-    missing,
-    requirements_of,
-)
 
 UPGRADE, NOTHING = "upgrade", "nothing"
 
@@ -62,128 +47,3 @@ class FallbackPath:
 def read_plan(data: Any) -> Plan | None:
     """The plan that a module is given; None where it is empty, as for a backup or a rollback."""
     return from_dict(Plan, data) if data else None
-
-
-def make_plan(deployment: Deployment, target: Target, host: Host, policy: Policy) -> Plan:
-    """The plan of an upgrade to ``target``, before anything is staged."""
-    migrate = _migrate(deployment, target)
-    environments = tuple(
-        _environment_plan(entry, deployment, target, host, policy)
-        for entry in environments_of(deployment)
-        if missing(entry, target.version, host.installed.get(entry.facts.path, entry.facts.packages), policy)
-    )
-    changes = bool(environments) or bool(migrate)
-    outage = bool(migrate) or any(entry.role != "user" for entry in environments)
-    upgrade = Upgrade(deployment, target, host, policy, environments, changes)
-    plan = Plan(
-        from_version=upgrade.current,
-        to_version=target.version,
-        action=UPGRADE if changes else NOTHING,
-        outage=outage and changes,
-        environments=environments,
-        migrate=migrate if changes else False,
-        intermediate_versions=intermediate_versions.needed(deployment, target.version, policy.python)
-        if changes and migrate is not False
-        else (),
-        state_folder=host.state_folder,
-        recovery_point_folder=f"{host.state_folder}/recovery",
-        bytes_needed=bytes_needed(deployment, host, environments),
-        findings=tuple(findings.find(upgrade)),
-        steps=(),
-    )
-    return replace(plan, steps=_steps(deployment, plan))
-
-
-def fallback_path(plan: Plan, deployment: Deployment, why: str) -> FallbackPath | None:
-    """The way through all majors in between, for a plan whose migration has failed in the rehearsal.
-
-    ``why`` says how the direct way has failed. None where there is no major in between, or the plan has
-    intermediate versions already.
-    """
-    path = deployment.hub_environment.path.rstrip("/")
-    python = next((entry.python for entry in plan.environments if entry.path == path), "")
-    through = intermediate_versions.through_the_majors(deployment, plan.to_version, python, why)
-    if plan.intermediate_versions or not through:
-        return None
-    return FallbackPath(through, _steps(deployment, replace(plan, intermediate_versions=through)))
-
-
-def _migrate(deployment: Deployment, target: Target) -> bool | None:
-    """Whether the schema changes; None where that is not known before the target is on the host."""
-    revision = deployment.database.revision
-    if revision is None or target.schema_head is None:
-        return None if target.version != deployment.hub_environment.jupyterhub else False
-    return bool(revision != target.schema_head)
-
-
-def _environment_plan(
-    environment: UsedEnvironment, deployment: Deployment, target: Target, host: Host, policy: Policy
-) -> PlannedEnvironment:
-    """How one environment gets to the target."""
-    path = environment.path
-    return PlannedEnvironment(
-        path=path,
-        role=environment.role,
-        strategy=_strategy(path, host, policy),
-        python=policy.python or environment.facts.python or "",
-        staged_path=f"{path}.staged-{target.version}",
-        jupyterhub=environment.facts.jupyterhub,
-        requirements=tuple(requirements_of(environment, target.version, policy)),
-        imports=() if environment.role == "user" else _configured_modules(deployment),
-    )
-
-
-def _configured_modules(deployment: Deployment) -> tuple[str, ...]:
-    """The modules of proxy, spawner and authenticator that packages hold: the new hub imports them."""
-    parts = (deployment.proxy, deployment.spawner, deployment.authenticator)
-    return tuple(sorted({part.class_name.rpartition(".")[0] for part in parts if part.package}))
-
-
-def _strategy(path: str, host: Host, policy: Policy) -> str:
-    """``rebuild`` for another interpreter, ``in_place`` when asked or short of space, else ``copy``."""
-    if policy.strategy == IN_PLACE:
-        return IN_PLACE
-    if policy.python:
-        return REBUILD
-    parent = path.rpartition("/")[0] or "/"
-    room = host.free_bytes.get(parent)
-    short = room is not None and room < host.environment_bytes.get(path, 0) + STAGING_RESERVE_BYTES
-    return IN_PLACE if short else "copy"
-
-
-def _steps(deployment: Deployment, plan: Plan) -> tuple[str, ...]:
-    """The plan as sentences."""
-    if plan.action == NOTHING:
-        return (f"Nothing: the hub and its users' environments have JupyterHub {plan.to_version}.",)
-    service = deployment.service.name
-    steps = []
-    for entry in plan.environments:
-        if not entry.in_place:
-            steps.append(f"Stage {', '.join(entry.requirements)} in {entry.staged_path}.")
-    for intermediate in plan.intermediate_versions:
-        steps.append(
-            f"Stage JupyterHub {intermediate.version} in {intermediate.staged_path}, for the migration: "
-            f"{intermediate.why.rstrip('.')}."
-        )
-    if plan.environments and not _paths(plan, in_place=True):
-        steps.append("Rehearse the upgrade on a copy of the database, with the staged environments.")
-    steps.append(f"Make a recovery point in {plan.recovery_point_folder}.")
-    if plan.outage:
-        steps.append(f"Stop {service} and keep it down. The outage begins.")
-        steps.append(f"Back up {deployment.database.name} once more.")
-    steps += [f"Upgrade {path} in place." for path in _paths(plan, in_place=True)]
-    if plan.migrate is not False:
-        through = "".join(
-            f" through JupyterHub {intermediate.version}" for intermediate in plan.intermediate_versions
-        )
-        steps.append(f"Migrate {deployment.database.name}{through}.")
-    steps += [f"Exchange {path} with the staged one." for path in _paths(plan, in_place=False)]
-    if plan.outage:
-        steps.append(f"Start {service}. The outage ends when it answers as {plan.to_version}.")
-    steps.append("Verify the hub; if anything has failed, restore all of the above and start the old hub.")
-    return tuple(steps)
-
-
-def _paths(plan: Plan, in_place: bool) -> list[str]:
-    """The environments that are upgraded in place, or those that are not."""
-    return [entry.path for entry in plan.environments if entry.in_place == in_place]

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 from ..deployment.model import Deployment
 from ..environments.installer import InstallerOptions
-from . import findings, host
-from .plan import Plan, make_plan
+from . import host
+from .findings import kinds
+from .making import make_plan
+from .plan import Plan
 from .resolution import resolve
 from .target import find_target
 from .upgrade import Policy
@@ -26,7 +28,7 @@ def plan(
     The index is asked for the target and for what the environments would become at the same time: each
     costs about a second, most of it waiting.
     """
-    findings.require_known(policy.accept)
+    kinds.require_known(policy.accept)
     with concurrent.futures.ThreadPoolExecutor(max_workers=3) as pool:
         target = pool.submit(find_target, deployment, version, options)
         resolved = pool.submit(resolve, deployment, version, policy, options)

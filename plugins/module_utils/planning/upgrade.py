@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Sequence
 
 from ..deployment.model import Deployment
-from ..environments.environment import EnvironmentFacts
+from ..environments.facts import EnvironmentFacts
 from ..environments.planned import PlannedEnvironment
 from ..releases.requirements import parse_requirement, satisfies
 from ..releases.versions import parse_release

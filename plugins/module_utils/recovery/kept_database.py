@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ..databases import database_of
-from ..databases.base import Contents, Database, DatabaseBackup
+from ..databases.base import Contents, Database
+from ..databases.facts import DatabaseBackup
+from ..databases.kinds import database_of
 from ..errors import HubError
 from ..system import files
 from .manifest import Manifest

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from ..databases.base import DatabaseBackup
+from ..databases.facts import DatabaseBackup
 from ..deployment.model import Deployment, of_format_1
 from ..errors import HubError
 from ..shapes import from_dict, to_dict

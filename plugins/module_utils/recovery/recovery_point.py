@@ -21,15 +21,15 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Iterable
 
-from ..databases import database_of
-from ..databases.base import DatabaseBackup
+from ..databases.facts import DatabaseBackup
+from ..databases.kinds import database_of
 from ..deployment.lifecycle import start, take_down
 from ..deployment.model import Deployment
 from ..environments.environment import read_environment
 from ..errors import HubError
 from ..hub import logs
 from ..planning.plan import Plan
-from ..services import service_of
+from ..services.kinds import service_of
 from ..system import files, state
 from . import kept_database, kept_environments, kept_files, locations, reserved_space, restore_test
 from . import manifest as manifests

@@ -9,7 +9,8 @@ import os
 import shutil
 from pathlib import Path
 
-from ..databases.base import Database, DatabaseBackup
+from ..databases.base import Database
+from ..databases.facts import DatabaseBackup
 from ..errors import HubError
 from ..system import files
 

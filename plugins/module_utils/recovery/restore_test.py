@@ -9,7 +9,7 @@ from ..environments.layout import python_of
 from ..environments.packages import installed_version
 from ..errors import HubError
 from ..hub import logs
-from ..services import service_of
+from ..services.kinds import service_of
 from ..system.execution_context import ExecutionContext
 from . import kept_database
 from .manifest import Manifest

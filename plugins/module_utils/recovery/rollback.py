@@ -12,7 +12,8 @@ import signal
 from pathlib import Path
 from typing import Any, Callable, Iterable
 
-from ..databases import database_of, migration
+from ..databases import migration
+from ..databases.kinds import database_of
 from ..deployment import lifecycle, verification
 from ..deployment.model import Deployment
 from ..environments import transitions

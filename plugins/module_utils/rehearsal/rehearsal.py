@@ -16,8 +16,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable
 
-from ..databases import database_of, migration, schema, scratch_copies
+from ..databases import migration, schema, scratch_copies
 from ..databases.base import Database, DatabaseCopy
+from ..databases.kinds import database_of
 from ..deployment.config import LoadedConfig, load_config
 from ..deployment.model import Deployment
 from ..environments.discovery import environment_of_command
@@ -26,14 +27,14 @@ from ..environments.packages import all_packages, installed_version
 from ..environments.planned import PlannedEnvironment
 from ..errors import HubError
 from ..hub import logs
-from ..planning.findings import judge
 from ..planning.findings import rehearsal as kinds
 from ..planning.findings.config import ALLOW_OPTION_GONE, CONFIG_OPTION_GONE
 from ..planning.findings.finding import BLOCKER, Finding, sentence
+from ..planning.findings.kinds import judge
 from ..planning.findings.proxy import PROXY_NOT_FOUND
 from ..planning.findings.security import COOKIE_SECRET_MODE, NO_ALLOW_RULE
-from ..services import service_of
 from ..services.command_line import HubCommand
+from ..services.kinds import service_of
 from ..shapes import to_dict
 from ..system.execution_context import ExecutionContext
 from . import checks, rehearsed_hub

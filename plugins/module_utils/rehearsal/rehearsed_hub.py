@@ -19,7 +19,7 @@ from ..databases.base import Database
 from ..environments.discovery import find_program
 from ..errors import HubError
 from ..hub import api, logs
-from ..hub.proxy import ProxyFacts
+from ..hub.facts import ProxyFacts
 from ..hub_scripts import rehearsed_app
 from ..system.execution_context import ExecutionContext
 from ..system.processes import NICE, processes

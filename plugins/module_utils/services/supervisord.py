@@ -28,8 +28,9 @@ from urllib.parse import quote
 from ..errors import HubError
 from ..system.execution_context import NEEDS_ROOT, ExecutionContext, account
 from ..system.processes import Process, family, is_alive, processes
-from .base import DoesNotStop, Service, ServiceFacts
+from .base import DoesNotStop, Service
 from .command_line import runs_hub
+from .facts import ServiceFacts
 
 #: How JupyterHub begins a line: ``[I 2026-11-20 21:37:29.123 JupyterHub app:2859]``.
 STAMP = re.compile(rb"\[[DIWEC] (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) ")

@@ -18,8 +18,9 @@ from ..system import files
 from ..system.execution_context import NEEDS_ROOT, ExecutionContext, account
 from ..system.processes import is_alive, processes
 from ..system.state import make_private, released_file
-from .base import DoesNotStop, Service, ServiceFacts
+from .base import DoesNotStop, Service
 from .command_line import runs_hub
+from .facts import ServiceFacts
 
 DROP_IN = "50-hubops-hold.conf"
 _UNITS = Path("/etc/systemd/system")

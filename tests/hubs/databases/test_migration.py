@@ -15,15 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import (
-    database_of,
-    migration,
-    schema,
-)
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.base import Database, DatabaseFacts
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import migration, schema
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.base import Database
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.facts import DatabaseFacts
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.kinds import database_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import service_of
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds import service_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.execution_context import (
     ExecutionContext,
 )

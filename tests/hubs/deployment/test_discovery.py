@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import find_database
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.kinds import find_database
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import discovery
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.config import (
     LoadedConfig,
@@ -18,14 +18,14 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.confi
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import SpawnerFacts
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.environment import (
-    EnvironmentFacts,
     read_environment,
 )
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.facts import EnvironmentFacts
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub.managed_services import HubService
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub.facts import HubService
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import supervisord
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.base import ServiceFacts
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.command_line import HubCommand
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.facts import ServiceFacts
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.supervisord import Supervisor
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.execution_context import (

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import find_services, service_of
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds import (
+    find_services,
+    service_of,
+)
 
 from tests.hubs.module import run_module
 from tests.hubs.real_hub import environment, free_ports, running_hub, supervise

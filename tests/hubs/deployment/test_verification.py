@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import database_of
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.kinds import database_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import verification
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.discovery import find_deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
@@ -24,7 +24,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import Hu
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import api as hub_api
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import managed_services
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub_scripts import token_lender
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import service_of
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds import service_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.source import source_of
 
 from tests import REPOSITORY

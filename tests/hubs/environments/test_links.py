@@ -20,10 +20,10 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.swi
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import host
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import make_plan
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.making import make_plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy, Target
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import service_of
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds import service_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.trees import tree_sha256
 
 from tests.hubs.real_hub import build, running_hub

@@ -18,7 +18,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import proxy
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import host
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import Finding
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import make_plan
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.making import make_plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.target import installed_options
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy, Target
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.releases import catalogue

@@ -21,7 +21,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.sta
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import host
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import Finding
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import make_plan
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.making import make_plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy, Target
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import recovery_point

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import database_of, migration
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import migration
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.kinds import database_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import lifecycle
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.discovery import find_deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
@@ -22,7 +23,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.swi
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import api
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import recovery_point
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import service_of
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds import service_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
 from tests.hubs.real_hub import build, running_hub

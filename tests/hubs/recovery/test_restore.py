@@ -13,7 +13,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment impor
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import recovery_point
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import service_of
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds import service_of
 
 from tests.healthy_hub import database_file
 from tests.hubs.real_hub import running_hub

@@ -27,7 +27,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import 
     rollback,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import guard, journal
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import service_of
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds import service_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import state
 
 from tests.healthy_hub import database_file

@@ -12,10 +12,10 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.disco
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import api
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import host
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import make_plan
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.making import make_plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy, Target
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.rehearsal import rehearsal
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import service_of
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds import service_of
 
 from tests.hubs.real_hub import environment, free_ports, link_environment, running_hub
 from tests.plans import planned_environment

@@ -17,14 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import database_of, migration
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import migration
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.kinds import database_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.planned import PlannedEnvironment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import api as hub_api
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.rehearsal import rehearsal, rehearsed_hub
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.rehearsal.rehearsal import Rehearsal
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import service_of
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds import service_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.processes import processes
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import find_services, supervisord
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import supervisord
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds import find_services
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.supervisord import (
     Supervisor,
     SupervisordProgram,

@@ -11,13 +11,14 @@ import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import InstallerOptions
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import findings, planner
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import planner
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings import kinds as findings
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import (
     Finding,
     listing,
     sentence,
 )
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import make_plan
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.making import make_plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import (
     Host,
     Policy,

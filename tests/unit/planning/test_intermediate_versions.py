@@ -4,7 +4,10 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import intermediate_versions
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import fallback_path, make_plan
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.making import (
+    fallback_path,
+    make_plan,
+)
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy
 
 from tests.healthy_hub import HUB, TARGET, host

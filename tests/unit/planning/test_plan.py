@@ -3,7 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import Plan, make_plan
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.making import make_plan
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import Plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy, Target
 
 from tests.healthy_hub import GIBIBYTE, HUB, TARGET, USERS, deployment, host, upgraded

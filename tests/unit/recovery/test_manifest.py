@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.base import DatabaseBackup
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.facts import DatabaseBackup
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import manifest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict

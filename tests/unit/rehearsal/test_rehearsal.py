@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import scratch_copies
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.scratch_copies import Keys, compare
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub.proxy import ProxyFacts
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub.facts import ProxyFacts
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings import rehearsal as kinds
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.security import (
     NO_ALLOW_RULE,

@@ -10,11 +10,11 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.health
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.schema import given_up
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.compatibility import judge_revision
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import InstallerOptions
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import (
-    Plan,
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.making import (
     fallback_path,
     make_plan,
 )
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import Plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.target import find_target
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy, Target
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.releases import catalogue

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Iterator
 
-from ... import databases
-from ...databases.base import DatabaseFacts
+from ...databases import kinds
+from ...databases.facts import DatabaseFacts
 from ..upgrade import Upgrade
 from .finding import BLOCKER, NOTE, WARNING, Finding, Kind, listing
 
@@ -112,7 +112,7 @@ NETWORK_FILE_SYSTEMS = (
 def check(upgrade: Upgrade) -> Iterator[Finding]:
     """What is wrong with the database."""
     database = upgrade.deployment.database
-    if database.kind not in databases.KINDS:
+    if database.kind not in kinds.KINDS:
         yield DATABASE_NOT_SUPPORTED.found(f"The database {database.url} is not SQLite.")
         return
     if not database.exists:

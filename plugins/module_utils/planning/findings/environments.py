@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Iterator
 
 from ...environments import links
-from ...environments.environment import EnvironmentFacts
+from ...environments.facts import EnvironmentFacts
 from ...environments.planned import REBUILD, PlannedEnvironment
 from ...releases.requirements import satisfies
 from ..upgrade import Upgrade, environments_of

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Iterator
 
-from ...hub.proxy import ProxyProgram
+from ...hub.facts import ProxyProgram
 from ...releases.requirements import seems_to_satisfy
-from ...services.base import ServiceFacts
+from ...services.facts import ServiceFacts
 from ..upgrade import Upgrade
 from .finding import BLOCKER, Finding, Kind
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Iterator
 
 from ...deployment.model import Role
-from ...hub.managed_services import HubService
+from ...hub.facts import HubService
 from ..upgrade import Upgrade
 from .finding import NOTE, WARNING, Finding, Kind, listing
 

@@ -1,0 +1,81 @@
+"""Findings: everything that speaks against an upgrade or should be known before it, told by reading.
+
+One file for each subject. Each has its ``KINDS``, and ``check``, a pure function of the `Upgrade`; what the
+rehearsal finds has its kinds in a file of its own.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import replace
+from typing import Sequence
+
+from ...errors import HubError
+from ..upgrade import Upgrade
+from . import (
+    changes,
+    config,
+    database,
+    disk_space,
+    environments,
+    packages,
+    proxy,
+    rehearsal,
+    security,
+    service,
+    services,
+    single_user,
+    target,
+    templates,
+)
+from .finding import BLOCKER, SEVERITIES, WARNING, Finding, Kind
+
+#: In the order in which an administrator would look.
+SUBJECTS = (
+    target,
+    database,
+    environments,
+    packages,
+    security,
+    proxy,
+    service,
+    disk_space,
+    config,
+    services,
+    single_user,
+    templates,
+    changes,
+)
+
+KINDS: dict[str, Kind] = {kind.id: kind for subject in (*SUBJECTS, rehearsal) for kind in subject.KINDS}
+
+
+def find(upgrade: Upgrade) -> list[Finding]:
+    """All findings, blockers first; those that the policy accepts are warnings."""
+    found = [finding for subject in SUBJECTS for finding in subject.check(upgrade)]
+    return judge(found, upgrade.policy.accept)
+
+
+def judge(found: Sequence[Finding], accepted: Sequence[str]) -> list[Finding]:
+    """Findings with those that are accepted as warnings, blockers first."""
+    judged = [_judged(finding, accepted) for finding in found]
+    return sorted(judged, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def _judged(finding: Finding, accepted: Sequence[str]) -> Finding:
+    if finding.severity != BLOCKER or finding.id not in accepted:
+        return finding
+    if not finding.accept:
+        return replace(finding, fix=f"{finding.fix} It cannot be accepted.".lstrip())
+    return replace(finding, severity=WARNING, found=f"{finding.found} (It was accepted: {finding.id}.)")
+
+
+def require_known(accepted: Sequence[str]) -> None:
+    """Raise HubError where something is accepted that no check knows."""
+    unknown = [id for id in accepted if id not in KINDS]
+    if unknown:
+        near = [each for id in unknown for each in difflib.get_close_matches(id, KINDS, n=3)]
+        raise HubError(
+            f"jupyterhub_accept names what no check knows: {', '.join(unknown)}.",
+            f"Did you mean {', '.join(dict.fromkeys(near))}?" if near else "docs/findings.md lists all ids.",
+        )

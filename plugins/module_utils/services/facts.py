@@ -1,0 +1,42 @@
+"""What is known of a service, for whoever does not act on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ServiceFacts:
+    """The hub's service, as its manager sees it. Values of environment variables are not in it."""
+
+    manager: str
+    """Which kind of service manager: ``systemd`` or ``supervisord``."""
+    name: str
+    state: str
+    """``starting``, ``running``, ``stopping``, ``stopped`` or ``failed``."""
+    main_pid: int | None
+    user: str
+    group: str
+    home: str
+    working_directory: str
+    command: list[str]
+    """The argv as configured."""
+    path: str
+    """The value of PATH that the service gets."""
+    environment_names: list[str]
+    environment_files: list[str]
+    enabled: bool
+    """Whether it starts with the host."""
+    unit_file: str
+    """The file that defines it."""
+    manager_files: list[str] = field(default_factory=list)
+    """The manager's own files that belong in a recovery point, besides the unit's."""
+    log_file: str | None = None
+    """Where its output goes, if that is a file."""
+    needs_root: bool = False
+    """Whether only root may stop and start it."""
+    kills_servers: bool = False
+    """Whether its manager ends single-user servers with the hub, whatever the hub's config says."""
+    particulars: dict[str, Any] = field(default_factory=dict)
+    """What only this kind of manager has: for itself, and for people."""
