@@ -1,4 +1,4 @@
-# `make help` lists the targets. Each part can be made alone; `check` and `test` make several at a time and judge each.
+# `make help` lists the targets. Each part can be made alone; `check` and `test` make two at a time and judge each.
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 export PATH := $(BIN):$(PATH)
@@ -29,7 +29,7 @@ check: venv  ## all that needs no Docker: lint, sanity, artifact, unit
 test: venv  ## everything: check, images, molecule, demo, refusals, selections of faults and failures
 	@tools/parts $(TEST)
 
-# What tools/parts makes of them: several at a time, each when what it needs is there.
+# What tools/parts makes of them: two at a time, each when what it needs is there.
 PARTS := $(addprefix part-,$(sort $(CHECK) $(TEST)))
 .PHONY: $(PARTS)
 $(PARTS):
