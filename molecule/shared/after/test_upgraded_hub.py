@@ -21,9 +21,8 @@ def test_the_new_version_runs_from_the_old_place(hub: Hub, target: str) -> None:
 
 def test_it_can_be_verified_alone(hub: Hub, target: str) -> None:
     result = hub.playbook("verify.yml")
-    said = result.stdout.replace('"', "")
-    assert f"version: {target}" in said
-    assert "users: 201" in said
+    assert f"JupyterHub {target} works" in result.stdout
+    assert "reads 201 users from its database" in result.stdout
     assert result.changed == 0
 
 
