@@ -11,6 +11,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.compa
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.releases.versions import parse_release
 
+from tests.healthy_hub import described
 from tests.hubs.module import run_module
 from tests.hubs.real_hub import link_environment
 
@@ -80,11 +81,11 @@ def test_the_module_can_be_told_to_warn_only(environments: Path) -> None:
 
 
 def test_the_module_takes_what_a_deployment_knows(environments: Path) -> None:
-    deployment = {
-        "hub_environment": {"path": "/opt/hub", "jupyterhub": "5.4.6"},
-        "user_environments": [{"path": f"{environments}/a"}],
-        "database": {"revision": "4621fec11365"},
-    }
+    deployment = described(
+        hub_environment__jupyterhub="5.4.6",
+        user_environments__path=f"{environments}/a",
+        database__revision="4621fec11365",
+    )
     result = version_match(deployment=deployment)
     assert [found["verdict"] for found in result["environments"]] == ["ok"]
     assert result["database"]["verdict"] == "ok"
@@ -95,10 +96,12 @@ def test_a_hub_that_is_newer_than_this_collection_tells_itself_what_it_needs(tmp
     [revisions] = hub.glob("lib/python3.*/site-packages/jupyterhub/alembic/versions")
     step = "revision = '0123456789ab'\ndown_revision = 'f460b0348206'\n"
     (revisions / "0123456789ab_new.py").write_text(step)
-    deployment = {
-        "hub_environment": {"path": str(hub), "jupyterhub": "6.1.1"},
-        "database": {"revision": "0123456789ab"},
-    }
+    deployment = described(
+        hub_environment__path=str(hub),
+        hub_environment__jupyterhub="6.1.1",
+        database__revision="0123456789ab",
+        user_environments=[],
+    )
     assert version_match(deployment=deployment)["database"]["verdict"] == "ok"
     older = version_match(deployment=deployment, revision="f460b0348206")
     assert older["msg"].startswith("The database: It is of JupyterHub 6 and needs a migration")

@@ -25,6 +25,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import api a
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import managed_services
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub_scripts import token_lender
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds import service_of
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.source import source_of
 
 from tests import REPOSITORY
@@ -69,7 +70,7 @@ def test_the_newest_hub_is_proven_through_ansible(hub: Deployment) -> None:
             "-m",
             "hubops.jupyterhub.jupyterhub_verify",
         ]
-        + ["-a", json.dumps({"deployment": hub, "version": "6.1.1", "since": "{}"})],
+        + ["-a", json.dumps({"deployment": to_dict(hub), "version": "6.1.1", "since": "{}"})],
         env={
             **os.environ,
             "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
@@ -79,6 +80,7 @@ def test_the_newest_hub_is_proven_through_ansible(hub: Deployment) -> None:
         text=True,
     )
     assert "localhost | SUCCESS =>" in answered.stdout, answered.stdout + answered.stderr
+    assert "localhost: JupyterHub 6.1.1 works in " in answered.stdout
     result = json.loads(answered.stdout.partition("=>")[2])
     assert (result["changed"], result["version"], result["users"]) == (False, "6.1.1", 5)
     assert content(hub) == before
@@ -150,10 +152,12 @@ def test_a_hub_that_cannot_write_its_database_fails(hub: Deployment) -> None:
         program = (
             "import json, sys; sys.path.insert(0, sys.argv[1]); import conftest\n"
             "from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import verification\n"
-            "verification.verify(json.load(sys.stdin), version='6.1.1')\n"
+            "from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import model\n"
+            "from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict\n"
+            "verification.verify(from_dict(model.Deployment, json.load(sys.stdin)), version='6.1.1')\n"
         )
         argv = [sys.executable, "-c", program, str(REPOSITORY / "tests")]
-        ended = subprocess.run(argv, input=json.dumps(hub), capture_output=True, text=True)
+        ended = subprocess.run(argv, input=json.dumps(to_dict(hub)), capture_output=True, text=True)
     assert "No token could be written into" in ended.stderr
     assert "database is locked" in ended.stderr
 

@@ -16,6 +16,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import jour
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
 
 from tests import REPOSITORY
+from tests.healthy_hub import deployment
 from tests.hubs.small_wheels import UV, fingerprint, make_hub_wheel, make_venv
 from tests.plans import planned_environment
 
@@ -42,7 +43,7 @@ class Controller:
         results = self.folder / "results.json"
         task = {
             "hubops.jupyterhub.jupyterhub_environment": {
-                "deployment": {"name": "hub"},
+                "deployment": to_dict(deployment(name="hub")),
                 "state": "{{ item }}",
                 "environments": [to_dict(self.entry)],
                 "recovery_point_id": POINT,
@@ -119,9 +120,6 @@ def test_a_whole_upgrade_and_the_way_back(controller: Controller) -> None:
     assert fingerprint(controller.place) == old
     assert not controller.staged.exists()
 
-    assert f"hub.example.org | Staging jupyterhub==2.0.0 for {controller.place}\n" in printed
-    assert f"hub.example.org | {controller.staged} is ready after " in printed
-    assert f"hub.example.org | {controller.staged} is staged already\n" in printed
     assert "-jupyterhub==1.0.0\n+jupyterhub==2.0.0\n" in printed
     assert "ansible_job_id" not in results[0]
     assert list((controller.folder / "home" / ".ansible_async").iterdir()) == []
@@ -162,7 +160,9 @@ def test_a_refusal_is_a_failure_with_its_reason(controller: Controller) -> None:
 
 
 def test_nothing_is_staged_beside_a_run_that_is_under_way(controller: Controller) -> None:
-    run = journal.begin(controller.folder / "state/hub", ADA, 600, deployment={"name": "hub"}, plan={})
+    run = journal.begin(
+        controller.folder / "state/hub", ADA, 600, deployment=to_dict(deployment(name="hub")), plan={}
+    )
     (result,), _printed = controller.run("staged")
     assert result["failed"]
     assert f"{run.id} (ada on laptop, `ansible-playbook upgrade.yml`)" in result["msg"]
