@@ -72,20 +72,15 @@ def make_venv(path: Path, wheels: Path, *requirements: str, pip: bool = False) -
         subprocess.run([sys.executable, "-m", "venv", path], check=True)
     else:
         subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, path], check=True)
-    argv: list[str | Path] = [
-        UV,
-        "pip",
-        "install",
-        "--quiet",
-        "--no-index",
-        "--find-links",
-        wheels,
-        "--python",
-        path / "bin/python",
-    ]
     if requirements:
-        subprocess.run([*argv, *requirements], check=True)
+        install(path, wheels, *requirements)
     return path
+
+
+def install(environment: Path, wheels: Path, *arguments: str) -> None:
+    """Install requirements into an environment from a folder of wheels, past what is being tested."""
+    source = ["--quiet", "--no-index", f"--find-links={wheels}", f"--python={environment}/bin/python"]
+    subprocess.run([UV, "pip", "install", *source, *arguments], check=True)
 
 
 def fingerprint(folder: Path) -> dict[str, tuple[object, ...]]:

@@ -27,7 +27,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.sta
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
 
-from tests.hubs.small_wheels import UV, fingerprint, make_hub_wheel, make_venv, make_wheel
+from tests.hubs.small_wheels import UV, fingerprint, install, make_hub_wheel, make_venv, make_wheel
 from tests.plans import planned_environment
 
 UNCHANGED = "The environment in use is unchanged. Name packages that go together in jupyterhub_packages."
@@ -146,18 +146,7 @@ def test_another_request_is_staged_anew(old: Path, wheels: Path) -> None:
 
 def test_a_change_of_the_old_environment_is_staged_anew(old: Path, wheels: Path) -> None:
     run(planned_environment(old, "2.0.0"), wheels)
-    argv: list[str | Path] = [
-        UV,
-        "pip",
-        "install",
-        "--quiet",
-        "--no-index",
-        "--find-links",
-        wheels,
-        "--python",
-        old / "bin/python",
-    ]
-    subprocess.run([*argv, "bystander==2.0"], check=True)
+    install(old, wheels, "bystander==2.0")
     staged = run(planned_environment(old, "2.0.0"), wheels)
     assert staged.changed
     assert staged.packages_after["bystander"] == "2.0"
@@ -200,18 +189,7 @@ def test_packages_that_would_not_go_together(tmp_path: Path, wheels: Path, tool:
 def test_a_conflict_that_was_there_before_stays_one(tmp_path: Path, wheels: Path, tool: str) -> None:
     make_wheel(wheels, "grumbler", "1.0", requires=["jupyterhub<1"])
     old = make_venv(tmp_path / "env", wheels, "jupyterhub==1.0.0", pip=True)
-    argv: list[str | Path] = [
-        UV,
-        "pip",
-        "install",
-        "--quiet",
-        "--no-index",
-        "--find-links",
-        wheels,
-        "--python",
-        old / "bin/python",
-    ]
-    subprocess.run([*argv, "--no-deps", "grumbler"], check=True)
+    install(old, wheels, "--no-deps", "grumbler")
     assert run(planned_environment(old, "2.0.0"), wheels, tool).packages_after["jupyterhub"] == "2.0.0"
 
 
@@ -276,18 +254,7 @@ def test_a_linked_environment_becomes_a_real_one(old: Path, wheels: Path) -> Non
 
 def test_a_rebuild_keeps_versions_and_tells_which_it_could_not(old: Path, wheels: Path) -> None:
     make_wheel(wheels, "stubborn", "1.0", requires=["bystander"])
-    argv: list[str | Path] = [
-        UV,
-        "pip",
-        "install",
-        "--quiet",
-        "--no-index",
-        "--find-links",
-        wheels,
-        "--python",
-        old / "bin/python",
-    ]
-    subprocess.run([*argv, "stubborn"], check=True)
+    install(old, wheels, "stubborn")
     (wheels / "stubborn-1.0-py3-none-any.whl").unlink()
     make_wheel(wheels, "stubborn", "1.5")
     staged = run(planned_environment(old, "2.0.0", strategy="rebuild"), wheels)
@@ -303,20 +270,7 @@ def test_a_rebuild_keeps_versions_and_tells_which_it_could_not(old: Path, wheels
 def test_a_rebuild_by_pip_keeps_versions_too(tmp_path: Path, wheels: Path) -> None:
     old = make_venv(tmp_path / "env", wheels, "jupyterhub==1.0.0", "bystander==1.0", pip=True)
     make_wheel(wheels, "stubborn", "1.0")
-    subprocess.run(
-        [
-            old / "bin" / "python",
-            "-m",
-            "pip",
-            "install",
-            "-q",
-            "--no-index",
-            "--find-links",
-            wheels,
-            "stubborn",
-        ],
-        check=True,
-    )
+    install(old, wheels, "stubborn")
     (wheels / "stubborn-1.0-py3-none-any.whl").unlink()
     make_wheel(wheels, "stubborn", "1.5")
     staged = run(planned_environment(old, "2.0.0", strategy="rebuild"), wheels, "pip")
