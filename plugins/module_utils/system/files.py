@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import HubError
+from .processes import birth, is_alive
 
 CHUNK = 1024 * 1024
 
@@ -52,11 +54,15 @@ def rename(source: Path, target: Path) -> None:
 def scratch(target: Path) -> Iterator[Path]:
     """Give a new, empty file of mode 0600 beside ``target``; it is gone afterwards unless it was renamed.
 
+    One that a killed process has left there goes too: its name says whose it was.
     Raises HubError when the folder is missing or cannot be written.
     """
+    prefix = f".{target.name[:200]}."
+    writer = os.getpid()
     try:
+        _remove_abandoned(target.parent, prefix)
         descriptor, name = tempfile.mkstemp(
-            prefix=f".{target.name[:200]}.", suffix=".part", dir=target.parent
+            prefix=f"{prefix}{writer}-{birth(writer)}.", suffix=".part", dir=target.parent
         )
     except OSError as error:
         raise HubError(
@@ -70,6 +76,16 @@ def scratch(target: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
+
+
+def _remove_abandoned(folder: Path, prefix: str) -> None:
+    """Remove what processes that have ended left of `scratch`, and what SQLite has put beside it."""
+    part = re.compile(re.escape(prefix) + r"(\d+)-(\d+)\.[^.]+\.part")
+    for name in os.listdir(folder):
+        found = part.match(name)
+        if found and not (birth(int(found[1])) == found[2] and is_alive(int(found[1]))):
+            with contextlib.suppress(FileNotFoundError):
+                (folder / name).unlink()
 
 
 def write(path: Path, content: bytes, mode: int = 0o600) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 from pathlib import Path
 
@@ -25,6 +26,21 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_nothing(tmp_path: Path) ->
         part.write_text("half of the n")
         raise RuntimeError
     assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_what_a_killed_writer_has_left_goes_with_the_next_write(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    killed = os.fork()
+    if not killed:
+        with files.scratch(path) as part:
+            part.with_name(f"{part.name}-journal").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(killed, 0)
+    assert len(os.listdir(tmp_path)) == 2
+    with files.scratch(path) as living:
+        files.write(path, b"content")
+        assert living.exists()
     assert os.listdir(tmp_path) == ["file"]
 
 
