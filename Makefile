@@ -10,6 +10,9 @@ SCENARIOS := systemd supervisord old
 # Tells what this checkout has made from what another one has: molecule's containers, and their images.
 export HUBOPS_CHECKOUT := $(firstword $(shell printf %s '$(CURDIR)' | cksum))
 
+# Where tools/test-disk has mounted a file system for the tests, they write there.
+export TMPDIR := $(firstword $(wildcard /var/cache/hubops-tests/tmp) $(TMPDIR) /tmp)
+
 # Those that need most time first, but for the images, without which most cannot begin.
 CHECK := sanity lint unit artifact
 TEST := images tests faults-short $(SCENARIOS:%=molecule-%) failures-short demo demo-clean sanity lint artifact
