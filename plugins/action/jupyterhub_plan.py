@@ -6,6 +6,8 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import Plan
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils import plans
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.facts import hand_on, with_phase
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.screen import show
@@ -26,14 +28,14 @@ class ActionModule(ActionBase):
         details = boolean(self._task.args.get("details", False))
         result.update(self._execute_module(task_vars=task_vars))
         if "plan" in result:
-            plan = result["plan"]
             phases = with_phase(task_vars, "plan", result)
-            hand_on(result, jupyterhub_upgrade_plan=plan, jupyterhub_phases=phases)
+            hand_on(result, jupyterhub_upgrade_plan=result["plan"], jupyterhub_phases=phases)
+            plan = from_dict(Plan, result["plan"])
             show(
                 [
                     "",
                     plans.verdict(plan, task_vars["inventory_hostname"]),
-                    *plans.lines_of(plan["findings"], details),
+                    *plans.lines_of(plan.findings, details),
                     *(plans.steps(plan) if details else []),
                 ]
             )

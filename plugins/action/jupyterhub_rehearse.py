@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.planned import (
+    IntermediateVersion,
+)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import BLOCKER
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import FallbackPath, Plan
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils import plans
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.facts import hand_on
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.progress import run_with_progress
@@ -29,15 +37,15 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         self._vars = task_vars or {}
         self._arguments = dict(self._task.args)
-        self._plan: dict[str, Any] = self._arguments["plan"]
+        self._plan = from_dict(Plan, self._arguments["plan"])
         self._staged: list[dict[str, Any]] = self._arguments.get("staged") or []
         rehearsal = self._rehearsal()
         result.update(rehearsal)
         if rehearsal.get("failed") or rehearsal.get("skipped"):
             return result
         self._plan = plans.completed(self._plan, self._staged, rehearsal)
-        result["plan"] = self._plan
-        hand_on(result, jupyterhub_upgrade_plan=self._plan, jupyterhub_staged=self._staged)
+        result["plan"] = to_dict(self._plan)
+        hand_on(result, jupyterhub_upgrade_plan=result["plan"], jupyterhub_staged=self._staged)
         self._show(rehearsal)
         objections = self._objections(rehearsal)
         return {"failed": True, "msg": "\n".join(objections)} if objections else result
@@ -49,10 +57,11 @@ class ActionModule(ActionBase):
         found = self._rehearse()
         if not found.get("fallback_path"):
             return found
-        host, versions = self._vars["inventory_hostname"], _versions(found["fallback_path"])
+        path = from_dict(FallbackPath, found["fallback_path"])
+        host, versions = self._vars["inventory_hostname"], _versions(path.intermediate_versions)
         told = f"{host}: The migration fails in one step. It is tried through JupyterHub {versions}:"
         show(["", told, *found["blockers"]])
-        failed = self._take_fallback_path(found["fallback_path"])
+        failed = self._take_fallback_path(path)
         if failed:
             blockers = "\n".join(found["blockers"])
             return {"failed": True, "msg": f"{blockers}\nAnother way cannot be tried: {failed}"}
@@ -60,7 +69,7 @@ class ActionModule(ActionBase):
 
     def _rehearse(self) -> dict[str, Any]:
         wanted = (*SHARED, "accept", "start_timeout", "migration_timeout")
-        arguments = {**self._only(wanted), "plan": self._plan}
+        arguments = {**self._only(wanted), "plan": to_dict(self._plan)}
         if self._task.check_mode:
             return self._module("jupyterhub_rehearse", arguments)
         # The hub's start, a server's start and its stop.
@@ -68,16 +77,16 @@ class ActionModule(ActionBase):
         limit += int(self._arguments.get("migration_timeout") or 3600) + MORE_SECONDS
         return run_with_progress(self, self._vars, limit, "jupyterhub_rehearse", arguments)
 
-    def _take_fallback_path(self, path: dict[str, Any]) -> str:
+    def _take_fallback_path(self, path: FallbackPath) -> str:
         """Plan and stage the releases in between; why that is not possible, or ''."""
-        self._plan = {**self._plan, **path}
+        self._plan = replace(self._plan, intermediate_versions=path.intermediate_versions, steps=path.steps)
         if self._arguments.get("run"):
             done = self._module(
-                "jupyterhub_run", {**self._only(SHARED), "state": "replanned", "plan": self._plan}
+                "jupyterhub_run", {**self._only(SHARED), "state": "replanned", "plan": to_dict(self._plan)}
             )
             if done.get("failed"):
                 return str(done["msg"])
-        environments = [*self._plan["environments"], *self._plan["intermediate_versions"]]
+        environments = [to_dict(entry) for entry in self._plan.staged]
         arguments = {**self._only(SHARED + INSTALLING), "state": "staged", "environments": environments}
         staged = run_with_progress(self, self._vars, STAGING_SECONDS, "jupyterhub_environment", arguments)
         self._staged = staged.get("environments", self._staged)
@@ -87,10 +96,11 @@ class ActionModule(ActionBase):
         details = self._asked("details", False)
         lines = ["", plans.verdict(self._plan, self._vars["inventory_hostname"])]
         lines += plans.lines_of(
-            [each for each in rehearsal.get("findings", []) if each["severity"] != "blocker"], details
+            [finding for finding in plans.findings_of(rehearsal) if finding.severity != BLOCKER], details
         )
-        if self._plan["intermediate_versions"]:
-            lines.append(f"The migration goes through JupyterHub {_versions(self._plan)}.")
+        if self._plan.intermediate_versions:
+            versions = _versions(self._plan.intermediate_versions)
+            lines.append(f"The migration goes through JupyterHub {versions}.")
         show([*lines, *plans.packages(self._plan, details)])
 
     def _objections(self, rehearsal: dict[str, Any]) -> list[str]:
@@ -112,5 +122,5 @@ class ActionModule(ActionBase):
         return dict(self._execute_module(module_name=full, module_args=arguments, task_vars=self._vars))
 
 
-def _versions(plan: dict[str, Any]) -> str:
-    return ", ".join(each["version"] for each in plan["intermediate_versions"])
+def _versions(through: Iterable[IntermediateVersion]) -> str:
+    return ", ".join(each.version for each in through)

@@ -6,6 +6,12 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import (
+    NOTHING,
+    ROLLBACK,
+    outline,
+)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.facts import hand_on, known
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.screen import show
 
@@ -35,10 +41,7 @@ class ActionModule(ActionBase):
         show([f"{task_vars['inventory_hostname']}: {host}", *more])
         chosen = result["chosen"]
         environment = known(task_vars, "jupyterhub_deployment").get("hub_environment", {})
-        plan = {
-            "action": "nothing" if result["comparison"]["equal"] else "rollback",
-            "from_version": environment.get("jupyterhub"),
-            "to_version": chosen["from_version"],
-        }
-        hand_on(result, jupyterhub_rollback=chosen, jupyterhub_upgrade_plan=plan)
+        action = NOTHING if result["comparison"]["equal"] else ROLLBACK
+        plan = outline(action, environment.get("jupyterhub") or "", chosen["from_version"])
+        hand_on(result, jupyterhub_rollback=chosen, jupyterhub_upgrade_plan=to_dict(plan))
         return result

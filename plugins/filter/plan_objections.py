@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import NOTHING, Plan
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.plans import changes
 
 
 def objections(planned: dict[str, Any], plans: dict[str, Any] | None, host: str, file: str) -> list[str]:
     """What forbids to carry out a plan: its blockers, or else that it is not the one that was reviewed."""
-    if planned["blockers"] or plans is None or planned["plan"]["action"] == "nothing":
+    plan = from_dict(Plan, planned["plan"])
+    if planned["blockers"] or plans is None or plan.action == NOTHING:
         return list(planned["blockers"])
     if host not in plans:
         return [f"{file} has no plan for {host}. Run plan.yml for this host, with the same jupyterhub_plan."]
-    changed = changes(plans[host], planned["plan"])
+    changed = changes(plans[host], plan)
     if not changed:
         return []
     not_reviewed = f"This is not the plan that was reviewed, {file}: {' '.join(changed)}"

@@ -232,6 +232,14 @@ plan:
       description: Packages that change, by the environment's path; V(null) before they are staged.
       type: dict
       sample: {"/opt/jupyterhub": [{"name": "jupyterhub", "from": "4.1.6", "to": "6.1.1"}]}
+    expected_outage_seconds:
+      description: How long the hub is going to be away; V(null) before the rehearsal.
+      type: float
+      sample: 4.6
+    rehearsal_seconds:
+      description: What each step of the rehearsal took; V(null) before that.
+      type: dict
+      sample: {"migrate": 0.4, "start": 2.1}
 blockers:
   description: The findings that forbid the upgrade, as sentences.
   returned: success

@@ -90,6 +90,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import read_plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal, report
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
@@ -105,7 +106,9 @@ def reported(params: dict[str, Any], check: bool) -> dict[str, Any]:
         phases = [journal.phase_of(phase["name"], phase) for phase in params["phases"]]
         return {
             "changed": False,
-            "report": report.compose(report.Story(deployment, params["plan"], phases, failure, check)),
+            "report": report.compose(
+                report.Story(deployment, read_plan(params["plan"]), phases, failure, check)
+            ),
         }
     composed = report.compose(report.of_run(run, failure))
     try:

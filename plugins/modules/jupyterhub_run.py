@@ -146,6 +146,11 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import (
+    NOTHING,
+    Plan,
+    read_plan,
+)
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import resumption, rollback
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
@@ -172,7 +177,7 @@ def resume(params: dict[str, Any], check: bool) -> dict[str, Any]:
     if found.run:
         result.update(
             deployment=to_dict(found.run.deployment),
-            plan=found.run.plan,
+            plan=to_dict(found.run.plan) if found.run.plan else {},
             recovery_point=found.run.recovery_point,
         )
     return result
@@ -192,10 +197,10 @@ def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
         return begin(folder, params, check)
     if params["state"] == "replanned":
         run = journal.mine(folder, params["run"])
-        changed = run.plan != params["plan"]
+        plan = from_dict(Plan, params["plan"])
         return {
-            "changed": changed,
-            "run": described(run if check else journal.replan(folder, run.id, params["plan"])),
+            "changed": run.plan != plan,
+            "run": described(run if check else journal.replan(folder, run.id, plan)),
         }
     if check:
         return {"changed": False, "outcome": {}}
@@ -210,7 +215,8 @@ def begin(folder: Path, params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Begin a run, unless it is one that goes on, or there is nothing to do."""
     if params["run"]:
         return {"changed": False, "run": described(journal.mine(folder, params["run"]))}
-    if params["plan"].get("action") == "nothing":
+    plan = read_plan(params["plan"])
+    if plan and plan.action == NOTHING:
         return {"changed": False, "run": described(None)}
     if check:
         journal.require_none(folder)
@@ -220,7 +226,7 @@ def begin(folder: Path, params: dict[str, Any], check: bool) -> dict[str, Any]:
         {**NOBODY, **params["holder"]},
         params["confirm_timeout"],
         deployment=from_dict(Deployment, params["deployment"]),
-        plan=params["plan"],
+        plan=plan,
         phases=[journal.phase_of(phase["name"], phase) for phase in params["phases"]],
     )
     return {"changed": True, "run": described(begun)}

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.planned import PackageChange
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import Finding
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils import plans
 
-WARNING = {
-    "id": "kill-mode",
-    "severity": "warning",
-    "found": "KillMode is control-group.",
-    "why": "Servers end with the hub.",
-    "fix": "Set KillMode=process.",
-    "accept": False,
-}
-BLOCKER = {**WARNING, "id": "no-space", "severity": "blocker", "accept": True}
-NOTE = {**WARNING, "id": "changes-6", "severity": "note", "found": "It crosses 6.0."}
-PLAN: dict[str, Any] = {
-    "action": "upgrade",
-    "outage": True,
-    "from_version": "4.1.6",
-    "to_version": "6.1.1",
-    "findings": [NOTE, WARNING],
-    "packages": {"/opt/hub": [{"name": "aiohttp", "from": None, "to": "3.14.5"}]},
-}
+from tests.plans import plan_to
+
+WARNING = Finding(
+    "kill-mode", "warning", "KillMode is control-group.", "Servers end with the hub.", "Set KillMode=process."
+)
+BLOCKER = replace(WARNING, id="no-space", severity="blocker", accept=True)
+NOTE = replace(WARNING, id="changes-6", severity="note", found="It crosses 6.0.")
+PLAN = replace(
+    plan_to("6.1.1"),
+    findings=(NOTE, WARNING),
+    packages={"/opt/hub": (PackageChange("aiohttp", None, "3.14.5"),)},
+)
 
 
 @pytest.mark.parametrize(
@@ -36,12 +34,12 @@ PLAN: dict[str, Any] = {
             "JupyterHub 4.1.6 -> 6.1.1, outage about 4 s, 0 blockers, 1 warning",
         ),
         ({"outage": False}, "JupyterHub 4.1.6 -> 6.1.1, no outage, 0 blockers, 1 warning"),
-        ({"findings": [BLOCKER, BLOCKER]}, "JupyterHub 4.1.6 -> 6.1.1, 2 blockers, 0 warnings"),
+        ({"findings": (BLOCKER, BLOCKER)}, "JupyterHub 4.1.6 -> 6.1.1, 2 blockers, 0 warnings"),
         ({"action": "nothing"}, "JupyterHub 6.1.1 already, nothing to do"),
     ],
 )
 def test_the_verdict_is_one_line(changed: dict[str, Any], verdict: str) -> None:
-    assert plans.verdict({**PLAN, **changed}, "hub1") == f"hub1: {verdict}"
+    assert plans.verdict(replace(PLAN, **changed), "hub1") == f"hub1: {verdict}"
 
 
 def test_what_forbids_the_upgrade_comes_first_with_its_remedy() -> None:
@@ -62,9 +60,8 @@ def test_with_details_a_note_says_what_to_do_and_a_package_where_it_goes() -> No
 
 def test_what_staging_and_rehearsal_have_shown_completes_the_plan() -> None:
     staged = [{"path": "/opt/hub", "changes": [{"name": "jupyterhub", "from": "4.1.6", "to": "6.1.1"}]}]
-    rehearsal = {"findings": [BLOCKER], "expected_outage_seconds": 4.2, "timings": {"start": 2.0}}
+    rehearsal = {"findings": [to_dict(BLOCKER)], "expected_outage_seconds": 4.2, "timings": {"start": 2.0}}
     completed = plans.completed(PLAN, staged, rehearsal)
-    assert completed["packages"] == {"/opt/hub": staged[0]["changes"]}
-    assert completed["findings"] == [NOTE, WARNING, BLOCKER]
-    assert (completed["expected_outage_seconds"], completed["rehearsal_seconds"]) == (4.2, {"start": 2.0})
-    assert PLAN["findings"] == [NOTE, WARNING]
+    assert completed.packages == {"/opt/hub": (PackageChange("jupyterhub", "4.1.6", "6.1.1"),)}
+    assert completed.findings == (NOTE, WARNING, BLOCKER)
+    assert (completed.expected_outage_seconds, completed.rehearsal_seconds) == (4.2, {"start": 2.0})

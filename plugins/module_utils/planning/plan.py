@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..environments.planned import IntermediateVersion, PackageChange, PlannedEnvironment
+from ..environments.planned import IntermediateVersion, PackageChange, Planned, PlannedEnvironment
 from ..shapes import from_dict
 from .findings.finding import BLOCKER, Finding
 
-UPGRADE, NOTHING = "upgrade", "nothing"
+UPGRADE, ROLLBACK, NOTHING = "upgrade", "rollback", "nothing"
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,36 @@ class Plan:
     findings: tuple[Finding, ...]
     steps: tuple[str, ...]
     packages: dict[str, tuple[PackageChange, ...]] | None = None
+    expected_outage_seconds: float | None = None
+    rehearsal_seconds: dict[str, float] | None = None
+
+    @property
+    def staged(self) -> tuple[Planned, ...]:
+        """What is staged, or was: the new environments and those that the migration goes through."""
+        return (*self.environments, *self.intermediate_versions)
 
     @property
     def blockers(self) -> list[Finding]:
         """The findings that forbid the upgrade."""
         return [finding for finding in self.findings if finding.severity == BLOCKER]
+
+
+def outline(action: str, from_version: str, to_version: str) -> Plan:
+    """A plan of versions alone: of a rollback, or of what an earlier version recorded."""
+    return Plan(
+        from_version=from_version,
+        to_version=to_version,
+        action=action,
+        outage=action != NOTHING,
+        environments=(),
+        migrate=False,
+        intermediate_versions=(),
+        state_folder="",
+        recovery_point_folder="",
+        bytes_needed={},
+        findings=(),
+        steps=(),
+    )
 
 
 @dataclass(frozen=True)

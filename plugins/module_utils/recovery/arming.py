@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..deployment import lifecycle, verification
 from ..errors import HubError
+from ..planning.plan import UPGRADE
 from ..runs import guard, journal
 from ..runs.journal import Run
 from . import guard_program, recovery_point, rollback
@@ -36,9 +37,14 @@ def arm(folder: Path, run_id: str, point: Path) -> bool:
 def _ask_old_hub(run: Run) -> None:
     """Ask the hub that is to be stopped what it will be asked should it serve again."""
     # A rollback leaves a hub that may be broken; one that did not run is accepted as it is.
-    if run.plan.get("outage") and run.deployment.service.state == "running":
+    if (
+        run.plan
+        and run.plan.action == UPGRADE
+        and run.plan.outage
+        and run.deployment.service.state == "running"
+    ):
         try:
-            verification.verify(run.deployment, version=run.plan["from_version"], timeout=rollback.TIMEOUT)
+            verification.verify(run.deployment, version=run.plan.from_version, timeout=rollback.TIMEOUT)
         except HubError as error:
             raise HubError(
                 f"The hub could not be verified after a rollback, for it fails today: {error.message}",

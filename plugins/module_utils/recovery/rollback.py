@@ -10,7 +10,7 @@ import functools
 import os
 import signal
 from pathlib import Path
-from typing import Any, Callable, Iterable
+from typing import Any, Callable
 
 from ..databases import migration
 from ..databases.kinds import database_of
@@ -18,9 +18,7 @@ from ..deployment import lifecycle, verification
 from ..deployment.model import Deployment
 from ..environments import transitions
 from ..environments.installer import InstallerOptions
-from ..environments.planned import Planned
 from ..errors import HubError
-from ..planning.plan import read_plan
 from ..progress import Progress
 from ..rehearsal import rehearsed_hub
 from ..runs import guard, journal, report
@@ -152,14 +150,7 @@ def tidy_up(folder: Path, run_id: str) -> None:
 def tidy(folder: Path, run: Run) -> list[str]:
     """Take away whatever the run has put on the host for its own sake; return what could not be, and why."""
     wrong = []
-    staged: tuple[Planned, ...] = ()
-    try:
-        plan = read_plan(run.plan)
-        staged = (*plan.intermediate_versions, *plan.environments) if plan else ()
-    except HubError as error:
-        # A run that another version of the collection has begun: that is no reason not to end it.
-        wrong.append(str(error))
-    for take_away in _belongings(folder, run, staged):
+    for take_away in _belongings(folder, run):
         try:
             take_away()
         except (HubError, OSError) as error:
@@ -167,13 +158,13 @@ def tidy(folder: Path, run: Run) -> list[str]:
     return wrong
 
 
-def _belongings(folder: Path, run: Run, staged: Iterable[Planned]) -> list[Callable[[], object]]:
+def _belongings(folder: Path, run: Run) -> list[Callable[[], object]]:
     point = Path(run.recovery_point)
     belongings: list[Callable[[], object]] = [
         lambda: migration.abandon(folder),
         lambda: rehearsed_hub.tidy(database_of(run.deployment.database)),
     ]
-    for entry in staged:
+    for entry in run.plan.staged if run.plan else ():
         arguments = ("absent", [entry], point.name, InstallerOptions(), Progress())
         belongings.append(functools.partial(transitions.apply, *arguments))
     if run.recovery_point:

@@ -23,6 +23,7 @@ from typing import Any, Callable, TypedDict
 
 from ..deployment.model import Deployment, of_format_1
 from ..errors import HubError
+from ..planning.plan import Plan, outline, read_plan
 from ..shapes import from_dict, to_dict
 from ..system import files, state
 from ..system.processes import birth, is_alive
@@ -133,7 +134,8 @@ class Run:
     confirm_timeout: float
     """Seconds without a heartbeat after which it counts as dead."""
     deployment: Deployment
-    plan: dict[str, Any]
+    plan: Plan | None
+    """None where it says only what was done, as a backup."""
     recovery_point: str = ""
     phase: str = PREPARING
     """How it stands: one of the words above."""
@@ -170,6 +172,7 @@ class Run:
             phases = [Phase(**phase) for phase in data["phases"]]
         deployment = data["deployment"] if found == FORMAT else of_format_1(data["deployment"])
         known["deployment"] = from_dict(Deployment, deployment)
+        known["plan"] = read_plan(data["plan"]) if found == FORMAT else _outline(data["plan"])
         return cls(**{**known, "phases": phases, "format": found})
 
     def is_of(self, holder: dict[str, Any]) -> bool:
@@ -289,7 +292,7 @@ def begin(folder: Path, holder: dict[str, Any], confirm_timeout: float, **what: 
         return run
 
 
-def replan(folder: Path, run_id: str, plan: dict[str, Any]) -> Run:
+def replan(folder: Path, run_id: str, plan: Plan) -> Run:
     """Have a run follow another plan.
 
     Raises HubError when the run is not at its preparations any more.
@@ -413,6 +416,11 @@ def phase_of(name: str, result: dict[str, Any]) -> Phase:
     return Phase(
         name, result.get("seconds", 0.0), *_verdict(result), _warnings(result), result.get("msg", "")
     )
+
+
+def _outline(plan: dict[str, Any]) -> Plan | None:
+    """What is still of use of a plan of the first format: its run is over."""
+    return outline(*(plan[key] for key in ("action", "from_version", "to_version"))) if plan else None
 
 
 def _verdict(result: dict[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -9,6 +9,8 @@ from typing import Any
 
 from ..deployment.lifecycle import downtime
 from ..deployment.model import Deployment
+from ..planning.findings.finding import WARNING
+from ..planning.plan import ROLLBACK, UPGRADE, Plan
 from . import journal
 from .journal import Phase, Run
 
@@ -18,7 +20,7 @@ class Story:
     """What a report is composed of: the run's record, or what is known where none has begun."""
 
     deployment: Deployment | None
-    plan: dict[str, Any]
+    plan: Plan | None
     phases: list[Phase]
     failure: dict[str, str]
     """``{task, reason, restore}``: what failed, why, and why the restore did as well; or nothing."""
@@ -33,7 +35,11 @@ class Story:
     @property
     def old_version(self) -> str | None:
         found = self.deployment.jupyterhub if self.deployment else None
-        return self.plan.get("from_version") or found or None
+        return (self.plan.from_version if self.plan else None) or found or None
+
+    @property
+    def new_version(self) -> str | None:
+        return self.plan.to_version if self.plan else None
 
     def measured(self, name: str, key: str) -> Any:
         """What a phase has measured, None where it was not reached or has failed."""
@@ -68,7 +74,7 @@ def compose(story: Story) -> dict[str, Any]:
         "run": story.run.id if story.run else None,
         "service": story.deployment.service.name if story.deployment else None,
         "from_version": story.old_version,
-        "to_version": story.plan.get("to_version"),
+        "to_version": story.new_version,
         "downtime_seconds": _downtime(story),
         "expected_outage_seconds": story.measured("rehearse", "expected_outage_seconds"),
         "phases": [
@@ -135,13 +141,13 @@ def _outcome(story: Story) -> str:
         return "failed"
     if story.run and not story.check:
         return "under way"
-    action = story.plan.get("action")
-    return {"upgrade": "upgraded", "rollback": "rolled back"}.get(str(action), "unchanged")
+    action = story.plan.action if story.plan else ""
+    return {UPGRADE: "upgraded", ROLLBACK: "rolled back"}.get(action, "unchanged")
 
 
 def _conclusion(story: Story, outcome: str) -> str:
     """What the hub is like now, and what is to be done."""
-    old, new = story.old_version, story.plan.get("to_version")
+    old, new = story.old_version, story.new_version
     if story.check and outcome in ("upgraded", "rolled back"):
         return f"Nothing was changed: JupyterHub {old} would become {new}."
     if outcome == "upgraded":
@@ -214,7 +220,9 @@ def _downtime(story: Story) -> float | None:
 def _warnings(story: Story) -> list[str]:
     """Everything that somebody should read, each once."""
     found = list(story.deployment.config.warnings) if story.deployment else []
-    findings = [*story.plan.get("findings", []), *(story.measured("rehearse", "findings") or [])]
-    found += [finding["found"] for finding in findings if finding["severity"] == "warning"]
+    planned = story.plan.findings if story.plan else ()
+    found += [finding.found for finding in planned if finding.severity == WARNING]
+    rehearsed = story.measured("rehearse", "findings") or []
+    found += [finding["found"] for finding in rehearsed if finding["severity"] == WARNING]
     found += [warning for phase in story.phases for warning in phase.warnings]
     return list(dict.fromkeys(found))

@@ -161,7 +161,7 @@ def test_a_refusal_is_a_failure_with_its_reason(controller: Controller) -> None:
 
 def test_nothing_is_staged_beside_a_run_that_is_under_way(controller: Controller) -> None:
     run = journal.begin(
-        controller.folder / "state/hub", ADA, 600, deployment=to_dict(deployment(name="hub")), plan={}
+        controller.folder / "state/hub", ADA, 600, deployment=to_dict(deployment(name="hub")), plan=None
     )
     (result,), _printed = controller.run("staged")
     assert result["failed"]

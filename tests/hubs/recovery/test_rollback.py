@@ -20,6 +20,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment impor
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import api
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import Plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import (
     arming,
     recovery_point,
@@ -32,6 +33,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import st
 
 from tests.healthy_hub import database_file
 from tests.hubs.real_hub import running_hub
+from tests.plans import plan_to
 
 ADA = {"user": "ada", "controller": "laptop", "process": "", "command": "ansible-playbook upgrade.yml"}
 PATIENCE = 60
@@ -40,11 +42,11 @@ PATIENCE = 60
 class Cut:
     """A run on a real hub, as far as somebody has brought it."""
 
-    def __init__(self, deployment: Deployment, base: Path, plan: dict[str, Any] | None = None) -> None:
+    def __init__(self, deployment: Deployment, base: Path, plan: Plan | None = None) -> None:
         self.deployment, self.base = deployment, base
         self.folder = state.state_folder(deployment.name, str(base))
         self.database = database_file(deployment)
-        self.run = journal.begin(self.folder, ADA, 600, deployment=deployment, plan=plan or {})
+        self.run = journal.begin(self.folder, ADA, 600, deployment=deployment, plan=plan)
         self.point = recovery_point.create(deployment, None, str(base), [], 10)
 
     def arm(self) -> None:
@@ -112,7 +114,7 @@ def cut(tmp_path: Path) -> Iterator[Callable[..., Cut]]:
 
 
 def test_no_guard_is_armed_for_a_hub_that_could_not_be_verified_again(cut: Callable[..., Cut]) -> None:
-    run = cut(plan={"outage": True, "from_version": "4.1.6"})
+    run = cut(plan=plan_to("6.1.1"))
     found = run.now()
     config = replace(found.deployment.config, public_url="http://127.0.0.1:9/")
     journal.write(run.folder, replace(found, deployment=replace(found.deployment, config=config)))

@@ -6,8 +6,9 @@ from typing import Any, Callable
 
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import Finding
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
-from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.plans import changes
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import Plan
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
+from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.plans import changes as _changes
 
 from tests.plans import plan_to, planned_environment
 
@@ -20,6 +21,12 @@ PLAN: dict[str, Any] = {
     ],
     "expected_outage_seconds": 4.5,
 }
+
+
+def changes(reviewed: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    return _changes(reviewed, from_dict(Plan, now))
+
+
 THROUGH_5 = {
     "version": "5.4.6",
     "path": "/opt/jupyterhub",

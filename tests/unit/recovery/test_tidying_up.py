@@ -24,20 +24,7 @@ def test_who_tidies_up_for_long_is_alive(tmp_path: Path, monkeypatch: pytest.Mon
             time.sleep(0.01)
         heard.append(state.heartbeat_file(tmp_path).read_text() != before)
 
-    run = journal.begin(tmp_path, ADA, 600, deployment=deployment(), plan={})
+    run = journal.begin(tmp_path, ADA, 600, deployment=deployment(), plan=None)
     monkeypatch.setattr(rollback, "_belongings", lambda *_: [remove_much])
     assert rollback.roll_back(tmp_path, "hand", "", run.id)["ended"] == "unchanged"
     assert heard == [True]
-
-
-def test_a_run_with_a_plan_of_another_version_of_the_collection_is_ended(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plan = {"from_version": "4.1.6", "to_version": "6.1.1", "intermediate_versions": []}
-    run = journal.begin(tmp_path, ADA, 600, deployment=deployment(), plan=plan)
-    monkeypatch.setattr(rollback, "_belongings", lambda *_: [])
-    outcome = rollback.roll_back(tmp_path, "hand", "", run.id)
-    assert outcome["ended"] == "unchanged"
-    assert outcome["left"] == [
-        "Plan has no action. It was made by another version of the collection: run again with this one."
-    ]

@@ -27,7 +27,7 @@ ADA = {"user": "ada", "controller": "laptop", "process": "", "command": "ansible
 
 
 def begin(folder: Path, confirm_timeout: float = 600) -> journal.Run:
-    return journal.begin(folder, ADA, confirm_timeout, deployment=deployment(), plan={})
+    return journal.begin(folder, ADA, confirm_timeout, deployment=deployment(), plan=None)
 
 
 def armed(folder: Path, confirm_timeout: float = 600) -> journal.Run:

@@ -1,17 +1,26 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import Finding
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import (
+    NOTHING,
+    ROLLBACK,
+    Plan,
+    outline,
+)
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal, report
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs.journal import Phase, Run
 
 from tests.healthy_hub import deployment
+from tests.plans import plan_to
 
 DEPLOYMENT = deployment(config__warnings=["deprecated"])
-PLAN = {"action": "upgrade", "from_version": "4.1.6", "to_version": "6.1.1", "findings": []}
-BACK = {"action": "rollback", "from_version": "4.1.6", "to_version": "3.1.1"}
+PLAN = plan_to("6.1.1")
+BACK = outline(ROLLBACK, "4.1.6", "3.1.1")
 STOP = Phase("stop", 0.4, "changed", {"stopped_at": 100.0})
 START = Phase("start", 2.5, "changed", {"answered_at": 103.5})
 NOT_STARTED = Phase("start", 2.5, "failed", message="The hub exited.")
@@ -26,7 +35,7 @@ def old_hub_at(moment: float, by: str = "the rescue") -> journal.Outcome:
     return {"ended": "old", "by": by, "answered_at": moment, "reason": reason, "task": "Start"}
 
 
-def a_run(*phases: Phase, stands: str = journal.OUTAGE, outcome: Any = None, plan: Any = None) -> Run:
+def a_run(*phases: Phase, stands: str = journal.OUTAGE, outcome: Any = None, plan: Plan = PLAN) -> Run:
     return Run(
         id="1",
         user="ada",
@@ -38,7 +47,7 @@ def a_run(*phases: Phase, stands: str = journal.OUTAGE, outcome: Any = None, pla
         begun_at=0.0,
         confirm_timeout=600,
         deployment=DEPLOYMENT,
-        plan=plan or PLAN,
+        plan=plan,
         recovery_point="/recovery/1",
         phase=stands,
         phases=list(phases),
@@ -50,9 +59,7 @@ def told(run: Run, failure: dict[str, str] | None = None) -> dict[str, Any]:
     return report.compose(report.of_run(run, failure))
 
 
-def untold(
-    plan: dict[str, Any], failure: dict[str, str], *phases: Phase, check: bool = False
-) -> dict[str, Any]:
+def untold(plan: Plan | None, failure: dict[str, str], *phases: Phase, check: bool = False) -> dict[str, Any]:
     """The report where no run has begun."""
     return report.compose(report.Story(DEPLOYMENT, plan, list(phases), failure, check))
 
@@ -106,14 +113,14 @@ def test_how_a_run_ended(run: Run, failure: dict[str, str], outcome: str, downti
 
 def test_a_run_that_never_began_has_its_report_as_well() -> None:
     found = Phase("find", 1.0, "ok")
-    nothing = untold({**PLAN, "action": "nothing"}, {}, found)
+    nothing = untold(replace(PLAN, action=NOTHING), {}, found)
     assert (nothing["outcome"], nothing["downtime_seconds"]) == ("unchanged", 0.0)
     assert nothing["conclusion"] == "JupyterHub 4.1.6 was left as it is."
     assert nothing["phases"] == [{"name": "find", "seconds": 1.0, "result": "ok"}]
     refused = untold(PLAN, FAILURE, found)
     assert (refused["outcome"], refused["conclusion"]) == ("failed", "Nothing was changed.")
     assert refused["failure"] == FAILURE
-    assert untold({}, FAILURE)["to_version"] is None
+    assert untold(None, FAILURE)["to_version"] is None
 
 
 def test_a_hub_that_could_not_be_restored_is_told_with_the_command_that_does_it() -> None:
@@ -178,12 +185,13 @@ def test_phases_stand_in_the_order_in_which_they_ended() -> None:
 
 
 def test_each_warning_is_told_once() -> None:
-    plan = {
-        **PLAN,
-        "findings": [{"severity": "warning", "found": "in place"}, {"severity": "note", "found": "x"}],
-    }
+    found = (Finding("kept", "warning", "in place", "", ""), Finding("known", "note", "x", "", ""))
     verify = Phase("verify", 1.0, "ok", warnings=["deprecated", "slow"])
-    assert told(a_run(verify, plan=plan))["warnings"] == ["deprecated", "in place", "slow"]
+    assert told(a_run(verify, plan=replace(PLAN, findings=found)))["warnings"] == [
+        "deprecated",
+        "in place",
+        "slow",
+    ]
 
 
 def test_a_check_does_not_say_that_anything_was_done() -> None:
