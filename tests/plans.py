@@ -14,6 +14,7 @@ def planned_environment(path: Path, version: str, **changes: Any) -> PlannedEnvi
     """What takes the hub's environment at ``path`` to ``version`` by a copy, but for ``changes``."""
     entry = PlannedEnvironment(
         path=str(path),
+        kind="venv",
         role="hub",
         strategy="copy",
         python=f"{path}/bin/python",

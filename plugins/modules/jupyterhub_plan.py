@@ -109,6 +109,10 @@ plan:
           description: Where the environment is used from.
           type: str
           sample: /opt/jupyterhub
+        kind:
+          description: V(venv); V(conda) and V(system) are blockers.
+          type: str
+          sample: venv
         role:
           description: Whose it is, V(hub), V(user) or V(both).
           type: str
@@ -157,6 +161,10 @@ plan:
           description: The hub's environment.
           type: str
           sample: /opt/jupyterhub
+        kind:
+          description: Of which kind that is.
+          type: str
+          sample: venv
         staged_path:
           description: Where the release is staged.
           type: str

@@ -72,7 +72,7 @@ def test_conda_environment(hub: Hub) -> None:
     hub.exec(["mkdir", "-p", f"{path}/conda-meta"])
     hub.exec(["cp", "-a", "/opt/user-env/bin", "/opt/user-env/lib", path])
     said = refusal(hub, jupyterhub_user_environments=[path])
-    assert f"{path} is a conda environment; only venvs can be staged yet." in said
+    assert f"{path} is a conda environment; what can be staged is: venv." in said
 
 
 def test_database_that_is_not_sqlite(hub: Hub) -> None:

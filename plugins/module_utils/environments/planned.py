@@ -17,6 +17,7 @@ class PlannedEnvironment:
     """An environment that an upgrade changes; RETURN of ``jupyterhub_plan`` says what each field means."""
 
     path: str
+    kind: str
     role: str
     strategy: str
     python: str
@@ -37,6 +38,7 @@ class IntermediateVersion:
 
     version: str
     path: str
+    kind: str
     staged_path: str
     strategy: str
     python: str

@@ -11,21 +11,20 @@ import stat
 import subprocess
 import time
 import uuid
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Iterable, Union
 
 from ..errors import HubError
 from ..progress import Progress
 from ..releases.requirements import parse_requirement, requirement_name
-from ..shapes import to_dict
 from ..system import files
 from ..system.trees import tree_stamp
 from . import links
 from .installer import Installer
 from .packages import all_packages
-from .planned import REBUILD, IntermediateVersion, PackageChange, Planned, PlannedEnvironment
+from .planned import REBUILD, IntermediateVersion, Planned, PlannedEnvironment
 from .relocation import Inodes, fit, inodes, own, walk
+from .staged import Staged, package_changes
 
 MARKER = ".hubops-staged.json"
 #: Identity of an environment that was not staged by us.
@@ -34,34 +33,6 @@ UNMARKED = "unmarked"
 RESERVE_BYTES = 256 * 1024 * 1024
 
 PathLike = Union[str, Path]
-
-
-@dataclass
-class Staged:
-    """A new environment, and how it differs from the old one."""
-
-    path: str
-    staged_path: str
-    strategy: str
-    changed: bool
-    packages_before: dict[str, str]
-    packages_after: dict[str, str]
-    seconds: float
-    warnings: list[str] = field(default_factory=list)
-
-    def result(self) -> dict[str, Any]:
-        """The shape that the module returns."""
-        changes = package_changes(self.packages_before, self.packages_after)
-        return {**vars(self), "changes": [to_dict(change) for change in changes]}
-
-
-def package_changes(before: dict[str, str], after: dict[str, str]) -> list[PackageChange]:
-    """What differs, by name."""
-    return [
-        PackageChange(name, before.get(name), after.get(name))
-        for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name)
-    ]
 
 
 def read_marker(path: PathLike) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import subprocess
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Iterable
+from typing import Callable
 
 from ..errors import HubError
 from ..progress import Progress
@@ -73,62 +73,49 @@ def is_switched(entry: PlannedEnvironment, recovery_point_id: str) -> bool:
     return found == Situation(NEW, _before(entry, recovery_point_id)) and complete
 
 
-def switched(entries: Iterable[PlannedEnvironment], recovery_point_id: str) -> bool:
-    """Whether any of the old environments is not in place; nothing is changed."""
-    return any(
-        not os.path.lexists(entry.path) or situation(entry, recovery_point_id).in_place == NEW
-        for entry in entries
-    )
+def is_restored(entry: PlannedEnvironment, recovery_point_id: str) -> bool:
+    """Whether the old environment is in place; nothing is changed."""
+    return os.path.lexists(entry.path) and situation(entry, recovery_point_id).in_place == OLD
+
+
+def require_staged(entry: PlannedEnvironment, recovery_point_id: str) -> None:
+    """Raise HubError where nothing is staged; finishes an exchange that was interrupted."""
+    _settle(entry, recovery_point_id)
+    if not entry.in_place and situation(entry, recovery_point_id) == Situation(OLD, None):
+        raise HubError(f"{entry.staged_path} is not staged for {entry.path}.", "Stage it first.")
 
 
 def switch(
-    entries: Iterable[PlannedEnvironment],
+    entry: PlannedEnvironment,
     recovery_point_id: str,
     installer_for: Callable[[str], Installer],
     progress: Progress,
-) -> list[bool]:
-    """Put the new environments in place, keep the old ones aside; return which entries have changed.
+) -> None:
+    """Put the new environment in place and keep the old one aside; see `require_staged`.
 
-    ``installer_for`` gives the installer of an environment; it is asked only for those upgraded in place.
-    Raises HubError before anything has changed when one of the others is not staged.
+    ``installer_for`` gives the installer of an environment; it is asked only for one upgraded in place.
     """
-    entries = list(entries)
-    for entry in entries:
-        _settle(entry, recovery_point_id)
-        if not entry.in_place and situation(entry, recovery_point_id) == Situation(OLD, None):
-            raise HubError(f"{entry.staged_path} is not staged for {entry.path}.", "Stage it first.")
-    changed = []
-    for entry in entries:
-        if is_switched(entry, recovery_point_id):
-            changed.append(False)
-            continue
-        if entry.in_place:
-            _switch_in_place(entry, recovery_point_id, installer_for(entry.path), progress)
-        else:
-            _switch(entry, recovery_point_id)
-        progress(f"{entry.path} is the new environment")
-        changed.append(True)
-    return changed
+    if entry.in_place:
+        _switch_in_place(entry, recovery_point_id, installer_for(entry.path), progress)
+    else:
+        _switch(entry, recovery_point_id)
 
 
-def switch_back(entries: Iterable[PlannedEnvironment], recovery_point_id: str) -> list[bool]:
-    """Put the old environments in place, the new ones where they were staged; return which have changed.
+def switch_back(entry: PlannedEnvironment, recovery_point_id: str) -> bool:
+    """Put the old environment in place, the new one where it was staged; return whether that was a change.
 
     Right from any half-way point of `switch`, of itself, and when nothing has been switched.
     """
-    changed = []
-    for entry in entries:
-        _settle(entry, recovery_point_id)
-        place, staged = Path(entry.path), Path(entry.staged_path)
-        found = situation(entry, recovery_point_id)
-        was_new = found.in_place == NEW
-        if was_new and found.aside:
-            exchange(place, found.aside)
-        if found.aside and found.aside != staged:
-            remove_staged(staged)
-            move(found.aside, staged)
-        changed.append(was_new)
-    return changed
+    _settle(entry, recovery_point_id)
+    place, staged = Path(entry.path), Path(entry.staged_path)
+    found = situation(entry, recovery_point_id)
+    was_new = found.in_place == NEW
+    if was_new and found.aside:
+        exchange(place, found.aside)
+    if found.aside and found.aside != staged:
+        remove_staged(staged)
+        move(found.aside, staged)
+    return was_new
 
 
 def remove_leftovers(entry: Planned, recovery_point_id: str, check: bool = False) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import fcntl
-import itertools
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -15,11 +14,11 @@ from typing import Any, Callable
 from ..errors import HubError
 from ..progress import Progress
 from ..shapes import to_dict
-from . import switching
+from .base import Environment
 from .installer import Installer, InstallerOptions
-from .packages import all_packages
+from .kinds import environment_of
 from .planned import IntermediateVersion, Planned, PlannedEnvironment
-from .staging import is_staged, package_changes, stage
+from .staged import package_changes
 
 
 def apply(
@@ -86,25 +85,27 @@ def _apply(
         if wanted != "absent":
             # One that a migration goes through is never in place.
             entries = exchanged = [entry for entry in entries if isinstance(entry, PlannedEnvironment)]
-        before = [_packages(entry.path) for entry in entries]
+        before = [_in_place(entry).packages() for entry in entries]
         if wanted == "absent":
-            changed = [switching.remove_leftovers(entry, recovery_point_id, check) for entry in entries]
+            changed = [
+                _in_place(entry).remove_leftovers(entry, recovery_point_id, check) for entry in entries
+            ]
         elif wanted == "switched" and check:
-            changed = [not switching.is_switched(entry, recovery_point_id) for entry in exchanged]
+            changed = [not _in_place(entry).is_switched(entry, recovery_point_id) for entry in exchanged]
         elif wanted == "switched":
-            changed = switching.switch(exchanged, recovery_point_id, installer_for, progress)
+            changed = switch(exchanged, recovery_point_id, installer_for, progress)
         elif check:
-            changed = [switching.switched([entry], recovery_point_id) for entry in exchanged]
+            changed = [not _in_place(entry).is_restored(entry, recovery_point_id) for entry in exchanged]
         else:
-            changed = switching.switch_back(exchanged, recovery_point_id)
+            changed = switch_back(exchanged, recovery_point_id)
         seconds = round(time.monotonic() - began, 3)
         done = [
-            _result(entry, changes, packages, _packages(entry.path), seconds)
+            _result(entry, changes, packages, _in_place(entry).packages(), seconds)
             for entry, changes, packages in zip(entries, changed, before)
         ]
         if wanted != "absent":
-            for each in done:
-                each["aside"] = switching.aside_path(each["path"], recovery_point_id)
+            for entry, each in zip(entries, done):
+                each["aside"] = _in_place(entry).kept_name(recovery_point_id)
     return {
         "changed": any(each["changed"] for each in done),
         "environments": done,
@@ -119,23 +120,55 @@ def _stage_side_by_side(
     # One after the other: the first may have to fetch the installer.
     installers = [installer_for(entry.path) for entry in entries]
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        staged = pool.map(stage, entries, installers, itertools.repeat(progress))
-        return [each.result() for each in staged]
+        staged = [
+            pool.submit(_in_place(entry).stage, entry, installer, progress)
+            for entry, installer in zip(entries, installers)
+        ]
+        return [each.result().result() for each in staged]
+
+
+def switch(
+    entries: Sequence[PlannedEnvironment],
+    recovery_point_id: str,
+    installer_for: Callable[[str], Installer],
+    progress: Progress,
+) -> list[bool]:
+    """Put the new environments in place, keep the old ones; return which entries have changed.
+
+    Raises HubError before anything has changed when one of the new ones is not staged.
+    """
+    for entry in entries:
+        _in_place(entry).require_staged(entry, recovery_point_id)
+    changed = []
+    for entry in entries:
+        environment = _in_place(entry)
+        changed.append(not environment.is_switched(entry, recovery_point_id))
+        if changed[-1]:
+            environment.switch(entry, recovery_point_id, installer_for, progress)
+            progress(f"{entry.path} is the new environment")
+    return changed
+
+
+def switch_back(entries: Sequence[PlannedEnvironment], recovery_point_id: str) -> list[bool]:
+    """Put the old environments in place, the new ones where they were staged; return which have changed."""
+    return [_in_place(entry).switch_back(entry, recovery_point_id) for entry in entries]
 
 
 def _would_stage(entry: Planned, installer: Installer) -> dict[str, Any]:
-    staged = is_staged(entry, installer)
+    staged = _in_place(entry).is_staged(entry, installer)
+    new = environment_of(entry.kind, entry.staged_path)
     if isinstance(entry, IntermediateVersion):
-        new = replace(entry, path=entry.staged_path)
-        return _result(new, not staged, {}, all_packages(new.path) if staged else {}, 0.0)
-    before = all_packages(entry.path)
-    after = all_packages(entry.staged_path) if staged else before
-    return _result(entry, not staged and not entry.in_place, before, after, 0.0)
+        alone = replace(entry, path=entry.staged_path)
+        return _result(alone, not staged, {}, new.packages() if staged else {}, 0.0)
+    before = _in_place(entry).packages()
+    return _result(
+        entry, not staged and not entry.in_place, before, new.packages() if staged else before, 0.0
+    )
 
 
-def _packages(path: str) -> dict[str, str]:
-    """None are in place where an exchange by renames was interrupted."""
-    return all_packages(path) if os.path.lexists(path) else {}
+def _in_place(entry: Planned) -> Environment:
+    """What an entry of the plan is about, whichever stands there."""
+    return environment_of(entry.kind, entry.path)
 
 
 def _result(

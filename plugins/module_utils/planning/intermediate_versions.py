@@ -48,6 +48,7 @@ def _entry(deployment: Deployment, release: str, python: str, why: str, source: 
     return IntermediateVersion(
         version=release,
         path=path,
+        kind=hub.kind,
         staged_path=f"{path}.intermediate-{release}",
         strategy=INTERMEDIATE,
         python=python or hub.python or "",

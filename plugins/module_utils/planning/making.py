@@ -82,6 +82,7 @@ def _environment_plan(
     path = environment.path
     return PlannedEnvironment(
         path=path,
+        kind=environment.facts.kind,
         role=environment.role,
         strategy=_strategy(path, host, policy),
         python=policy.python or environment.facts.python or "",

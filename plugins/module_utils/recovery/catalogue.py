@@ -9,7 +9,7 @@ from typing import Any
 from ..databases.base import NOTHING
 from ..errors import HubError
 from ..system import state
-from . import kept_database, kept_environments, locations, recovery_point
+from . import kept_database, kept_environments, recovery_point
 from . import manifest as manifests
 from .recovery_point import Difference
 
@@ -97,7 +97,7 @@ def compare(point: Path) -> Comparison:
     Raises HubError when the point is damaged or an environment that it needs is gone.
     """
     manifest = recovery_point.verify(point, environments=True)
-    locations.require(kept_environments.required(manifest))
+    kept_environments.require(manifest)
     database = kept_database.of_manifest(manifest)
     found = recovery_point.differences(point, manifest, afresh=True)
     different = {each.path: each for each in found}
@@ -130,7 +130,7 @@ def _described(point: Path) -> ListedPoint:
         gone = [
             entry.path
             for entry in kept_environments.required(manifest)
-            if locations.state_of(entry) == locations.GONE
+            if kept_environments.state_of(entry) == kept_environments.GONE
         ]
         problem = f"The environment of {', '.join(gone)} is gone." if gone else ""
     except HubError as error:
@@ -158,5 +158,5 @@ def _leads_elsewhere(point: Path) -> bool:
         return True
     hub = [entry for entry in manifest.environments if entry.path == manifest.deployment.hub_environment.path]
     revision = kept_database.revision_now(kept_database.of_manifest(manifest), manifest.database)
-    elsewhere = any(locations.state_of(entry) != locations.HERE for entry in hub)
+    elsewhere = any(kept_environments.state_of(entry) != kept_environments.HERE for entry in hub)
     return elsewhere or revision != manifest.database.revision

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
+from typing import Iterable
 
 from ..deployment.model import Deployment
-from ..environments import switching
-from ..environments.packages import all_packages
+from ..environments.base import Environment
+from ..environments.kept import KeptEnvironment
+from ..environments.kinds import environment_of
 from ..environments.planned import PlannedEnvironment
-from ..environments.staging import environment_id, is_outdated, read_marker
 from ..errors import HubError
 from ..planning.plan import Plan
 from ..system import files, state
-from ..system.execution_context import NEEDS_ROOT
-from ..system.trees import changed_since, tree_sha256
-from . import locations
-from .manifest import KeptEnvironment, Manifest
+from . import manifest as manifests
+from .manifest import Manifest
 
 MOST_FILES = 5
+
+#: Another environment is in place; the kept one stands elsewhere.
+ELSEWHERE = "elsewhere"
+#: In place.
+HERE = "here"
+#: Nowhere.
+GONE = "gone"
 
 
 def keep(point: Path, deployment: Deployment, plan: Plan | None) -> tuple[KeptEnvironment, ...]:
@@ -26,15 +33,17 @@ def keep(point: Path, deployment: Deployment, plan: Plan | None) -> tuple[KeptEn
     kept = []
     state.make_private(point / "environments")
     for number, found in enumerate(deployment.environments):
+        environment = environment_of(found.kind, found.path)
         name = f"environments/{number}.txt"
-        lines = [f"{name}=={version}\n" for name, version in sorted(all_packages(found.path).items())]
+        lines = [f"{name}=={version}\n" for name, version in sorted(environment.packages().items())]
         files.write(point / name, "".join(lines).encode(), mode=0o600)
         kept.append(
             KeptEnvironment(
                 path=found.path,
-                aside=switching.aside_path(found.path, point.name),
-                environment_id=environment_id(found.path),
-                sha256=_proven(found.path, planned),
+                kind=found.kind,
+                aside=environment.kept_name(point.name),
+                environment_id=environment.id(),
+                sha256=_proven(environment, planned.get(found.path)),
                 python_version=found.python_version,
                 jupyterhub=found.jupyterhub,
                 packages_file=name,
@@ -57,49 +66,89 @@ def required(manifest: Manifest) -> list[KeptEnvironment]:
 def restorable(manifest: Manifest) -> list[KeptEnvironment]:
     """The environments that a restore brings back: the `required` ones, and others that are not gone."""
     needed = required(manifest)
-    return [
-        entry
-        for entry in manifest.environments
-        if entry in needed or locations.state_of(entry) != locations.GONE
+    return [entry for entry in manifest.environments if entry in needed or state_of(entry) != GONE]
+
+
+def find(entry: KeptEnvironment) -> Environment | None:
+    """The environment of a manifest's entry where it is now; None where it is gone."""
+    return environment_of(entry.kind, entry.path).find(entry)
+
+
+def state_of(entry: KeptEnvironment) -> str:
+    """Whether the environment of a manifest's entry is `HERE`, `ELSEWHERE` or `GONE`."""
+    found = find(entry)
+    if found is None:
+        return GONE
+    return HERE if found.name == entry.path else ELSEWHERE
+
+
+def require(manifest: Manifest) -> None:
+    """Raise HubError that names every `required` environment that is gone."""
+    gone = [
+        f"the environment of {entry.path} with JupyterHub {entry.jupyterhub} is gone "
+        f"(it would be {entry.aside})"
+        for entry in required(manifest)
+        if state_of(entry) == GONE
     ]
+    if gone:
+        raise HubError(f"Nothing can be restored: {'; '.join(gone)}.", "Nothing was touched.")
+
+
+def restore(entry: KeptEnvironment, points: Path) -> None:
+    """Have the environment of a manifest's entry in its place; ``points`` has all recovery points."""
+    environment_of(entry.kind, entry.path).restore(entry, _recorded(points, entry.path))
+
+
+def tidy(entry: KeptEnvironment, points: Path) -> None:
+    """Give what interrupted restores have left under the name of another environment its own one."""
+    environment_of(entry.kind, entry.path).tidy(entry, _recorded(points, entry.path))
+
+
+def remove_unneeded(entries: Iterable[KeptEnvironment], points: Path) -> None:
+    """Remove the environments of a recovery point that is no more, but not those that another point has."""
+    for entry in entries:
+        recorded = _recorded(points, entry.path).values()
+        environment_of(entry.kind, entry.path).remove_unneeded(entry, recorded)
 
 
 def changes(manifest: Manifest) -> list[str]:
     """What of the required environments is not as the manifest says; reads every file of them."""
     wrong = []
     for entry in required(manifest):
-        folder = locations.find(entry)
-        if folder is None:
+        found = find(entry)
+        if found is None:
             wrong.append(f"the environment {entry.aside} of {entry.path} is gone")
-        elif _hash(folder) != entry.sha256:
+        elif found.sha256() != entry.sha256:
             wrong.append(
-                f"the environment {folder} has changed since; {entry.packages_file} has its packages"
+                f"the environment {found.name} has changed since; {entry.packages_file} has its packages"
             )
     return wrong
 
 
-def _proven(path: str, planned: dict[str, PlannedEnvironment]) -> str:
+def _recorded(points: Path, place: str) -> dict[str, KeptEnvironment]:
+    """What the recovery points below a folder say of the environment at ``place``, oldest first."""
+    found: dict[str, KeptEnvironment] = {}
+    for point in manifests.listed(points):
+        with contextlib.suppress(HubError):  # one that cannot be read needs nothing that is known
+            entries = (entry for entry in manifests.read(point).environments if entry.path == place)
+            found.update((point.name, entry) for entry in entries)
+    return found
+
+
+def _proven(environment: Environment, planned: PlannedEnvironment | None) -> str:
     """The hash of an environment from which nothing is missing in the staged one that replaces it.
 
     From now on the hash tells of every change. Raises HubError where something has changed before.
     """
-    found = _hash(Path(path))
-    if path in planned and is_outdated(planned[path]):
-        staged = planned[path].staged_path
-        changed = changed_since(Path(path), read_marker(staged)["made_at"])
+    found = environment.sha256()
+    changed = environment.changed_since_staged(planned) if planned else None
+    if planned and changed is not None:
         raise HubError(
-            f"Files in {path} have changed since {staged} was made of it: "
+            f"Files in {environment.name} have changed since {planned.staged_path} was made of it: "
             f"{', '.join(changed[:MOST_FILES]) or 'some were removed'}.",
             "Run the upgrade again, for a new one that has the change. Move what always changes elsewhere.",
         )
     return found
-
-
-def _hash(folder: Path) -> str:
-    try:
-        return tree_sha256(folder)
-    except OSError as error:
-        raise HubError(f"{error.filename} cannot be read: {error.strerror}.", NEEDS_ROOT) from error
 
 
 def described(jupyterhub: str | None, python_version: str | None) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..databases.facts import DatabaseBackup
 from ..deployment.model import Deployment, of_format_1
+from ..environments.kept import KeptEnvironment
 from ..errors import HubError
 from ..shapes import from_dict, to_dict
 from ..system import files
@@ -46,21 +47,6 @@ class KeptHome:
     file: str
     sha256: str
     bytes: int
-
-
-@dataclass(frozen=True)
-class KeptEnvironment:
-    """An environment, what tells it wherever it stands, and the list of its packages."""
-
-    path: str
-    aside: str
-    environment_id: str
-    sha256: str
-    python_version: str | None
-    jupyterhub: str | None
-    packages_file: str
-    packages_sha256: str
-    planned: bool
 
 
 @dataclass(frozen=True)
@@ -133,11 +119,14 @@ def read(point: Path, name: str = MANIFEST) -> Manifest:
 
 def _of_format_1(found: dict[str, Any]) -> dict[str, Any]:
     """What is otherwise in today's format."""
-    database = dict(found["database"])
+    database, deployment = dict(found["database"]), of_format_1(found["deployment"])
     particulars = {name: database.pop(name, None) for name in ("mode", "owner", "group", "source")}
+    environments = [deployment["hub_environment"], *deployment["user_environments"]]
+    kinds = {each["path"]: each["kind"] for each in environments}
     return {
         "format": FORMAT,
-        "deployment": of_format_1(found["deployment"]),
+        "deployment": deployment,
+        "environments": [{**each, "kind": kinds.get(each.get("path"))} for each in found["environments"]],
         "database": {**database, "name": database.get("path"), "particulars": particulars},
     }
 

@@ -25,15 +25,16 @@ from ..databases.facts import DatabaseBackup
 from ..databases.kinds import database_of
 from ..deployment.lifecycle import start, take_down
 from ..deployment.model import Deployment
-from ..environments.environment import read_environment
+from ..environments.kept import KeptEnvironment
+from ..environments.kinds import environment_of
 from ..errors import HubError
 from ..hub import logs
 from ..planning.plan import Plan
 from ..services.kinds import service_of
 from ..system import files, state
-from . import kept_database, kept_environments, kept_files, locations, reserved_space, restore_test
+from . import kept_database, kept_environments, kept_files, reserved_space, restore_test
 from . import manifest as manifests
-from .manifest import KeptEnvironment, Manifest
+from .manifest import Manifest
 
 
 @dataclass(frozen=True)
@@ -133,11 +134,7 @@ def test_restore(point: Path) -> None:
     manifest = verify(point, environments=True)
     wrong = restore_test.try_database(point, manifest)
     if not wrong:
-        found = {
-            entry.path: locations.find(entry) or Path(entry.aside)
-            for entry in kept_environments.required(manifest)
-        }
-        wrong = restore_test.try_environments(point, manifest, found)
+        wrong = restore_test.try_environments(point, manifest)
     if wrong:
         raise HubError(
             f"The recovery point {point} could not be restored: {'; '.join(wrong)}.", "Nothing was touched."
@@ -167,7 +164,7 @@ def release_reserve(point: Path) -> None:
 def foretell(point: Path) -> dict[str, Any]:
     """What `restore` would do, in the shape of its result. Raises HubError where it would refuse."""
     manifest = verify(point)
-    locations.require(kept_environments.required(manifest))
+    kept_environments.require(manifest)
     different = differences(point, manifest)
     rests = service_of(manifest.deployment.service).state() not in ("starting", "running")
     return {"changed": bool(different) or rests, **_told(different)}
@@ -183,7 +180,7 @@ def restore(point: Path, timeout: float, stop_timeout: float, log_mark: str = ""
     """
     with _no_os_error(point):
         manifest = verify(point, homes=False)
-        locations.require(kept_environments.required(manifest))
+        kept_environments.require(manifest)
         deployment = manifest.deployment
         base = str(state_folder_of(point).parent)
         different = differences(point, manifest)
@@ -196,7 +193,7 @@ def restore(point: Path, timeout: float, stop_timeout: float, log_mark: str = ""
                 _keep_log(deployment, log_mark, aside)
             make_equal(point, manifest, aside)
         for entry in kept_environments.restorable(manifest):
-            locations.tidy(entry, point.parent)
+            kept_environments.tidy(entry, point.parent)
         database = kept_database.of_manifest(manifest)
         reserved_space.release(state_folder_of(point), database, manifest.database)
         # Before the first row of the hub that serves again: it must survive if somebody restores once more.
@@ -241,7 +238,7 @@ def differences(point: Path, manifest: Manifest, afresh: bool = False) -> list[D
     found = [
         Difference(entry.path, _in_place(entry), _as_kept(entry))
         for entry in kept_environments.restorable(manifest)
-        if locations.state_of(entry) != locations.HERE
+        if kept_environments.state_of(entry) != kept_environments.HERE
     ]
     database, backup = kept_database.of_manifest(manifest), manifest.database
     if kept_database.differs(point, manifest, afresh):
@@ -258,7 +255,7 @@ def differences(point: Path, manifest: Manifest, afresh: bool = False) -> list[D
 def make_equal(point: Path, manifest: Manifest, aside: Path) -> None:
     """Put back whatever differs, and set aside what stood there; the hub must be stopped."""
     for entry in kept_environments.restorable(manifest):
-        locations.restore(entry, point.parent)
+        kept_environments.restore(entry, point.parent)
     database, backup = kept_database.of_manifest(manifest), manifest.database
     if kept_database.differs(point, manifest):
         reserved_space.release_beside(database, backup)
@@ -273,10 +270,8 @@ def make_equal(point: Path, manifest: Manifest, aside: Path) -> None:
 
 def _in_place(entry: KeptEnvironment) -> str:
     """What stands in an environment's place."""
-    if not Path(entry.path).is_dir():
-        return "missing"
     try:
-        found = read_environment(entry.path)
+        found = environment_of(entry.kind, entry.path).facts()
     except HubError as error:
         return error.message
     return kept_environments.described(found.jupyterhub, found.python_version)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..databases.base import Database
-from ..environments.layout import python_of
-from ..environments.packages import installed_version
+from ..environments.base import Environment
 from ..errors import HubError
 from ..hub import logs
 from ..services.kinds import service_of
 from ..system.execution_context import ExecutionContext
-from . import kept_database
+from . import kept_database, kept_environments
 from .manifest import Manifest
 
 IMPORT_SECONDS = 120
@@ -49,29 +48,34 @@ def try_database(point: Path, manifest: Manifest) -> list[str]:
     return wrong
 
 
-def try_environments(point: Path, manifest: Manifest, standing: dict[str, Path]) -> list[str]:
+def try_environments(point: Path, manifest: Manifest) -> list[str]:
     """Have each old environment import JupyterHub, and the hub's also read the kept database; what fails.
 
-    ``standing`` has the folders that the environments are in now, by the path that they belong at. Nothing
-    is written to them or to the kept database, which is read in another copy.
+    Nothing is written to them or to the kept database, which is read in another copy.
     """
     deployment = manifest.deployment
     context = service_of(deployment.service).context()
     wrong = []
     with kept_database.of_manifest(manifest).restored_copy(point, manifest.database, context) as copy:
-        for path, folder in standing.items():
-            is_hub = path == deployment.hub_environment.path
-            reason = _failure(folder, copy if is_hub else None, manifest.database.rows, context)
-            wrong += [f"{folder} cannot serve again: {reason}"] if reason else []
+        for entry in kept_environments.required(manifest):
+            found = kept_environments.find(entry)
+            is_hub = entry.path == deployment.hub_environment.path
+            if found is None:
+                wrong.append(f"{entry.aside} is gone")
+                continue
+            reason = _failure(found, copy if is_hub else None, manifest.database.rows, context)
+            wrong += [f"{found.name} cannot serve again: {reason}"] if reason else []
     return wrong
 
 
-def _failure(folder: Path, database: Database | None, rows: dict[str, int], context: ExecutionContext) -> str:
+def _failure(
+    environment: Environment, database: Database | None, rows: dict[str, int], context: ExecutionContext
+) -> str:
     """Why an environment cannot do its work; empty when it can."""
-    python = python_of(folder)
+    python = environment.facts().python
     if python is None:
         return "its Python is gone"
-    url = database.url(installed_version(folder, "sqlalchemy") or "") if database else ""
+    url = database.url(environment.packages().get("sqlalchemy", "")) if database else ""
     try:
         done = context.run([python, "-B", "-c", _OPEN], input=url, timeout=IMPORT_SECONDS)
     except HubError as error:

@@ -10,7 +10,7 @@ from typing import Iterable
 
 from ..errors import HubError
 from ..system import files, state
-from . import locations, manifest
+from . import kept_environments, manifest
 
 #: A manifest under this name: the point is no more, and what belongs to it has yet to go.
 DISCARDED = "manifest.discarded.json"
@@ -74,7 +74,7 @@ def _discard(point: Path) -> None:
     if not discarded.exists() and (point / manifest.MANIFEST).exists():
         files.rename(point / manifest.MANIFEST, discarded)
     if discarded.exists():
-        locations.remove_unneeded(_environments(point), point.parent)
+        kept_environments.remove_unneeded(_environments(point), point.parent)
     for path in point.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)

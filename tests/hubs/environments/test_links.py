@@ -14,7 +14,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.ins
     InstallerOptions,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.staging import stage
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.switching import (
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.transitions import (
     switch,
     switch_back,
 )

@@ -18,12 +18,14 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.pac
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.staging import stage
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.switching import (
     Situation,
+    is_restored,
     is_switched,
     remove_leftovers,
     situation,
+)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.transitions import (
     switch,
     switch_back,
-    switched,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
@@ -91,13 +93,13 @@ class Scene:
         assert self.version() == "2.0.0"
         assert fingerprint(self.before) == self.content
         assert sorted(self.place.parent.iterdir()) == [self.place, self.before]
-        assert is_switched(self.entry, POINT) and switched([self.entry], POINT)
+        assert is_switched(self.entry, POINT) and not is_restored(self.entry, POINT)
 
     def assert_old(self) -> None:
         assert self.version() == "1.0.0"
         assert fingerprint(self.place) == self.content
         assert not self.before.exists()
-        assert not switched([self.entry], POINT) and not is_switched(self.entry, POINT)
+        assert is_restored(self.entry, POINT) and not is_switched(self.entry, POINT)
 
 
 @pytest.fixture(params=["copy", "in_place"])

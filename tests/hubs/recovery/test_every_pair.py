@@ -19,7 +19,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.ins
     InstallerOptions,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.staging import stage
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.switching import switch
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.transitions import switch
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import api
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import recovery_point

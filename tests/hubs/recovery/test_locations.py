@@ -24,7 +24,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.ins
     InstallerOptions,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.staging import stage
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.switching import switch
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.transitions import switch
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import Plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress

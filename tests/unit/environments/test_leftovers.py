@@ -23,6 +23,7 @@ def test_the_releases_that_a_migration_goes_through_go_as_well(tmp_path: Path, c
     intermediate = IntermediateVersion(
         version="4.1.6",
         path=str(place),
+        kind="venv",
         staged_path=f"{place}.intermediate-4.1.6",
         strategy=INTERMEDIATE,
         python=f"{place}/bin/python",

@@ -30,6 +30,7 @@ def changes(reviewed: dict[str, Any], now: dict[str, Any]) -> list[str]:
 THROUGH_5 = {
     "version": "5.4.6",
     "path": "/opt/jupyterhub",
+    "kind": "venv",
     "staged_path": "/opt/jupyterhub.intermediate-5.4.6",
     "strategy": "intermediate",
     "python": "/opt/jupyterhub/bin/python",

@@ -92,7 +92,7 @@ CASES = [
     ),
     Case(
         "environment-not-supported",
-        "/opt/jupyterhub is a conda environment; only venvs can be staged yet.",
+        "/opt/jupyterhub is a conda environment; what can be staged is: venv.",
         hub(hub_environment__kind="conda"),
     ),
     Case(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.kept import KeptEnvironment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.staging import MARKER
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import manifest, retention
@@ -61,8 +62,9 @@ class Host:
         )
 
     def make_point(self, name: str, number: int) -> None:
-        environment = manifest.KeptEnvironment(
+        environment = KeptEnvironment(
             path=str(self.place),
+            kind="venv",
             aside=str(self.aside(name)),
             environment_id=f"identity {number}",
             sha256="",
@@ -161,7 +163,7 @@ def test_a_removal_that_was_cut_off_is_finished_by_the_next(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(retention.locations, "remove_unneeded", interrupted)
+        patch.setattr(retention.kept_environments, "remove_unneeded", interrupted)
         with pytest.raises(KeyboardInterrupt):
             removed(host, keep=3)
     assert host.environments_left() == names

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Iterator
 
-from ...environments import links
+from ...environments import kinds, links
 from ...environments.facts import EnvironmentFacts
 from ...environments.planned import REBUILD, PlannedEnvironment
 from ...releases.requirements import satisfies
@@ -112,9 +112,10 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
     known = {entry.path: entry.facts for entry in environments_of(upgrade.deployment)}
     for entry in upgrade.environments:
         environment = known[entry.path]
-        if environment.kind != "venv":
+        if environment.kind not in kinds.upgradable():
             yield ENVIRONMENT_NOT_SUPPORTED.found(
-                f"{entry.path} is a {environment.kind} environment; only venvs can be staged yet."
+                f"{entry.path} is a {environment.kind} environment; "
+                f"what can be staged is: {', '.join(kinds.upgradable())}."
             )
         yield from _python(upgrade, entry.path, environment.python_version)
         if not upgrade.policy.python:
