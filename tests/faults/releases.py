@@ -137,7 +137,7 @@ def faults() -> Iterator[Fault]:
             ends=(OLD,),
             prepare=made_of(append),
             variables={"jupyterhub_migration_timeout": 60, **VARIABLES.get((fault, moment), {})},
-            selected=BRIEF if moment == "half-way" or (fault, moment) == REHEARSED else "",
+            selected=BRIEF if moment == "half-way" else "",
         )
     yield Fault(
         "migration is slow",
