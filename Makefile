@@ -102,4 +102,4 @@ bench: images  ## measure the outage against the documented procedure, and the r
 clean:  ## remove what the tests made: containers, build, caches
 	demo/clean
 	tools/remove-containers
-	rm -rf build .cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build $(TMPDIR)/hubops-test-hubs-* .mypy_cache .pytest_cache .ruff_cache

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class HubError(Exception):
     """Something an administrator has to know about.
 
-    ``message`` names the thing and what is wrong with it, ``hint`` says what can be done.
+    ``message`` names the thing and what is wrong with it, ``hint`` says what can be done, and ``result`` is
+    what a module returns besides.
     """
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", **result: Any) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.result = result
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()

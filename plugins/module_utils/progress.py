@@ -33,6 +33,6 @@ class Progress:
             self._counted_at = now
             self(f"{line}: {done:,} of {total:,}")
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Tell that nothing more will come."""
         self(LAST_LINE)

@@ -93,8 +93,8 @@ rows_after:
   type: dict
   sample: {users: 200, api_tokens: 40}
 seconds:
-  description: Duration of the migration alone, without any start of Python.
-  returned: state=migrated, not in check mode
+  description: How long it took; of V(migrated), the migration alone, without any start of Python.
+  returned: always
   type: float
   sample: 0.045
 prepared:
@@ -107,15 +107,29 @@ prepared:
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import migration, schema
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.kinds import database_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds import service_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
+
+
+def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """Do what ``state`` asks for, or say what that would change."""
+    deployment = from_dict(Deployment, params["deployment"])
+    folder = state_folder(deployment.name, params["state_folder"])
+    environment = params["environment"] or deployment.hub_environment.path
+    if check:
+        result = foresee(deployment, environment, folder, params["state"])
+    else:
+        result = act(deployment, environment, folder, params)
+    if "to_revision" in result:
+        before, after = result["from_revision"], result["to_revision"]
+        result["diff"] = {"before": f"revision {before}\n", "after": f"revision {after}\n"}
+    return result
 
 
 def foresee(deployment: Deployment, environment: str, folder: Path, wanted: str) -> dict[str, Any]:
@@ -170,33 +184,17 @@ def act(deployment: Deployment, environment: str, folder: Path, params: dict[str
 
 def main() -> None:
     """Arguments, call, result."""
-    module = AnsibleModule(
-        argument_spec=dict(
-            deployment=dict(type="dict", required=True),
-            state_folder=dict(type="path"),
-            run=dict(type="str", default=""),
-            state=dict(type="str", choices=["prepared", "migrated", "abandoned"], default="migrated"),
+    arguments.run(
+        apply,
+        dict(
+            **arguments.STEP,
+            state=arguments.choice("prepared", "migrated", "abandoned", default="migrated"),
             environment=dict(type="path"),
             intermediate_environments=dict(type="list", elements="path", default=[]),
             wait=dict(type="int", default=900),
             timeout=dict(type="int", default=1800),
         ),
-        supports_check_mode=True,
     )
-    try:
-        deployment = from_dict(Deployment, module.params["deployment"])
-        folder = state_folder(deployment.name, module.params["state_folder"])
-        environment = module.params["environment"] or deployment.hub_environment.path
-        if module.check_mode:
-            result = foresee(deployment, environment, folder, module.params["state"])
-        else:
-            result = act(deployment, environment, folder, module.params)
-    except HubError as error:
-        module.fail_json(msg=str(error))
-    if "to_revision" in result:
-        before, after = result["from_revision"], result["to_revision"]
-        result["diff"] = {"before": f"revision {before}\n", "after": f"revision {after}\n"}
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - hubops.jupyterhub.installer
   - hubops.jupyterhub.state_folder
   - hubops.jupyterhub.run
+  - hubops.jupyterhub.progress
 attributes:
   check_mode:
     description: Can run in check mode and say what it would change.
@@ -48,10 +49,6 @@ options:
       - Id of the recovery point that the switch belongs to; it becomes part of the old environments' names.
       - Required when O(state) is V(switched) or V(restored).
     type: str
-    default: ""
-  progress_file:
-    description: File on the host to write lines of progress into; used by the action plugin.
-    type: path
     default: ""
 """
 
@@ -134,26 +131,32 @@ seconds:
   sample: 6.4
 """
 
+import contextlib
 import os
-import time
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments import transitions
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import (
-    INSTALLER_ARGUMENTS,
     installer_options,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.planned import IN_PLACE, planned
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.processes import NICE
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
 
-def apply(params: dict[str, Any], progress: Progress, check: bool) -> dict[str, Any]:
-    """Do what ``state`` asks for; within a run, switching is a step of its outage."""
+def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """Do what ``state`` asks for, and gather the warnings."""
+    with contextlib.closing(Progress(None if check else params["progress_file"])) as progress:
+        result = act(params, progress, check)
+    warnings = {line for each in result["environments"] for line in each["warnings"]}
+    return {**result, "warnings": sorted(warnings)}
+
+
+def act(params: dict[str, Any], progress: Progress, check: bool) -> dict[str, Any]:
+    """Do it; within a run, switching is a step of its outage."""
     entries = [planned(entry) for entry in params["environments"]]
 
     def work() -> dict[str, Any]:
@@ -179,31 +182,17 @@ def apply(params: dict[str, Any], progress: Progress, check: bool) -> dict[str, 
 
 def main() -> None:
     """Arguments, call, result."""
-    module = AnsibleModule(
-        argument_spec=dict(
-            deployment=dict(type="dict", required=True),
-            state_folder=dict(type="path"),
-            run=dict(type="str", default=""),
-            state=dict(type="str", choices=["staged", "switched", "restored", "absent"], required=True),
+    arguments.run(
+        apply,
+        dict(
+            **arguments.STEP,
+            **arguments.INSTALLER,
+            **arguments.PROGRESS,
+            state=arguments.choice("staged", "switched", "restored", "absent"),
             environments=dict(type="list", elements="dict", required=True),
             recovery_point_id=dict(type="str", default=""),
-            progress_file=dict(type="path", default=""),
-            **INSTALLER_ARGUMENTS,
         ),
-        supports_check_mode=True,
     )
-    began = time.monotonic()
-    params = module.params
-    progress = Progress(None if module.check_mode else params["progress_file"])
-    try:
-        result = apply(params, progress, module.check_mode)
-    except HubError as error:
-        progress.end()
-        module.fail_json(msg=str(error), seconds=round(time.monotonic() - began, 3))
-    progress.end()
-    for warning in {line for each in result["environments"] for line in each["warnings"]}:
-        module.warn(warning)
-    module.exit_json(seconds=round(time.monotonic() - began, 3), **result)
 
 
 if __name__ == "__main__":

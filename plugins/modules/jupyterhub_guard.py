@@ -17,6 +17,7 @@ description:
 extends_documentation_fragment:
   - hubops.jupyterhub.deployment
   - hubops.jupyterhub.state_folder
+  - hubops.jupyterhub.retention
 attributes:
   check_mode:
     description: Can run in check mode and say what it would change.
@@ -55,14 +56,6 @@ options:
       - Folder on the controller for a copy of O(recovery_point), which has the last backup now.
     type: str
     default: ""
-  keep:
-    description: How many recovery points to keep.
-    type: int
-    default: 5
-  keep_days:
-    description: Days after which a recovery point is removed; V(0) for never.
-    type: int
-    default: 0
 """
 
 EXAMPLES = r"""
@@ -98,11 +91,10 @@ seconds:
   sample: 2.1
 """
 
-import time
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import migration
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.kinds import database_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
@@ -153,35 +145,25 @@ def accept(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
         removed = [str(point) for point in points]
     except HubError as error:
         left.append(str(error))
-    return {"changed": True, "outcome": outcome, "removed": removed}
+    return {"changed": True, "outcome": outcome, "removed": removed, "warnings": left}
 
 
 def main() -> None:
     """Arguments, call, result."""
-    module = AnsibleModule(
-        argument_spec=dict(
-            deployment=dict(type="dict", required=True),
-            state_folder=dict(type="path"),
-            state=dict(type="str", choices=["armed", "accepted"], required=True),
+    arguments.run(
+        apply,
+        dict(
+            **arguments.DEPLOYMENT,
+            **arguments.RETENTION,
+            fetch=dict(type="str", default=""),
+            state=arguments.choice("armed", "accepted"),
             run=dict(type="str", required=True),
             recovery_point=dict(type="path", default=""),
             environment=dict(type="path", default=""),
             intermediate_environments=dict(type="list", elements="path", default=[]),
-            fetch=dict(type="str", default=""),
-            keep=dict(type="int", default=5),
-            keep_days=dict(type="int", default=0),
         ),
         required_if=[("state", "armed", ["recovery_point"])],
-        supports_check_mode=True,
     )
-    began = time.monotonic()
-    try:
-        result = apply(module.params, module.check_mode)
-    except HubError as error:
-        module.fail_json(msg=str(error), seconds=round(time.monotonic() - began, 3))
-    for line in result.get("outcome", {}).get("left", []):
-        module.warn(line)
-    module.exit_json(seconds=round(time.monotonic() - began, 3), **result)
 
 
 if __name__ == "__main__":

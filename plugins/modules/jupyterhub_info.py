@@ -224,39 +224,37 @@ seconds:
   sample: 1.9
 """
 
-import time
 
-from ansible.module_utils.basic import AnsibleModule
+from typing import Any
+
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.discovery import find_deployment
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
 
 
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "service": {"type": "str"},
-            "config_file": {"type": "path"},
-            "hub_environment": {"type": "path"},
-            "user_environments": {"type": "list", "elements": "str", "default": []},
-            "database_path": {"type": "path"},
-        },
-        supports_check_mode=True,
+def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """Find the hub; nothing is changed."""
+    deployment = find_deployment(
+        params["service"] or None,
+        config_file=params["config_file"],
+        hub_environment=params["hub_environment"],
+        user_environments=params["user_environments"],
+        database_path=params["database_path"],
     )
-    options = module.params
-    began = time.monotonic()
-    try:
-        deployment = find_deployment(
-            options["service"] or None,
-            config_file=options["config_file"],
-            hub_environment=options["hub_environment"],
-            user_environments=options["user_environments"],
-            database_path=options["database_path"],
-        )
-    except HubError as error:
-        module.fail_json(msg=str(error), seconds=round(time.monotonic() - began, 3))
-    module.exit_json(
-        changed=False, deployment=to_dict(deployment), seconds=round(time.monotonic() - began, 3)
+    return {"changed": False, "deployment": to_dict(deployment)}
+
+
+def main() -> None:
+    """Arguments, call, result."""
+    arguments.run(
+        apply,
+        dict(
+            service=dict(type="str"),
+            config_file=dict(type="path"),
+            hub_environment=dict(type="path"),
+            user_environments=dict(type="list", elements="str", default=[]),
+            database_path=dict(type="path"),
+        ),
     )
 
 

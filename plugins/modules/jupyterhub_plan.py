@@ -261,15 +261,14 @@ seconds:
   sample: 1.1
 """
 
-import time
 
-from ansible.module_utils.basic import AnsibleModule
+from typing import Any
+
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import (
-    INSTALLER_ARGUMENTS,
     installer_options,
 )
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import planner
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import sentence
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy
@@ -277,45 +276,40 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.releases import 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
 
 
+def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """Plan; nothing is changed."""
+    versions.parse_release(params["version"])
+    named = ("strategy", "python", "packages", "user_packages", "accept", "verify_user")
+    plan = planner.plan(
+        from_dict(Deployment, params["deployment"]),
+        params["version"],
+        Policy(**{name: params[name] for name in named}),
+        installer_options(params),
+        params["state_folder"],
+    )
+    return {
+        "changed": False,
+        "plan": to_dict(plan),
+        "blockers": [f"{finding.id}: {sentence(finding)}" for finding in plan.blockers],
+    }
+
+
 def main() -> None:
     """Arguments, call, result."""
-    module = AnsibleModule(
-        argument_spec=dict(
-            deployment=dict(type="dict", required=True),
-            state_folder=dict(type="path"),
+    arguments.run(
+        apply,
+        dict(
+            **arguments.DEPLOYMENT,
+            **arguments.INSTALLER,
             version=dict(type="str", required=True),
             python=dict(type="str", default=""),
             packages=dict(type="list", elements="str", default=[]),
             user_packages=dict(type="list", elements="str", default=[]),
-            strategy=dict(type="str", choices=["auto", "in_place"], default="auto"),
+            strategy=arguments.choice("auto", "in_place", default="auto"),
             accept=dict(type="list", elements="str", default=[]),
             verify_user=dict(type="str", default=""),
             details=dict(type="bool", default=False),
-            **INSTALLER_ARGUMENTS,
         ),
-        supports_check_mode=True,
-    )
-    began = time.monotonic()
-    params = module.params
-    deployment = from_dict(Deployment, params["deployment"])
-    try:
-        versions.parse_release(params["version"])
-        policy = Policy(
-            **{
-                key: params[key]
-                for key in ("strategy", "python", "packages", "user_packages", "accept", "verify_user")
-            }
-        )
-        plan = planner.plan(
-            deployment, params["version"], policy, installer_options(params), params["state_folder"]
-        )
-    except HubError as error:
-        module.fail_json(msg=str(error), seconds=round(time.monotonic() - began, 3))
-    module.exit_json(
-        changed=False,
-        plan=to_dict(plan),
-        blockers=[f"{finding.id}: {sentence(finding)}" for finding in plan.blockers],
-        seconds=round(time.monotonic() - began, 3),
     )
 
 

@@ -28,6 +28,7 @@ extends_documentation_fragment:
   - hubops.jupyterhub.installer
   - hubops.jupyterhub.state_folder
   - hubops.jupyterhub.run
+  - hubops.jupyterhub.progress
 attributes:
   check_mode:
     description: Can run in check mode and say what it finds.
@@ -71,10 +72,6 @@ options:
     description: Seconds that the migration of the copy may take.
     type: int
     default: 3600
-  progress_file:
-    description: File on the host to write lines of progress into; used by the action plugin.
-    type: path
-    default: ""
 """
 
 EXAMPLES = r"""
@@ -194,17 +191,12 @@ seconds:
 """
 
 import contextlib
-import time
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import migration
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import (
-    INSTALLER_ARGUMENTS,
-)
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.making import fallback_path
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import Plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
@@ -214,12 +206,16 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import fr
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
 
-def rehearsed(params: dict[str, Any], plan: Plan, progress: Progress) -> dict[str, Any]:
+def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """What the rehearsal has shown; within a run the prepared migration waits for its word afterwards."""
+    plan = from_dict(Plan, params["plan"])
+    if check and not all(Path(entry.staged_path).is_dir() for entry in plan.staged):
+        return {"changed": False, "skipped": True}
     folder = state_folder(params["deployment"]["name"], params["state_folder"])
-    return journal.prepare(
-        folder, params["run"], "rehearse", lambda: rehearsal(params, plan, folder, progress)
-    )
+    with contextlib.closing(Progress(params["progress_file"])) as progress:
+        return journal.prepare(
+            folder, params["run"], "rehearse", lambda: rehearsal(params, plan, folder, progress)
+        )
 
 
 def rehearsal(params: dict[str, Any], plan: Plan, folder: Path, progress: Progress) -> dict[str, Any]:
@@ -250,11 +246,12 @@ def rehearsal(params: dict[str, Any], plan: Plan, folder: Path, progress: Progre
 
 def main() -> None:
     """Arguments, call, result."""
-    module = AnsibleModule(
-        argument_spec=dict(
-            deployment=dict(type="dict", required=True),
-            state_folder=dict(type="path"),
-            run=dict(type="str", default=""),
+    arguments.run(
+        apply,
+        dict(
+            **arguments.STEP,
+            **arguments.INSTALLER,
+            **arguments.PROGRESS,
             plan=dict(type="dict", required=True),
             rehearse=dict(type="bool", default=True),
             staged=dict(type="list", elements="dict", default=[]),
@@ -263,26 +260,8 @@ def main() -> None:
             accept=dict(type="list", elements="str", default=[]),
             start_timeout=dict(type="int", default=120),
             migration_timeout=dict(type="int", default=3600),
-            progress_file=dict(type="path", default=""),
-            **INSTALLER_ARGUMENTS,
         ),
-        supports_check_mode=True,
     )
-    began = time.monotonic()
-    params = module.params
-    progress = Progress(params["progress_file"])
-    try:
-        plan = from_dict(Plan, params["plan"])
-        staged = [entry.staged_path for entry in plan.environments]
-        staged += [entry.staged_path for entry in plan.intermediate_versions]
-        if module.check_mode and not all(Path(path).is_dir() for path in staged):
-            module.exit_json(changed=False, skipped=True, seconds=0.0)
-        result = rehearsed(params, plan, progress)
-    except HubError as error:
-        module.fail_json(msg=str(error), seconds=round(time.monotonic() - began, 3))
-    finally:
-        progress.end()
-    module.exit_json(seconds=round(time.monotonic() - began, 3), **result)
 
 
 if __name__ == "__main__":

@@ -83,11 +83,16 @@ path:
   returned: when it was written
   type: str
   sample: /var/lib/hubops/jupyterhub/runs/20261120T211502Z/report.json
+seconds:
+  description: How long it took.
+  returned: always
+  type: float
+  sample: 0.02
 """
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import read_plan
@@ -115,31 +120,24 @@ def reported(params: dict[str, Any], check: bool) -> dict[str, Any]:
         return {"changed": True, "report": composed, "path": str(report.write(folder, composed))}
     except (HubError, OSError) as error:
         # On a disk that has become full the report is all the more wanted.
-        return {"changed": False, "report": composed, "unkept": str(error)}
+        unkept = f"The report was not kept on the host: {error}"
+        return {"changed": False, "report": composed, "warnings": [unkept]}
 
 
 def main() -> None:
     """Arguments, call, result."""
-    module = AnsibleModule(
-        argument_spec=dict(
+    arguments.run(
+        reported,
+        dict(
+            **arguments.RUN,
             deployment=dict(type="dict"),
-            state_folder=dict(type="path"),
-            run=dict(type="str", default=""),
             plan=dict(type="dict", default={}),
             phases=dict(type="list", elements="dict", default=[]),
             failure=dict(type="dict", default={}),
             fetch=dict(type="str", default=""),
             holder=dict(type="dict", default={}),
         ),
-        supports_check_mode=True,
     )
-    try:
-        result = reported(module.params, module.check_mode)
-    except HubError as error:
-        module.fail_json(msg=str(error))
-    if "unkept" in result:
-        module.warn(f"The report was not kept on the host: {result.pop('unkept')}")
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -139,13 +139,11 @@ other:
   sample: {"id": "20261121T101500.123456Z", "process": "0e5c/4711/123456", "controller": "laptop"}
 """
 
-import time
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import (
     NOTHING,
     Plan,
@@ -234,16 +232,16 @@ def begin(folder: Path, params: dict[str, Any], check: bool) -> dict[str, Any]:
 
 def main() -> None:
     """Arguments, call, result."""
-    module = AnsibleModule(
-        argument_spec=dict(
+    arguments.run(
+        apply,
+        dict(
+            **arguments.RUN,
             deployment=dict(type="dict"),
-            state_folder=dict(type="path"),
-            state=dict(type="str", choices=["resumed", "begun", "replanned", "ended"], required=True),
+            state=arguments.choice("resumed", "begun", "replanned", "ended"),
             service=dict(type="str", default=""),
-            resume=dict(type="str", choices=["restore", "complete"], default="restore"),
+            resume=arguments.choice("restore", "complete", default="restore"),
             take_over=dict(type="str", default=""),
             plan=dict(type="dict", default={}),
-            run=dict(type="str", default=""),
             phases=dict(type="list", elements="dict", default=[]),
             task=dict(type="str", default=""),
             reason=dict(type="str", default=""),
@@ -255,17 +253,7 @@ def main() -> None:
             ("state", "replanned", ["deployment", "run"]),
             ("state", "ended", ["deployment", "run"]),
         ],
-        supports_check_mode=True,
     )
-    began = time.monotonic()
-    try:
-        result = apply(module.params, module.check_mode)
-    except journal.RunUnderWay as error:
-        other = {key: getattr(error.run, key) for key in ("id", "process", "controller")}
-        module.fail_json(msg=str(error), other=other, seconds=round(time.monotonic() - began, 3))
-    except HubError as error:
-        module.fail_json(msg=str(error), seconds=round(time.monotonic() - began, 3))
-    module.exit_json(seconds=round(time.monotonic() - began, 3), **result)
 
 
 if __name__ == "__main__":

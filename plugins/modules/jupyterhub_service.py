@@ -94,13 +94,11 @@ seconds:
   sample: 0.41
 """
 
-import time
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import lifecycle
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds import service_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
@@ -117,7 +115,19 @@ def foretold(deployment: Deployment, wanted: str, version: str) -> dict[str, Any
     return {"changed": changed, "diff": {"before": f"{before}\n", "after": f"{after}\n"}}
 
 
-def apply(deployment: Deployment, wanted: str, params: dict[str, Any]) -> dict[str, Any]:
+def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """Do what ``state`` asks for, as a step of the run where there is one."""
+    deployment, wanted = from_dict(Deployment, params["deployment"]), params["state"]
+    result = foretold(deployment, wanted, params["version"])
+    if check:
+        return result
+    folder = state_folder(deployment.name, params["state_folder"])
+    name = {"stopped": "stop", "started": "start"}[wanted]
+    done = journal.step(folder, params["run"], name, lambda: act(deployment, wanted, params))
+    return {**result, **done}
+
+
+def act(deployment: Deployment, wanted: str, params: dict[str, Any]) -> dict[str, Any]:
     """Do what ``wanted`` says; what is known of it afterwards."""
     base, timeout = params["state_folder"], params["timeout"]
     if wanted == "stopped":
@@ -130,32 +140,16 @@ def apply(deployment: Deployment, wanted: str, params: dict[str, Any]) -> dict[s
 
 def main() -> None:
     """Arguments, call, result."""
-    module = AnsibleModule(
-        argument_spec=dict(
-            deployment=dict(type="dict", required=True),
-            state_folder=dict(type="path"),
-            run=dict(type="str", default=""),
-            state=dict(type="str", choices=["stopped", "started"], required=True),
+    arguments.run(
+        apply,
+        dict(
+            **arguments.STEP,
+            state=arguments.choice("stopped", "started"),
             version=dict(type="str", default=""),
             reason=dict(type="str", default="held by hubops.jupyterhub"),
             timeout=dict(type="int", default=120),
         ),
-        supports_check_mode=True,
     )
-    params = module.params
-    deployment, wanted = from_dict(Deployment, params["deployment"]), params["state"]
-    began = time.monotonic()
-    try:
-        result = foretold(deployment, wanted, params["version"])
-        if not module.check_mode:
-            folder = state_folder(deployment.name, params["state_folder"])
-            name = {"stopped": "stop", "started": "start"}[wanted]
-            result.update(
-                journal.step(folder, params["run"], name, lambda: apply(deployment, wanted, params))
-            )
-    except HubError as error:
-        module.fail_json(msg=str(error), seconds=round(time.monotonic() - began, 3))
-    module.exit_json(seconds=round(time.monotonic() - began, 3), **result)
 
 
 if __name__ == "__main__":

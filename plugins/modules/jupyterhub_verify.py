@@ -143,7 +143,7 @@ access:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import compatibility
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.verification import verify
@@ -153,9 +153,12 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import fr
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
 
-def verified(params: dict[str, Any], version: str, may_write: bool) -> dict[str, Any]:
+def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """What the running hub was found to be, as a step of the run where there is one."""
     deployment = from_dict(Deployment, params["deployment"])
+    version = params["version"] or deployment.jupyterhub
+    if check and version != deployment.jupyterhub:
+        return {"changed": False, "skipped": True}
     folder = state_folder(deployment.name, params["state_folder"])
     run = journal.recorded(folder, params["run"]) if params["run"] else None
     stopped, migrated = ((run.taken(name) if run else None) or {} for name in ("stop", "migrate"))
@@ -169,25 +172,24 @@ def verified(params: dict[str, Any], version: str, may_write: bool) -> dict[str,
             timeout=params["timeout"],
             watch=params["watch"],
             user=params["user"],
-            may_write=may_write,
+            may_write=not check,
         )._asdict()
         revision = migrated.get("to_revision", "")
         match = compatibility.match_deployment(deployment, version, revision, params["allow"])
         failed = compatibility.failures(match)
         if failed:
             raise HubError(compatibility.message(failed))
-        return {**found, "match": match}
+        return {"changed": False, **found, "match": match}
 
     return journal.step(folder, params["run"], "verify", ask, again=True) if params["run"] else ask()
 
 
 def main() -> None:
     """Arguments, call, result."""
-    module = AnsibleModule(
-        argument_spec=dict(
-            deployment=dict(type="dict", required=True),
-            state_folder=dict(type="path"),
-            run=dict(type="str", default=""),
+    arguments.run(
+        apply,
+        dict(
+            **arguments.STEP,
             version=dict(type="str"),
             environment=dict(type="path"),
             since=dict(type="str", default=""),
@@ -196,17 +198,7 @@ def main() -> None:
             user=dict(type="str", default=""),
             allow=dict(type="list", elements="str", choices=["other_major", "newer"], default=[]),
         ),
-        supports_check_mode=True,
     )
-    found_version = module.params["deployment"]["hub_environment"]["jupyterhub"]
-    version = module.params["version"] or found_version
-    if module.check_mode and version != found_version:
-        module.exit_json(changed=False, skipped=True)
-    try:
-        found = verified(module.params, version, may_write=not module.check_mode)
-    except HubError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=False, **found)
 
 
 if __name__ == "__main__":

@@ -98,11 +98,16 @@ database:
     revision: 4621fec11365
     verdict: ok
     reason: It is what JupyterHub 5.4.6 needs.
+seconds:
+  description: How long it took.
+  returned: always
+  type: float
+  sample: 0.12
 """
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.compatibility import (
     failures,
     match_deployment,
@@ -116,42 +121,34 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import Hu
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
 
 
-def compared(options: dict[str, Any]) -> dict[str, Any]:
+def compared(options: dict[str, Any], check: bool) -> dict[str, Any]:
     """The verdicts on what the options and the deployment in them name."""
     deployment = from_dict(Deployment, options["deployment"]) if options["deployment"] else None
     hub_version = options["hub_version"] or (deployment and deployment.jupyterhub)
     if not hub_version:
         raise HubError("The hub's version is not known.", "Give one of deployment and hub_version.")
     more = expand_environments(options["environments"])
-    return match_deployment(deployment, hub_version, options["revision"] or "", options["allow"], more)
+    result = match_deployment(deployment, hub_version, options["revision"] or "", options["allow"], more)
+    failed = failures(result)
+    if failed and options["fail"]:
+        raise HubError(message(failed), **result)
+    return {"changed": False, **result}
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "deployment": {"type": "dict"},
-            "hub_version": {"type": "str"},
-            "environments": {"type": "list", "elements": "str", "default": []},
-            "revision": {"type": "str"},
-            "allow": {
-                "type": "list",
-                "elements": "str",
-                "choices": ["other_major", "newer"],
-                "default": [],
-            },
-            "fail": {"type": "bool", "default": True},
-        },
+    """Arguments, call, result."""
+    arguments.run(
+        compared,
+        dict(
+            deployment=dict(type="dict"),
+            hub_version=dict(type="str"),
+            environments=dict(type="list", elements="str", default=[]),
+            revision=dict(type="str"),
+            allow=dict(type="list", elements="str", choices=["other_major", "newer"], default=[]),
+            fail=dict(type="bool", default=True),
+        ),
         required_one_of=[("deployment", "hub_version")],
-        supports_check_mode=True,
     )
-    try:
-        result = compared(module.params)
-    except HubError as error:
-        module.fail_json(msg=str(error))
-    failed = failures(result)
-    if failed and module.params["fail"]:
-        module.fail_json(msg=message(failed), **result)
-    module.exit_json(changed=False, **result)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ extends_documentation_fragment:
   - hubops.jupyterhub.deployment
   - hubops.jupyterhub.state_folder
   - hubops.jupyterhub.run
+  - hubops.jupyterhub.retention
 attributes:
   check_mode:
     description: Can run in check mode and say what it would change.
@@ -74,14 +75,6 @@ options:
       - The copy is open to its owner alone, and compared with its checksums, too.
     type: str
     default: ""
-  keep:
-    description: How many recovery points to keep.
-    type: int
-    default: 5
-  keep_days:
-    description: Days after which a recovery point is removed; V(0) for never.
-    type: int
-    default: 0
   timeout:
     description: Seconds that stopping, starting, or waiting for a lock of the database may take, each.
     type: int
@@ -146,13 +139,11 @@ seconds:
   sample: 0.2
 """
 
-import time
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import read_plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import (
     recovery_point,
@@ -164,16 +155,15 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import fr
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import state
 
 
-def run(module: AnsibleModule) -> dict[str, Any]:
+def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Do what ``state`` asks for."""
-    params = module.params
     wanted, base, timeout = params["state"], params["state_folder"], params["timeout"]
     path = Path(params["path"] or "")
     if wanted == "present":
         folder = state.recovery_folder(state.state_folder(params["deployment"]["name"], base))
         if not params["run"]:
             journal.require_none(folder.parent)  # what would be kept may be half old and half new
-        if module.check_mode:
+        if check:
             return {"changed": True, "path": str(folder)}
 
         def create() -> dict[str, Any]:
@@ -191,7 +181,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
 
         return journal.prepare(folder.parent, params["run"], "backup", create)
     if wanted == "sealed":
-        if module.check_mode:
+        if check:
             return {"changed": True}
         return journal.step(
             recovery_point.state_folder_of(path),
@@ -203,13 +193,13 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         recovery_point.verify(path, params["environments"])
         return {"changed": False}
     if wanted == "restored":
-        if module.check_mode:
+        if check:
             return recovery_point.foretell(path)
         return rollback.restore(path, timeout, params["run"])
     if wanted == "absent":
-        return {"changed": path.is_dir() if module.check_mode else retention.remove(path)}
+        return {"changed": path.is_dir() if check else retention.remove(path)}
     folder = state.recovery_folder(state.state_folder(params["deployment"]["name"], base))
-    choose = retention.surplus if module.check_mode else retention.prune
+    choose = retention.surplus if check else retention.prune
     removed = choose(folder, params["keep"], params["keep_days"])
     return {"changed": bool(removed), "removed": [str(point) for point in removed]}
 
@@ -224,24 +214,19 @@ def maker(state_folder: Path, run_id: str) -> dict[str, str]:
 
 def main() -> None:
     """Arguments, call, result."""
-    module = AnsibleModule(
-        argument_spec=dict(
+    arguments.run(
+        apply,
+        dict(
+            **arguments.RUN,
+            **arguments.RETENTION,
+            fetch=dict(type="str", default=""),
             deployment=dict(type="dict"),
-            state_folder=dict(type="path"),
-            run=dict(type="str", default=""),
-            state=dict(
-                type="str",
-                choices=["present", "sealed", "verified", "restored", "absent", "pruned"],
-                required=True,
-            ),
+            state=arguments.choice("present", "sealed", "verified", "restored", "absent", "pruned"),
             path=dict(type="path"),
             plan=dict(type="dict", default={}),
             homes=dict(type="list", elements="path", default=[]),
             purpose=dict(type="str", choices=["upgrade", "rollback", "backup"]),
             environments=dict(type="bool", default=False),
-            fetch=dict(type="str", default=""),
-            keep=dict(type="int", default=5),
-            keep_days=dict(type="int", default=0),
             timeout=dict(type="int", default=120),
         ),
         required_if=[
@@ -249,14 +234,7 @@ def main() -> None:
             ("state", "pruned", ["deployment"]),
             *((("state", wanted, ["path"])) for wanted in ("sealed", "verified", "restored", "absent")),
         ],
-        supports_check_mode=True,
     )
-    began = time.monotonic()
-    try:
-        result = run(module)
-    except HubError as error:
-        module.fail_json(msg=str(error), seconds=round(time.monotonic() - began, 3))
-    module.exit_json(seconds=round(time.monotonic() - began, 3), **result)
 
 
 if __name__ == "__main__":

@@ -163,12 +163,10 @@ seconds:
   sample: 0.8
 """
 
-import time
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import (
     catalogue,
     loss_report,
@@ -177,7 +175,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
 
 
-def look(params: dict[str, Any]) -> dict[str, Any]:
+def look(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """List, and choose and compare where asked for."""
     points = catalogue.listed(params["state_folder"], params["service"])
     if not params["compare"]:
@@ -195,22 +193,16 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Arguments, call, result."""
-    module = AnsibleModule(
-        argument_spec=dict(
-            state_folder=dict(type="path"),
+    arguments.run(
+        look,
+        dict(
+            **arguments.STATE_FOLDER,
             service=dict(type="str", default=""),
             recovery_point=dict(type="str", default=""),
             compare=dict(type="bool", default=False),
             accept_loss=dict(type="bool", default=False),
         ),
-        supports_check_mode=True,
     )
-    began = time.monotonic()
-    try:
-        result = look(module.params)
-    except HubError as error:
-        module.fail_json(msg=str(error), seconds=round(time.monotonic() - began, 3))
-    module.exit_json(seconds=round(time.monotonic() - began, 3), **result)
 
 
 if __name__ == "__main__":

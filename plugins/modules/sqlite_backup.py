@@ -108,6 +108,11 @@ broken_references:
   returned: success, not in check mode
   type: dict
   sample: {}
+seconds:
+  description: How long it took.
+  returned: always
+  type: float
+  sample: 0.12
 """
 
 import grp
@@ -115,7 +120,7 @@ import pwd
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import sqlite
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import files
@@ -156,10 +161,38 @@ def describe(path: Path) -> str:
     return f"{path.stat().st_size} bytes, sha256 {files.sha256(path)}\n" if path.is_file() else ""
 
 
+def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """Make the copy, or say whether that would change anything."""
+    source = absolute(params["src"], params["directory"])
+    destination = absolute(params["dest"], params["directory"])
+    options = {
+        "timeout": params["timeout"],
+        "owner": owner_of(params["owner"], params["group"]),
+        "mode": permissions(params["mode"]),
+    }
+    if check:
+        found = sqlite.inspect(source, params["timeout"])
+        return {
+            "changed": params["force"] or sqlite.would_change(source, destination, **options),
+            "path": str(destination),
+            "bytes": found.bytes,
+            "rows": found.rows,
+            "revision": found.revision,
+        }
+    before = describe(destination)
+    made = sqlite.backup(source, destination, force=params["force"], **options)
+    return {
+        **made._asdict(),
+        "path": str(made.path),
+        "diff": {"before": before, "after": describe(made.path)},
+    }
+
+
 def main() -> None:
     """Arguments, call, result."""
-    module = AnsibleModule(
-        argument_spec=dict(
+    arguments.run(
+        apply,
+        dict(
             src=dict(type="path", required=True),
             dest=dict(type="path", required=True),
             directory=dict(type="path"),
@@ -169,34 +202,7 @@ def main() -> None:
             group=dict(type="str"),
             mode=dict(type="str", default="0600"),
         ),
-        supports_check_mode=True,
     )
-    params: dict[str, Any] = module.params
-    try:
-        source = absolute(params["src"], params["directory"])
-        destination = absolute(params["dest"], params["directory"])
-        mode = permissions(params["mode"])
-        owner = owner_of(params["owner"], params["group"])
-        if module.check_mode:
-            found = sqlite.inspect(source, params["timeout"])
-            changed = params["force"] or sqlite.would_change(
-                source, destination, timeout=params["timeout"], owner=owner, mode=mode
-            )
-            module.exit_json(
-                changed=changed,
-                path=str(destination),
-                bytes=found.bytes,
-                rows=found.rows,
-                revision=found.revision,
-            )
-        before = describe(destination)
-        made = sqlite.backup(
-            source, destination, timeout=params["timeout"], force=params["force"], owner=owner, mode=mode
-        )
-    except HubError as error:
-        module.fail_json(msg=str(error))
-    result = {**made._asdict(), "path": str(made.path)}
-    module.exit_json(diff={"before": before, "after": describe(made.path)}, **result)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,12 @@ import contextlib
 import fcntl
 import itertools
 import os
+import platform
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +21,8 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.disco
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds import service_of
 
-from tests import REPOSITORY
-
-CACHE = REPOSITORY / ".cache" / "hubs"
+#: Every checkout's, and on the file system of the tests' folders, for they have hard links to what is in it.
+CACHE = Path(tempfile.gettempdir(), f"hubops-test-hubs-{platform.python_version()}")
 # Hubs before 3.1.1 do not start with SQLAlchemy 2.
 NUMBERS = itertools.count(1)
 OLD = {"1.5.1": ["sqlalchemy<2", "setuptools<80"], "2.3.1": ["sqlalchemy<2"]}

@@ -28,6 +28,7 @@ ORDER = (
     "runs",
     "rehearsal",
     "recovery",
+    "arguments",
 )
 MODULES = {
     ".".join(file.relative_to(UTILS).with_suffix("").parts).replace(".__init__", ""): file

@@ -79,20 +79,12 @@ class InstallerOptions:
     builder_folder: str = ""
 
 
-#: Arguments of the modules that install; documented in the fragment ``installer``.
-INSTALLER_ARGUMENTS: dict[str, dict[str, Any]] = {
-    "installer": {"type": "str", "choices": ["auto", "uv", "pip"], "default": "auto"},
-    "index_url": {"type": "str", "default": "", "no_log": True},
-    "constraints": {"type": "path", "default": ""},
-    "wheels": {"type": "path", "default": ""},
-}
-
-
 def installer_options(params: dict[str, Any]) -> InstallerOptions:
     """The options in a module's parameters; uv is kept in the state folder of its ``deployment``."""
     folder = state.state_folder(params["deployment"]["name"], params["state_folder"])
+    asked_for = ("installer", "index_url", "constraints", "wheels")
     return InstallerOptions(
-        **{name: params[name] or "" for name in INSTALLER_ARGUMENTS}, builder_folder=str(folder / "builder")
+        **{name: params[name] or "" for name in asked_for}, builder_folder=str(folder / "builder")
     )
 
 

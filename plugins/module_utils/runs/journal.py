@@ -79,8 +79,11 @@ class RunUnderWay(HubError):
             )
         else:
             heard, hint = "It was cut off.", "Run upgrade.yml: it puts the old hub back first."
-        super().__init__(f"This hub is being changed by another run. {summary(run)} {heard}", hint)
-        self.run = run
+        super().__init__(
+            f"This hub is being changed by another run. {summary(run)} {heard}",
+            hint,
+            other={"id": run.id, "process": run.process, "controller": run.controller},
+        )
 
 
 @dataclass
