@@ -4,8 +4,6 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """How long recovery points are kept."""
-
     DOCUMENTATION = r"""
 options:
   keep:

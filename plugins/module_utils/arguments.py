@@ -1,60 +1,61 @@
-"""The modules' edge: the arguments that several of them have, and how each of them runs.
+"""The edge of every module: the arguments that several of them take, and how a module is run.
 
-The only file here that knows Ansible. Documentation fragments of the same names say what the arguments mean.
+Nothing else in here imports Ansible. The arguments of a fragment are documented in ``plugins/doc_fragments``,
+under the same name.
 """
 
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Dict
+from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 
 from .errors import HubError
 
-#: What a module does: from its arguments, and whether it may only look, to its result.
-Action = Callable[[Dict[str, Any], bool], Dict[str, Any]]
-
-STATE_FOLDER = {"state_folder": {"type": "path"}}
-RUN = {"run": {"type": "str", "default": ""}, **STATE_FOLDER}
-DEPLOYMENT = {"deployment": {"type": "dict", "required": True}, **STATE_FOLDER}
-#: Of a module that takes a step of an upgrade.
-STEP = {**DEPLOYMENT, **RUN}
-PROGRESS = {"progress_file": {"type": "path", "default": ""}}
-RETENTION = {
-    "keep": {"type": "int", "default": 5},
-    "keep_days": {"type": "int", "default": 0},
-}
-INSTALLER = {
+DEPLOYMENT: dict[str, Any] = {"deployment": {"type": "dict", "required": True}}
+STATE_FOLDER: dict[str, Any] = {"state_folder": {"type": "path"}}
+RUN: dict[str, Any] = {"run": {"type": "str", "default": ""}}
+SERVICE: dict[str, Any] = {"service": {"type": "str", "default": ""}}
+INSTALLER: dict[str, Any] = {
     "installer": {"type": "str", "choices": ["auto", "uv", "pip"], "default": "auto"},
     "index_url": {"type": "str", "default": "", "no_log": True},
     "constraints": {"type": "path", "default": ""},
     "wheels": {"type": "path", "default": ""},
 }
+INTERMEDIATE_ENVIRONMENTS: dict[str, Any] = {
+    "intermediate_environments": {"type": "list", "elements": "path", "default": []}
+}
+MISMATCHES: dict[str, Any] = {
+    "allow": {"type": "list", "elements": "str", "choices": ["other_major", "newer"], "default": []}
+}
+RETENTION: dict[str, Any] = {
+    "keep": {"type": "int", "default": 5},
+    "keep_days": {"type": "int", "default": 0},
+}
+PROGRESS_FILE: dict[str, Any] = {"progress_file": {"type": "path", "default": ""}}
 
 
-def choice(*names: str, **more: Any) -> dict[str, Any]:
-    """An argument that is one of ``names``; required unless it has a default."""
-    return {"type": "str", "choices": list(names), **(more or {"required": True})}
+def run(
+    spec: dict[str, Any], action: Callable[[dict[str, Any], bool], dict[str, Any]], **options: Any
+) -> None:
+    """Be a module: end the process with what ``action(params, check_mode)`` returns.
 
-
-def run(action: Action, spec: dict[str, Any], **rules: Any) -> None:
-    """Be the module that ``action`` makes of its arguments.
-
-    Its result is the module's, with ``seconds`` unless it has that, and without ``warnings``, which are
-    shown. A HubError is a failure with its message, its remedy and its ``result``. ``rules`` are further ones
-    of AnsibleModule, such as ``required_if``.
+    ``options`` are AnsibleModule's own, such as ``required_if``. A HubError fails the task, with its
+    ``results``. ``warnings`` that the action returns are displayed. ``seconds`` is what the action took,
+    unless it returns seconds of its own.
     """
-    module = AnsibleModule(argument_spec=spec, supports_check_mode=True, **rules)
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True, **options)
     began = time.monotonic()
     try:
         result = action(module.params, module.check_mode)
     except HubError as error:
-        module.fail_json(msg=str(error), **{"seconds": _since(began), **error.result})
-    for warning in result.pop("warnings", []):
-        module.warn(warning)
-    module.exit_json(**{"seconds": _since(began), **result})
+        module.fail_json(msg=str(error), **_timed(error.results, began))
+    # Ansible does not want them in what exit_json gets any more.
+    for line in result.pop("warnings", []):
+        module.warn(line)
+    module.exit_json(**_timed(result, began))
 
 
-def _since(began: float) -> float:
-    return round(time.monotonic() - began, 3)
+def _timed(result: dict[str, Any], began: float) -> dict[str, Any]:
+    return {"seconds": round(time.monotonic() - began, 3), **result}

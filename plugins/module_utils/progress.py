@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from types import TracebackType
 
 SECONDS_BETWEEN_COUNTS = 1.0
 #: Says to whoever reads the file that nothing more will come.
@@ -11,7 +12,10 @@ LAST_LINE = "."
 
 
 class Progress:
-    """Writes lines to a file that another process reads while this one works; without a file, nowhere."""
+    """Writes lines to a file that another process reads while this one works; without a file, nowhere.
+
+    As a context manager it ends with what it is about, however that ends.
+    """
 
     def __init__(self, file: str | None = None) -> None:
         self._file = Path(file) if file else None
@@ -19,6 +23,14 @@ class Progress:
         if self._file:
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file.touch(mode=0o600)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
 
     def __call__(self, line: str) -> None:
         """Tell that something begins or has been done."""
@@ -33,6 +45,6 @@ class Progress:
             self._counted_at = now
             self(f"{line}: {done:,} of {total:,}")
 
-    def close(self) -> None:
+    def end(self) -> None:
         """Tell that nothing more will come."""
         self(LAST_LINE)

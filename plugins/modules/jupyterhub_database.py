@@ -19,10 +19,9 @@ extends_documentation_fragment:
   - hubops.jupyterhub.deployment
   - hubops.jupyterhub.state_folder
   - hubops.jupyterhub.run
+  - hubops.jupyterhub.intermediate_environments
+  - hubops.jupyterhub.attributes
 attributes:
-  check_mode:
-    description: Can run in check mode and say what it would change.
-    support: full
   diff_mode:
     description: Shows the database's revision before and after.
     support: full
@@ -41,13 +40,6 @@ options:
     description:
       - Path of the Python environment whose hub migrates. The deployment's hub environment, unless given.
     type: path
-  intermediate_environments:
-    description:
-      - Environments with releases in between, in the order in which the database is migrated with them before
-        O(environment). One that lies behind is left out.
-    type: list
-    elements: path
-    default: []
   wait:
     description: Seconds without a word after which a prepared process ends by itself.
     type: int
@@ -93,7 +85,7 @@ rows_after:
   type: dict
   sample: {users: 200, api_tokens: 40}
 seconds:
-  description: How long it took; of V(migrated), the migration alone, without any start of Python.
+  description: How long it took; for V(migrated), the migration alone, without any start of Python.
   returned: always
   type: float
   sample: 0.045
@@ -118,7 +110,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state imp
 
 
 def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
-    """Do what ``state`` asks for, or say what that would change."""
+    """Do what ``state`` asks for, or say what it would change."""
     deployment = from_dict(Deployment, params["deployment"])
     folder = state_folder(deployment.name, params["state_folder"])
     environment = params["environment"] or deployment.hub_environment.path
@@ -185,15 +177,17 @@ def act(deployment: Deployment, environment: str, folder: Path, params: dict[str
 def main() -> None:
     """Arguments, call, result."""
     arguments.run(
-        apply,
         dict(
-            **arguments.STEP,
-            state=arguments.choice("prepared", "migrated", "abandoned", default="migrated"),
+            **arguments.DEPLOYMENT,
+            **arguments.STATE_FOLDER,
+            **arguments.RUN,
+            state=dict(type="str", choices=["prepared", "migrated", "abandoned"], default="migrated"),
             environment=dict(type="path"),
-            intermediate_environments=dict(type="list", elements="path", default=[]),
+            **arguments.INTERMEDIATE_ENVIRONMENTS,
             wait=dict(type="int", default=900),
             timeout=dict(type="int", default=1800),
         ),
+        apply,
     )
 
 

@@ -21,11 +21,9 @@ extends_documentation_fragment:
   - hubops.jupyterhub.installer
   - hubops.jupyterhub.state_folder
   - hubops.jupyterhub.run
-  - hubops.jupyterhub.progress
+  - hubops.jupyterhub.progress_file
+  - hubops.jupyterhub.attributes
 attributes:
-  check_mode:
-    description: Can run in check mode and say what it would change.
-    support: full
   diff_mode:
     description: Shows the packages before and after, where they are known.
     support: full
@@ -131,7 +129,6 @@ seconds:
   sample: 6.4
 """
 
-import contextlib
 import os
 from typing import Any
 
@@ -148,15 +145,15 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state imp
 
 
 def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
-    """Do what ``state`` asks for, and gather the warnings."""
-    with contextlib.closing(Progress(None if check else params["progress_file"])) as progress:
-        result = act(params, progress, check)
+    """Take each environment to its ``state``, and show what its staging warns of."""
+    with Progress(None if check else params["progress_file"]) as progress:
+        result = transition(params, progress, check)
     warnings = {line for each in result["environments"] for line in each["warnings"]}
     return {**result, "warnings": sorted(warnings)}
 
 
-def act(params: dict[str, Any], progress: Progress, check: bool) -> dict[str, Any]:
-    """Do it; within a run, switching is a step of its outage."""
+def transition(params: dict[str, Any], progress: Progress, check: bool) -> dict[str, Any]:
+    """Do what ``state`` asks for; within a run, switching is a step of its outage."""
     entries = [planned(entry) for entry in params["environments"]]
 
     def work() -> dict[str, Any]:
@@ -183,15 +180,17 @@ def act(params: dict[str, Any], progress: Progress, check: bool) -> dict[str, An
 def main() -> None:
     """Arguments, call, result."""
     arguments.run(
-        apply,
         dict(
-            **arguments.STEP,
-            **arguments.INSTALLER,
-            **arguments.PROGRESS,
-            state=arguments.choice("staged", "switched", "restored", "absent"),
+            **arguments.DEPLOYMENT,
+            **arguments.STATE_FOLDER,
+            **arguments.RUN,
+            state=dict(type="str", choices=["staged", "switched", "restored", "absent"], required=True),
             environments=dict(type="list", elements="dict", required=True),
             recovery_point_id=dict(type="str", default=""),
+            **arguments.INSTALLER,
+            **arguments.PROGRESS_FILE,
         ),
+        apply,
     )
 
 

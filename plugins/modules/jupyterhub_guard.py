@@ -17,14 +17,9 @@ description:
 extends_documentation_fragment:
   - hubops.jupyterhub.deployment
   - hubops.jupyterhub.state_folder
+  - hubops.jupyterhub.intermediate_environments
   - hubops.jupyterhub.retention
-attributes:
-  check_mode:
-    description: Can run in check mode and say what it would change.
-    support: full
-  diff_mode:
-    description: There is no meaningful text to compare.
-    support: none
+  - hubops.jupyterhub.attributes
 options:
   state:
     description:
@@ -46,11 +41,6 @@ options:
     description: The environment whose migration is to wait; see M(hubops.jupyterhub.jupyterhub_database).
     type: path
     default: ""
-  intermediate_environments:
-    description: Environments of intermediate versions that the migration goes through.
-    type: list
-    elements: path
-    default: []
   fetch:
     description:
       - Folder on the controller for a copy of O(recovery_point), which has the last backup now.
@@ -145,23 +135,24 @@ def accept(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
         removed = [str(point) for point in points]
     except HubError as error:
         left.append(str(error))
-    return {"changed": True, "outcome": outcome, "removed": removed, "warnings": left}
+    return {"changed": True, "outcome": outcome, "removed": removed, "warnings": list(left)}
 
 
 def main() -> None:
     """Arguments, call, result."""
     arguments.run(
-        apply,
         dict(
             **arguments.DEPLOYMENT,
-            **arguments.RETENTION,
-            fetch=dict(type="str", default=""),
-            state=arguments.choice("armed", "accepted"),
+            **arguments.STATE_FOLDER,
+            state=dict(type="str", choices=["armed", "accepted"], required=True),
             run=dict(type="str", required=True),
             recovery_point=dict(type="path", default=""),
             environment=dict(type="path", default=""),
-            intermediate_environments=dict(type="list", elements="path", default=[]),
+            **arguments.INTERMEDIATE_ENVIRONMENTS,
+            fetch=dict(type="str", default=""),
+            **arguments.RETENTION,
         ),
+        apply,
         required_if=[("state", "armed", ["recovery_point"])],
     )
 

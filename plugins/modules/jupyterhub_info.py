@@ -20,13 +20,8 @@ description:
 notes:
   - A hub that runs as another user needs root, because its config can only be read as that user.
   - Only a supervisord that is running, and only one's own without root, is looked at.
-attributes:
-  check_mode:
-    description: Only reads.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: N/A
+extends_documentation_fragment:
+  - hubops.jupyterhub.attributes.reads
 options:
   service:
     description:
@@ -224,7 +219,6 @@ seconds:
   sample: 1.9
 """
 
-
 from typing import Any
 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
@@ -232,8 +226,8 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.disco
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
 
 
-def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
-    """Find the hub; nothing is changed."""
+def found(params: dict[str, Any], _check: bool) -> dict[str, Any]:
+    """The deployment, as far as the arguments do not say what is meant."""
     deployment = find_deployment(
         params["service"] or None,
         config_file=params["config_file"],
@@ -247,7 +241,6 @@ def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
 def main() -> None:
     """Arguments, call, result."""
     arguments.run(
-        apply,
         dict(
             service=dict(type="str"),
             config_file=dict(type="path"),
@@ -255,6 +248,7 @@ def main() -> None:
             user_environments=dict(type="list", elements="str", default=[]),
             database_path=dict(type="path"),
         ),
+        found,
     )
 
 

@@ -18,13 +18,7 @@ extends_documentation_fragment:
   - hubops.jupyterhub.deployment
   - hubops.jupyterhub.installer
   - hubops.jupyterhub.state_folder
-attributes:
-  check_mode:
-    description: Can run in check mode and say what it would change.
-    support: full
-  diff_mode:
-    description: There is nothing to compare, since nothing is changed.
-    support: none
+  - hubops.jupyterhub.attributes.reads
 options:
   version:
     description: The version that the hub should run.
@@ -261,7 +255,6 @@ seconds:
   sample: 1.1
 """
 
-
 from typing import Any
 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
@@ -275,41 +268,39 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.releases import versions
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
 
+#: The parameters that are an administrator's policy, by the same names.
+POLICY = ("strategy", "python", "packages", "user_packages", "accept", "verify_user")
 
-def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
-    """Plan; nothing is changed."""
+
+def planned(params: dict[str, Any], _check: bool) -> dict[str, Any]:
+    """The plan, and what forbids it."""
+    deployment = from_dict(Deployment, params["deployment"])
     versions.parse_release(params["version"])
-    named = ("strategy", "python", "packages", "user_packages", "accept", "verify_user")
+    policy = Policy(**{key: params[key] for key in POLICY})
     plan = planner.plan(
-        from_dict(Deployment, params["deployment"]),
-        params["version"],
-        Policy(**{name: params[name] for name in named}),
-        installer_options(params),
-        params["state_folder"],
+        deployment, params["version"], policy, installer_options(params), params["state_folder"]
     )
-    return {
-        "changed": False,
-        "plan": to_dict(plan),
-        "blockers": [f"{finding.id}: {sentence(finding)}" for finding in plan.blockers],
-    }
+    blockers = [f"{finding.id}: {sentence(finding)}" for finding in plan.blockers]
+    return {"changed": False, "plan": to_dict(plan), "blockers": blockers}
 
 
 def main() -> None:
     """Arguments, call, result."""
     arguments.run(
-        apply,
         dict(
             **arguments.DEPLOYMENT,
-            **arguments.INSTALLER,
+            **arguments.STATE_FOLDER,
             version=dict(type="str", required=True),
             python=dict(type="str", default=""),
             packages=dict(type="list", elements="str", default=[]),
             user_packages=dict(type="list", elements="str", default=[]),
-            strategy=arguments.choice("auto", "in_place", default="auto"),
+            strategy=dict(type="str", choices=["auto", "in_place"], default="auto"),
             accept=dict(type="list", elements="str", default=[]),
             verify_user=dict(type="str", default=""),
             details=dict(type="bool", default=False),
+            **arguments.INSTALLER,
         ),
+        planned,
     )
 
 

@@ -28,15 +28,13 @@ extends_documentation_fragment:
   - hubops.jupyterhub.installer
   - hubops.jupyterhub.state_folder
   - hubops.jupyterhub.run
-  - hubops.jupyterhub.progress
+  - hubops.jupyterhub.progress_file
+  - hubops.jupyterhub.attributes
 attributes:
   check_mode:
     description: Can run in check mode and say what it finds.
     support: partial
     details: Does nothing in check mode where the environments are not staged.
-  diff_mode:
-    description: There is nothing to show.
-    support: none
 options:
   plan:
     description: The plan that M(hubops.jupyterhub.jupyterhub_plan) returned; its environments are staged.
@@ -207,15 +205,20 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state imp
 
 
 def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """Rehearse, unless check mode has left out the staging."""
+    with Progress(params["progress_file"]) as progress:
+        plan = from_dict(Plan, params["plan"])
+        if check and not all(Path(entry.staged_path).is_dir() for entry in plan.staged):
+            return {"changed": False, "skipped": True}
+        return rehearsed(params, plan, progress)
+
+
+def rehearsed(params: dict[str, Any], plan: Plan, progress: Progress) -> dict[str, Any]:
     """What the rehearsal has shown; within a run the prepared migration waits for its word afterwards."""
-    plan = from_dict(Plan, params["plan"])
-    if check and not all(Path(entry.staged_path).is_dir() for entry in plan.staged):
-        return {"changed": False, "skipped": True}
     folder = state_folder(params["deployment"]["name"], params["state_folder"])
-    with contextlib.closing(Progress(params["progress_file"])) as progress:
-        return journal.prepare(
-            folder, params["run"], "rehearse", lambda: rehearsal(params, plan, folder, progress)
-        )
+    return journal.prepare(
+        folder, params["run"], "rehearse", lambda: rehearsal(params, plan, folder, progress)
+    )
 
 
 def rehearsal(params: dict[str, Any], plan: Plan, folder: Path, progress: Progress) -> dict[str, Any]:
@@ -247,11 +250,10 @@ def rehearsal(params: dict[str, Any], plan: Plan, folder: Path, progress: Progre
 def main() -> None:
     """Arguments, call, result."""
     arguments.run(
-        apply,
         dict(
-            **arguments.STEP,
-            **arguments.INSTALLER,
-            **arguments.PROGRESS,
+            **arguments.DEPLOYMENT,
+            **arguments.STATE_FOLDER,
+            **arguments.RUN,
             plan=dict(type="dict", required=True),
             rehearse=dict(type="bool", default=True),
             staged=dict(type="list", elements="dict", default=[]),
@@ -260,7 +262,10 @@ def main() -> None:
             accept=dict(type="list", elements="str", default=[]),
             start_timeout=dict(type="int", default=120),
             migration_timeout=dict(type="int", default=3600),
+            **arguments.INSTALLER,
+            **arguments.PROGRESS_FILE,
         ),
+        apply,
     )
 
 

@@ -17,13 +17,7 @@ extends_documentation_fragment:
   - hubops.jupyterhub.deployment
   - hubops.jupyterhub.run
   - hubops.jupyterhub.state_folder
-attributes:
-  check_mode:
-    description: Can run in check mode and say what it would change.
-    support: full
-  diff_mode:
-    description: There is no meaningful text to compare.
-    support: none
+  - hubops.jupyterhub.attributes
 options:
   deployment:
     required: false
@@ -120,23 +114,24 @@ def reported(params: dict[str, Any], check: bool) -> dict[str, Any]:
         return {"changed": True, "report": composed, "path": str(report.write(folder, composed))}
     except (HubError, OSError) as error:
         # On a disk that has become full the report is all the more wanted.
-        unkept = f"The report was not kept on the host: {error}"
-        return {"changed": False, "report": composed, "warnings": [unkept]}
+        warning = f"The report was not kept on the host: {error}"
+        return {"changed": False, "report": composed, "warnings": [warning]}
 
 
 def main() -> None:
     """Arguments, call, result."""
     arguments.run(
-        reported,
         dict(
-            **arguments.RUN,
             deployment=dict(type="dict"),
+            **arguments.STATE_FOLDER,
+            **arguments.RUN,
             plan=dict(type="dict", default={}),
             phases=dict(type="list", elements="dict", default=[]),
             failure=dict(type="dict", default={}),
             fetch=dict(type="str", default=""),
             holder=dict(type="dict", default={}),
         ),
+        reported,
     )
 
 

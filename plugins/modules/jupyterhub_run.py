@@ -17,13 +17,9 @@ description:
 extends_documentation_fragment:
   - hubops.jupyterhub.deployment
   - hubops.jupyterhub.state_folder
-attributes:
-  check_mode:
-    description: Can run in check mode and say what it would change.
-    support: full
-  diff_mode:
-    description: There is no meaningful text to compare.
-    support: none
+  - hubops.jupyterhub.run
+  - hubops.jupyterhub.service
+  - hubops.jupyterhub.attributes
 options:
   deployment:
     required: false
@@ -37,10 +33,6 @@ options:
     type: str
     choices: [resumed, begun, replanned, ended]
     required: true
-  service:
-    description: The hub's service, where the host has several hubs.
-    type: str
-    default: ""
   resume:
     description:
       - What to do with a run that was cut off in its outage.
@@ -58,8 +50,6 @@ options:
     default: {}
   run:
     description: The run to end, to plan again, or to go on with. V(begun) begins none where there is one.
-    type: str
-    default: ""
   phases:
     description: What was done before the run began, a dict with C(name), C(seconds) and C(result) each.
     type: list
@@ -233,21 +223,22 @@ def begin(folder: Path, params: dict[str, Any], check: bool) -> dict[str, Any]:
 def main() -> None:
     """Arguments, call, result."""
     arguments.run(
-        apply,
         dict(
-            **arguments.RUN,
             deployment=dict(type="dict"),
-            state=arguments.choice("resumed", "begun", "replanned", "ended"),
-            service=dict(type="str", default=""),
-            resume=arguments.choice("restore", "complete", default="restore"),
+            **arguments.STATE_FOLDER,
+            state=dict(type="str", choices=["resumed", "begun", "replanned", "ended"], required=True),
+            **arguments.SERVICE,
+            resume=dict(type="str", choices=["restore", "complete"], default="restore"),
             take_over=dict(type="str", default=""),
             plan=dict(type="dict", default={}),
+            **arguments.RUN,
             phases=dict(type="list", elements="dict", default=[]),
             task=dict(type="str", default=""),
             reason=dict(type="str", default=""),
             confirm_timeout=dict(type="int", default=600),
             holder=dict(type="dict", default={}),
         ),
+        apply,
         required_if=[
             ("state", "begun", ["deployment"]),
             ("state", "replanned", ["deployment", "run"]),

@@ -18,10 +18,8 @@ extends_documentation_fragment:
   - hubops.jupyterhub.deployment
   - hubops.jupyterhub.run
   - hubops.jupyterhub.state_folder
+  - hubops.jupyterhub.attributes
 attributes:
-  check_mode:
-    description: Can run in check mode and say what it would change.
-    support: full
   diff_mode:
     description: Shows the service's state before and after.
     support: full
@@ -105,6 +103,17 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import fr
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
 
+def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """Bring the hub to its ``state``, as a step of the run, or say whether that is a change."""
+    deployment, wanted = from_dict(Deployment, params["deployment"]), params["state"]
+    result = foretold(deployment, wanted, params["version"])
+    if not check:
+        folder = state_folder(deployment.name, params["state_folder"])
+        name = {"stopped": "stop", "started": "start"}[wanted]
+        result.update(journal.step(folder, params["run"], name, lambda: act(deployment, wanted, params)))
+    return result
+
+
 def foretold(deployment: Deployment, wanted: str, version: str) -> dict[str, Any]:
     """What check mode answers: whether ``wanted`` is a change, and the state before and after."""
     before = service_of(deployment.service).state()
@@ -113,18 +122,6 @@ def foretold(deployment: Deployment, wanted: str, version: str) -> dict[str, Any
     other_version = wanted == "started" and version not in ("", deployment.hub_environment.jupyterhub)
     changed = after != before or other_version
     return {"changed": changed, "diff": {"before": f"{before}\n", "after": f"{after}\n"}}
-
-
-def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
-    """Do what ``state`` asks for, as a step of the run where there is one."""
-    deployment, wanted = from_dict(Deployment, params["deployment"]), params["state"]
-    result = foretold(deployment, wanted, params["version"])
-    if check:
-        return result
-    folder = state_folder(deployment.name, params["state_folder"])
-    name = {"stopped": "stop", "started": "start"}[wanted]
-    done = journal.step(folder, params["run"], name, lambda: act(deployment, wanted, params))
-    return {**result, **done}
 
 
 def act(deployment: Deployment, wanted: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -141,14 +138,16 @@ def act(deployment: Deployment, wanted: str, params: dict[str, Any]) -> dict[str
 def main() -> None:
     """Arguments, call, result."""
     arguments.run(
-        apply,
         dict(
-            **arguments.STEP,
-            state=arguments.choice("stopped", "started"),
+            **arguments.DEPLOYMENT,
+            **arguments.STATE_FOLDER,
+            **arguments.RUN,
+            state=dict(type="str", choices=["stopped", "started"], required=True),
             version=dict(type="str", default=""),
             reason=dict(type="str", default="held by hubops.jupyterhub"),
             timeout=dict(type="int", default=120),
         ),
+        apply,
     )
 
 

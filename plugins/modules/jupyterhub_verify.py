@@ -25,6 +25,8 @@ extends_documentation_fragment:
   - hubops.jupyterhub.deployment
   - hubops.jupyterhub.state_folder
   - hubops.jupyterhub.run
+  - hubops.jupyterhub.mismatches
+  - hubops.jupyterhub.attributes
 attributes:
   check_mode:
     description: Can run in check mode and say what it finds.
@@ -32,9 +34,6 @@ attributes:
     details: >-
       Writes no token in check mode, so it asks for version, process and proxy only; and for nothing where the
       hub does not have O(version) yet.
-  diff_mode:
-    description: There is nothing to show.
-    support: none
 options:
   version:
     description: The version that the hub must answer with. The deployment's, unless given.
@@ -67,14 +66,6 @@ options:
       - Not in check mode.
     type: str
     default: ""
-  allow:
-    description:
-      - Mismatches of single-user environments that only warn, as in
-        M(hubops.jupyterhub.jupyterhub_version_match).
-    type: list
-    elements: str
-    choices: [other_major, newer]
-    default: []
 """
 
 EXAMPLES = r"""
@@ -112,7 +103,7 @@ match:
   sample: {"hub_version": "6.1.1", "environments": [], "database": null}
 seconds:
   description: How long it took.
-  returned: success
+  returned: always
   type: float
   sample: 1.2
 errors:
@@ -154,11 +145,16 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state imp
 
 
 def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
-    """What the running hub was found to be, as a step of the run where there is one."""
+    """Verify, unless check mode has left out what leads to the version."""
     deployment = from_dict(Deployment, params["deployment"])
     version = params["version"] or deployment.jupyterhub
     if check and version != deployment.jupyterhub:
         return {"changed": False, "skipped": True}
+    return {"changed": False, **verified(deployment, params, version, may_write=not check)}
+
+
+def verified(deployment: Deployment, params: dict[str, Any], version: str, may_write: bool) -> dict[str, Any]:
+    """What the running hub was found to be, as a step of the run where there is one."""
     folder = state_folder(deployment.name, params["state_folder"])
     run = journal.recorded(folder, params["run"]) if params["run"] else None
     stopped, migrated = ((run.taken(name) if run else None) or {} for name in ("stop", "migrate"))
@@ -172,14 +168,14 @@ def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
             timeout=params["timeout"],
             watch=params["watch"],
             user=params["user"],
-            may_write=not check,
+            may_write=may_write,
         )._asdict()
         revision = migrated.get("to_revision", "")
         match = compatibility.match_deployment(deployment, version, revision, params["allow"])
         failed = compatibility.failures(match)
         if failed:
             raise HubError(compatibility.message(failed))
-        return {"changed": False, **found, "match": match}
+        return {**found, "match": match}
 
     return journal.step(folder, params["run"], "verify", ask, again=True) if params["run"] else ask()
 
@@ -187,17 +183,19 @@ def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
 def main() -> None:
     """Arguments, call, result."""
     arguments.run(
-        apply,
         dict(
-            **arguments.STEP,
+            **arguments.DEPLOYMENT,
+            **arguments.STATE_FOLDER,
+            **arguments.RUN,
             version=dict(type="str"),
             environment=dict(type="path"),
             since=dict(type="str", default=""),
             timeout=dict(type="int", default=120),
             watch=dict(type="int", default=0),
             user=dict(type="str", default=""),
-            allow=dict(type="list", elements="str", choices=["other_major", "newer"], default=[]),
+            **arguments.MISMATCHES,
         ),
+        apply,
     )
 
 

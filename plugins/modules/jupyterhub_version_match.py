@@ -18,13 +18,9 @@ description:
     that is, where O(deployment) has one of this version; otherwise what is known of the version's major does.
   - Only installed metadata is read. No interpreter is started, so a thousand environments take less than a
     second.
-attributes:
-  check_mode:
-    description: Only reads.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: N/A
+extends_documentation_fragment:
+  - hubops.jupyterhub.mismatches
+  - hubops.jupyterhub.attributes.reads
 options:
   deployment:
     description:
@@ -43,15 +39,6 @@ options:
     description:
       - The database's alembic revision, in the place of the deployment's. Not compared when neither is known.
     type: str
-  allow:
-    description:
-      - What is to be a warning and not a failure.
-      - V(other_major) is a single-user server of an older major; V(newer) is one newer than the hub.
-      - 1.x and later majors never work together, whatever is allowed.
-    type: list
-    elements: str
-    choices: [other_major, newer]
-    default: []
   fail:
     description: Whether the task fails when a verdict is V(fail).
     type: bool
@@ -102,7 +89,7 @@ seconds:
   description: How long it took.
   returned: always
   type: float
-  sample: 0.12
+  sample: 0.01
 """
 
 from typing import Any
@@ -121,32 +108,37 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import Hu
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
 
 
-def compared(options: dict[str, Any], check: bool) -> dict[str, Any]:
+def apply(params: dict[str, Any], _check: bool) -> dict[str, Any]:
+    """The verdicts, which fail the task where one of them is V(fail)."""
+    result = compared(params)
+    failed = failures(result)
+    if failed and params["fail"]:
+        raise HubError(message(failed), results=result)
+    return {"changed": False, **result}
+
+
+def compared(options: dict[str, Any]) -> dict[str, Any]:
     """The verdicts on what the options and the deployment in them name."""
     deployment = from_dict(Deployment, options["deployment"]) if options["deployment"] else None
     hub_version = options["hub_version"] or (deployment and deployment.jupyterhub)
     if not hub_version:
         raise HubError("The hub's version is not known.", "Give one of deployment and hub_version.")
     more = expand_environments(options["environments"])
-    result = match_deployment(deployment, hub_version, options["revision"] or "", options["allow"], more)
-    failed = failures(result)
-    if failed and options["fail"]:
-        raise HubError(message(failed), **result)
-    return {"changed": False, **result}
+    return match_deployment(deployment, hub_version, options["revision"] or "", options["allow"], more)
 
 
 def main() -> None:
     """Arguments, call, result."""
     arguments.run(
-        compared,
         dict(
             deployment=dict(type="dict"),
             hub_version=dict(type="str"),
             environments=dict(type="list", elements="str", default=[]),
             revision=dict(type="str"),
-            allow=dict(type="list", elements="str", choices=["other_major", "newer"], default=[]),
+            **arguments.MISMATCHES,
             fail=dict(type="bool", default=True),
         ),
+        apply,
         required_one_of=[("deployment", "hub_version")],
     )
 

@@ -18,10 +18,8 @@ extends_documentation_fragment:
   - hubops.jupyterhub.state_folder
   - hubops.jupyterhub.run
   - hubops.jupyterhub.retention
+  - hubops.jupyterhub.attributes
 attributes:
-  check_mode:
-    description: Can run in check mode and say what it would change.
-    support: full
   diff_mode:
     description: Says what differs from the recovery point, for O(state=restored).
     support: partial
@@ -215,20 +213,25 @@ def maker(state_folder: Path, run_id: str) -> dict[str, str]:
 def main() -> None:
     """Arguments, call, result."""
     arguments.run(
-        apply,
         dict(
-            **arguments.RUN,
-            **arguments.RETENTION,
-            fetch=dict(type="str", default=""),
             deployment=dict(type="dict"),
-            state=arguments.choice("present", "sealed", "verified", "restored", "absent", "pruned"),
+            **arguments.STATE_FOLDER,
+            **arguments.RUN,
+            state=dict(
+                type="str",
+                choices=["present", "sealed", "verified", "restored", "absent", "pruned"],
+                required=True,
+            ),
             path=dict(type="path"),
             plan=dict(type="dict", default={}),
             homes=dict(type="list", elements="path", default=[]),
             purpose=dict(type="str", choices=["upgrade", "rollback", "backup"]),
             environments=dict(type="bool", default=False),
+            fetch=dict(type="str", default=""),
+            **arguments.RETENTION,
             timeout=dict(type="int", default=120),
         ),
+        apply,
         required_if=[
             ("state", "present", ["deployment"]),
             ("state", "pruned", ["deployment"]),

@@ -14,18 +14,9 @@ description:
     way back. Nothing is changed.
 extends_documentation_fragment:
   - hubops.jupyterhub.state_folder
-attributes:
-  check_mode:
-    description: Changes nothing anyway.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
+  - hubops.jupyterhub.service
+  - hubops.jupyterhub.attributes.reads
 options:
-  service:
-    description: The hub's service, where the host has several hubs.
-    type: str
-    default: ""
   recovery_point:
     description:
       - The id of the recovery point to choose.
@@ -175,7 +166,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
 
 
-def look(params: dict[str, Any], check: bool) -> dict[str, Any]:
+def look(params: dict[str, Any], _check: bool) -> dict[str, Any]:
     """List, and choose and compare where asked for."""
     points = catalogue.listed(params["state_folder"], params["service"])
     if not params["compare"]:
@@ -194,14 +185,14 @@ def look(params: dict[str, Any], check: bool) -> dict[str, Any]:
 def main() -> None:
     """Arguments, call, result."""
     arguments.run(
-        look,
         dict(
             **arguments.STATE_FOLDER,
-            service=dict(type="str", default=""),
+            **arguments.SERVICE,
             recovery_point=dict(type="str", default=""),
             compare=dict(type="bool", default=False),
             accept_loss=dict(type="bool", default=False),
         ),
+        look,
     )
 
 

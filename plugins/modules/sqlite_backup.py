@@ -17,6 +17,8 @@ description:
   - Where a copy with the same content is there already, nothing is changed.
   - A writer of a database in WAL mode is not held up. In the older journal modes its commits wait for the
     copy, as they do for any reader.
+extends_documentation_fragment:
+  - hubops.jupyterhub.attributes
 attributes:
   check_mode:
     description:
@@ -112,7 +114,7 @@ seconds:
   description: How long it took.
   returned: always
   type: float
-  sample: 0.12
+  sample: 0.03
 """
 
 import grp
@@ -124,6 +126,32 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import sqlite
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import files
+
+
+def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """Copy, or say whether that is a change."""
+    source = absolute(params["src"], params["directory"])
+    destination = absolute(params["dest"], params["directory"])
+    mode = permissions(params["mode"])
+    owner = owner_of(params["owner"], params["group"])
+    timeout, force = params["timeout"], params["force"]
+    if check:
+        found = sqlite.inspect(source, timeout)
+        return {
+            "changed": force
+            or sqlite.would_change(source, destination, timeout=timeout, owner=owner, mode=mode),
+            "path": str(destination),
+            "bytes": found.bytes,
+            "rows": found.rows,
+            "revision": found.revision,
+        }
+    before = describe(destination)
+    made = sqlite.backup(source, destination, timeout=timeout, force=force, owner=owner, mode=mode)
+    return {
+        **made._asdict(),
+        "path": str(made.path),
+        "diff": {"before": before, "after": describe(made.path)},
+    }
 
 
 def absolute(path: str, directory: str | None) -> Path:
@@ -161,37 +189,9 @@ def describe(path: Path) -> str:
     return f"{path.stat().st_size} bytes, sha256 {files.sha256(path)}\n" if path.is_file() else ""
 
 
-def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
-    """Make the copy, or say whether that would change anything."""
-    source = absolute(params["src"], params["directory"])
-    destination = absolute(params["dest"], params["directory"])
-    options = {
-        "timeout": params["timeout"],
-        "owner": owner_of(params["owner"], params["group"]),
-        "mode": permissions(params["mode"]),
-    }
-    if check:
-        found = sqlite.inspect(source, params["timeout"])
-        return {
-            "changed": params["force"] or sqlite.would_change(source, destination, **options),
-            "path": str(destination),
-            "bytes": found.bytes,
-            "rows": found.rows,
-            "revision": found.revision,
-        }
-    before = describe(destination)
-    made = sqlite.backup(source, destination, force=params["force"], **options)
-    return {
-        **made._asdict(),
-        "path": str(made.path),
-        "diff": {"before": before, "after": describe(made.path)},
-    }
-
-
 def main() -> None:
     """Arguments, call, result."""
     arguments.run(
-        apply,
         dict(
             src=dict(type="path", required=True),
             dest=dict(type="path", required=True),
@@ -202,6 +202,7 @@ def main() -> None:
             group=dict(type="str"),
             mode=dict(type="str", default="0600"),
         ),
+        apply,
     )
 
 

@@ -1,53 +1,99 @@
-"""What a module says, however its action ends."""
+"""What a user sees of any module: `run` with Ansible's own AnsibleModule, and an action of the test's."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, Callable
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
+
+from tests import REPOSITORY
+from tests.healthy_hub import deployment
 
 Action = Callable[[dict[str, Any], bool], dict[str, Any]]
 
 
+class Module:
+    """A module whose action is given; what it prints is its result."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+        self.displayed = ""
+
+    def __call__(
+        self, action: Action, *, check: bool = False, params: dict[str, Any] | None = None, **options: Any
+    ) -> dict[str, Any]:
+        args = {**(params or {}), "_ansible_check_mode": check}
+        with patch_module_args(args), pytest.raises(SystemExit) as ended:
+            arguments.run({**arguments.RUN, **arguments.STATE_FOLDER}, action, **options)
+        printed = self._capsys.readouterr()
+        self.displayed = printed.err
+        result: dict[str, Any] = json.loads(printed.out)
+        assert ended.value.code == int(result.get("failed", False))
+        return result
+
+
 @pytest.fixture
-def module(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
-    """Run an action as a module with one argument, and return what Ansible reads."""
-
-    def ran(action: Action, **given: Any) -> dict[str, Any]:
-        with patch_module_args(given), pytest.raises(SystemExit):
-            arguments.run(action, {"name": {"type": "str", "default": "hub"}})
-        return dict(json.loads(capsys.readouterr().out))
-
-    return ran
+def module(capsys: pytest.CaptureFixture[str]) -> Module:
+    return Module(capsys)
 
 
-def test_the_action_gets_the_arguments_and_whether_it_may_change_anything(module: Any) -> None:
-    def action(params: dict[str, Any], check: bool) -> dict[str, Any]:
-        return {"changed": False, "name": params["name"], "check": check}
+def failing(error: HubError) -> Action:
+    def action(_params: dict[str, Any], _check: bool) -> dict[str, Any]:
+        raise error
 
-    assert module(action)["name"] == "hub"
-    assert module(action, name="other", _ansible_check_mode=True)["check"] is True
+    return action
 
 
-def test_a_result_has_its_seconds_and_its_warnings_where_ansible_shows_them(module: Any) -> None:
-    result = module(lambda params, check: {"changed": True, "warnings": ["Read this."]})
+def test_an_action_gets_the_parameters_and_its_result_is_the_modules(module: Module) -> None:
+    result = module(lambda params, _check: {"changed": True, "asked": params["run"]}, params={"run": "1"})
+    assert (result["changed"], result["asked"]) == (True, "1")
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_an_action_is_told_of_check_mode(module: Module, check: bool) -> None:
+    assert module(lambda _params, told: {"told": told}, check=check)["told"] is check
+
+
+def test_a_hub_error_fails_the_task_with_its_remedy_and_how_long_it_took(module: Module) -> None:
+    result = module(failing(HubError("No hub found.", "Set jupyterhub_service.")))
+    assert (result["failed"], result["msg"]) == (True, "No hub found. Set jupyterhub_service.")
     assert result["seconds"] >= 0
-    assert "Read this." in json.dumps(result["warnings"])
-    assert module(lambda params, check: {"changed": True, "seconds": 0.045})["seconds"] == 0.045
 
 
-def test_a_failure_says_the_remedy_and_what_is_known_besides(module: Any) -> None:
-    def action(params: dict[str, Any], check: bool) -> dict[str, Any]:
-        raise HubError("The hub is away.", "Start it.", other={"id": "1"})
+def test_a_hub_error_may_have_more_to_return(module: Module, tmp_path: Path) -> None:
+    holder = {"user": "ada", "controller": "laptop", "process": "boot/1/2", "command": "ansible-playbook"}
+    run = journal.begin(tmp_path, holder, 600, deployment=deployment(), plan={})
+    result = module(failing(journal.RunUnderWay(tmp_path, run)))
+    assert result["other"] == {"id": run.id, "process": "boot/1/2", "controller": "laptop"}
 
-    failed = module(action)
-    assert (failed["failed"], failed["msg"], failed["other"]) == (
-        True,
-        "The hub is away. Start it.",
-        {"id": "1"},
+
+def test_how_long_it_took_is_told_unless_the_action_has_measured_something_else(module: Module) -> None:
+    assert module(lambda _params, _check: {})["seconds"] >= 0
+    assert module(lambda _params, _check: {"seconds": 900.5})["seconds"] == 900.5
+
+
+def test_warnings_are_displayed_as_ansibles_own(module: Module) -> None:
+    result = module(lambda _params, _check: {"warnings": ["The disk is almost full."]})
+    assert module.displayed == "[WARNING]: The disk is almost full.\n"
+    assert "warnings" not in result
+
+
+def test_what_ansible_refuses_never_comes_to_the_action(module: Module) -> None:
+    result = module(
+        failing(HubError("It came.")), required_together=[("run", "state_folder")], params={"run": "1"}
     )
-    assert failed["seconds"] >= 0
+    assert "It came" not in result["msg"]
+    assert "state_folder" in result["msg"]
+
+
+def test_nothing_else_needs_ansible() -> None:
+    """What thinks runs on a host without Ansible as well, as the guard does."""
+    utils = REPOSITORY / "plugins" / "module_utils"
+    needing = [file.name for file in utils.rglob("*.py") if "from ansible" in file.read_text()]
+    assert needing == ["arguments.py"]

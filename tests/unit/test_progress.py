@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import LAST_LINE
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import LAST_LINE, Progress
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils import progress
 
 
@@ -57,3 +58,11 @@ def test_a_job_that_died_without_a_last_word_is_noticed(monkeypatch: pytest.Monk
     displayed, result = shown(monkeypatch, ("Copied: 2 of 3",), 0)
     assert displayed == ["hub | Copied: 2 of 3"]
     assert result == {"changed": True}
+
+
+def test_who_waits_is_told_of_an_end_also_when_the_work_fails(tmp_path: Path) -> None:
+    file = tmp_path / "progress"
+    with pytest.raises(RuntimeError), Progress(str(file)) as tell:
+        tell("Staging jupyterhub==6.1.1")
+        raise RuntimeError
+    assert file.read_text().splitlines() == ["Staging jupyterhub==6.1.1", LAST_LINE]

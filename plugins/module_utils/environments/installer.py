@@ -82,9 +82,12 @@ class InstallerOptions:
 def installer_options(params: dict[str, Any]) -> InstallerOptions:
     """The options in a module's parameters; uv is kept in the state folder of its ``deployment``."""
     folder = state.state_folder(params["deployment"]["name"], params["state_folder"])
-    asked_for = ("installer", "index_url", "constraints", "wheels")
     return InstallerOptions(
-        **{name: params[name] or "" for name in asked_for}, builder_folder=str(folder / "builder")
+        installer=params["installer"],
+        index_url=params["index_url"] or "",
+        constraints=params["constraints"] or "",
+        wheels=params["wheels"] or "",
+        builder_folder=str(folder / "builder"),
     )
 
 

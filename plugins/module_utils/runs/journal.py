@@ -79,10 +79,10 @@ class RunUnderWay(HubError):
             )
         else:
             heard, hint = "It was cut off.", "Run upgrade.yml: it puts the old hub back first."
+        # The controller may know that its process has died.
+        other = {"id": run.id, "process": run.process, "controller": run.controller}
         super().__init__(
-            f"This hub is being changed by another run. {summary(run)} {heard}",
-            hint,
-            other={"id": run.id, "process": run.process, "controller": run.controller},
+            f"This hub is being changed by another run. {summary(run)} {heard}", hint, {"other": other}
         )
 
 

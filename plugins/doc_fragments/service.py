@@ -4,12 +4,10 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What a module that takes long has in common with the others."""
-
     DOCUMENTATION = r"""
 options:
-  progress_file:
-    description: File on the host to write lines of progress into; used by the action plugin.
-    type: path
+  service:
+    description: The hub's service, where the host has several hubs.
+    type: str
     default: ""
 """
