@@ -21,7 +21,10 @@ extends_documentation_fragment:
   - hubops.jupyterhub.attributes.reads
 options:
   version:
-    description: The version that the hub should run.
+    description:
+      - The version that the hub should run.
+      - V(patch) is the newest release of the hub's major, V(latest) the newest of all; each of those that the
+        Python of every environment can run. The plan has the number.
     type: str
     required: true
   python:
@@ -265,7 +268,6 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.ins
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import planner
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import sentence
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.releases import versions
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
 
 #: The parameters that are an administrator's policy, by the same names.
@@ -275,7 +277,6 @@ POLICY = ("strategy", "python", "packages", "user_packages", "accept", "verify_u
 def planned(params: dict[str, Any], _check: bool) -> dict[str, Any]:
     """The plan, and what forbids it."""
     deployment = from_dict(Deployment, params["deployment"])
-    versions.parse_release(params["version"])
     policy = Policy(**{key: params[key] for key in POLICY})
     plan = planner.plan(
         deployment, params["version"], policy, installer_options(params), params["state_folder"]

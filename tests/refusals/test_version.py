@@ -18,7 +18,9 @@ def test_no_version(hub: Hub) -> None:
 
 def test_malformed_version(hub: Hub) -> None:
     said = refusal(hub, jupyterhub_version="the latest")
-    assert said.startswith('"the latest" is not a version number. Write it like "6.1.1", in quotes.')
+    assert said.startswith(
+        '"the latest" is not a version number. Write it like "6.1.1", in quotes. Or say patch or latest.'
+    )
 
 
 def test_no_such_version(hub: Hub) -> None:

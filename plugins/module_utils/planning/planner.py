@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ..deployment.model import Deployment
 from ..environments.installer import InstallerOptions
-from . import host
+from . import host, newest
 from .findings import kinds
 from .making import make_plan
 from .plan import Plan
@@ -23,12 +23,14 @@ def plan(
     options: InstallerOptions,
     state_base: str | None = None,
 ) -> Plan:
-    """The plan of an upgrade to ``version``. Raises HubError for what no plan can be made of.
+    """The plan of an upgrade to ``version``, which may be a word of `newest`.
 
+    Raises HubError for what no plan can be made of.
     The index is asked for the target and for what the environments would become at the same time: each
     costs about a second, most of it waiting.
     """
     kinds.require_known(policy.accept)
+    version = newest.release_of(version, deployment, policy, options)
     with concurrent.futures.ThreadPoolExecutor(max_workers=3) as pool:
         target = pool.submit(find_target, deployment, version, options)
         resolved = pool.submit(resolve, deployment, version, policy, options)

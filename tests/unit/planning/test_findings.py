@@ -392,6 +392,24 @@ CASES += [
         "The service grafana uses OAuth, and has neither url nor oauth_redirect_uri.",
         hub(config__services=[{**SERVICE, "name": "grafana", "oauth": True}]),
     ),
+    Case(
+        "advisories-open",
+        "The upgrade leaves open: CVE-2026-54338 (jupyterhub 5.4.6, fixed in 5.5.0), "
+        "GHSA-c4gm-pwx9-9w8j (jupyterhub 5.4.6, fixed in 5.5.1), "
+        "GHSA-69wv-m5fw-2fhp (jupyterhub 5.4.6, fixed in 5.5.1).",
+        target=Target("5.4.6", ">=3.8", "4621fec11365"),
+    ),
+    Case(
+        "advisories-closed",
+        "The upgrade closes: CVE-2026-33175 (oauthenticator 16.0.0, fixed in 17.4.0).",
+        hub(
+            hub_environment__jupyterhub="6.1.1",
+            hub_environment__packages={"jupyterhub": "6.1.1", "oauthenticator": "16.0.0"},
+            user_environments__jupyterhub="6.1.1",
+            user_environments__packages={"jupyterhub": "6.1.1"},
+        ),
+        host=with_packages({"oauthenticator": "17.4.0"}),
+    ),
     Case("tokens-lost", f"{DATABASE} has 50 API tokens.", hub_1(), OLD),
     Case(
         "service-without-scopes",

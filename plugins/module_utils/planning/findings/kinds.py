@@ -13,6 +13,7 @@ from typing import Sequence
 from ...errors import HubError
 from ..upgrade import Upgrade
 from . import (
+    advisories,
     changes,
     config,
     database,
@@ -37,6 +38,7 @@ SUBJECTS = (
     environments,
     packages,
     security,
+    advisories,
     proxy,
     service,
     disk_space,
