@@ -17,6 +17,18 @@ _WRAPPERS = (
     *("sudo", "runuser", "su", "gosu", "setpriv", "chpst", "tini", "dumb-init", "catchsegv", "systemd-cat"),
     *("conda", "mamba", "micromamba", "pipenv", "poetry", "uv"),
 )
+#: Wrappers that change the user: by these options, or by their first word; some also take a script with -c.
+_USER_OPTIONS = {
+    "sudo": ("-u", "--user"),
+    "runuser": ("-u", "--user"),
+    "setpriv": ("--reuid",),
+    "chpst": ("-u",),
+}
+_USER_WORD = ("gosu", "su", "runuser")
+_WITH_SCRIPT = ("su", "runuser")
+#: Options of theirs whose value is no program.
+_VALUED = ("-g", "--group", "-G", "--supp-group", "--regid", "--groups", "-s", "--shell")
+_DIRECTORY_OPTIONS = {"env": ("-C", "--chdir"), "sudo": ("-D", "--chdir")}
 _CONDA = ("conda", "mamba", "micromamba")
 _SUB_COMMANDS = ("token", "upgrade-db")
 
@@ -34,6 +46,8 @@ class HubCommand:
     directory: str | None = None
     activated: str | None = None
     """Path of an environment that is activated before the hub starts."""
+    user: str | None = None
+    """As whom it is started, where that is another user than the service's."""
 
     def within(self, context: ExecutionContext) -> ExecutionContext:
         """The hub's own context: the service's, with what the wrappers change."""
@@ -41,8 +55,9 @@ class HubCommand:
         if self.activated:
             environment["VIRTUAL_ENV"] = self.activated
             environment["PATH"] = f"{self.activated}/bin:{context.path}"
-        directory = os.path.join(context.directory, self.directory or "")
-        return replace(context, environment=environment, directory=directory.rstrip("/") or "/")
+        directory = os.path.join(context.directory, self.directory or "").rstrip("/") or "/"
+        inside = replace(context, environment=environment, directory=directory)
+        return inside.of_user(self.user) if self.user else inside
 
 
 def runs_hub(argv: list[str]) -> bool:
@@ -79,15 +94,50 @@ def _in_python(python: str, arguments: list[str]) -> HubCommand | None:
 
 
 def _in_wrapper(argv: list[str]) -> HubCommand | None:
+    name = os.path.basename(argv[0])
+    user, names = _user(name, argv)
     for index in range(1, len(argv)):
-        found = hub_command(argv[index:])
+        if index in names:
+            continue
+        if name in _WITH_SCRIPT and argv[index - 1] in ("-c", "--command"):
+            found = _in_script(" ".join(argv[index:]))
+        else:
+            found = hub_command(argv[index:])
         if found:
             before = argv[:index]
             return replace(
                 found,
                 variables={**_assignments(before), **found.variables},
+                directory=found.directory or _option(before, _DIRECTORY_OPTIONS.get(name, ())),
                 activated=found.activated or _conda_prefix(before),
+                user=found.user or user,
             )
+    return None
+
+
+def _user(wrapper: str, argv: list[str]) -> tuple[str | None, set[int]]:
+    """As whom a wrapper starts its program, and the positions of words that name users, groups, shells."""
+    options = _USER_OPTIONS.get(wrapper, ())
+    user = _option(argv, options)
+    valued = (*options, *_VALUED) if options or wrapper in _USER_WORD else ()
+    names = {index + 1 for index, word in enumerate(argv) if word in valued}
+    if wrapper in _USER_WORD and user is None:
+        words = [index for index in range(1, len(argv)) if index not in names and argv[index][:1] != "-"]
+        # `su -c SCRIPT USER` has its user last.
+        first = next(iter(words), 0)
+        if first and argv[first - 1] not in ("-c", "--command"):
+            return argv[first].partition(":")[0], {*names, first}
+    return user, names
+
+
+def _option(words: list[str], options: tuple[str, ...]) -> str | None:
+    """The value of an option: the word after it, or what follows its ``=``."""
+    for word, following in zip(words, [*words[1:], ""]):
+        if word in options:
+            return following
+        name, equals, value = word.partition("=")
+        if equals and name in options:
+            return value
     return None
 
 
@@ -109,10 +159,10 @@ def _in_shell(arguments: list[str]) -> HubCommand | None:
 
 def _in_script(script: str) -> HubCommand | None:
     """The hub in a shell's ``-c`` text, with the ``cd``, ``export`` and ``activate`` before it."""
-    lexer = shlex.shlex(script.replace("\n", ";"), posix=True, punctuation_chars=";&|()")
+    lexer = shlex.shlex(script.replace("\n", ";"), posix=True, punctuation_chars=";&|()<>")
     lexer.whitespace_split = True
     try:
-        words = list(lexer)
+        words = _without_redirections(list(lexer))
     except ValueError:  # A quote that does not end: the shell will say so.
         return None
     directory = activated = None
@@ -138,6 +188,22 @@ def _in_script(script: str) -> HubCommand | None:
             variables.update(_assignments(statement))
         statement = []
     return None
+
+
+def _without_redirections(words: list[str]) -> list[str]:
+    """Words of a shell without ``>> file``, ``2>&1`` and the like, as the lexer has taken them apart."""
+    kept: list[str] = []
+    skip = False
+    for word in words:
+        if skip:
+            skip = False
+        elif re.fullmatch(r"&?[<>]+[&|]?", word):
+            skip = True
+            if kept and kept[-1] in ("0", "1", "2"):
+                kept.pop()
+        else:
+            kept.append(word)
+    return kept
 
 
 def _unless_sub_command(command: HubCommand) -> HubCommand | None:

@@ -8,7 +8,7 @@ import os
 import pwd
 import signal
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Callable, Sequence, Union
 
@@ -43,6 +43,23 @@ class ExecutionContext:
     def path(self) -> str:
         """The PATH of the service, or the one Python itself would assume."""
         return self.environment.get("PATH", os.defpath)
+
+    def of_user(self, user: str) -> ExecutionContext:
+        """The same for another user, with the home and the names that programs find in the environment.
+
+        Raises HubError when there is no such user.
+        """
+        entry, gid, groups = account(user)
+        names = {"HOME": entry.pw_dir, "LOGNAME": entry.pw_name, "USER": entry.pw_name}
+        return replace(
+            self,
+            user=entry.pw_name,
+            uid=entry.pw_uid,
+            gid=gid,
+            groups=groups,
+            home=entry.pw_dir,
+            environment={**self.environment, **names},
+        )
 
     def run(
         self, argv: Sequence[str], *, input: str | None = None, timeout: float | None = None

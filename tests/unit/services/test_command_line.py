@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pwd
 import shlex
 
 import pytest
@@ -29,6 +30,24 @@ HERE = ExecutionContext("hub", 1000, 1000, (1000,), "/home/hub", "/srv/hub", {"P
         ('/bin/bash -lc "exec jupyterhub -f /etc/c.py"', "jupyterhub", ["-f", "/etc/c.py"]),
         ("/bin/sh -c 'cd /srv && jupyterhub; echo over'", "jupyterhub", []),
         ("bash -c 'jupyterhub -f \"/etc/my hub.py\"'", "jupyterhub", ["-f", "/etc/my hub.py"]),
+        (
+            "/usr/bin/sudo -u jupyterhub A=1 /opt/hub/bin/jupyterhub -f c.py",
+            "/opt/hub/bin/jupyterhub",
+            ["-f", "c.py"],
+        ),
+        (
+            "/sbin/runuser -u jupyterhub -g jupyterhub -- /opt/hub/bin/jupyterhub",
+            "/opt/hub/bin/jupyterhub",
+            [],
+        ),
+        (
+            "su jupyterhub -c 'exec /opt/hub/bin/jupyterhub -f c.py'",
+            "/opt/hub/bin/jupyterhub",
+            ["-f", "c.py"],
+        ),
+        ("gosu jupyterhub:jupyterhub /opt/hub/bin/jupyterhub", "/opt/hub/bin/jupyterhub", []),
+        ("bash -c 'exec jupyterhub -f c.py >> /var/log/hub.log 2>&1'", "jupyterhub", ["-f", "c.py"]),
+        ("sh -c 'jupyterhub --debug 2>/dev/null </dev/null'", "jupyterhub", ["--debug"]),
         # How `systemctl show` prints it: without quotes.
         ("/bin/bash -lc cd /srv && exec jupyterhub --debug", "jupyterhub", ["--debug"]),
     ],
@@ -71,6 +90,34 @@ def test_wrappers_change_the_surroundings() -> None:
         "PATH": "/opt/hub/bin:/usr/bin",
         "VIRTUAL_ENV": "/opt/hub",
     }
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "/usr/bin/sudo -E -u nobody /opt/hub/bin/jupyterhub",
+        "sudo --user=nobody -g nogroup jupyterhub",
+        "runuser -u nobody -- jupyterhub",
+        "runuser -l nobody -c jupyterhub",
+        "su -s /bin/sh nobody -c 'cd / && exec jupyterhub'",
+        "gosu nobody:nogroup jupyterhub",
+        "setpriv --reuid nobody --regid nogroup --init-groups jupyterhub",
+        "env A=2 sudo -u nobody jupyterhub",
+    ],
+)
+def test_a_wrapper_changes_the_user(command: str) -> None:
+    found = hub_command(shlex.split(command))
+    assert found is not None
+    inside = found.within(HERE)
+    nobody = pwd.getpwnam("nobody")
+    assert (inside.user, inside.uid, inside.gid) == ("nobody", nobody.pw_uid, nobody.pw_gid)
+    assert (inside.home, inside.environment["HOME"]) == (nobody.pw_dir, nobody.pw_dir)
+
+
+def test_a_wrapper_changes_the_directory() -> None:
+    found = hub_command(["env", "-C", "/data", "jupyterhub"])
+    assert found is not None
+    assert found.within(HERE).directory == "/data"
 
 
 def test_a_bare_command_changes_nothing() -> None:
