@@ -101,7 +101,7 @@ def test_there_and_back_and_there_again(fresh_hub: Hub) -> None:
     assert told.changed == 0
     said = reason(hub.playbook("rollback.yml", expect_rc=2).stdout)
     assert "users: 1 new (newcomer)" in said
-    assert "To go back all the same, set jupyterhub_accept_loss: true." in said
+    assert "To roll back anyway, set jupyterhub_accept_loss: true." in said
     assert (new.differences(hub), main_process(hub)) == ([], new.process)
 
     roll_back(hub, hub.layout.version, jupyterhub_accept_loss=True)

@@ -155,7 +155,7 @@ class Database(ABC):
 
     @abstractmethod
     def is_as_backed_up(self, backup: DatabaseBackup) -> bool:
-        """Whether nobody has written to it since it was backed up, or it is the restored copy itself."""
+        """Whether it is unchanged since its backup, or is the restored copy itself."""
 
     @abstractmethod
     def restore(self, folder: Path, backup: DatabaseBackup, aside: Path) -> None:
@@ -185,7 +185,7 @@ class Database(ABC):
 
     @abstractmethod
     def since(self, folder: Path, backup: DatabaseBackup) -> Since:
-        """What was written to it since it was backed up. Raises HubError when that cannot be told."""
+        """What was written to it since it was backed up. Raises HubError when that cannot be determined."""
 
 
 class DatabaseCopy(Database):

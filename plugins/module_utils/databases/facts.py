@@ -1,4 +1,4 @@
-"""What is known of a database and its copies, for whoever does not open them."""
+"""Facts about a database and its copies, for code that does not open them."""
 
 from __future__ import annotations
 

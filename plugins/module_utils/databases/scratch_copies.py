@@ -97,7 +97,7 @@ def _take(folder: Path, stack: contextlib.ExitStack) -> None:
             raise HubError(
                 f"Another rehearsal works in {folder} at this moment.", "Wait until it has ended."
             ) from None
-        # Whoever had it may have removed it before we got the lock.
+        # Its owner may have removed it before this process got the lock.
         if folder.is_dir() and os.path.samestat(folder.stat(), os.fstat(descriptor)):
             return
 
@@ -117,7 +117,7 @@ def copy(database: Path, folder: Path, context: ExecutionContext, name: str) -> 
 
 
 def keys(database: Path) -> dict[str, Keys]:
-    """The key columns of a copy that nobody uses, by table; what the copy does not have is left out."""
+    """The key columns of a copy that is not in use, by table; what the copy does not have is left out."""
     found = {}
     with contextlib.closing(sqlite3.connect(str(database))) as connection:
         for table, wanted in KEYS.items():

@@ -69,7 +69,7 @@ def load_config(
     if python is None:
         raise HubError(
             f"The Python of {hub.path} is gone: {hub.path}/bin/python cannot be executed.",
-            "An upgrade of the operating system does that to a venv; make the environment anew.",
+            "An upgrade of the operating system does that to a venv; rebuild the environment.",
         )
     arguments = command.arguments if command else []
     if config_file:

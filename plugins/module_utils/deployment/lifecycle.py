@@ -17,7 +17,7 @@ POLL_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Stopped:
-    """When the hub was told to stop and where its log ended then."""
+    """When the hub was asked to stop, and where its log ended then."""
 
     changed: bool
     stopped_at: float

@@ -141,7 +141,7 @@ def _require_new_process(deployment: Deployment, service: Service, version: str)
 
 
 def _services_before(deployment: Deployment) -> list[str]:
-    """The managed services that ran when the hub was found; one that did not is nobody's fault now."""
+    """The managed services that ran when the hub was found; one that did not is not required now."""
     return [service.name for service in deployment.config.services if service.running]
 
 

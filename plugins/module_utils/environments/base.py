@@ -48,7 +48,7 @@ class Environment(ABC):
     def stage(self, entry: Planned, installer: Installer, progress: Progress) -> Staged:
         """Make the new environment, complete and proven, or leave nothing; the old one is only read.
 
-        Raises HubError: no space, a requirement that cannot be had, packages that do not go together, an
+        Raises HubError: no space, a requirement that is not available, incompatible packages, an
         environment that cannot import JupyterHub.
         """
 

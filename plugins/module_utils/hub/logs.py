@@ -27,7 +27,7 @@ class Findings(NamedTuple):
     unrecognized: list[str]
     """Options of the config that the hub does not know. One that was to keep people out does not."""
     access: list[str]
-    """The hub's complaint that its config lets nobody in."""
+    """The hub's warning that its config allows no user."""
 
 
 def sort_out(lines: Sequence[str]) -> Findings:

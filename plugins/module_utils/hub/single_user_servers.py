@@ -1,4 +1,4 @@
-"""People's servers: one is started by a hub, as a user would ask for it, and stopped."""
+"""Single-user servers: one is started through the hub, as a user would do it, and stopped."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ class Aside:
 
     @staticmethod
     def quieten(authenticator: Any) -> None:
-        """Keep the authenticator from the system's users and sessions, and from whoever vouches for users."""
+        """Keep the authenticator from system users, sessions and external identity providers."""
 
         async def nothing(*_: Any) -> None:
             pass

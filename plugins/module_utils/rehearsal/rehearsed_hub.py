@@ -183,7 +183,7 @@ def end_leftovers(folder: Path) -> int:
 
 
 def tidy(database: Database) -> None:
-    """Take away what a rehearsal on a copy of this database has left that was killed.
+    """Remove the leftovers of killed rehearsals on a copy of this database.
 
     Raises HubError when one is at work.
     """
@@ -235,7 +235,7 @@ def as_program(path: str, staged: dict[str, str]) -> list[str]:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports of the loopback interface that nobody has now, all different."""
+    """Free ports of the loopback interface, all different."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _number in range(count)]
         for each in sockets:

@@ -1,4 +1,4 @@
-"""What is known of a service, for whoever does not act on it."""
+"""Facts about a service, for code that does not act on it."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def run_file(folder: Path) -> Path:
 
 
 def heartbeat_file(folder: Path) -> Path:
-    """The file whose content says when something was last heard of the run."""
+    """The file with the time of the run's last heartbeat."""
     return folder / "heartbeat"
 
 
@@ -77,5 +77,5 @@ def make_private(folder: Path) -> None:
     """Make ``folder`` and its missing parents, durably, open to its owner alone."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     for path in reversed(missing):
-        path.mkdir(mode=0o700, exist_ok=True)  # Somebody else may make it at the same time.
+        path.mkdir(mode=0o700, exist_ok=True)  # Another process may make it at the same time.
         files.sync(path.parent)
