@@ -19,7 +19,7 @@ from .base import Keys
 #: Beside the database: on the same disk, so that what is measured on the copy holds for the database.
 SUFFIX = ".hubops-rehearsal"
 
-#: What tells people, what they may do, and what lets them in; no migration of JupyterHub's changes it.
+#: What identifies users, their rights and their tokens; no migration of JupyterHub's changes it.
 KEYS = {
     "users": ("id", "name", "admin", "cookie_id", "encrypted_auth_state"),
     "groups": ("id", "name"),
@@ -37,7 +37,7 @@ KEYS = {
 #: Columns whose content may be shown in a message.
 SHOWN = ("name", "identifier", "id", "user_id")
 
-#: Servers of people: a hub that finds them polls them, and may stop them. With what refers to them.
+#: Single-user servers: a hub that finds them polls them, and may stop them. With what refers to them.
 SERVERS = ("share_codes", "shares", "spawners", "servers")
 SERVERS_OF_SERVICES = "UPDATE services SET _server_id = NULL"
 
@@ -63,7 +63,7 @@ def scratch(database: Path, context: ExecutionContext) -> Iterator[Path]:
         except OSError as error:
             raise HubError(
                 f"{folder} cannot be made for the rehearsal: {error.strerror}.",
-                "Make space there, or see to the folder's owner and mode.",
+                "Make space there, or check the folder's owner and mode.",
             ) from error
         try:
             yield folder

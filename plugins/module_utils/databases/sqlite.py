@@ -140,7 +140,7 @@ def _size(path: Path) -> int:
 
 
 def _write_differences(origin: BinaryIO, copy: Path) -> tuple[str, bool]:
-    """Bring ``copy`` to what ``origin`` holds, on the disk; its SHA-256, and whether anything was written."""
+    """Make ``copy`` equal to ``origin``, on the disk; its SHA-256, and whether anything was written."""
     digest = hashlib.sha256()
     changed = False
     origin.seek(0)
@@ -284,7 +284,7 @@ def _uses_wal(path: Path) -> bool:
 
 
 def _interrupted(path: Path) -> bool:
-    """Whether a writer died within a transaction: its journal has to be rolled back before anybody may read.
+    """Whether a writer died within a transaction: its journal has to be rolled back before any read.
 
     SQLite's test of a hot journal, without the locks: a non-empty journal whose header is not zeroed. While a
     writer is alive there is such a journal, too; the lock that the writer holds distinguishes it.

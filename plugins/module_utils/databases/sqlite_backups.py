@@ -114,7 +114,7 @@ def restored_copy(
     except OSError as error:
         raise HubError(
             f"There is no space beside {database} for a test of the restore: {error.strerror}.",
-            "Make space there, or see to the folder's owner and mode.",
+            "Make space there, or check the folder's owner and mode.",
         ) from error
     finally:
         _remove(scratch)

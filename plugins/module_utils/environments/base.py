@@ -12,7 +12,7 @@ from .kept import KeptEnvironment
 from .planned import Planned, PlannedEnvironment
 from .staged import Staged
 
-#: What the recovery points of a deployment say of one environment, by their ids, the oldest first.
+#: The records of one environment in the recovery points of a deployment, by their ids, the oldest first.
 Recorded = Mapping[str, KeptEnvironment]
 
 

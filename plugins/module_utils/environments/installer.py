@@ -231,7 +231,9 @@ class Installer:
                 argv = [self._uv, "pip", "install", "--python", python, "--link-mode", "copy"]
                 returned, output = self._run([*argv, *self._sources(), "-r", resolved], progress)
         if returned:
-            raise self._failure(output, f"The packages of {self._environment} cannot be had for {python}")
+            raise self._failure(
+                output, f"The packages of {self._environment} cannot be installed for {python}"
+            )
 
     def _fill_by_pip(
         self,
@@ -256,7 +258,7 @@ class Installer:
             for name in loose:
                 progress(f"{pins[name]} does not support this Python, taking another version")
                 pins[name] = name
-        raise self._failure(output, f"The packages of {self._environment} cannot be had for {python}")
+        raise self._failure(output, f"The packages of {self._environment} cannot be installed for {python}")
 
     def check(self, environment: str) -> list[str]:
         """Conflicts between installed packages, one sentence each, as the tool words them."""
@@ -411,7 +413,7 @@ class Installer:
         if self.options.builder_folder and (python_of(self._builder) or not self._build("pip")):
             return [str(self._builder / "bin" / "python"), "-m", "pip", "--python", python]
         raise HubError(
-            f"{self._environment} has no pip, and no other installer can be had.",
+            f"{self._environment} has no pip, and no other installer is available.",
             "Install uv on the host, or pip into the environment (python -m ensurepip).",
         )
 
@@ -577,7 +579,7 @@ def _runs(program: str) -> bool:
 
 def _last_line(output: str) -> str:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "it printed nothing"
 
 
 def _explanation(output: str) -> str:

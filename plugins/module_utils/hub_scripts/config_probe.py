@@ -352,7 +352,7 @@ def belongs_to_config(path):  # type: ignore[no-untyped-def]
 
 
 def collect_warnings():  # type: ignore[no-untyped-def]
-    """The lines that anybody logs at WARNING or above from now on; no handler, for those get replaced."""
+    """All lines that are logged at WARNING or above from now on; no handler, since those get replaced."""
     lines = {}
     make_record = logging.getLogRecordFactory()
 

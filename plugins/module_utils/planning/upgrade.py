@@ -58,7 +58,7 @@ class Host:
     ``links`` are those of each environment through which an installer would leave it, as (path, target).
     ``written`` has the files within each environment that are written while the hub serves, as
     {path: setting}; ``read`` those of the site that the hub only reads.
-    ``unanswered`` says of ``hub`` and ``proxy`` why one that runs does not answer what it will be asked.
+    ``unanswered`` has the reason why a running ``hub`` or ``proxy`` does not pass its later checks.
     ``options`` are those that the hub of today knows, by class; ``templates`` the custom ones' texts by
     path; ``single_user_script`` path and text of the single-user command where that is a script;
     ``knows_user`` says whether the hub has the user whose server is to be started.

@@ -151,7 +151,7 @@ def _described(point: Path) -> ListedPoint:
 
 
 def _leads_elsewhere(point: Path) -> bool:
-    """Whether a restore would bring another hub; a point that cannot be read might."""
+    """Whether a restore would change the hub; a point that cannot be read might."""
     try:
         manifest = manifests.read(point)
     except HubError:

@@ -126,7 +126,7 @@ def changes(manifest: Manifest) -> list[str]:
 
 
 def _recorded(points: Path, place: str) -> dict[str, KeptEnvironment]:
-    """What the recovery points below a folder say of the environment at ``place``, oldest first."""
+    """The records of the environment at ``place`` in the recovery points below a folder, oldest first."""
     found: dict[str, KeptEnvironment] = {}
     for point in manifests.listed(points):
         with contextlib.suppress(HubError):  # one that cannot be read needs nothing that is known

@@ -154,7 +154,7 @@ def reserve(point: Path) -> None:
 
 
 def release_reserve(point: Path) -> None:
-    """Give up the disk space that `reserve` has taken, if any."""
+    """Release the disk space that `reserve` has taken, if any."""
     manifest = manifests.read(point)
     database, backup = kept_database.of_manifest(manifest), manifest.database
     database.remove_other_copies(point, backup)

@@ -132,7 +132,7 @@ class Service(ABC):
         files.write(hold_file, f"{reason.strip()}\n".encode(), mode=0o644)
 
     def release(self, hold_file: Path) -> None:
-        """The service may start again; where the manager can see to that, only until the next reboot."""
+        """Let the service start again; only until the next reboot, where the manager supports that."""
         self._forget(hold_file)
 
     def _forget(self, hold_file: Path) -> None:

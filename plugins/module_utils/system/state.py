@@ -18,7 +18,7 @@ def state_folder(name: str, base: str | None = None) -> Path:
 def base_folder(base: str | None = None) -> Path:
     """The folder of all state folders.
 
-    ``base`` where it is given, ``/var/lib/hubops`` for root, and for everybody else ``~/.local/state/hubops``
+    ``base`` where it is given, ``/var/lib/hubops`` for root, and for other users ``~/.local/state/hubops``
     (or ``$XDG_STATE_HOME/hubops``).
     """
     if base:
@@ -64,7 +64,7 @@ def lock_file(folder: Path) -> Path:
 
 
 def guard_folder(folder: Path) -> Path:
-    """The folder with the program that brings the old hub back without Ansible."""
+    """The folder with the program that restores the old hub without Ansible."""
     return folder / "guard"
 
 

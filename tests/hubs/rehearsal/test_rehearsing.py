@@ -316,7 +316,7 @@ def test_a_hub_that_does_not_work(stage: Stage, file: str, text: str, id: str, w
 def test_servers_that_do_not_start(stage: Stage) -> None:
     stage.append(stage.users, "jupyter_server/serverapp.py", "\nraise ImportError('this server is broken')\n")
     said = blocker(stage.rehearse(), "rehearsal-spawn")
-    assert f"See to the packages of {stage.users}; jupyterhub_user_packages installs more." in said
+    assert f"Check the packages of {stage.users}; jupyterhub_user_packages installs more." in said
     assert "It logged: ImportError: this server is broken" in said
 
 

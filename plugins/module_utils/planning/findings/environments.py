@@ -23,7 +23,7 @@ VERSION_MISMATCH = Kind(
     WARNING,
     "An environment of single-user servers has another version than the hub.",
     "The hub does not refuse such servers, but log-ins may end in a loop of redirects.",
-    "The upgrade brings both to the same version.",
+    "The upgrade installs the same version in both.",
 )
 ENVIRONMENT_NOT_SUPPORTED = Kind(
     "environment-not-supported",
