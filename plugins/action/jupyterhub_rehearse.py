@@ -59,12 +59,12 @@ class ActionModule(ActionBase):
             return found
         path = from_dict(FallbackPath, found["fallback_path"])
         host, versions = self._vars["inventory_hostname"], _versions(path.intermediate_versions)
-        told = f"{host}: The migration fails in one step. It is tried through JupyterHub {versions}:"
-        show(["", told, *found["blockers"]])
+        message = f"{host}: The migration fails in one step. It is tried through JupyterHub {versions}:"
+        show(["", message, *found["blockers"]])
         failed = self._take_fallback_path(path)
         if failed:
             blockers = "\n".join(found["blockers"])
-            return {"failed": True, "msg": f"{blockers}\nAnother way cannot be tried: {failed}"}
+            return {"failed": True, "msg": f"{blockers}\nThe fallback path cannot be tried: {failed}"}
         return self._rehearse()
 
     def _rehearse(self) -> dict[str, Any]:
@@ -104,7 +104,7 @@ class ActionModule(ActionBase):
         show([*lines, *plans.packages(self._plan, details)])
 
     def _objections(self, rehearsal: dict[str, Any]) -> list[str]:
-        """What forbids to go on."""
+        """Reasons to stop."""
         reviewed = self._arguments.get("reviewed") or {}
         changed = plans.changes(reviewed, self._plan) if reviewed else []
         why = f"This is not the plan that was reviewed: {' '.join(changed)}"

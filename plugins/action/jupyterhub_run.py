@@ -1,4 +1,4 @@
-"""Says who begins a run, and knows whether the run in the way is one of this controller's that has died."""
+"""Names the holder of a run, and detects whether an earlier run of this controller has died."""
 
 from __future__ import annotations
 

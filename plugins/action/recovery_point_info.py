@@ -1,4 +1,4 @@
-"""Shows what a rollback would change and lose, and refuses a loss that nobody has accepted."""
+"""Shows what a rollback would change and lose, and refuses a loss that is not accepted."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.facts import han
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.screen import show
 
 REFUSAL = (
-    "To go back all the same, set jupyterhub_accept_loss: true. "
-    "The hub as it is now is kept in a second recovery point."
+    "To roll back anyway, set jupyterhub_accept_loss: true. "
+    "The present hub is kept in a second recovery point."
 )
 
 

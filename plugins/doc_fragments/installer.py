@@ -9,7 +9,7 @@ options:
   installer:
     description:
       - Which program installs packages.
-      - V(auto) takes uv where it can be had (on the host, in the environment, else fetched into the state
+      - V(auto) takes uv where it is available (on the host, in the environment, else fetched into the state
         folder), and pip otherwise, also where the host's configuration of pip has something that uv has not.
     type: str
     choices: [auto, uv, pip]

@@ -11,8 +11,8 @@ options:
   run:
     description:
       - The run that this task belongs to, as RV(hubops.jupyterhub.jupyterhub_run#module:run) names it.
-      - The step is recorded on the host. One that was taken already is answered with its record, and one that
-        comes too late, since the guard has put the old hub back, is refused.
+      - The step is recorded on the host. A step that was taken already returns its record. A step that comes
+        too late, since the guard has restored the old hub, is refused.
       - Without it the task stands alone, and is refused while a run is under way, which is returned as
         RV(hubops.jupyterhub.jupyterhub_run#module:other).
     type: str

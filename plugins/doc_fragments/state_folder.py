@@ -9,6 +9,6 @@ options:
   state_folder:
     description:
       - Folder on the hub's host in which runs and recovery points are kept, one folder per deployment.
-      - V(/var/lib/hubops) for root and C(~/.local/state/hubops) for everybody else, unless given.
+      - V(/var/lib/hubops) for root and C(~/.local/state/hubops) for other users, unless given.
     type: path
 """

@@ -1,4 +1,4 @@
-"""Progress: lines that tell somebody who waits what is being done, at most about one a second."""
+"""Progress: lines about the current work for the waiting administrator, at most about one a second."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 SECONDS_BETWEEN_COUNTS = 1.0
-#: Says to whoever reads the file that nothing more will come.
+#: The line that marks the end of the file for its reader.
 LAST_LINE = "."
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: jupyterhub_environment
-short_description: Stages new Python environments beside the old ones, exchanges them, puts the old ones back
+short_description: Stages new Python environments beside the old ones, exchanges them, restores the old ones
 version_added: 0.1.0
 author:
   - The hubops.jupyterhub maintainers (@hubops)
 description:
-  - Staging copies an environment (or builds it anew for another interpreter), installs what the plan asks for
+  - Staging copies an environment (or builds it again for another interpreter), installs what the plan asks for
     and proves that the result imports JupyterHub, while the hub serves from the old one, which is only read.
   - Switching exchanges the two folders. Restoring is the same exchange, so it needs no package index.
   - Which environment is in place is read from the environments themselves, so each state can be asked for

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: jupyterhub_guard
-short_description: Arms the guard that puts the old JupyterHub back, or accepts the new one
+short_description: Arms the guard that restores the old JupyterHub, or accepts the new one
 version_added: 0.1.0
 author:
   - The hubops.jupyterhub maintainers (@hubops)
 description:
-  - The guard is a program on the hub's host, without Ansible. It puts the old hub back when nothing is heard
-    of the run for longer than its confirm timeout, or when the host was started anew in the middle of it.
+  - The guard is a program on the hub's host, without Ansible. It restores the old hub when there
+    was no heartbeat of the run for longer than its confirm timeout, or when the host was rebooted during it.
   - Under systemd it is a service with a timer, which survives a reboot. Elsewhere it is a process of its own.
   - The new hub is accepted over a new connection, which shows that the host can still be reached.
 extends_documentation_fragment:

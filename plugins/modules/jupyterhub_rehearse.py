@@ -107,7 +107,7 @@ findings:
     why:
       description: Why it matters.
       type: str
-      sample: People could log in, and not work.
+      sample: Users could log in, but not work.
     fix:
       description: What to do about it.
       type: str

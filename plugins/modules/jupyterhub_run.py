@@ -36,7 +36,7 @@ options:
   resume:
     description:
       - What to do with a run that was cut off in its outage.
-      - V(restore) puts the old hub back. V(complete) goes on where it was cut off, with its own plan.
+      - V(restore) restores the old hub. V(complete) continues where it was cut off, with its own plan.
     type: str
     choices: [restore, complete]
     default: restore
@@ -200,7 +200,7 @@ def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
 
 
 def begin(folder: Path, params: dict[str, Any], check: bool) -> dict[str, Any]:
-    """Begin a run, unless it is one that goes on, or there is nothing to do."""
+    """Begin a run, unless an earlier one continues, or there is nothing to do."""
     if params["run"]:
         return {"changed": False, "run": described(journal.mine(folder, params["run"]))}
     plan = read_plan(params["plan"])

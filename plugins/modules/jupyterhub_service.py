@@ -118,7 +118,7 @@ def foretold(deployment: Deployment, wanted: str, version: str) -> dict[str, Any
     """What check mode answers: whether ``wanted`` is a change, and the state before and after."""
     before = service_of(deployment.service).state()
     after = {"stopped": "stopped", "started": "running"}[wanted]
-    # Another version than the one that was found cannot answer before the hub was started anew.
+    # Another version than the one that was found cannot answer before the hub is started again.
     other_version = wanted == "started" and version not in ("", deployment.hub_environment.jupyterhub)
     changed = after != before or other_version
     return {"changed": changed, "diff": {"before": f"{before}\n", "after": f"{after}\n"}}

@@ -51,7 +51,7 @@ options:
   purpose:
     description:
       - What the recovery point is made for.
-      - It decides what restoring one does that was never sealed. The database of a V(backup) is put back. One
+      - It decides what restoring one does that was never sealed. The database of a V(backup) is restored. One
         made for a change that has not reached the database leaves it as it is, unless it was migrated later.
       - V(upgrade) with a O(plan) and V(backup) without, unless given.
     type: str
@@ -109,7 +109,7 @@ database:
   type: dict
   sample: {"path": "/srv/jupyterhub/jupyterhub.sqlite", "revision": "0eee8c825d24", "sealed": true}
 restored:
-  description: Paths of what differed and was put back; in check mode, of what would be.
+  description: Paths of what differed and was restored; in check mode, of what would be.
   returned: state=restored
   type: list
   elements: str

@@ -32,7 +32,7 @@ def has_died(process: str) -> bool:
 
 
 def _machine() -> str:
-    """Whose processes can be seen here: the machine's boot and the container; '' where there is no /proc."""
+    """The machine's boot and the container, whose processes are visible; '' where there is no /proc."""
     if not BOOT_ID.exists():
         return ""
     # A process of another container has a number here, too, or none.

@@ -1,4 +1,4 @@
-"""A plan as a person reads it, and what becomes of it when staging and rehearsal have been seen."""
+"""A plan as lines for the administrator, and its changes by staging and rehearsal."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def test_no_space_for_a_recovery_point(hub: Hub) -> None:
     with small_disk(hub, "/mnt/small", kibibytes=64):
         said = refusal(hub, jupyterhub_state_folder="/mnt/small")
     assert "/mnt/small" in said
-    assert "free, the upgrade needs" in said
+    assert "free, but the upgrade needs" in said
     assert "jupyterhub_state_folder" in said
 
 
@@ -64,7 +64,7 @@ def test_on_a_full_disk(hub: Hub) -> None:
         hub.exec(["dd", "if=/dev/zero", "of=/mnt/full/rest", "bs=4096"], check=False)
         with database_url(hub, "sqlite:////mnt/full/jupyterhub.sqlite"):
             said = refusal(hub)
-    assert "/mnt/full has 0 MiB free, the upgrade needs" in said
+    assert "/mnt/full has 0 MiB free, but the upgrade needs" in said
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ def test_the_way_through_the_majors_is_planned_and_taken(fresh_hub: Hub, tmp_pat
     said = failed_staging(hub, **wanted)
     assert said.startswith("rehearsal-migration: The rehearsal on a copy of the database failed.")
     assert "this step breaks" in said
-    assert "Another way cannot be tried: " in said
+    assert "The fallback path cannot be tried: " in said
     assert "jupyterhub==5.4.6" in said
 
     folder = wanted["jupyterhub_wheels"]

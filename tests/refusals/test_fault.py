@@ -106,7 +106,7 @@ def test_way_back_that_is_blocked(fresh_hub: Hub) -> None:
 
     said = reason(finished.stdout)
     assert "this migration breaks" in said
-    assert "The hub is down, and kept down, because it could not be put back either" in said
+    assert "The hub is down, and kept down, because it could not be restored either" in said
     assert "sealed.sqlite has changed since it was written" in said
     assert finished.report["outcome"] == "failed"
     assert finished.report["downtime_seconds"] is None

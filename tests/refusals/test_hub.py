@@ -57,7 +57,7 @@ def test_hub_that_is_stopped(hub: Hub) -> None:
     finally:
         hub.service("start")
         hub.wait_until_answers()
-    assert "The hub's service jupyterhub.service is stopped, so it cannot be seen to work." in said
+    assert "The hub's service jupyterhub.service is stopped, so it cannot be checked." in said
     assert "jupyterhub_accept: [hub-not-running]" in said
 
 

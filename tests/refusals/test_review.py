@@ -40,7 +40,7 @@ def test_what_was_reviewed_is_what_is_done(fresh_hub: Hub, tmp_path: Path) -> No
     other.write_text(json.dumps({hub.container: {**plan, "to_version": "6.1.0"}}))
     said = refusal(hub, jupyterhub_plan=str(other))
     assert f"This is not the plan that was reviewed, {other}" in said
-    assert f"It goes from {hub.layout.version} to {TARGET}" in said
+    assert f"The upgrade is from {hub.layout.version} to {TARGET}" in said
     assert not hub.exists(hub.layout.state_folder), "staging or rehearsal has begun"
 
     # Somebody has reviewed it when one more thing spoke against it.

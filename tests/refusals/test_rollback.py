@@ -27,7 +27,7 @@ def roll_back(hub: Hub, version: str, **variables: Any) -> str:
     finished = hub.playbook("rollback.yml", variables)
     hub.wait_until_answers(version)
     assert finished.report["outcome"] == "rolled back", finished.report
-    assert finished.report["conclusion"].endswith(f" has been taken back to {version}.")
+    assert finished.report["conclusion"].endswith(f" has been rolled back to {version}.")
     assert f"{hub.container}: JupyterHub " in finished.stdout
     return finished.stdout
 
@@ -79,7 +79,7 @@ def test_a_backup_is_copied_and_put_back(fresh_hub: Hub, tmp_path: Path) -> None
 
     again = hub.playbook("rollback.yml", named)
     assert again.changed == 0, again.stdout
-    assert "there is nothing to put back" in again.stdout
+    assert "there is nothing to restore" in again.stdout
 
 
 def test_there_and_back_and_there_again(fresh_hub: Hub) -> None:
@@ -89,7 +89,7 @@ def test_there_and_back_and_there_again(fresh_hub: Hub) -> None:
     upgrade(hub)
 
     unlost = hub.playbook("rollback.yml", check=True).stdout
-    assert "Nothing was written since then that anybody would miss." in unlost
+    assert "No data that matters was written since then." in unlost
     assert "/opt/jupyterhub: JupyterHub 6.1.1" in unlost
 
     assert hub.api("/users/newcomer", method="POST").status == 201
@@ -101,7 +101,7 @@ def test_there_and_back_and_there_again(fresh_hub: Hub) -> None:
     assert told.changed == 0
     said = reason(hub.playbook("rollback.yml", expect_rc=2).stdout)
     assert "users: 1 new (newcomer)" in said
-    assert "To go back all the same, set jupyterhub_accept_loss: true." in said
+    assert "To roll back anyway, set jupyterhub_accept_loss: true." in said
     assert (new.differences(hub), main_process(hub)) == ([], new.process)
 
     roll_back(hub, hub.layout.version, jupyterhub_accept_loss=True)
@@ -113,7 +113,7 @@ def test_there_and_back_and_there_again(fresh_hub: Hub) -> None:
     assert set(old.left_behind(hub)) >= set(kept)
 
     again = roll_back(hub, TARGET)
-    assert "This takes a rollback back" in again
+    assert "This undoes a rollback" in again
     assert new.differences(hub) == []
     assert hub.api("/users/newcomer").status == 200
 

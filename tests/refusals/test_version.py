@@ -37,7 +37,10 @@ def test_no_such_version_among_the_wheels(hub: Hub) -> None:
 def test_lower_version(hub: Hub) -> None:
     said = refusal(hub, jupyterhub_version="4.1.5")
     assert "The hub runs JupyterHub 4.1.6, which is newer than 4.1.5." in said
-    assert "A database cannot be migrated back, so an upgrade never goes down. Name a newer version." in said
+    assert (
+        "A database cannot be migrated back, so an upgrade cannot lower the version. Name a newer version."
+        in said
+    )
 
 
 def test_version_for_a_newer_python(hub: Hub) -> None:

@@ -44,11 +44,11 @@ class Since(NamedTuple):
     users: list[str]
     """Names that the copy does not know, up to `MOST_NAMES`."""
     tokens: int
-    """API tokens of people that the copy does not know."""
+    """API tokens of users that the copy does not have."""
     newest: dict[str, str]
     """When the newest row of a table was made, for tables that tell and have new ones."""
     lost: bool
-    """Whether going back to the copy would lose a row, or a change in one."""
+    """Whether restoring the copy would lose a row, or a change in one."""
 
     def described(self) -> dict[str, Any]:
         """The shape that a module returns: ``{tables, users, tokens, newest}``."""
@@ -84,7 +84,7 @@ class Database(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """What people call it: without passwords."""
+        """Its name in messages, without passwords."""
 
     @abstractmethod
     def url(self, sqlalchemy: str) -> str:
@@ -155,7 +155,7 @@ class Database(ABC):
 
     @abstractmethod
     def is_as_backed_up(self, backup: DatabaseBackup) -> bool:
-        """Whether nobody has written to it since it was backed up, or it is the restored copy itself."""
+        """Whether it is unchanged since its backup, or is the restored copy itself."""
 
     @abstractmethod
     def restore(self, folder: Path, backup: DatabaseBackup, aside: Path) -> None:
@@ -185,7 +185,7 @@ class Database(ABC):
 
     @abstractmethod
     def since(self, folder: Path, backup: DatabaseBackup) -> Since:
-        """What was written to it since it was backed up. Raises HubError when that cannot be told."""
+        """What was written to it since it was backed up. Raises HubError when that cannot be determined."""
 
 
 class DatabaseCopy(Database):

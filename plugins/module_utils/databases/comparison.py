@@ -1,4 +1,4 @@
-"""What a hub's database has got since a copy of it was made: what going back to the copy would lose."""
+"""What was written to a hub's database since its copy was made: what restoring the copy would lose."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from . import sqlite
 from .base import Since, TableChange
 
 LOCK_SECONDS = 10
-#: What a serving hub writes by itself: nobody misses it.
+#: What a serving hub writes by itself: its loss does not matter.
 ACTIVITY = {"last_activity", "last_used"}
-#: Servers come and go, and each version writes its clients and its own roles' scopes anew when it starts.
+#: Servers come and go, and each version rewrites its clients and its own roles' scopes when it starts.
 PASSING = {"alembic_version", "servers", "spawners", "oauth_clients", "oauth_codes", "api_token_role_map"}
 BUILT_IN_ROLES = ("user", "admin", "server", "token")
 #: Rows that belong to the hub, or to a server: table, column, and the condition on it.
@@ -27,7 +27,7 @@ MOST_NAMES = 50
 def since(copy: Path, database: Path) -> Since:
     """Compare a database, which may be in use and of a newer schema, with an earlier copy of it.
 
-    Rows are told by their keys, and compared by the columns that both know. Raises HubError when either
+    Rows are identified by their keys, and compared by the columns that both know. Raises HubError when either
     cannot be read.
     """
     with sqlite.reading(database, LOCK_SECONDS, beside=copy) as connection:
@@ -71,14 +71,14 @@ def _change(connection: sqlite3.Connection, table: str) -> TableChange:
 
 
 def _is_peoples(connection: sqlite3.Connection, table: str) -> str:
-    """A condition on rows of the present database: somebody would miss them."""
+    """A condition on rows of the present database: they are user data, whose loss matters."""
     columns = {row[1] for row in connection.execute(f"PRAGMA main.table_info({_quoted(table)})")}
     not_peoples = [rule for name, column, rule in NOT_PEOPLES if name == table and column in columns]
     return f"NOT ({' OR '.join(not_peoples) or '0'})"
 
 
 def _is_new(connection: sqlite3.Connection, table: str, key: list[str]) -> str:
-    """A condition on rows of ``present``: they are people's, and the copy has none with the same key."""
+    """A condition on rows of ``present``: user data, and the copy has no row with the same key."""
     same = " AND ".join(f"kept.{_quoted(column)} IS present.{_quoted(column)}" for column in key)
     return (
         f"{_is_peoples(connection, table)} AND NOT EXISTS "
@@ -94,7 +94,7 @@ def _new_users(connection: sqlite3.Connection) -> list[str]:
 
 
 def _newest(connection: sqlite3.Connection, table: str) -> str:
-    """The time of creation of the newest row that is new; empty where the table does not tell."""
+    """The time of creation of the newest row that is new; empty where the table has none."""
     columns = [row[1] for row in connection.execute(f"PRAGMA main.table_info({_quoted(table)})")]
     created = next((name for name in ("created", "created_at") if name in columns), None)
     if created is None or table not in _tables(connection, "beside"):

@@ -1,4 +1,4 @@
-"""What is known of a database and its copies, for whoever does not open them."""
+"""Facts about a database and its copies, for code that does not open them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class DatabaseFacts:
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """Its name in messages."""
         return self.path or self.url
 
 
@@ -54,7 +54,7 @@ class DatabaseBackup:
     kind: str
     """As in `DatabaseFacts`."""
     name: str
-    """What people call the database."""
+    """The database's name in messages."""
     file: str
     """Of the copy, within the recovery point."""
     sha256: str

@@ -12,7 +12,7 @@ from ..releases import catalogue
 from ..system.execution_context import ExecutionContext
 from . import sqlite
 
-#: Reading every page of a large database takes longer than anybody waits for a plan.
+#: Reading every page of a large database takes too long for a plan.
 CHECK_SECONDS = 1.0
 SHOWN_NAMES = 200
 _STEPS_BETWEEN_LOOKS = 20_000
@@ -50,7 +50,7 @@ def file_system_of(path: Path, mounts: str) -> str | None:
 
 
 def examine(path: Path, revision: str | None, timeout: float) -> dict[str, Any]:
-    """What a hub's database says of its own health; raises HubError as `sqlite.inspect` does.
+    """The health of a hub's database; raises HubError as `sqlite.inspect` does.
 
     ``damage`` is the first line of SQLite's quick check, None when it is whole or the check takes too long.
     ``ahead`` are columns of a later revision than the one it is stamped with.

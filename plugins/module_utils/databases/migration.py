@@ -191,7 +191,7 @@ def migrate(
     intermediate: Sequence[str] = (),
     timeout: float = 1800,
 ) -> Migration:
-    """Bring the deployment's database to the schema of an environment, and read the result back.
+    """Migrate the deployment's database to the schema of an environment, and read the result back.
 
     The hub must be stopped. ``intermediate`` as in `rehearse`; one that lies behind is left out. A prepared
     process does it where one waits, else a new one. Nothing is done when the revision is the right one

@@ -27,7 +27,7 @@ def head_revision(environment: str | Path) -> str:
     if len(newest) != 1:
         raise HubError(
             f"The jupyterhub in {environment} has {len(newest)} newest database revisions, not one.",
-            "Install it anew.",
+            "Reinstall it.",
         )
     return newest.pop()
 

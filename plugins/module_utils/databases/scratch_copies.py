@@ -19,7 +19,7 @@ from .base import Keys
 #: Beside the database: on the same disk, so that what is measured on the copy holds for the database.
 SUFFIX = ".hubops-rehearsal"
 
-#: What tells people, what they may do, and what lets them in; no migration of JupyterHub's changes it.
+#: What identifies users, their rights and their tokens; no migration of JupyterHub's changes it.
 KEYS = {
     "users": ("id", "name", "admin", "cookie_id", "encrypted_auth_state"),
     "groups": ("id", "name"),
@@ -37,7 +37,7 @@ KEYS = {
 #: Columns whose content may be shown in a message.
 SHOWN = ("name", "identifier", "id", "user_id")
 
-#: Servers of people: a hub that finds them polls them, and may stop them. With what refers to them.
+#: Single-user servers: a hub that finds them polls them, and may stop them. With what refers to them.
 SERVERS = ("share_codes", "shares", "spawners", "servers")
 SERVERS_OF_SERVICES = "UPDATE services SET _server_id = NULL"
 
@@ -63,7 +63,7 @@ def scratch(database: Path, context: ExecutionContext) -> Iterator[Path]:
         except OSError as error:
             raise HubError(
                 f"{folder} cannot be made for the rehearsal: {error.strerror}.",
-                "Make space there, or see to the folder's owner and mode.",
+                "Make space there, or check the folder's owner and mode.",
             ) from error
         try:
             yield folder
@@ -97,7 +97,7 @@ def _take(folder: Path, stack: contextlib.ExitStack) -> None:
             raise HubError(
                 f"Another rehearsal works in {folder} at this moment.", "Wait until it has ended."
             ) from None
-        # Whoever had it may have removed it before we got the lock.
+        # Its owner may have removed it before this process got the lock.
         if folder.is_dir() and os.path.samestat(folder.stat(), os.fstat(descriptor)):
             return
 
@@ -117,7 +117,7 @@ def copy(database: Path, folder: Path, context: ExecutionContext, name: str) -> 
 
 
 def keys(database: Path) -> dict[str, Keys]:
-    """The key columns of a copy that nobody uses, by table; what the copy does not have is left out."""
+    """The key columns of a copy that is not in use, by table; what the copy does not have is left out."""
     found = {}
     with contextlib.closing(sqlite3.connect(str(database))) as connection:
         for table, wanted in KEYS.items():

@@ -1,4 +1,4 @@
-"""SQLite databases: read without a trace, copied while in use, put back whole.
+"""SQLite databases: read without a trace, copied while in use, restored as a whole.
 
 Only the online backup API copies a database that is in use: a plain file copy misses the rows that are still
 in the ``-wal`` file, and may be torn. Limits and behaviour are those of https://www.sqlite.org/backup.html.
@@ -140,7 +140,7 @@ def _size(path: Path) -> int:
 
 
 def _write_differences(origin: BinaryIO, copy: Path) -> tuple[str, bool]:
-    """Bring ``copy`` to what ``origin`` holds, on the disk; its SHA-256, and whether anything was written."""
+    """Make ``copy`` equal to ``origin``, on the disk; its SHA-256, and whether anything was written."""
     digest = hashlib.sha256()
     changed = False
     origin.seek(0)
@@ -239,7 +239,7 @@ def _keep(path: Path, folder: Path) -> None:
 def reading(path: Path, timeout: float, beside: Path | None = None) -> Iterator[sqlite3.Connection]:
     """Give a connection that holds one moment of a database, and cannot write to it.
 
-    ``beside`` is a copy that nobody uses, to be read as the schema ``beside`` in the same statements. Raises
+    ``beside`` is a copy that is not in use, readable as the schema ``beside`` in the same statements. Raises
     HubError as `inspect` does.
     """
     _require_database(path)
@@ -248,7 +248,7 @@ def reading(path: Path, timeout: float, beside: Path | None = None) -> Iterator[
             file = path.resolve()
             if _interrupted(file):
                 file = _recovered(file, Path(stack.enter_context(tempfile.TemporaryDirectory())))
-            # A WAL database that nobody has open has no -wal file; a reader would create one, and leave it.
+            # A WAL database that is not open has no -wal file; a reader would create one, and leave it.
             unused = _uses_wal(file) and not _wal(file).exists()
             connection = stack.enter_context(contextlib.closing(_open(file, timeout, immutable=unused)))
             if beside:
@@ -257,7 +257,7 @@ def reading(path: Path, timeout: float, beside: Path | None = None) -> Iterator[
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             yield connection
             if unused and _wal(file).exists():
-                raise HubError(f"Somebody opened the database {path} while it was read.", "Try again.")
+                raise HubError(f"Another process opened the database {path} while it was read.", "Try again.")
         except sqlite3.Error as error:
             raise _explain(error, path) from error
 
@@ -284,10 +284,10 @@ def _uses_wal(path: Path) -> bool:
 
 
 def _interrupted(path: Path) -> bool:
-    """Whether a writer died within a transaction: its journal has to be rolled back before anybody may read.
+    """Whether a writer died within a transaction: its journal has to be rolled back before any read.
 
     SQLite's test of a hot journal, without the locks: a non-empty journal whose header is not zeroed. While a
-    writer is alive there is such a journal, too; it is told apart by the lock that the writer holds.
+    writer is alive there is such a journal, too; the lock that the writer holds distinguishes it.
     """
     journal = path.with_name(path.name + "-journal")
     try:
@@ -337,7 +337,7 @@ def _copy(
 
 
 def prove(copy: Path) -> Inspection:
-    """Read every page of a copy that nobody uses. Raises HubError when it is damaged or cannot be read."""
+    """Read every page of a copy that is not in use. Raises HubError when it is damaged or cannot be read."""
     _require_database(copy)
     try:
         revision, rows, _broken_references = _prove(copy, copy)

@@ -24,7 +24,7 @@ def make(database: Path, folder: Path, kind: str, timeout: float) -> DatabaseBac
     """Copy a database that is in use."""
     before = _fingerprint(database)
     copy = sqlite.backup(database, folder / NAMES[0], timeout=timeout)
-    # Of no use where somebody wrote meanwhile: then nobody knows which file the copy is of.
+    # Of no use where another process wrote meanwhile: it is unknown then which state was copied.
     source = before if _fingerprint(database) == before else None
     facts = database.stat()
     return DatabaseBackup(
@@ -114,7 +114,7 @@ def restored_copy(
     except OSError as error:
         raise HubError(
             f"There is no space beside {database} for a test of the restore: {error.strerror}.",
-            "Make space there, or see to the folder's owner and mode.",
+            "Make space there, or check the folder's owner and mode.",
         ) from error
     finally:
         _remove(scratch)

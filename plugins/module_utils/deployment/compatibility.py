@@ -54,7 +54,7 @@ def match_deployment(
 
 
 def judge_environment(hub: Release, path: str, allow: Collection[str] = ()) -> dict[str, Any]:
-    """The verdict on one environment; one that cannot be read or compared fails, and the others go on."""
+    """The verdict on one environment; one that cannot be read or compared fails, and the others continue."""
     version = None
     try:
         version = installed_version(path, "jupyterhub")

@@ -27,7 +27,7 @@ EVERYWHERE = ("", "*", "0.0.0.0", "::")
 
 @dataclass(frozen=True)
 class LoadedConfig:
-    """What config_probe.py says of a config that one environment's hub has loaded."""
+    """The output of config_probe.py for a config that one environment's hub has loaded."""
 
     jupyterhub: str
     config_file: str | None
@@ -61,7 +61,7 @@ class LoadedConfig:
 def load_config(
     hub: EnvironmentFacts, command: HubCommand | None, context: ExecutionContext, config_file: str | None
 ) -> LoadedConfig:
-    """What config_probe.py says of the hub's config, loaded by the hub's own Python in its context.
+    """The output of config_probe.py for the hub's config, loaded by the hub's own Python in its context.
 
     Raises HubError when the config does not load, with the error's last line and its place.
     """
@@ -69,7 +69,7 @@ def load_config(
     if python is None:
         raise HubError(
             f"The Python of {hub.path} is gone: {hub.path}/bin/python cannot be executed.",
-            "An upgrade of the operating system does that to a venv; make the environment anew.",
+            "An upgrade of the operating system does that to a venv; rebuild the environment.",
         )
     arguments = command.arguments if command else []
     if config_file:
@@ -89,9 +89,9 @@ def load_config(
         raise HubError(f"The Python of {hub.path} could not load the hub's config: {last}") from None
     if "error" in answer:
         error = answer["error"]
-        said = done.stderr.strip().splitlines()
-        # A hub that gives up says why in its log, and only then exits.
-        message = said[-1] if error["message"].startswith("SystemExit") and said else error["message"]
+        lines = done.stderr.strip().splitlines()
+        # A hub that exits logs the reason before.
+        message = lines[-1] if error["message"].startswith("SystemExit") and lines else error["message"]
         place = f" ({error['place']})" if error["place"] else ""
         raise HubError(
             f"The hub's config does not load: {message}{place}.",

@@ -119,7 +119,7 @@ def _hub_environment(service: Service, command: HubCommand | None, context: Exec
             found = find(running.program, context.path)
     if found is None:
         raise HubError(
-            f"The environment of the hub cannot be told from the command of {service.name}, "
+            f"The environment of the hub cannot be determined from the command of {service.name}, "
             f"`{shlex.join(service.command())}`.",
             "Start the hub, or name its environment: jupyterhub_environment in the inventory.",
         )

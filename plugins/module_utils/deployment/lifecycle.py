@@ -17,7 +17,7 @@ POLL_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Stopped:
-    """When the hub was told to stop and where its log ended then."""
+    """When the hub was asked to stop, and where its log ended then."""
 
     changed: bool
     stopped_at: float
@@ -105,9 +105,10 @@ def wait_for_version(service: Service, api_url: str, version: str, timeout: floa
             if service.state() in ("failed", "stopped") or (pid and pid != first_pid):
                 raise HubError(f"The hub exited at its start.\n{log_end(service, mark)}", "")
         time.sleep(POLL_SECONDS)
-    said = f"it answers as version {answer}, not {version}" if answer else "it does not answer"
+    problem = f"it answers as version {answer}, not {version}" if answer else "it does not answer"
     raise HubError(
-        f"The hub was started, but {said} at {api_url} after {timeout:.0f} s.\n{log_end(service, mark)}", ""
+        f"The hub was started, but {problem} at {api_url} after {timeout:.0f} s.\n{log_end(service, mark)}",
+        "",
     )
 
 

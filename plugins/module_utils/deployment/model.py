@@ -102,7 +102,7 @@ class AuthenticatorFacts:
     version: str | None
     bases: list[str]
     allow_rules: list[str]
-    """Names of the options that let somebody in."""
+    """Names of the options that allow users."""
     admins: bool
     decides_itself: bool
     auth_state: bool

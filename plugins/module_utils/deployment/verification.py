@@ -70,7 +70,7 @@ def verify(
     ``environment`` is the path of the environment it must run in, the deployment's unless given. ``since`` is
     a mark in the service's log, the start of its process unless given. Lines in the log are reported and fail
     nothing. The server of ``user``, where one is named, is started and stopped again, unless it runs. For
-    ``watch`` seconds more the hub must go on as the same process, and still answer then.
+    ``watch`` seconds more the hub must keep running as the same process, and still answer then.
 
     Raises HubError, with the end of the log, when the hub exits or does not answer within ``timeout``
     seconds, runs in another environment, is still the old process, does not read its database, cannot be
@@ -141,7 +141,7 @@ def _require_new_process(deployment: Deployment, service: Service, version: str)
 
 
 def _services_before(deployment: Deployment) -> list[str]:
-    """The managed services that ran when the hub was found; one that did not is nobody's fault now."""
+    """The managed services that ran when the hub was found; one that did not is not required now."""
     return [service.name for service in deployment.config.services if service.running]
 
 
@@ -239,7 +239,7 @@ def _require_server(api_url: str, token: str, user: str, timeout: float) -> None
 
 
 def _require_proxy(public_url: str, version: str) -> None:
-    """Reach the hub through the proxy, as people do; without a token, so no certificate has to be checked."""
+    """Reach the hub through the proxy, as users do; without a token, so no certificate has to be checked."""
     url = f"{public_url.rstrip('/')}/hub/api/"
     answer = api.read(url)
     if answer.get("version") != version:

@@ -12,7 +12,7 @@ from .kept import KeptEnvironment
 from .planned import Planned, PlannedEnvironment
 from .staged import Staged
 
-#: What the recovery points of a deployment say of one environment, by their ids, the oldest first.
+#: The records of one environment in the recovery points of a deployment, by their ids, the oldest first.
 Recorded = Mapping[str, KeptEnvironment]
 
 
@@ -48,7 +48,7 @@ class Environment(ABC):
     def stage(self, entry: Planned, installer: Installer, progress: Progress) -> Staged:
         """Make the new environment, complete and proven, or leave nothing; the old one is only read.
 
-        Raises HubError: no space, a requirement that cannot be had, packages that do not go together, an
+        Raises HubError: no space, a requirement that is not available, incompatible packages, an
         environment that cannot import JupyterHub.
         """
 

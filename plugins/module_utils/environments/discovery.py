@@ -18,7 +18,7 @@ def environment_of_script(script: str, search_path: str) -> str | None:
 
     ``script`` is a path, or a bare name that is looked up on ``search_path``. The environment is named as
     the script is: one called through a link keeps the link. None when the script is not found or no
-    environment can be told from it.
+    environment can be determined from it.
     """
     found = find_program(script, search_path)
     if found is None:

@@ -1,4 +1,4 @@
-"""What is known of an environment, for whoever does not change it."""
+"""Facts about an environment, for code that does not change it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Environments that are folders: exchanged by renaming, told by a marker in them and by their version."""
+"""Environments that are folders: exchanged by renaming, identified by a marker and their version."""
 
 from __future__ import annotations
 

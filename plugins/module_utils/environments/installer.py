@@ -1,4 +1,4 @@
-"""Installer: puts packages into Python environments with uv, or with pip where uv cannot be had."""
+"""Installer: installs packages into Python environments with uv, or with pip where uv is not available."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NEWEST_RELEASES_SHOWN = 3
 #: Newer than any Python a release may ask for: its metadata is wanted, whatever the host has.
 ANY_PYTHON = "3.99"
 
-#: What would lead an installer, or the Python it runs in, to another place than the one it is told.
+#: Variables that would lead an installer, or the Python it runs in, to another location than the given one.
 _MISLEADING = (
     "CONDA_PREFIX",
     "PIP_PREFIX",
@@ -66,7 +66,7 @@ _REASON = re.compile(
 
 @dataclass(frozen=True)
 class InstallerOptions:
-    """What an administrator may say about installing.
+    """What an administrator may set for installations.
 
     ``index_url`` may hold credentials, so ``repr`` hides it. ``constraints`` is a file, ``wheels`` a folder
     that replaces every index. ``builder_folder`` is where a uv of our own is kept; '' keeps none.
@@ -92,7 +92,7 @@ def installer_options(params: dict[str, Any]) -> InstallerOptions:
 
 
 def silent(line: str) -> None:
-    """A progress callback for nobody."""
+    """A progress callback that does nothing."""
 
 
 def without_credentials(text: str) -> str:
@@ -105,7 +105,7 @@ class Installer:
 
     ``environment`` is the environment that is there today: its pip settings hold, and its own uv or pip is
     used when the host has no other. Credentials reach the tool by environment variables, never by arguments.
-    Raises HubError when the installer that was asked for cannot be had.
+    Raises HubError when the requested installer is not available.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class Installer:
         """Install requirements into an environment; other packages change only where these need it.
 
         A package that is named without a version becomes the newest one. Bytecode is not compiled. Raises
-        HubError when a requirement cannot be had or the index cannot be reached.
+        HubError when a requirement is not available or the index cannot be reached.
         """
         self._install(environment, requirements, [], progress)
 
@@ -164,7 +164,7 @@ class Installer:
         progress: Callable[[str], None],
         timeout: float | None = None,
     ) -> str:
-        """Install, and return what the tool said."""
+        """Install, and return the tool's output."""
         wanted = _checked(requirements)
         python = _python(environment)
         with _requirements_file(wanted) as file:
@@ -234,7 +234,9 @@ class Installer:
                 argv = [self._uv, "pip", "install", "--python", python, "--link-mode", "copy"]
                 returned, output = self._run([*argv, *self._sources(), "-r", resolved], progress)
         if returned:
-            raise self._failure(output, f"The packages of {self._environment} cannot be had for {python}")
+            raise self._failure(
+                output, f"The packages of {self._environment} cannot be installed for {python}"
+            )
 
     def _fill_by_pip(
         self,
@@ -257,9 +259,9 @@ class Installer:
             if not loose:
                 break
             for name in loose:
-                progress(f"{pins[name]} does not suit this Python, taking another version")
+                progress(f"{pins[name]} does not support this Python, taking another version")
                 pins[name] = name
-        raise self._failure(output, f"The packages of {self._environment} cannot be had for {python}")
+        raise self._failure(output, f"The packages of {self._environment} cannot be installed for {python}")
 
     def check(self, environment: str) -> list[str]:
         """Conflicts between installed packages, one sentence each, as the tool words them."""
@@ -321,7 +323,7 @@ class Installer:
         return HubError(f"JupyterHub {version} does not exist {where}. Newest releases: {newest}.")
 
     def _resolver(self, python: str) -> list[str]:
-        """uv as something that only says which versions it would take."""
+        """uv, used only to resolve versions."""
         argv = [self._uv, "pip", "compile", "--python", python, "--no-header", "--no-annotate", "--quiet"]
         return [*argv, *self._sources()]
 
@@ -380,7 +382,7 @@ class Installer:
                 return str(self._builder / "bin" / "uv")
         if must:
             raise HubError(
-                f"uv is not on the host and cannot be had: {reason}",
+                f"uv is not on the host and cannot be installed: {reason}",
                 "Install uv, or let pip do it: installer auto.",
             )
         return ""
@@ -404,7 +406,7 @@ class Installer:
     def _pip(self, python: str) -> list[str]:
         """pip for an interpreter: its environment's own, else today's environment's, else one of our own.
 
-        Raises HubError when none can be had.
+        Raises HubError when there is none.
         """
         if installed_version(Path(python).parent.parent, "pip"):
             return [python, "-m", "pip"]
@@ -414,7 +416,7 @@ class Installer:
         if self.options.builder_folder and (python_of(self._builder) or not self._build("pip")):
             return [str(self._builder / "bin" / "python"), "-m", "pip", "--python", python]
         raise HubError(
-            f"{self._environment} has no pip, and no other installer can be had.",
+            f"{self._environment} has no pip, and no other installer is available.",
             "Install uv on the host, or pip into the environment (python -m ensurepip).",
         )
 
@@ -468,14 +470,12 @@ class Installer:
                 "Fix the network or the proxy settings, or name an index in jupyterhub_index_url or a "
                 "folder of wheels in jupyterhub_wheels.",
             )
-        return HubError(
-            f"{what}: {_explanation(output)}", "Name versions that go together in jupyterhub_packages."
-        )
+        return HubError(f"{what}: {_explanation(output)}", "Name compatible versions in jupyterhub_packages.")
 
 
 @contextlib.contextmanager
 def passing_installer(environment: str, options: InstallerOptions) -> Iterator[Installer]:
-    """An installer for somebody who only asks, and must leave nothing behind on the host."""
+    """An installer for queries, which leaves nothing behind on the host."""
     with tempfile.TemporaryDirectory(prefix="hubops-asking-") as folder:
         has_uv = options.installer != "pip" and bool(find_uv(environment, options))
         has_pip = options.installer != "uv" and bool(installed_version(environment, "pip"))
@@ -551,7 +551,7 @@ def _checked(requirements: Iterable[str]) -> list[str]:
 
 @contextlib.contextmanager
 def _requirements_file(requirements: Iterable[str]) -> Iterator[str]:
-    """A private file of requirements: one may hold a password, and arguments can be seen by everybody."""
+    """A private file of requirements: one may hold a password, and all users can read arguments."""
     with tempfile.NamedTemporaryFile("w", prefix="hubops-", suffix=".txt", encoding="utf-8") as file:
         file.write("".join(f"{requirement}\n" for requirement in requirements))
         file.flush()
@@ -563,7 +563,7 @@ def _python(environment: str) -> str:
     if python is None:
         raise HubError(
             f"{environment} has no Python that runs.",
-            "Its base interpreter may be gone; name another one in jupyterhub_python to build it anew.",
+            "Its base interpreter may be gone; name another one in jupyterhub_python to rebuild it.",
         )
     return python
 
@@ -582,7 +582,7 @@ def _runs(program: str) -> bool:
 
 def _last_line(output: str) -> str:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "it printed nothing"
 
 
 def _explanation(output: str) -> str:

@@ -1,4 +1,4 @@
-"""What a recovery point says of an environment."""
+"""The record of an environment in a recovery point."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Locations: where kept folders stand, and how they get back into their places.
+"""Locations: where kept folders are, and how they are restored to their places.
 
-An environment is told by what it is and never by where it is: by the identity that its staging gave it, and
+An environment is identified by its content and never by its location: by the identity from its staging, and
 by its version. So any recovery point's environment is found again, whatever upgrades and restores have
 exchanged since, and from wherever one of them was interrupted.
 """
@@ -31,7 +31,7 @@ def find(entry: KeptEnvironment) -> Path | None:
 
 
 def restore(entry: KeptEnvironment, recorded: Recorded) -> None:
-    """Have the environment of a manifest's entry in its place; see `Environment.restore`."""
+    """Restore the environment of a manifest's entry to its place; see `Environment.restore`."""
     place = Path(entry.path)
     _settle(entry, recorded)
     found = find(entry)
@@ -47,7 +47,7 @@ def restore(entry: KeptEnvironment, recorded: Recorded) -> None:
 
 
 def tidy(entry: KeptEnvironment, recorded: Recorded) -> None:
-    """Give what interrupted restores have left under the name of another environment its own one."""
+    """Rename environments that interrupted restores have left under the name of another one."""
     place = entry.path
     for path in map(Path, _beside(place, "before")):
         other = recorded.get(path.name.partition(".before-")[2])
@@ -66,7 +66,7 @@ def remove_unneeded(entry: KeptEnvironment, recorded: Iterable[KeptEnvironment])
 
 def _remove(path: Path) -> None:
     if path.is_symlink():
-        path.unlink()  # where it leads was the administrator's before it was ours
+        path.unlink()  # its target belongs to the administrator
         return
     removing = path if path.name.endswith(".removing") else path.with_name(f"{path.name}.removing")
     if removing != path:

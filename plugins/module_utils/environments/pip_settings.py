@@ -105,7 +105,7 @@ def uv_settings(settings: dict[str, str]) -> dict[str, str] | None:
 
 
 def without_index(settings: dict[str, str]) -> bool:
-    """Whether pip is told to use no index; uv has only an argument for that, no variable."""
+    """Whether pip is set to use no index; uv has only an argument for that, no variable."""
     return _is_true(settings.get("no-index", ""))
 
 

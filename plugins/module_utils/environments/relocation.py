@@ -1,4 +1,4 @@
-"""Fitting: an environment that was made elsewhere is made fit for its final place, and proven."""
+"""Relocation: prepares an environment that was made elsewhere for its final place, and tests it."""
 
 from __future__ import annotations
 
@@ -70,11 +70,11 @@ def fit(
     installer: Installer,
     conflicts: Iterable[str],
 ) -> list[str]:
-    """Make an environment at ``root`` fit for its final place and prove that it works; return warnings.
+    """Prepare an environment at ``root`` for its final place and test that it works; return warnings.
 
     ``old`` is the environment it was made from, ``known`` are the files that it has from there, ``conflicts``
     are those that the old one has too. All other files get the owner of the environment, compiled bytecode,
-    and paths that lead to the final place. Raises HubError when packages do not go together or JupyterHub
+    and paths that lead to the final place. Raises HubError when packages are incompatible or JupyterHub
     cannot be imported.
     """
     place = Path(entry.path)
@@ -95,7 +95,7 @@ def fit(
 
 
 def inodes(folder: Path) -> Inodes:
-    """What tells each file of a tree from every other that may ever stand in its place.
+    """What distinguishes each file of a tree from any other file in its place.
 
     Size and time do not: wheels may have one time for all files, and a version is as long as the next.
     """
@@ -103,8 +103,8 @@ def inodes(folder: Path) -> Inodes:
     found = {}
     for entry in walk(folder):
         status = entry.stat(follow_symlinks=False)
-        # A folder's time of change says that an entry has changed, which is told by itself. But a new folder
-        # may have the number of one that was removed, and then its owner tells.
+        # A folder's time of change adds nothing: its entries are compared themselves. But a new folder may
+        # have the number of a removed one: then its owner distinguishes them.
         changed = status.st_uid if entry.is_dir(follow_symlinks=False) else status.st_ctime_ns
         found[entry.path[length:]] = (status.st_ino, changed)
     return found
@@ -120,7 +120,7 @@ def walk(folder: str | Path) -> Iterator[os.DirEntry[str]]:
 
 
 def own(path: Path, owner: os.stat_result) -> None:
-    """Give a new file to the owner of the environment, where we may."""
+    """Make the environment's owner the owner of a new file, where that is permitted."""
     if os.geteuid() == 0:
         os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
@@ -149,7 +149,7 @@ def _settle_paths(roots: Iterable[Path], place: Path, changed: Iterable[Path]) -
         if settled == content:
             continue
         if b"\0" in content:
-            warnings.append(f"{file} mentions a path that is not its final one, and it is not a text.")
+            warnings.append(f"{file} mentions a path that is not its final one, and is not a text file.")
             continue
         part = file.with_name(f"{file.name}.hubops")
         part.write_bytes(settled)
@@ -171,7 +171,7 @@ def _compile(root: Path, place: Path, sources: Iterable[Path]) -> None:
     """Compile what is new to bytecode: otherwise the first start does it, within the outage."""
     folders = tuple(f"{folder}/" for folder in site_packages(root))
     length = len(str(root))
-    # What stands elsewhere, behind a link, is compiled by whoever runs it.
+    # Files elsewhere, behind a link, are compiled by the process that imports them.
     own = [file for file in sources if str(file.resolve()).startswith(f"{root.resolve()}/")]
     pairs = [(str(file), f"{place}{str(file)[length:]}") for file in own if str(file).startswith(folders)]
     if pairs:
@@ -183,13 +183,13 @@ def _require_no_new_conflicts(entry: PlannedEnvironment, found: Iterable[str], k
     new = [line.replace("`", "") for line in found if _without_version(line) not in had]
     if new:
         raise HubError(
-            f"Packages of {entry.path} would not go together: {' '.join(new)}",
+            f"Packages of {entry.path} would be incompatible: {' '.join(new)}",
             "Name versions of them that do in jupyterhub_packages (or jupyterhub_user_packages).",
         )
 
 
 def _without_version(conflict: str) -> str:
-    """Who is in conflict with what: an old conflict stays one when the version on one side changes."""
+    """The packages in conflict: an old conflict stays one when the version on one side changes."""
     start = re.sub(r"^(\S+) \S+ (has requirement|requires)", r"\1 \2", conflict)
     return start.split(", but ")[0]
 
@@ -201,7 +201,7 @@ def _smoke(entry: PlannedEnvironment, root: Path) -> list[Path]:
     """
     modules = json.dumps([_PARTS[entry.role], entry.imports])
     process = _run_python(root, ["-c", _SMOKE], modules, SMOKE_SECONDS)
-    hint = "The environment in use is unchanged. Name packages that go together in jupyterhub_packages."
+    hint = "The environment in use is unchanged. Name compatible packages in jupyterhub_packages."
     if process.returncode:
         lines = process.stderr.strip().splitlines() or [f"exit status {process.returncode}"]
         raise HubError(f"The new environment for {entry.path} does not work: {lines[-1]}", hint)
@@ -218,7 +218,7 @@ def _smoke(entry: PlannedEnvironment, root: Path) -> list[Path]:
 def _run_python(
     root: Path, arguments: list[str], input: str, seconds: float
 ) -> subprocess.CompletedProcess[str]:
-    """Run the Python of an environment in a neutral directory, without anybody's ``~/.local``."""
+    """Run the Python of an environment in a neutral directory, without the user's ``~/.local``."""
     python = python_of(root)
     if python is None:
         raise HubError(f"{root} has no Python that runs.", "Name an interpreter in jupyterhub_python.")

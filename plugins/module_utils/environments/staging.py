@@ -29,14 +29,14 @@ from .staged import Staged, package_changes
 MARKER = ".hubops-staged.json"
 #: Identity of an environment that was not staged by us.
 UNMARKED = "unmarked"
-#: Room for what is downloaded, unpacked and compiled besides the copy itself.
+#: Disk space for downloads, unpacked files and bytecode, in addition to the copy.
 RESERVE_BYTES = 256 * 1024 * 1024
 
 PathLike = Union[str, Path]
 
 
 def read_marker(path: PathLike) -> dict[str, Any]:
-    """What an environment says of its own staging; empty when it was not staged by us or not completely."""
+    """The marker of an environment's staging; empty when it was not staged by us or not completely."""
     try:
         marker = json.loads((Path(path) / MARKER).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -50,7 +50,7 @@ def environment_id(path: PathLike) -> str:
 
 
 def write_marker(path: Path, marker: dict[str, Any]) -> None:
-    """Say of an environment what it is; by renaming, so that a hard link to an older marker stays."""
+    """Write an environment's marker; by renaming, so that a hard link to an older marker stays."""
     files.write(path / MARKER, json.dumps(marker, indent=1).encode(), mode=0o644)
     own(path / MARKER, path.stat())
 
@@ -74,8 +74,8 @@ def is_outdated(entry: Planned) -> bool:
 def stage(entry: Planned, installer: Installer, progress: Progress) -> Staged:
     """Make the new environment of one entry of the plan, complete and proven, or leave nothing.
 
-    The old environment is only read. Raises HubError: no space, a requirement that cannot be had, packages
-    that do not go together, an environment that cannot import JupyterHub.
+    The old environment is only read. Raises HubError: no space, a requirement that is not available,
+    incompatible packages, an environment that cannot import JupyterHub.
     """
     started = time.monotonic()
     old, new = Path(entry.path), Path(entry.staged_path)
@@ -114,7 +114,7 @@ def stage(entry: Planned, installer: Installer, progress: Progress) -> Staged:
             "complete": True,
             "warnings": warnings,
         }
-        # The marker vouches for everything else, so everything else is on the disk before it.
+        # The marker confirms everything else, so everything else is on the disk before it.
         os.sync()
         write_marker(new, marker)
     except BaseException:
@@ -128,7 +128,7 @@ def stage(entry: Planned, installer: Installer, progress: Progress) -> Staged:
 def _stage_intermediate(
     entry: IntermediateVersion, request: str, installer: Installer, progress: Progress
 ) -> Staged:
-    """Make an environment of a release that a migration goes through; nothing but that runs in it."""
+    """Make an environment of an intermediate version; only the migration runs in it."""
     started = time.monotonic()
     new = Path(entry.staged_path)
     remove_staged(new)
@@ -145,7 +145,7 @@ def _stage_intermediate(
 
 
 def remove_staged(staged_path: PathLike) -> bool:
-    """Remove a staged environment, whole or half-made; return whether there was one."""
+    """Remove a staged environment, complete or not; return whether there was one."""
     path = Path(staged_path)
     if not os.path.lexists(path):
         return False
@@ -154,7 +154,7 @@ def remove_staged(staged_path: PathLike) -> bool:
     try:
         shutil.rmtree(path)
     except OSError as error:
-        raise HubError(f"{path} cannot be removed: {error.strerror}.", "Remove it by hand.") from error
+        raise HubError(f"{path} cannot be removed: {error.strerror}.", "Remove it manually.") from error
     return True
 
 
@@ -180,7 +180,7 @@ def _build(
         conflicts = installer.check(str(new))
         with links.confined(new, old):
             installer.install(str(new), requirements, progress)
-    progress(f"Preparing {new} for its place")
+    progress(f"Relocating {new}")
     warnings = fit(entry, new, old, known, installer, conflicts)
     if entry.strategy == REBUILD:
         warnings += _rebuild_warnings(before, all_packages(new), requirements)

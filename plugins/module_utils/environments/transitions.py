@@ -1,4 +1,4 @@
-"""The environments of a plan, brought to a state: staged, switched, restored, or without leftovers."""
+"""The environments of a plan, changed to a state: staged, switched, restored, or without leftovers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def apply(
     progress: Progress,
     check: bool = False,
 ) -> dict[str, Any]:
-    """Bring the environments of a plan to a state and return the module's result.
+    """Change the environments of a plan to a state and return the module's result.
 
     ``wanted`` is staged, switched, restored or absent; ``check`` only says what would change. Raises HubError
     as staging and switching do, and when another process works on one of the environments.
@@ -47,7 +47,7 @@ def apply(
 def _alone(entries: Sequence[Planned]) -> Iterator[None]:
     """Keep other processes from the environments while this one works on them, or dies; no file is written.
 
-    Staging goes on by itself when its controller is interrupted, and the next run would meet it half-way.
+    Staging continues when its controller is interrupted, and the next run would find it half done.
     """
     with contextlib.ExitStack() as stack:
         # An intermediate version has the hub's path, and a lock keeps out its own process, too.
@@ -83,7 +83,7 @@ def _apply(
     else:
         began = time.monotonic()
         if wanted != "absent":
-            # One that a migration goes through is never in place.
+            # An intermediate version is never in place.
             entries = exchanged = [entry for entry in entries if isinstance(entry, PlannedEnvironment)]
         before = [_in_place(entry).packages() for entry in entries]
         if wanted == "absent":
@@ -133,7 +133,7 @@ def switch(
     installer_for: Callable[[str], Installer],
     progress: Progress,
 ) -> list[bool]:
-    """Put the new environments in place, keep the old ones; return which entries have changed.
+    """Switch to the new environments, keep the old ones; return which entries have changed.
 
     Raises HubError before anything has changed when one of the new ones is not staged.
     """
@@ -150,7 +150,7 @@ def switch(
 
 
 def switch_back(entries: Sequence[PlannedEnvironment], recovery_point_id: str) -> list[bool]:
-    """Put the old environments in place, the new ones where they were staged; return which have changed."""
+    """Restore the old environments, move the new ones to their staged paths; return which have changed."""
     return [_in_place(entry).switch_back(entry, recovery_point_id) for entry in entries]
 
 

@@ -16,7 +16,7 @@ VERSION_TIMEOUT = 2
 
 
 class Answer(NamedTuple):
-    """``status`` is 0 where nobody answered, and ``body`` the reason."""
+    """``status`` is 0 where there was no answer, and ``body`` the reason."""
 
     status: int
     body: Any
@@ -80,7 +80,7 @@ def version(api_url: str) -> str | None:
 
 
 def _unchecked() -> ssl.SSLContext:
-    """For what nobody has to be sure of: the hub's own addresses have certificates for other names."""
+    """No verification: the hub's own addresses have certificates for other names."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -1,4 +1,4 @@
-"""What a hub's log says of its start, without its secrets."""
+"""The messages of a hub's log about its start, without its secrets."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Findings(NamedTuple):
     """Lines of level E or C, and the last line of each traceback."""
     deprecated: list[str]
     unrecognized: list[str]
-    """Options of the config that the hub does not know. One that was to keep people out does not."""
+    """Options of the config that the hub does not know. An unknown one restricts no access."""
     access: list[str]
-    """The hub's complaint that its config lets nobody in."""
+    """The hub's warning that its config allows no user."""
 
 
 def sort_out(lines: Sequence[str]) -> Findings:

@@ -29,7 +29,7 @@ def running(main_pid: int | None, seconds: float = 0) -> set[str]:
 
 
 def require(names: Iterable[str], main_pid: int, timeout: float) -> None:
-    """Wait until these services run and go on. Raises HubError when one does not within ``timeout`` seconds.
+    """Wait until these services keep running. Raises HubError when one does not within ``timeout`` seconds.
 
     A hub answers before it starts them.
     """

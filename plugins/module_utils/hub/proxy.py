@@ -73,10 +73,10 @@ def _node(node: Path | None, context: ExecutionContext) -> dict[str, str | None]
     if node is None:
         return {"node": None, "node_version": None}
     try:
-        said = context.run([str(node), "--version"], timeout=_VERSION_SECONDS).stdout
+        output = context.run([str(node), "--version"], timeout=_VERSION_SECONDS).stdout
     except HubError:
-        said = ""
-    version = re.fullmatch(r"v?(\d+\.\d+\.\d+)\S*", said.strip())
+        output = ""
+    version = re.fullmatch(r"v?(\d+\.\d+\.\d+)\S*", output.strip())
     return {"node": str(node), "node_version": version[1] if version else None}
 
 

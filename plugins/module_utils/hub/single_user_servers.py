@@ -1,4 +1,4 @@
-"""People's servers: one is started by a hub, as a user would ask for it, and stopped."""
+"""Single-user servers: one is started through the hub, as a user would do it, and stopped."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def stop(api_url: str, token: str, user: str, timeout: float) -> None:
 
 
 def look(api_url: str, token: str, user: str) -> tuple[Answer, dict[str, Any]]:
-    """What a hub says of a user, and of the user's server, ``{}`` where there is none."""
+    """The hub's answer about a user and the user's server, ``{}`` where there is none."""
     state = ask(f"{api_url}/users/{urllib.parse.quote(user)}", token)
     servers = state.body.get("servers") or {} if state.status == 200 else {}
     return state, servers.get("", {})

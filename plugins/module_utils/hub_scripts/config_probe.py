@@ -163,7 +163,7 @@ def look_at_spawner(app):  # type: ignore[no-untyped-def]
 
 
 def look_at_authenticator(app):  # type: ignore[no-untyped-def]
-    """Its class, the names of the options that let somebody in, and whether the class decides by itself."""
+    """Its class, the names of the options that allow users, and whether the class decides by itself."""
     cls = app.authenticator_class
     found = look_at_class(cls)
     names = set(cls.class_traits(config=True))
@@ -225,7 +225,7 @@ def template_folders(app):  # type: ignore[no-untyped-def]
 
 
 def shadowed():  # type: ignore[no-untyped-def]
-    """``{package: file}`` of what was imported from PYTHONPATH or somebody's ~/.local."""
+    """``{package: file}`` of what was imported from PYTHONPATH or a ~/.local folder."""
     import site
 
     folders = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
@@ -242,7 +242,7 @@ def shadowed():  # type: ignore[no-untyped-def]
 def option(app, cls, name, otherwise):  # type: ignore[no-untyped-def]
     """The configured value of a class's option, else the static default, without making an instance."""
     trait = cls.class_traits().get(name)
-    # Lists make their default anew for each instance, plain values have it.
+    # Lists make their default for each instance, plain values have it.
     make = getattr(trait, "make_dynamic_default", None)
     default = make() if make else getattr(trait, "default_value", None)
     value = default if type(default) in (bool, str, int, list) else otherwise
@@ -352,7 +352,7 @@ def belongs_to_config(path):  # type: ignore[no-untyped-def]
 
 
 def collect_warnings():  # type: ignore[no-untyped-def]
-    """The lines that anybody logs at WARNING or above from now on; no handler, for those get replaced."""
+    """All lines that are logged at WARNING or above from now on; no handler, since those get replaced."""
     lines = {}
     make_record = logging.getLogRecordFactory()
 

@@ -62,7 +62,7 @@ def serve(listener: socket.socket, patience: float) -> None:
                 stream.write(json.dumps(answer(request)) + "\n")
                 stream.flush()
             except (OSError, ValueError):
-                # Whoever asked is gone; the next one is welcome.
+                # The client has gone; wait for the next one.
                 continue
 
 

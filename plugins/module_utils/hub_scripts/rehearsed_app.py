@@ -169,7 +169,7 @@ class Aside:
 
     @staticmethod
     def quieten(authenticator: Any) -> None:
-        """Keep the authenticator from the system's users and sessions, and from whoever vouches for users."""
+        """Keep the authenticator from system users, sessions and external identity providers."""
 
         async def nothing(*_: Any) -> None:
             pass
@@ -213,7 +213,7 @@ class Aside:
         Path(self.folder, "known.json").write_text(json.dumps(known), encoding="utf-8")
 
     def unrecognized_by_spawner(self) -> list[str]:
-        """What the hub says of options that the real spawner does not know, once it starts a server."""
+        """The hub's warnings about options that the real spawner does not know, once it starts a server."""
         module, _dot, name = self.request["spawner_class"].rpartition(".")
         real = getattr(importlib.import_module(module), name)
         return [

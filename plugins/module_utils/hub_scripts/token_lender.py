@@ -17,7 +17,7 @@ import signal
 import sys
 from typing import Any
 
-# A leftover's row in these tables is told by its name.
+# A leftover's row in these tables is identified by its name.
 PREFIX = "hubops-verify-"
 SCOPES = ["list:users", "read:hub"]
 SCOPES_OF_A_USER = ["read:users", "servers"]

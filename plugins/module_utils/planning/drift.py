@@ -1,4 +1,4 @@
-"""A plan that somebody has reviewed, compared with what would be done now."""
+"""A reviewed plan, compared with what would be done now."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Sequence
 from .findings.finding import Finding
 from .plan import Plan
 
-#: Sizes, times and process numbers are others at each look, and no reason to review again.
+#: Sizes, times and process numbers differ each time, and are no reason to review again.
 NUMBERS = re.compile(r"\d[\d.,:]*")
 
 
@@ -30,7 +30,7 @@ def changes(reviewed: Plan, plan: Plan) -> list[str]:
 
 def _changed_versions(reviewed: Plan, plan: Plan) -> list[str]:
     then, now = (f"from {each.from_version} to {each.to_version}" for each in (reviewed, plan))
-    return [] if then == now else [f"It goes {now}, and not {then}."]
+    return [] if then == now else [f"The upgrade is {now}, and not {then}."]
 
 
 def _changed_environments(reviewed: Plan, plan: Plan) -> list[str]:
@@ -72,13 +72,13 @@ def _differences(then: dict[str, str], now: dict[str, str], absent: str) -> list
 
 
 def _changed_findings(reviewed: Sequence[Finding], plan: Sequence[Finding], completed: bool) -> list[str]:
-    def told(findings: Sequence[Finding]) -> dict[tuple[str, str, str], str]:
+    def described(findings: Sequence[Finding]) -> dict[tuple[str, str, str], str]:
         return {
             (each.id, each.severity, NUMBERS.sub("#", each.found)): f"{each.severity} {each.id}: {each.found}"
             for each in findings
         }
 
-    then, now = told(reviewed), told(plan)
+    then, now = described(reviewed), described(plan)
     return [
         *(f"New since the review: {now[key]}" for key in now if key not in then),
         *(f"Not found any more: {then[key]}" for key in then if completed and key not in now),

@@ -22,13 +22,13 @@ from . import site_files
 from .target import installed_options
 from .upgrade import Host
 
-#: What is read of a template or a script: more than anybody writes by hand.
+#: Bytes that are read of a template or a script: more than one usually has.
 LARGEST_TEXT = 256 * 1024
 MOST_TEMPLATES = 200
 
 
 def look(deployment: Deployment, base: str | None, python: str, user: str = "") -> Host:
-    """Read the host, and write nothing. ``python`` is an interpreter that somebody wants to use, or ''.
+    """Read the host, and write nothing. ``python`` is a requested interpreter, or ''.
 
     ``user`` is one that the hub should know, or ''. What an installer would do is not looked at: see
     `resolution.resolve`.
@@ -127,7 +127,7 @@ def _text(file: Path) -> str:
 
 
 def _python_versions(interpreters: list[str]) -> dict[str, str]:
-    """What interpreters say of themselves, side by side: starting one costs more than to wait for it."""
+    """The versions of interpreters, which are started in parallel: a start is mostly waiting."""
     with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
         return dict(zip(interpreters, pool.map(_python_version, interpreters)))
 

@@ -7,7 +7,7 @@ from ..environments.planned import INTERMEDIATE, IntermediateVersion
 from ..releases import catalogue
 from ..releases.versions import parse_release
 
-#: The source of intermediate versions that nobody knew of.
+#: The source of intermediate versions that the catalogue does not have.
 REHEARSAL = "the rehearsal on this host"
 
 
@@ -30,7 +30,7 @@ def through_the_majors(
 ) -> tuple[IntermediateVersion, ...]:
     """A release of every major between the hub's and the target's, as `needed` gives them.
 
-    ``why`` is what a rehearsal of the direct way has said: its word is their source.
+    ``why`` is the result of a rehearsal of the direct migration, which is their source.
     """
     of_hub, of_target = (parse_release(version).major for version in (deployment.jupyterhub, target))
     return tuple(

@@ -54,9 +54,9 @@ def make_plan(deployment: Deployment, target: Target, host: Host, policy: Policy
 
 
 def fallback_path(plan: Plan, deployment: Deployment, why: str) -> FallbackPath | None:
-    """The way through all majors in between, for a plan whose migration has failed in the rehearsal.
+    """The upgrade through all majors in between, for a plan whose migration has failed in the rehearsal.
 
-    ``why`` says how the direct way has failed. None where there is no major in between, or the plan has
+    ``why`` says how the direct migration has failed. None where there is no major in between, or the plan has
     intermediate versions already.
     """
     path = deployment.hub_environment.path.rstrip("/")
@@ -78,7 +78,7 @@ def _migrate(deployment: Deployment, target: Target) -> bool | None:
 def _environment_plan(
     environment: UsedEnvironment, deployment: Deployment, target: Target, host: Host, policy: Policy
 ) -> PlannedEnvironment:
-    """How one environment gets to the target."""
+    """How one environment is upgraded to the target."""
     path = environment.path
     return PlannedEnvironment(
         path=path,
@@ -106,8 +106,8 @@ def _strategy(path: str, host: Host, policy: Policy) -> str:
     if policy.python:
         return REBUILD
     parent = path.rpartition("/")[0] or "/"
-    room = host.free_bytes.get(parent)
-    short = room is not None and room < host.environment_bytes.get(path, 0) + STAGING_RESERVE_BYTES
+    free = host.free_bytes.get(parent)
+    short = free is not None and free < host.environment_bytes.get(path, 0) + STAGING_RESERVE_BYTES
     return IN_PLACE if short else "copy"
 
 

@@ -34,7 +34,7 @@ class Plan:
 
     @property
     def staged(self) -> tuple[Planned, ...]:
-        """What is staged, or was: the new environments and those that the migration goes through."""
+        """What is staged, or was: the new environments and the intermediate versions."""
         return (*self.environments, *self.intermediate_versions)
 
     @property

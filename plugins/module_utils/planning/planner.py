@@ -1,4 +1,4 @@
-"""Foresight: looks at target, host and packages side by side, and makes the plan of them."""
+"""Planner: reads target, host and packages in parallel, and makes the plan of them."""
 
 from __future__ import annotations
 

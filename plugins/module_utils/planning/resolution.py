@@ -1,4 +1,4 @@
-"""Resolution: what the installer would make of each environment, and what would not go together then."""
+"""Resolution: the packages that the installer would leave in each environment, and their conflicts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import HubError
 from ..releases.requirements import parse_requirement, seems_to_satisfy
 from .upgrade import Policy, Resolution, environments_of, missing, requirements_of
 
-#: A dry run that failed for one of these says nothing about the packages.
+#: A dry run that failed for one of these is no result about the packages.
 _NO_ANSWER = re.compile(r"package index could not be reached|no such option|--dry-run", re.IGNORECASE)
 
 
@@ -22,7 +22,7 @@ def resolve(
 ) -> dict[str, Resolution]:
     """What staging would install, by the environment's path; nothing is installed, and nothing left behind.
 
-    An environment that is built anew for another interpreter is left out: its packages are chosen then.
+    An environment that is rebuilt for another interpreter is left out: its packages are chosen then.
     """
     if policy.python:
         return {}
@@ -57,7 +57,7 @@ def _resolve_one(
 def conflicts(
     declared: dict[str, list[str]], before: dict[str, str], after: dict[str, str], python: str
 ) -> list[str]:
-    """What packages that stay as they are say against the new versions of others, a sentence each.
+    """Conflicts of unchanged packages with the new versions of others, one sentence each.
 
     ``declared`` has their Requires-Dist. Whatever changes was chosen to fit, and what did not fit before is
     not the upgrade's doing.

@@ -19,7 +19,7 @@ def find_target(deployment: Deployment, version: str, options: InstallerOptions)
     """The target as its own wheel describes it, or the hub's environment where it has that version already.
 
     An index that cannot be reached or does not have the version is no exception but the target's ``problem``,
-    so that it can be told together with everything else. Raises HubError for a malformed version.
+    so that it can be reported with all other findings. Raises HubError for a malformed version.
     """
     environment = deployment.hub_environment
     if environment.jupyterhub == version:

@@ -39,7 +39,7 @@ class Target:
 class Resolution:
     """What the installer would make of an environment.
 
-    ``packages`` are all that it would have, ``conflicts`` what would not go together then, a sentence each.
+    ``packages`` are all that it would have, ``conflicts`` those between them, a sentence each.
     ``problem`` says why there is no answer; ``answered`` is False where that is not the packages' fault.
     """
 
@@ -54,11 +54,11 @@ class Resolution:
 class Host:
     """What the plan has to know of the host besides the deployment.
 
-    ``python_versions`` are told by the interpreters themselves, by their path, '' where one does not run.
+    ``python_versions`` are those that the interpreters print, by path, '' where one does not run.
     ``links`` are those of each environment through which an installer would leave it, as (path, target).
     ``written`` has the files within each environment that are written while the hub serves, as
     {path: setting}; ``read`` those of the site that the hub only reads.
-    ``unanswered`` says of ``hub`` and ``proxy`` why one that runs does not answer what it will be asked.
+    ``unanswered`` has the reason why a running ``hub`` or ``proxy`` does not pass its later checks.
     ``options`` are those that the hub of today knows, by class; ``templates`` the custom ones' texts by
     path; ``single_user_script`` path and text of the single-user command where that is a script;
     ``knows_user`` says whether the hub has the user whose server is to be started.
@@ -160,7 +160,7 @@ def environments_of(deployment: Deployment) -> list[UsedEnvironment]:
 
 
 def requirements_of(environment: UsedEnvironment, version: str, policy: Policy) -> list[str]:
-    """What has to be in an environment: the target, and the packages that go along in its role."""
+    """What has to be in an environment: the target, and the packages that its role needs."""
     requirements = [f"jupyterhub=={version}"]
     if environment.role in ("hub", "both"):
         requirements += policy.packages
@@ -202,7 +202,7 @@ def bytes_needed(
     database = deployment.database
     folders = [host.state_folder]
     if database.path:
-        # The journal of the migration, and the copy that a restore puts in its place.
+        # The journal of the migration, and the copy that a restore makes.
         folders.append(database.path.rpartition("/")[0] or "/")
     for folder in folders:
         needed[folder] = needed.get(folder, 0) + int(database.bytes or 0) * DATABASE_COPIES

@@ -1,4 +1,4 @@
-"""The last step before the outage: the restore is tried, and a guard is put on the host that will do it."""
+"""The last step before the outage: tests the restore, and starts the guard that will do it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def arm(folder: Path, run_id: str, point: Path) -> bool:
 
 
 def _ask_old_hub(run: Run) -> None:
-    """Ask the hub that is to be stopped what it will be asked should it serve again."""
+    """Verify the present hub as it will be verified after a rollback."""
     # A rollback leaves a hub that may be broken; one that did not run is accepted as it is.
     if (
         run.plan

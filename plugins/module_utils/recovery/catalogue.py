@@ -109,8 +109,8 @@ def compare(point: Path) -> Comparison:
             lost, written = since.lost, since.described()
         except HubError as error:
             lost, problem = True, str(error)
-        told = different[database.name]
-        if told.now == told.then and not written["tables"] and not problem:
+        difference = different[database.name]
+        if difference.now == difference.then and not written["tables"] and not problem:
             del different[database.name]  # nothing but times of activity
     return Comparison(
         environments=tuple(different[path] for path in environments if path in different),
@@ -151,7 +151,7 @@ def _described(point: Path) -> ListedPoint:
 
 
 def _leads_elsewhere(point: Path) -> bool:
-    """Whether a restore would bring another hub; a point that cannot be read might."""
+    """Whether a restore would change the hub; a point that cannot be read might."""
     try:
         manifest = manifests.read(point)
     except HubError:

@@ -1,10 +1,10 @@
-"""The guard: watches a run from the hub's own host, and puts the old hub back when nothing is heard of it.
+"""The guard: watches a run from the hub's own host, and restores the old hub when its heartbeat ends.
 
-A program of its own, without Ansible: `guard.install` copies it into the hub's state folder.
+A separate program, without Ansible: `guard.install` copies it into the hub's state folder.
 
     python3 <state folder>/guard watch      what the service manager runs
-    python3 <state folder>/guard restore    puts the old hub back now
-    python3 <state folder>/guard status     says how the run stands
+    python3 <state folder>/guard restore    restores the old hub now
+    python3 <state folder>/guard status     prints the state of the run
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from . import rollback
 
 SECONDS_BETWEEN_LOOKS = 1.0
 SECONDS_BETWEEN_ATTEMPTS = 5.0
-#: How long a task may keep the guard waiting that has just begun with the hub; it gives a sign every second.
+#: How long the guard waits for a task that has just taken the lock; it writes a heartbeat every second.
 GRACE_SECONDS = 3.0
 
 
 def watch(folder: Path) -> None:
-    """Return when the run is over, whoever ended it, or when the old hub cannot be put back."""
+    """Return when the run is over, or when the old hub cannot be restored."""
     watched = journal.read(folder)
     guard.report_ready(folder)
     while True:
@@ -35,7 +35,7 @@ def watch(folder: Path) -> None:
             guard.deactivate(folder)
             return
         if run.is_over:
-            # Whoever ended it may have been cut off while it tidied up.
+            # The process that ended it may have been cut off during its cleanup.
             rollback.tidy_up(folder, run.id)
             return
         silent = journal.silence(folder, run)
@@ -43,17 +43,17 @@ def watch(folder: Path) -> None:
             time.sleep(SECONDS_BETWEEN_LOOKS)
             continue
         reason = (
-            "the host was started anew"
+            "the host was rebooted"
             if silent == float("inf")
-            else f"nothing was heard of the run for {silent:.0f} s"
+            else f"the run had no heartbeat for {silent:.0f} s"
         )
         if _is_dead(folder, run):
-            say(f"{reason}: putting the old hub back")
+            say(f"{reason}: restoring the old hub")
             _restore_until_done(folder, reason)
 
 
 def _is_dead(folder: Path, run: journal.Run) -> bool:
-    """Whether there is still no heartbeat once no task works on the hub; one that hangs is ended."""
+    """Whether there is still no heartbeat once no task has the lock; a task that hangs is ended."""
     try:
         with journal.lock(folder, GRACE_SECONDS):
             pass
@@ -65,13 +65,13 @@ def _is_dead(folder: Path, run: journal.Run) -> bool:
 
 
 def _restore_until_done(folder: Path, reason: str) -> None:
-    """Try as often as that may be tried."""
+    """Try until it succeeds or no more attempts are allowed."""
     while True:
         try:
             rollback.roll_back(folder, "the guard", reason)
             return
         except HubError as error:
-            say(f"<3>the old hub could not be put back: {error}")
+            say(f"<3>the old hub could not be restored: {error}")
             say(f"<3>the hub is kept down; to try again: {guard.command(folder, 'restore')}")
         run = journal.read(folder)
         if run is None or run.phase == journal.STUCK:
@@ -80,13 +80,13 @@ def _restore_until_done(folder: Path, reason: str) -> None:
 
 
 def restore(folder: Path) -> None:
-    """Put the old hub back, whatever was tried before."""
+    """Restore the old hub, whatever was tried before."""
     rollback.roll_back(folder, "hand", "")
     status(folder)
 
 
 def status(folder: Path) -> None:
-    """Say how the run stands, and what its report is by now."""
+    """Print the state of the run, and its report so far."""
     run = journal.read(folder)
     if run is None:
         say("No run is known.")

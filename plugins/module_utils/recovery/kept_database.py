@@ -26,7 +26,7 @@ def differs(point: Path, manifest: Manifest, afresh: bool = False) -> bool:
     """Whether the kept database has to replace the host's.
 
     Not where the host's is still the one that was sealed, or its copy; nor where it was restored already:
-    what it has got since then are rows of people who use the hub again. A copy that was made for a change but
+    what was written since then are rows of users of the restored hub. A copy that was made for a change but
     never sealed is older than the database, which the change has not reached: it replaces only one that is
     missing or has another revision. With ``afresh`` it is asked what a new change would find, which forgets
     that something was restored before.
@@ -43,7 +43,7 @@ def differs(point: Path, manifest: Manifest, afresh: bool = False) -> bool:
 
 
 def revision_now(database: Database, backup: DatabaseBackup) -> str | None:
-    """The database's revision; the backup's where it cannot be read now, as when somebody has it locked."""
+    """The database's revision; the backup's where it cannot be read now, such as while it is locked."""
     try:
         return database.contents(LOCK_SECONDS).revision
     except HubError:
@@ -64,7 +64,7 @@ def forget_restore(point: Path) -> None:
 
 
 def described(database: DatabaseBackup | Contents) -> str:
-    """What a database is, kept or not, for people."""
+    """The description of a database, kept or not, for messages."""
     return f"revision {database.revision}, {sum(database.rows.values())} rows"
 
 

@@ -1,4 +1,4 @@
-"""The environments of a recovery point: kept as they are, told by identity, proven by a hash."""
+"""The environments of a recovery point: kept as they are, identified by their marker, checked by a hash."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def required(manifest: Manifest) -> list[KeptEnvironment]:
 
 
 def restorable(manifest: Manifest) -> list[KeptEnvironment]:
-    """The environments that a restore brings back: the `required` ones, and others that are not gone."""
+    """The environments that a restore restores: the `required` ones, and others that are not gone."""
     needed = required(manifest)
     return [entry for entry in manifest.environments if entry in needed or state_of(entry) != GONE]
 
@@ -126,7 +126,7 @@ def changes(manifest: Manifest) -> list[str]:
 
 
 def _recorded(points: Path, place: str) -> dict[str, KeptEnvironment]:
-    """What the recovery points below a folder say of the environment at ``place``, oldest first."""
+    """The records of the environment at ``place`` in the recovery points below a folder, oldest first."""
     found: dict[str, KeptEnvironment] = {}
     for point in manifests.listed(points):
         with contextlib.suppress(HubError):  # one that cannot be read needs nothing that is known
@@ -152,5 +152,5 @@ def _proven(environment: Environment, planned: PlannedEnvironment | None) -> str
 
 
 def described(jupyterhub: str | None, python_version: str | None) -> str:
-    """What an environment is, kept or not, for people."""
+    """The description of an environment, kept or not, for messages."""
     return f"JupyterHub {jupyterhub}, Python {python_version}"

@@ -22,7 +22,7 @@ def of_deployment(deployment: Deployment) -> list[Path]:
 
 
 def keep(point: Path, path: Path) -> KeptFile:
-    """Copy one file into the point, and say what it is: an entry of the manifest's ``files``."""
+    """Copy one file into the point, and describe it: an entry of the manifest's ``files``."""
     kept = point / "files" / path.relative_to("/")
     state.make_private(kept.parent)
     files.write(kept, path.read_bytes(), mode=0o600)
@@ -38,7 +38,7 @@ def keep(point: Path, path: Path) -> KeptFile:
 
 
 def keep_home(point: Path, number: int, home: Path) -> KeptHome:
-    """Pack one folder of people's files: an entry of the manifest's ``homes``."""
+    """Pack one folder of users' files: an entry of the manifest's ``homes``."""
     kept = point / "homes" / f"{number}.tar.gz"
     state.make_private(kept.parent)
     with files.scratch(kept) as part:
@@ -54,7 +54,7 @@ def keep_home(point: Path, number: int, home: Path) -> KeptHome:
 
 
 def described(entry: KeptFile) -> str:
-    """What the kept file is, for people."""
+    """The description of the kept file, for messages."""
     return f"sha256 {entry.sha256[:12]}, mode {entry.mode}, owner {entry.owner}:{entry.group}"
 
 
@@ -75,7 +75,7 @@ def described_on_host(entry: KeptFile) -> str:
 
 
 def restore(point: Path, entry: KeptFile, aside: Path) -> None:
-    """Put a kept file in its place, atomically; the one that stood there is set aside.
+    """Restore a kept file, atomically; the present file is set aside.
 
     A link stays, and the file it leads to is replaced.
     """

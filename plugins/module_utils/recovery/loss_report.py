@@ -1,4 +1,4 @@
-"""What a rollback would do, for the administrator who has to say yes."""
+"""What a rollback would do, for the administrator who has to accept it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ def describe(chosen: ListedPoint, compared: Comparison) -> list[str]:
         from_version=chosen.from_version, to_version=chosen.to_version
     )
     if compared.equal:
-        return [f"The hub is as it was at {chosen.created}, {occasion}: there is nothing to put back."]
+        return [f"The hub is as it was at {chosen.created}, {occasion}: there is nothing to restore."]
     lines = [
         f"The hub would be again as it was at {chosen.created}, {occasion}: JupyterHub "
         f"{chosen.from_version}.",
         f"Recovery point: {chosen.path}{_maker(chosen)}",
     ]
     if chosen.purpose == "rollback":
-        lines.append("This takes a rollback back: the hub of before it serves again, with its rows of then.")
+        lines.append(
+            "This undoes a rollback: the hub from before it serves again, with its rows of that time."
+        )
     lines += [f"{each.path}: {each.now} -> {each.then}" for each in (*compared.environments, *compared.files)]
     database = compared.database
     if database is None:
@@ -41,11 +43,11 @@ def _maker(chosen: ListedPoint) -> str:
 
 def _written(compared: Comparison) -> list[str]:
     if compared.problem:
-        return [f"What was written since cannot be told: {compared.problem}"]
+        return [f"It cannot be determined what was written since then: {compared.problem}"]
     if not compared.lost:
-        return ["Nothing was written since then that anybody would miss."]
+        return ["No data that matters was written since then."]
     since = compared.since
-    lines = ["Written since then, and lost by going back:"]
+    lines = ["Written since then, and lost by the rollback:"]
     for table, change in since["tables"].items():
         if change["new"] or change["changed"]:
             figures = [f"{change[kind]} {kind}" for kind in ("new", "changed") if change[kind]]

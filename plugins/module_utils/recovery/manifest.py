@@ -41,7 +41,7 @@ class KeptFile:
 
 @dataclass(frozen=True)
 class KeptHome:
-    """A folder of people's files, packed."""
+    """A folder of users' files, packed."""
 
     path: str
     file: str
@@ -146,7 +146,7 @@ def _sha256(manifest: dict[str, Any]) -> str:
 def damage(point: Path, manifest: Manifest, homes: bool = True) -> list[str]:
     """What of the kept files is missing or not as the manifest says; empty where all is well.
 
-    People's ``homes`` can be large, and no restore needs them.
+    Users' ``homes`` can be large, and no restore needs them.
     """
     kept = [
         *((each.file, each.sha256) for each in manifest.files),

@@ -8,7 +8,7 @@
         homes/<n>.tar.gz       when asked for
         replaced/              what a restore has taken out of the way; nothing is destroyed
 
-docs/recovery-point.md has the manifest's fields, what a restore does, and how to do it by hand.
+docs/recovery-point.md has the manifest's fields, what a restore does, and how to do it manually.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def reserve(point: Path) -> None:
 
 
 def release_reserve(point: Path) -> None:
-    """Give up the disk space that `reserve` has taken, if any."""
+    """Release the disk space that `reserve` has taken, if any."""
     manifest = manifests.read(point)
     database, backup = kept_database.of_manifest(manifest), manifest.database
     database.remove_other_copies(point, backup)
@@ -167,7 +167,7 @@ def foretell(point: Path) -> dict[str, Any]:
     kept_environments.require(manifest)
     different = differences(point, manifest)
     rests = service_of(manifest.deployment.service).state() not in ("starting", "running")
-    return {"changed": bool(different) or rests, **_told(different)}
+    return {"changed": bool(different) or rests, **_result(different)}
 
 
 def restore(point: Path, timeout: float, stop_timeout: float, log_mark: str = "") -> dict[str, Any]:
@@ -196,11 +196,11 @@ def restore(point: Path, timeout: float, stop_timeout: float, log_mark: str = ""
             kept_environments.tidy(entry, point.parent)
         database = kept_database.of_manifest(manifest)
         reserved_space.release(state_folder_of(point), database, manifest.database)
-        # Before the first row of the hub that serves again: it must survive if somebody restores once more.
+        # Before the first row of the hub that serves again: it must survive another restore.
         kept_database.remember_restore(point)
     started = start(deployment, base, manifest.from_version, timeout)
     return {
-        **_told(different),
+        **_result(different),
         "changed": bool(different) or started.changed,
         "answered_at": started.answered_at,
         "version": started.version,
@@ -209,17 +209,18 @@ def restore(point: Path, timeout: float, stop_timeout: float, log_mark: str = ""
 
 @contextlib.contextmanager
 def _no_os_error(point: Path) -> Iterator[None]:
-    """Whatever the system refuses is a failed restore, to be tried again, and no broken program."""
+    """Report errors of the operating system as a failed restore, which may be tried again."""
     try:
         yield
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         raise HubError(
-            f"{point} could not be put back: {what}.", "Fix that and restore it again: it goes on from here."
+            f"{point} could not be restored: {what}.",
+            "Fix that and restore it again: it continues from here.",
         ) from error
 
 
-def _told(different: list[Difference]) -> dict[str, Any]:
+def _result(different: list[Difference]) -> dict[str, Any]:
     """Differences as a module returns them."""
     return {
         "restored": [each.path for each in different],
@@ -233,7 +234,7 @@ def _told(different: list[Difference]) -> dict[str, Any]:
 def differences(point: Path, manifest: Manifest, afresh: bool = False) -> list[Difference]:
     """What on the host is not as the recovery point says: environments, database and files.
 
-    A database that was put back already counts as equal, whatever was written since, unless ``afresh``.
+    A database that was restored already counts as equal, whatever was written since, unless ``afresh``.
     """
     found = [
         Difference(entry.path, _in_place(entry), _as_kept(entry))
@@ -253,7 +254,7 @@ def differences(point: Path, manifest: Manifest, afresh: bool = False) -> list[D
 
 
 def make_equal(point: Path, manifest: Manifest, aside: Path) -> None:
-    """Put back whatever differs, and set aside what stood there; the hub must be stopped."""
+    """Restore all that differs, and set aside what is replaced; the hub must be stopped."""
     for entry in kept_environments.restorable(manifest):
         kept_environments.restore(entry, point.parent)
     database, backup = kept_database.of_manifest(manifest), manifest.database

@@ -24,7 +24,7 @@ SPARE_FILES = 128
 
 
 def reserve(state_folder: Path, database: Database, backup: DatabaseBackup) -> None:
-    """Take the space for a second copy of the database, where a restore will put it.
+    """Take the space for a second copy of the database, where a restore will write it.
 
     In the state folder, too, if that is on another file system: the replaced database is copied there. May be
     called again. Raises HubError, with nothing left, when there is no space.
@@ -44,18 +44,18 @@ def reserve(state_folder: Path, database: Database, backup: DatabaseBackup) -> N
 
 
 def release(state_folder: Path, database: Database, backup: DatabaseBackup) -> None:
-    """Give all the space up. May be called again."""
+    """Release all the space. May be called again."""
     release_aside(state_folder)
     release_beside(database, backup)
 
 
 def release_aside(state_folder: Path) -> None:
-    """Give up the space in the state folder."""
+    """Release the space in the state folder."""
     _remove(state_folder / NAME)
 
 
 def release_beside(database: Database, backup: DatabaseBackup) -> None:
-    """Give up the space for the database."""
+    """Release the space for the database."""
     needed = database.space_for_restore(backup)
     if needed:
         _remove(_beside(needed[0]))

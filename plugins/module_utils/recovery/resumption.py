@@ -1,4 +1,4 @@
-"""What a run finds of the one before it, and how it brings that to an end."""
+"""Finds an earlier run that was cut off, and ends or completes it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COMPLETE = "complete"
 
 
 class Resumption(NamedTuple):
-    """What was found; ``messages`` are for people."""
+    """What was found; ``messages`` are for the administrator."""
 
     changed: bool
     messages: list[str]
@@ -28,13 +28,13 @@ class Resumption(NamedTuple):
 def resume(
     base: str | None, service: str, how: str, take_over: str, holder: dict[str, Any], check: bool
 ) -> Resumption:
-    """Bring what earlier runs of this host have left to an end: the old hub serves, or the run goes on.
+    """End or complete the earlier runs of this host that were cut off.
 
     ``service`` names one hub, '' all below ``base``. ``how`` is ``restore`` or
-    ``complete``. ``take_over`` is the id of a run known to be dead. ``holder`` says who takes over, as in
+    ``complete``. ``take_over`` is the id of a run known to be dead. ``holder`` identifies the new run, as in
     `journal.begin`. With ``check`` nothing is changed.
 
-    Raises RunUnderWay for one that may be alive, HubError when the old hub could not be put back.
+    Raises RunUnderWay for one that may be alive, HubError when the old hub could not be restored.
     """
     changed, messages, adopted = False, [], None
     name = service.rpartition(":")[2]
@@ -63,7 +63,7 @@ def resume(
 
 
 def _unreported_end(folder: Path, run: Run | None, check: bool) -> list[str]:
-    """How a run ended that nobody was there to hear of; told once."""
+    """How a run ended whose end no controller has reported; returned once."""
     if run is None or run.reported or run.outcome.get("by") in ("the upgrade", "the rescue"):
         return []
     if not check:
@@ -73,7 +73,7 @@ def _unreported_end(folder: Path, run: Run | None, check: bool) -> list[str]:
 
 
 def _adopt(folder: Path, run: Run, holder: dict[str, Any]) -> Run:
-    """Go on with a run under another name, so that its own controller, should it wake, is too late."""
+    """Continue a run under a new id, so that its own controller, if it continues, is too late."""
     rollback.end_task(folder)
     with journal.lock(folder):
         recovery_point.verify(Path(run.recovery_point))

@@ -22,7 +22,7 @@ def surplus(folder: Path, keep: int, keep_days: int = 0) -> list[Path]:
     """The recovery points of a folder that have had their time, oldest first.
 
     All but the newest ``keep``, and those older than ``keep_days`` days (0: of any age). Never the newest,
-    and never the one that a run which is not over would go back to.
+    and never the one that a run which is not over would restore.
     """
     points = manifest.listed(folder)
     needed = needed_by_run(folder.parent)
@@ -33,7 +33,7 @@ def surplus(folder: Path, keep: int, keep_days: int = 0) -> list[Path]:
 
 
 def needed_by_run(state_folder: Path) -> Path | None:
-    """The recovery point that a run which is not over would go back to; None where there is no such run."""
+    """The recovery point that a run which is not over would restore; None where there is no such run."""
     try:
         run = json.loads(state.run_file(state_folder).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -59,7 +59,7 @@ def prune(folder: Path, keep: int, keep_days: int = 0) -> list[Path]:
 def remove(point: Path) -> bool:
     """Remove one recovery point and the environments that only it needs; return whether there was one.
 
-    Raises HubError when a run that is not over would go back to it.
+    Raises HubError when a run that is not over would restore it.
     """
     if not point.is_dir():
         return False

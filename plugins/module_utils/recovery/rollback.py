@@ -1,6 +1,6 @@
 """How a run ends: the new hub is accepted, or the old one serves again and nothing of the attempt is left.
 
-The playbook's rescue, the guard on the host, the next run and somebody with a shell all come here.
+The playbook's rescue, the guard, the next run and an administrator with a shell all use this.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from ..runs.journal import Outcome, Phase, Run
 from ..system.processes import family
 from . import recovery_point, reserved_space
 
-#: Restores that failed, after which nobody tries again by himself.
+#: Failed restores after which there is no automatic attempt any more.
 MOST_FAILURES = 3
 #: Restores that failed or were cut off. One that was cut off may have got further than the one before it.
 MOST_ATTEMPTS = 20
 #: Seconds that the start of the old hub may take.
 TIMEOUT = 120.0
-#: Seconds after which a hub that is in the way, and does not stop, is killed.
+#: Seconds after which a hub that does not stop is killed.
 STOP_TIMEOUT = 30.0
 
 
 def accept(folder: Path, run_id: str) -> Outcome:
-    """The new hub stays: from here on nothing goes back by itself. Returns the run's outcome.
+    """Accept the new hub: from here on there is no automatic rollback. Returns the run's outcome.
 
-    Raises HubError when the guard was quicker, or is about to be.
+    Raises HubError when the guard has begun a rollback, or is about to.
     """
     with journal.lock(folder):
         run = journal.mine(folder, run_id)
@@ -53,10 +53,10 @@ def accept(folder: Path, run_id: str) -> Outcome:
 
 
 def restore(point: Path, timeout: float, run_id: str) -> dict[str, Any]:
-    """Make the host equal to a recovery point, as a step of a run, or by somebody's hand; what was restored.
+    """Make the host equal to a recovery point, as a step of a run, or manually; what was restored.
 
-    A hand that does what the guard has to do also ends the run. Raises HubError as `recovery_point.restore`,
-    and when another run is under way.
+    A manual restore to the point of the present run also ends that run. Raises HubError as
+    `recovery_point.restore`, and when another run is under way.
     """
     folder = recovery_point.state_folder_of(point)
     run = None if run_id else journal.read(folder)
@@ -66,11 +66,11 @@ def restore(point: Path, timeout: float, run_id: str) -> dict[str, Any]:
 
 
 def roll_back(folder: Path, by: str, reason: str, run_id: str = "", task: str = "") -> Outcome:
-    """Bring a run to its end, with the old hub serving; returns its outcome.
+    """End a run, with the old hub serving; returns its outcome.
 
     The run of that id, or whichever is under way. ``by``, ``reason`` and the ``task`` that failed are for
-    people. A run that is over stays as it is. It may be interrupted, and called again. Raises HubError when
-    another run is under way, or the old hub could not be put back: then it stays down.
+    the report. A run that is over stays as it is. May be interrupted, and called again. Raises HubError when
+    another run is under way, or the old hub could not be restored: then it stays down.
     """
     with journal.lock(folder, patience=TIMEOUT):
         run = journal.read(folder)
@@ -80,7 +80,7 @@ def roll_back(folder: Path, by: str, reason: str, run_id: str = "", task: str = 
             return {}
         if run.is_over:
             return run.outcome
-        # To the end: what was staged takes a while to remove, and the guard ends what has no heartbeat.
+        # To the end: removing staged environments takes long, and the guard ends tasks without a heartbeat.
         with journal.alive(folder, run):
             if run.phase in (journal.PREPARING, journal.ARMED):
                 left = tidy(folder, run)
@@ -134,7 +134,7 @@ def _restore(folder: Path, run: Run, by: str) -> Outcome:
 
 
 def _report(folder: Path, run: Run) -> None:
-    """Keep the report, though nobody may be there to ask for it; on a full disk the record is enough."""
+    """Write the report, even where no controller reads it; on a full disk the record is enough."""
     with contextlib.suppress(HubError, OSError):
         report.write(folder, report.compose(report.of_run(run)))
 
@@ -148,35 +148,35 @@ def tidy_up(folder: Path, run_id: str) -> None:
 
 
 def tidy(folder: Path, run: Run) -> list[str]:
-    """Take away whatever the run has put on the host for its own sake; return what could not be, and why."""
+    """Remove all temporary files of the run; return what could not be removed, and why."""
     wrong = []
-    for take_away in _belongings(folder, run):
+    for remove in _removals(folder, run):
         try:
-            take_away()
+            remove()
         except (HubError, OSError) as error:
             wrong.append(str(error))
     return wrong
 
 
-def _belongings(folder: Path, run: Run) -> list[Callable[[], object]]:
+def _removals(folder: Path, run: Run) -> list[Callable[[], object]]:
     point = Path(run.recovery_point)
-    belongings: list[Callable[[], object]] = [
+    removals: list[Callable[[], object]] = [
         lambda: migration.abandon(folder),
         lambda: rehearsed_hub.tidy(database_of(run.deployment.database)),
     ]
     for entry in run.plan.staged if run.plan else ():
         arguments = ("absent", [entry], point.name, InstallerOptions(), Progress())
-        belongings.append(functools.partial(transitions.apply, *arguments))
+        removals.append(functools.partial(transitions.apply, *arguments))
     if run.recovery_point:
-        belongings.append(lambda: recovery_point.release_reserve(point))
-    belongings.append(lambda: lifecycle.disarm(run.deployment, str(folder.parent)))
-    # Last: what is left now, the guard would still see to.
-    belongings.append(lambda: guard.remove(folder))
-    return belongings
+        removals.append(lambda: recovery_point.release_reserve(point))
+    removals.append(lambda: lifecycle.disarm(run.deployment, str(folder.parent)))
+    # Last: the guard would still remove what is left by then.
+    removals.append(lambda: guard.remove(folder))
+    return removals
 
 
 def _verify(deployment: Deployment, version: str) -> str:
-    """What is wrong with the hub that was put back, '' where nothing is; no reason to do that again."""
+    """What is wrong with the restored hub, or ''; no reason to restore it again."""
     try:
         verification.verify(deployment, version=version)
     except HubError as error:

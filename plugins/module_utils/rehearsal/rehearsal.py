@@ -1,7 +1,7 @@
 """Rehearsal: the upgrade on a copy of the database, with the staged environments, while the hub serves.
 
 The copy is migrated and compared, the real config is loaded, and the new hub is started on the copy and asked
-what people and programs will ask it. Nothing of the real hub is changed; docs/rehearsal.md says how.
+what users and programs will ask it. Nothing of the real hub is changed; see docs/rehearsal.md.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ TASKS = 5
 #: One unreadable auth state may be older than the key; all of these are not.
 AUTH_STATES = 3
 MOST_LINES = 5
-#: Options that keep people out, or let them in: one that the hub does not know does not.
+#: Options that allow or refuse users: an unknown one does neither.
 ACCESS = re.compile(r"`\w*(allow|admin|block|whitelist|blacklist|password)\w*`")
 #: A single-user server is an extension of one of these.
 SERVERS = ("jupyter-server", "notebook")
@@ -111,8 +111,8 @@ class Rehearsal:
 
 def _line(finding: Finding) -> str:
     """A finding as text: what, and what to do; then the log, where its message ends with one."""
-    said, newline, log = finding.found.partition("\n")
-    return f"{finding.id}: {sentence(replace(finding, found=said))}{newline}{log}"
+    first_line, newline, log = finding.found.partition("\n")
+    return f"{finding.id}: {sentence(replace(finding, found=first_line))}{newline}{log}"
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def rehearse(
             rehearsal.findings.append(kinds.NOT_REHEARSED.found(found))
         else:
             _rehearse_new(rehearsal, scene, folder)
-        # What is wrong with both is said of the new one.
+        # A fault of both is reported for the new one.
         if not any(finding.severity == BLOCKER for finding in rehearsal.findings):
             _start_old(rehearsal, scene, folder)
     return rehearsal
@@ -428,7 +428,7 @@ def _ask_for_server(
         try:
             started = checks.start_server(hub, token, scene.start_timeout)
         except HubError as error:
-            hint = f"See to the packages of {folder}; jupyterhub_user_packages installs more."
+            hint = f"Check the packages of {folder}; jupyterhub_user_packages installs more."
             raise HubError(error.message, hint) from error
         rehearsal.single_user_version = started
     with rehearsal.timed("stop of a server"):
@@ -436,12 +436,12 @@ def _ask_for_server(
 
 
 def _read_log(rehearsal: Rehearsal, scene: Scene, config: LoadedConfig, hub: RehearsedHub) -> None:
-    """Findings of what the new hub and the loading of its config have said."""
-    said = logs.sort_out(hub.log())
-    rehearsal.deprecated = said.deprecated
+    """Findings from the log of the new hub and of the loading of its config."""
+    sorted_log = logs.sort_out(hub.log())
+    rehearsal.deprecated = sorted_log.deprecated
     before = {_option(line) for line in scene.deployment.config.warnings}
     unrecognized = logs.sort_out(config.warnings).unrecognized + hub.known().get("unrecognized", [])
-    lines = dict.fromkeys([*said.unrecognized, *unrecognized])
+    lines = dict.fromkeys([*sorted_log.unrecognized, *unrecognized])
     new = [line for line in lines if _option(line) not in before]
     access = [line for line in new if ACCESS.search(line)]
     rest = [line for line in new if line not in access]
@@ -449,11 +449,13 @@ def _read_log(rehearsal: Rehearsal, scene: Scene, config: LoadedConfig, hub: Reh
         rehearsal.findings.append(ALLOW_OPTION_GONE.found(" ".join(access)))
     if rest:
         rehearsal.findings.append(CONFIG_OPTION_GONE.found(" ".join(rest)))
-    if said.access:
-        rehearsal.findings.append(NO_ALLOW_RULE.found(said.access[0]))
-    if said.errors and not any(finding.severity == BLOCKER for finding in rehearsal.findings):
-        shown = said.errors[:MOST_LINES]
-        more = f" And {len(said.errors) - len(shown)} more." if len(said.errors) > len(shown) else ""
+    if sorted_log.access:
+        rehearsal.findings.append(NO_ALLOW_RULE.found(sorted_log.access[0]))
+    if sorted_log.errors and not any(finding.severity == BLOCKER for finding in rehearsal.findings):
+        shown = sorted_log.errors[:MOST_LINES]
+        more = (
+            f" And {len(sorted_log.errors) - len(shown)} more." if len(sorted_log.errors) > len(shown) else ""
+        )
         rehearsal.findings.append(kinds.ERRORS.found(f"The new hub logs: {' '.join(shown)}{more}"))
 
 

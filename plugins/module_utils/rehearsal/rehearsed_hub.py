@@ -75,7 +75,7 @@ class RehearsedHub:
         self.name: str = request["name"]
         base = wanted.base_url
         self.api_url = f"http://127.0.0.1:{request['hub_port']}{base}hub/api"
-        #: Where people would come in: through the proxy, if there is one.
+        #: The address for users: through the proxy, if there is one.
         port = request["public_port"] if wanted.proxy else request["hub_port"]
         self.url = f"http://127.0.0.1:{port}{base}"
         self.has_proxy = wanted.proxy is not None
@@ -96,7 +96,7 @@ class RehearsedHub:
         return self._process.poll() is not None
 
     def log(self) -> list[str]:
-        """What it and its children have said."""
+        """The output of the hub and its children."""
         with contextlib.suppress(FileNotFoundError):
             return (self._folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
         return []
@@ -183,7 +183,7 @@ def end_leftovers(folder: Path) -> int:
 
 
 def tidy(database: Database) -> None:
-    """Take away what a rehearsal on a copy of this database has left that was killed.
+    """Remove the leftovers of killed rehearsals on a copy of this database.
 
     Raises HubError when one is at work.
     """
@@ -196,7 +196,7 @@ def proxy_of(
 ) -> dict[str, Any] | None:
     """The proxy for the hub of a rehearsal; None where the real one cannot be started a second time.
 
-    ``proxy`` is what the config says of it, ``staged`` the folder of each new environment by the path that it
+    ``proxy`` is its part of the config, ``staged`` the folder of each new environment by the path that it
     is going to have. Raises HubError where its program is not on the service's PATH.
     """
     if not proxy.managed or not proxy.class_name.endswith("ConfigurableHTTPProxy"):
@@ -235,7 +235,7 @@ def as_program(path: str, staged: dict[str, str]) -> list[str]:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports of the loopback interface that nobody has now, all different."""
+    """Free ports of the loopback interface, all different."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _number in range(count)]
         for each in sockets:

@@ -79,7 +79,7 @@ class Series:
     """The one of them that a database goes through where it cannot be migrated past them in one step."""
     failing_migrations: tuple[FailingMigration, ...] = ()
     changes: str = ""
-    """What they ask of everybody, as the changelog and the pages on upgrading have it."""
+    """Their changes, from the changelog and the upgrade guides."""
     guide: str = ""
     """The page on upgrading to them."""
     faults: tuple[Fault, ...] = ()

@@ -1,7 +1,7 @@
 """Installs the guard on the hub's host, and removes it.
 
-Under systemd it is a service that a reboot starts again, with a timer that starts it should somebody stop it.
-Elsewhere it is a process of its own, which a reboot ends.
+Under systemd it is a service that a reboot starts again, with a timer that starts it again if it is stopped.
+Elsewhere it is a separate process, which a reboot ends.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from {program} import main
 sys.exit(main(pathlib.Path(__file__).resolve().parents[1]))
 """
 _READY = "ready"
-#: Seconds in which a guard that was called reports for duty, on a busy host.
+#: Seconds within which a new guard becomes active, on a busy host.
 _START_TIMEOUT = 30.0
 
 
 def install(folder: Path, deployment: Deployment, program: ModuleType) -> None:
-    """Have a guard watch the run of this state folder; returns when it does.
+    """Have a guard watch the run of this state folder; returns when it is active.
 
-    ``program`` is the module whose ``main`` it runs. Raises HubError when it does not report for duty.
+    ``program`` is the module whose ``main`` it runs. Raises HubError when it does not become active.
     """
     write_program(folder, program)
     python = _python(deployment)
@@ -54,12 +54,12 @@ def install(folder: Path, deployment: Deployment, program: ModuleType) -> None:
     deadline = time.monotonic() + _START_TIMEOUT
     while not is_active(folder):
         if time.monotonic() > deadline:
-            raise HubError(f"The guard did not start: {_said(folder)}", "Nothing was changed.")
+            raise HubError(f"The guard did not start: {_output(folder)}", "Nothing was changed.")
         time.sleep(0.05)
 
 
 def is_active(folder: Path) -> bool:
-    """Whether a guard watches."""
+    """Whether a guard is active."""
     try:
         pid, born = (state.guard_folder(folder) / _READY).read_text(encoding="utf-8").split()
     except (FileNotFoundError, ValueError):
@@ -68,18 +68,18 @@ def is_active(folder: Path) -> bool:
 
 
 def report_ready(folder: Path) -> None:
-    """The guard says that it watches."""
+    """Mark the guard, which is this process, as active."""
     files.write(state.guard_folder(folder) / _READY, f"{os.getpid()} {birth(os.getpid())}".encode())
 
 
 def remove(folder: Path) -> None:
-    """Relieve the guard, and take its program away. A guard that does this itself ends afterwards."""
+    """Deactivate the guard, and remove its program. A guard that does this itself ends afterwards."""
     deactivate(folder)
     shutil.rmtree(state.guard_folder(folder), ignore_errors=True)
 
 
 def deactivate(folder: Path) -> None:
-    """Relieve the guard, and leave its program to whoever has to finish by hand."""
+    """Deactivate the guard, and leave its program for an administrator who has to restore manually."""
     name = _unit(folder)
     units = [_UNITS / f"{name}.timer", _UNITS / f"{name}.service"]
     if any(unit.exists() for unit in units):
@@ -95,7 +95,7 @@ def deactivate(folder: Path) -> None:
 
 
 def command(folder: Path, verb: str) -> str:
-    """What to type on the host to have the guard's program do something."""
+    """The command on the host that runs the guard's program with this verb."""
     python = "python3"
     with contextlib.suppress(FileNotFoundError):
         python = (state.guard_folder(folder) / "python").read_text(encoding="utf-8")
@@ -124,7 +124,7 @@ def write_program(folder: Path, program: ModuleType) -> None:
 
 
 def _python(deployment: Deployment) -> str:
-    """This Python, by a path that no exchange of environments touches."""
+    """This Python, by a path outside of the environments."""
     python = os.path.realpath(sys.executable)
     folders = [os.path.realpath(environment.path) + os.sep for environment in deployment.environments]
     if not any(python.startswith(folder) for folder in folders):
@@ -151,7 +151,7 @@ def _install_units(folder: Path, argv: list[str]) -> None:
     service = (
         "# Written by hubops.jupyterhub for the time of an upgrade, and removed at its end.\n"
         "[Unit]\n"
-        f"Description=Puts the old hub back when the upgrade of {folder.name} is cut off\n"
+        f"Description=Restores the old hub when the upgrade of {folder.name} is cut off\n"
         "StartLimitIntervalSec=0\n"
         "[Service]\n"
         f"ExecStart={exec_start}\n"
@@ -163,7 +163,7 @@ def _install_units(folder: Path, argv: list[str]) -> None:
     timer = (
         "# Written by hubops.jupyterhub for the time of an upgrade, and removed at its end.\n"
         "[Unit]\n"
-        f"Description=Starts the guard of {folder.name} again should it have been stopped\n"
+        f"Description=Starts the guard of {folder.name} again if it was stopped\n"
         "[Timer]\nOnActiveSec=2\nOnUnitInactiveSec=2\nAccuracySec=100ms\n"
         "[Install]\nWantedBy=timers.target\n"
     )
@@ -189,7 +189,7 @@ def _is_this_process(folder: Path) -> bool:
     return bool(main) and os.path.realpath(str(main)).startswith(f"{state.guard_folder(folder).resolve()}/")
 
 
-def _said(folder: Path) -> str:
+def _output(folder: Path) -> str:
     """The end of what the guard has written."""
     if _has_systemd():
         done = _run(["journalctl", f"--unit={_unit(folder)}", "--lines=5", "--output=cat", "--no-pager"])

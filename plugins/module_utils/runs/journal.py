@@ -1,10 +1,10 @@
-"""A run: who changes a hub now, how far it has come, and how it ended.
+"""A run: the process that changes a hub now, its progress, and how it ended.
 
 ``<state folder>/run.json`` is lock and record in one. It is written before a step of the outage begins and
-after each phase has ended, so that whoever comes next (the next task, the guard, the next run) knows where
-the last one was, and so that anybody can compose the report from it: see `report`.
+after each phase has ended, so that the next task, the guard or the next run knows the state, and so that any
+process can compose the report from it: see `report`.
 
-Time is counted from the boot (CLOCK_BOOTTIME): nobody can set that clock.
+Time is counted from the boot (CLOCK_BOOTTIME): that clock cannot be set.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from ..shapes import from_dict, to_dict
 from ..system import files, state
 from ..system.processes import birth, is_alive
 
-#: The hub serves, and nothing of it has been touched.
+#: The hub serves, unchanged.
 PREPARING = "preparing"
-#: The same, and the guard watches.
+#: The same, with an active guard.
 ARMED = "armed"
 #: A step of the outage has begun: the hub may be a mixture of old and new.
 OUTAGE = "outage"
-#: The old hub is being put back.
+#: The old hub is being restored.
 RESTORING = "restoring"
-#: It could not be put back, and nobody tries any more. The hub is held down.
+#: It could not be restored, and no more attempts are made. The hub is held down.
 STUCK = "stuck"
 #: The new hub serves, for good.
 ACCEPTED = "accepted"
@@ -51,7 +51,7 @@ FORMAT = 2
 #: How a phase has ended.
 CHANGED, OK, FAILED = "changed", "ok", "failed"
 
-#: What a module may have seen that somebody should read.
+#: Keys of a module's result with lines that the administrator should read.
 SEEN = ("errors", "access", "unrecognized", "deprecated")
 
 #: What an outcome's ``ended`` means.
@@ -59,10 +59,10 @@ ENDS = {"old": "the old hub serves again", "new": "the new hub serves", "unchang
 
 OVER = (ACCEPTED, RESTORED, ENDED)
 
-SECONDS_BETWEEN_SIGNS = 1.0
-#: Of the heartbeat and the lock.
+SECONDS_BETWEEN_HEARTBEATS = 1.0
+#: Size of the heartbeat and the lock.
 NOTE_BYTES = 80
-#: How long a task waits for another one to be done with the hub.
+#: Seconds that a task waits for the lock of another one.
 PATIENCE = 30.0
 
 
@@ -72,17 +72,17 @@ class RunUnderWay(HubError):
     def __init__(self, folder: Path, run: Run) -> None:
         silent = silence(folder, run)
         if silent <= run.confirm_timeout:
-            heard = f"Something was heard of it {silent:.0f} s ago."
+            heartbeat = f"Its last heartbeat was {silent:.0f} s ago."
             hint = (
-                "Wait for it. Should it be dead, it counts as such in "
-                f"{run.confirm_timeout - silent:.0f} s, and at once with jupyterhub_take_over: {run.id}."
+                "Wait until it ends. If it is dead, it counts as such in "
+                f"{run.confirm_timeout - silent:.0f} s, or at once with jupyterhub_take_over: {run.id}."
             )
         else:
-            heard, hint = "It was cut off.", "Run upgrade.yml: it puts the old hub back first."
+            heartbeat, hint = "It was cut off.", "Run upgrade.yml: it restores the old hub first."
         # The controller may know that its process has died.
         other = {"id": run.id, "process": run.process, "controller": run.controller}
         super().__init__(
-            f"This hub is being changed by another run. {summary(run)} {heard}", hint, {"other": other}
+            f"This hub is being changed by another run. {summary(run)} {heartbeat}", hint, {"other": other}
         )
 
 
@@ -111,7 +111,7 @@ class Outcome(TypedDict, total=False):
     reason: str
     task: str
     left: list[str]
-    """What could not be tidied away, and why."""
+    """What could not be removed, and why."""
     version: str
     verified: str
     answered_at: float
@@ -123,7 +123,7 @@ class Outcome(TypedDict, total=False):
 
 @dataclass
 class Run:
-    """What ``run.json`` says."""
+    """The content of ``run.json``."""
 
     id: str
     user: str
@@ -138,7 +138,7 @@ class Run:
     """Seconds without a heartbeat after which it counts as dead."""
     deployment: Deployment
     plan: Plan | None
-    """None where it says only what was done, as a backup."""
+    """None for a run that records only what was done, such as a backup."""
     recovery_point: str = ""
     phase: str = PREPARING
     """How it stands: one of the words above."""
@@ -150,7 +150,7 @@ class Run:
     """Of the restore."""
     outcome: Outcome = field(default_factory=Outcome)
     reported: bool = False
-    """Whether a later run has told how it ended."""
+    """Whether a later run has reported how it ended."""
     continues: str = ""
     """Id of the run that this one completes."""
     format: int = FORMAT
@@ -198,7 +198,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """How to speak of it: id, who, from where."""
+        """Its name in messages: id, user, controller, command."""
         return f"{self.id} ({self.user} on {self.controller}, `{self.command}`)"
 
 
@@ -249,12 +249,12 @@ def _read(file: Path, folder: Path) -> Run | None:
 
 
 def _archive(folder: Path, run_id: str) -> Path:
-    """The folder for what stays of a run."""
+    """The folder with the archive of a run."""
     return state.runs_folder(folder) / run_id
 
 
 def write(folder: Path, run: Run) -> None:
-    """Keep what is known of the run, durably. Once it is over, for good: in ``runs/<id>/run.json``."""
+    """Write the record of the run durably; once it is over, also to ``runs/<id>/run.json``."""
     content = (json.dumps(to_dict(run), indent=2) + "\n").encode()
     if run.is_over or run.phase == STUCK:
         keep(folder, run.id, "run.json", content)
@@ -262,7 +262,7 @@ def write(folder: Path, run: Run) -> None:
 
 
 def keep(folder: Path, run_id: str, name: str, content: bytes) -> Path:
-    """Keep a file with what stays of a run; its path."""
+    """Write a file to the archive of a run; its path."""
     archive = _archive(folder, run_id)
     state.make_private(archive)
     files.write(archive / name, content)
@@ -273,7 +273,7 @@ def begin(folder: Path, holder: dict[str, Any], confirm_timeout: float, **what: 
     """Begin a run, unless another one is under way.
 
     ``what`` has ``deployment``, ``plan`` and the ``phases`` that came before it.
-    ``holder`` says who: ``{user, controller, process, command}``. Raises HubError that names the other run.
+    ``holder`` identifies it: ``{user, controller, process, command}``. Raises HubError with the other run.
     """
     state.make_private(folder)
     with lock(folder):
@@ -298,7 +298,7 @@ def begin(folder: Path, holder: dict[str, Any], confirm_timeout: float, **what: 
 def replan(folder: Path, run_id: str, plan: Plan) -> Run:
     """Have a run follow another plan.
 
-    Raises HubError when the run is not at its preparations any more.
+    Raises HubError when the run has left its preparations.
     """
     with lock(folder):
         run = mine(folder, run_id)
@@ -316,12 +316,12 @@ def new_id(started: datetime) -> str:
 
 
 def is_live(folder: Path, run: Run) -> bool:
-    """Whether something of it was heard of lately."""
+    """Whether it is under way, with a heartbeat within its timeout."""
     return not run.is_over and silence(folder, run) <= run.confirm_timeout
 
 
 def silence(folder: Path, run: Run) -> float:
-    """Seconds since something was heard of the run; endless once the host was booted anew."""
+    """Seconds since the last heartbeat of the run; infinite after a reboot of the host."""
     if run.boot != boot():
         return float("inf")
     try:
@@ -332,7 +332,7 @@ def silence(folder: Path, run: Run) -> float:
 
 
 def beat(folder: Path, run: Run) -> None:
-    """Say that the run is alive. Not worth a sync: a reboot ends the run anyway."""
+    """Write a heartbeat, without a sync: a reboot ends the run anyway."""
     with _opened(state.heartbeat_file(folder)) as descriptor:
         _note(descriptor, f"{run.id} {now()}")
 
@@ -347,7 +347,7 @@ def _opened(path: Path) -> Iterator[int]:
 
 
 def _note(descriptor: int, text: str) -> None:
-    """Write over what a file says, always as many bytes: a full disk has space for that."""
+    """Overwrite a file, always with the same number of bytes, which works on a full disk."""
     os.pwrite(descriptor, text.ljust(NOTE_BYTES).encode(), 0)
 
 
@@ -358,10 +358,10 @@ def alive(folder: Path, run: Run, progress: Callable[[], Any] | None = None) -> 
 
     def keep_on() -> None:
         before: Any = None
-        while not ended.wait(SECONDS_BETWEEN_SIGNS):
-            seen = progress() if progress else time.monotonic()
-            if seen != before:
-                before = seen
+        while not ended.wait(SECONDS_BETWEEN_HEARTBEATS):
+            value = progress() if progress else time.monotonic()
+            if value != before:
+                before = value
                 beat(folder, run)
 
     beat(folder, run)
@@ -375,11 +375,11 @@ def alive(folder: Path, run: Run, progress: Callable[[], Any] | None = None) -> 
 
 
 def prepare(folder: Path, run_id: str, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Get something ready for the outage, as a phase of a run; its result.
+    """Prepare something for the outage, as a phase of a run; its result.
 
-    The hub is not another process's meanwhile, and the run is alive. A run that has come to its outage is
-    answered with the record. Without ``run_id``, raises HubError when a run is under way: what it has got
-    ready would be taken from it.
+    It holds the hub's lock and writes heartbeats meanwhile. A run that has come to its outage gets the
+    recorded result. Without ``run_id``, raises HubError when a run is under way, whose preparations it would
+    replace.
     """
     if not run_id and not folder.is_dir():
         return work()
@@ -405,7 +405,7 @@ def recording(folder: Path, run: Run, name: str) -> Iterator[dict[str, Any]]:
         yield result
     except HubError as error:
         run.record(Phase(name, _since(began), FAILED, message=str(error)))
-        # On a disk that has become full the record stays as it was; the reason goes on.
+        # On a full disk the record stays as it was; the error is still raised.
         with contextlib.suppress(HubError, OSError):
             write(folder, run)
         raise
@@ -422,7 +422,7 @@ def phase_of(name: str, result: dict[str, Any]) -> Phase:
 
 
 def _outline(plan: dict[str, Any]) -> Plan | None:
-    """What is still of use of a plan of the first format: its run is over."""
+    """The outline of a plan of the first format: its run is over."""
     return outline(*(plan[key] for key in ("action", "from_version", "to_version"))) if plan else None
 
 
@@ -476,7 +476,7 @@ def step(
 
 
 def mine(folder: Path, run_id: str) -> Run:
-    """The run of that id. Raises HubError that says what has become of it when it is under way no more."""
+    """The run of that id. Raises HubError, with how it ended, when it is not under way any more."""
     run = read(folder)
     if run is None or run.id != run_id:
         by = f" Run {run.name} came after it." if run else ""
@@ -487,29 +487,29 @@ def mine(folder: Path, run_id: str) -> Run:
 
 
 def require_none(folder: Path) -> None:
-    """Raise HubError when a run is under way that was not brought to its end."""
+    """Raise HubError when a run is under way or was cut off."""
     run = read(folder)
     if run and not run.is_over:
         raise RunUnderWay(folder, run)
 
 
 def require_in_time(folder: Path, run: Run) -> None:
-    """Raise HubError when the guard does not watch over the run, has taken over, or is about to."""
+    """Raise HubError when the guard does not watch the run, has taken over, or is about to."""
     if run.phase == PREPARING:
-        raise HubError("No guard watches over this run.", "Arm it before the outage begins.")
+        raise HubError("No guard watches this run.", "Arm it before the outage begins.")
     if run.phase in (RESTORING, STUCK):
         raise HubError(f"This run came too late. {summary(run)}", "Run the playbook again.")
     silent = silence(folder, run)
     if silent > run.confirm_timeout:
         raise HubError(
-            f"This run came too late: nothing was heard of it for {silent:.0f} s, and after "
-            f"{run.confirm_timeout:.0f} s the guard puts the old hub back.",
+            f"This run came too late: it had no heartbeat for {silent:.0f} s, and after "
+            f"{run.confirm_timeout:.0f} s the guard restores the old hub.",
             "Run the playbook again; a longer jupyterhub_confirm_timeout gives it more time.",
         )
 
 
 def summary(run: Run) -> str:
-    """What has become of a run, in one sentence or two."""
+    """The state or the end of a run, in one or two sentences."""
     name = f"Run {run.name}, begun {run.started},"
     outcome = run.outcome
     if run.phase == STUCK:
@@ -541,7 +541,7 @@ def finish(folder: Path, run: Run, phase: str, outcome: Outcome) -> None:
 
 @contextlib.contextmanager
 def lock(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
-    """Have the hub to oneself; the kernel ends that with the process, however it ends.
+    """Hold the hub's lock; the kernel releases it when the process ends, however it ends.
 
     Raises HubError when another process does not end within ``patience`` seconds.
     """
@@ -554,7 +554,7 @@ def lock(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise HubError(
-                        f"Process {lock_holder(folder) or '?'} works on this hub at this moment.",
+                        f"Process {lock_holder(folder) or '?'} holds the lock of this hub.",
                         "Wait until it has ended.",
                     ) from None
                 time.sleep(0.02)
@@ -566,7 +566,7 @@ def lock(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
 
 
 def lock_holder(folder: Path) -> int | None:
-    """The process that has the lock, None where none has."""
+    """The process that holds the lock, or None."""
     try:
         pid, born = state.lock_file(folder).read_text(encoding="utf-8").split()
     except (FileNotFoundError, ValueError):

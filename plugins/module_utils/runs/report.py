@@ -1,4 +1,4 @@
-"""What is left to say at the end of a run, composed from the run's own record."""
+"""The report of a run, composed from the run's own record."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .journal import Phase, Run
 
 @dataclass
 class Story:
-    """What a report is composed of: the run's record, or what is known where none has begun."""
+    """The input of a report: the run's record, or what is known where no run has begun."""
 
     deployment: Deployment | None
     plan: Plan | None
@@ -53,7 +53,7 @@ class Story:
 
 
 def of_run(run: Run, failure: dict[str, str] | None = None) -> Story:
-    """The story of a run, by its record; ``failure`` where the controller knows more than that."""
+    """The story of a run from its record; ``failure`` where the controller knows more."""
     outcome = run.outcome
     known = {"task": outcome.get("task", ""), "reason": outcome.get("reason", "")}
     return Story(run.deployment, run.plan, run.phases, failure or (known if known["reason"] else {}), run=run)
@@ -64,8 +64,8 @@ def compose(story: Story) -> dict[str, Any]:
 
     ``{outcome, check, run, service, from_version, to_version, downtime_seconds, expected_outage_seconds,
     phases, backup, warnings, failure, conclusion}``, phases being ``[{name, seconds, result}]`` in the order
-    in which they ended. ``downtime_seconds`` goes from the request to stop to the first answer, and is None
-    where none came or the host's clock was set back. ``conclusion`` is a sentence for people.
+    in which they ended. ``downtime_seconds`` lasts from the request to stop to the first answer, and is None
+    where none came or the host's clock was set back. ``conclusion`` is a sentence for the administrator.
     """
     outcome = _outcome(story)
     return {
@@ -94,7 +94,7 @@ def write(folder: Path, report: dict[str, Any]) -> Path:
 
 
 def lines(report: dict[str, Any], host: str, path: str = "") -> list[str]:
-    """The report as a person reads it: the verdict, what should be read, where the rest is."""
+    """The report as lines for the administrator: verdict, warnings, and the path of the full report."""
     slow = [each for each in report["phases"] if each["seconds"]]
     return [
         f"{host}: {_verdict(report)}",
@@ -107,7 +107,7 @@ def lines(report: dict[str, Any], host: str, path: str = "") -> list[str]:
 
 
 def _verdict(report: dict[str, Any]) -> str:
-    """One line: the versions, how it ended, what it cost."""
+    """One line: versions, outcome, outage, number of warnings."""
     old, new = report["from_version"], report["to_version"]
     versions = f"JupyterHub {old} -> {new}, " if new and new != old else f"JupyterHub {old}, " if old else ""
     outcome = "checked" if report["check"] else report["outcome"]
@@ -146,7 +146,7 @@ def _outcome(story: Story) -> str:
 
 
 def _conclusion(story: Story, outcome: str) -> str:
-    """What the hub is like now, and what is to be done."""
+    """The present state of the hub, and what is to be done."""
     old, new = story.old_version, story.new_version
     if story.check and outcome in ("upgraded", "rolled back"):
         return f"Nothing was changed: JupyterHub {old} would become {new}."
@@ -155,7 +155,7 @@ def _conclusion(story: Story, outcome: str) -> str:
     if outcome == "unchanged":
         return f"JupyterHub {old} was left as it is."
     if outcome == "rolled back":
-        return f"JupyterHub {old} has been taken back to {story.measured('restore', 'version')}."
+        return f"JupyterHub {old} has been rolled back to {story.measured('restore', 'version')}."
     if outcome == "under way" and story.run:
         return journal.summary(story.run)
     if outcome == "restored" and story.run:
@@ -167,17 +167,17 @@ def _restored(story: Story, run: Run) -> str:
     guarded = ""
     if run.outcome.get("by") == "the guard":
         guarded = (
-            f" The guard on the host has seen to that: {run.outcome.get('reason')}. "
-            "What this run did afterwards came too late."
+            f" The guard on the host restored it: {run.outcome.get('reason')}. "
+            "The later steps of this run came too late."
         )
     return (
         f"JupyterHub {run.outcome.get('version', story.old_version)} serves again as before.{guarded} "
-        f"What the attempt left is in {run.recovery_point}/replaced."
+        f"Files of the failed attempt are in {run.recovery_point}/replaced."
     )
 
 
 def _failed(story: Story) -> str:
-    """What is to be done after a run that has failed, and was not restored."""
+    """What is to be done after a failed run without a restore."""
     why = story.failure.get("restore") or story.failed("restore")
     touched = bool(story.run and story.run.phase not in (journal.PREPARING, journal.ARMED, journal.ENDED))
     if not why and not touched:
@@ -185,15 +185,15 @@ def _failed(story: Story) -> str:
     if not touched:
         return (
             f"Nothing was changed. That this run is over could not be recorded: {why} "
-            "Fix that and run the playbook again: it says so then."
+            "Fix that and run the playbook again, which records it."
         )
     point = _recovery_point(story)
     stopped = story.measured("stop", "stopped_at") is not None
     left = "The hub is down, and kept down, because it" if stopped else "The users' environments"
     return (
-        f"{left} could not be put back either: {why} "
-        "The guard on the host tries that again. When the reason is fixed, do it on the host with: "
-        f"python3 {Path(point).parent.parent}/guard restore - or from here with: "
+        f"{left} could not be restored either: {why} "
+        "The guard on the host tries again. When the cause is fixed, restore on the host with: "
+        f"python3 {Path(point).parent.parent}/guard restore - or from the controller with: "
         "ansible HOST -m hubops.jupyterhub.recovery_point "
         f"-a 'state=restored path={point}'"
     )
@@ -205,7 +205,7 @@ def _recovery_point(story: Story) -> str:
 
 
 def _downtime(story: Story) -> float | None:
-    """Seconds without a hub: 0 where it was never stopped, None where it never came back or nobody knows."""
+    """Seconds without a hub: 0 where it was never stopped, None where no hub answered or it is unknown."""
     stopped = story.measured("stop", "stopped_at")
     if stopped is None:
         return 0.0
@@ -218,7 +218,7 @@ def _downtime(story: Story) -> float | None:
 
 
 def _warnings(story: Story) -> list[str]:
-    """Everything that somebody should read, each once."""
+    """All warnings for the administrator, each once."""
     found = list(story.deployment.config.warnings) if story.deployment else []
     planned = story.plan.findings if story.plan else ()
     found += [finding.found for finding in planned if finding.severity == WARNING]

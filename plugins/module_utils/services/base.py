@@ -64,7 +64,7 @@ class Service(ABC):
         """User, directory and environment variables in which the hub itself runs.
 
         Those of the service, with what a wrapper in its command changes. What a script does that the command
-        only names can be told from the running hub alone.
+        only names can be determined from the running hub.
         """
         configured = self.configured_context()
         command = hub_command(self.command())
@@ -115,7 +115,7 @@ class Service(ABC):
         """
 
     def remove_hold(self, hold_file: Path) -> None:
-        """Undo `install_hold` and `hold`: the service starts whenever it is told to."""
+        """Undo `install_hold` and `hold`: the service starts on every request."""
         self._forget(hold_file)
 
     @abstractmethod
@@ -132,7 +132,7 @@ class Service(ABC):
         files.write(hold_file, f"{reason.strip()}\n".encode(), mode=0o644)
 
     def release(self, hold_file: Path) -> None:
-        """The service may start again; where the manager can see to that, only until the next reboot."""
+        """Let the service start again; only until the next reboot, where the manager supports that."""
         self._forget(hold_file)
 
     def _forget(self, hold_file: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is known of a service, for whoever does not act on it."""
+"""Facts about a service, for code that does not act on it."""
 
 from __future__ import annotations
 
@@ -39,4 +39,4 @@ class ServiceFacts:
     kills_servers: bool = False
     """Whether its manager ends single-user servers with the hub, whatever the hub's config says."""
     particulars: dict[str, Any] = field(default_factory=dict)
-    """What only this kind of manager has: for itself, and for people."""
+    """What only this kind of manager has: for itself, and for messages."""

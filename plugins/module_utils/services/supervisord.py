@@ -95,7 +95,7 @@ class Supervisor:
                 host, _colon, port = self.get(section, "port").rpartition(":")
                 return f"http://{'127.0.0.1' if host in ('', '*', '0.0.0.0') else host}:{port}"
         raise HubError(
-            f"The supervisord of {self.config} cannot be talked to.",
+            f"The supervisord of {self.config} cannot be reached.",
             "Give it a [unix_http_server] section and [rpcinterface:supervisor].",
         )
 
@@ -308,7 +308,7 @@ class SupervisordProgram(Service):
         """Nothing: supervisord would also stop and start whatever else has changed in its config."""
 
     def install_hold(self, hold_file: Path) -> None:
-        """Nothing to prepare: what supervisord was told to stop, it never starts by itself.
+        """Nothing to prepare: supervisord never starts a stopped program by itself.
 
         Only a new supervisord would, after a reboot, where ``autostart`` is on.
         """
@@ -334,7 +334,7 @@ class SupervisordProgram(Service):
             if os.stat(path).st_ino == inode:
                 lines += _lines(path, offset)
                 continue
-            # The log was rotated meanwhile: what we had seen is in the newest backup now.
+            # The log was rotated meanwhile: the part already read is in the newest backup now.
             rotated = f"{path}.1"
             if os.path.exists(rotated) and os.stat(rotated).st_ino == inode:
                 lines += _lines(rotated, offset)
@@ -385,7 +385,7 @@ def running_supervisors() -> list[Supervisor]:
             try:
                 found.append(_read_supervisor(process))
             except (OSError, configparser.Error):
-                # It has ended meanwhile, belongs to somebody else, or its config was broken since.
+                # It has ended meanwhile, belongs to another user, or its config was broken since.
                 continue
     return found
 

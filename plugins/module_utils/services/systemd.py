@@ -102,7 +102,7 @@ class SystemdUnit(Service):
         return expand_variables(configured, self._configured_environment())
 
     def _exact_command(self) -> list[str]:
-        """ExecStart over D-Bus, where every argument is told apart; empty where busctl cannot do that."""
+        """ExecStart over D-Bus, which separates the arguments; empty where busctl cannot do that."""
         path = "/org/freedesktop/systemd1/unit/" + bus_label(self.name)
         interface = "org.freedesktop.systemd1.Service"
         manager = "org.freedesktop.systemd1"
@@ -156,8 +156,8 @@ class SystemdUnit(Service):
                 reason = held_by.read_text(encoding="utf-8").strip()
                 raise HubError(f"{self.name} is held down: {reason}.", f"Remove {held_by} to let it start.")
             lines = self.log_since(mark)[-5:]
-            said = " ".join([done.stderr.strip().splitlines()[0], *lines])
-            raise HubError(f"systemd could not start {self.name}: {said}")
+            reason = " ".join([done.stderr.strip().splitlines()[0], *lines])
+            raise HubError(f"systemd could not start {self.name}: {reason}")
 
     def stop(self, timeout: float) -> None:
         pid = self.main_pid()

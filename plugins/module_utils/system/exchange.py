@@ -23,7 +23,7 @@ def exchange(place: Path, other: Path) -> None:
     """Have the folders at two paths of one file system change places; durable when it returns.
 
     After an interruption both are where they were or both are exchanged; where the file system cannot
-    exchange, `finish_exchange` sees to that. Raises HubError when the system refuses.
+    exchange, `finish_exchange` completes it. Raises HubError when the system refuses.
     """
     try:
         if not _exchange_at_once(place, other):
@@ -87,7 +87,7 @@ def _exchange_by_renames(place: Path, other: Path) -> None:
 
 
 def aside_of(place: Path) -> Path:
-    """Where ``place`` is during an exchange by renames; always the same, so that anybody can finish it."""
+    """Where ``place`` is during an exchange by renames; always the same, so any process can finish it."""
     return place.with_name(f"{place.name}.exchanging")
 
 

@@ -66,7 +66,7 @@ class ExecutionContext:
     ) -> subprocess.CompletedProcess[str]:
         """Run ``argv`` to its end and capture its output as text; the exit status is the caller's to judge.
 
-        Should this process be killed, the program is, too: nobody waits for what it does to the hub.
+        If this process is killed, the program is killed too, since no process waits for its effects any more.
         Raises HubError when the program cannot be started or takes longer than ``timeout`` seconds.
         """
         process = self.start(

@@ -29,7 +29,7 @@ class Process:
         return PROC / str(self.pid)
 
     def directory(self) -> str:
-        """Its working directory. Raises OSError when it has ended, or belongs to somebody else."""
+        """Its working directory. Raises OSError when it has ended, or belongs to another user."""
         return os.readlink(self.folder / "cwd")
 
     def environment(self) -> dict[str, str]:
@@ -40,7 +40,7 @@ class Process:
     def is_in_container(self) -> bool:
         """Whether it sees another file system than we do, so that its paths mean nothing here.
 
-        Without root that cannot be told of other users' processes, and is taken for no.
+        Without root that is unknown for other users' processes, and the answer is no.
         """
         try:
             return not os.path.samestat(os.stat(self.folder / "root"), os.stat("/"))

@@ -18,7 +18,7 @@ def state_folder(name: str, base: str | None = None) -> Path:
 def base_folder(base: str | None = None) -> Path:
     """The folder of all state folders.
 
-    ``base`` where it is given, ``/var/lib/hubops`` for root, and for everybody else ``~/.local/state/hubops``
+    ``base`` where it is given, ``/var/lib/hubops`` for root, and for other users ``~/.local/state/hubops``
     (or ``$XDG_STATE_HOME/hubops``).
     """
     if base:
@@ -54,7 +54,7 @@ def run_file(folder: Path) -> Path:
 
 
 def heartbeat_file(folder: Path) -> Path:
-    """The file whose content says when something was last heard of the run."""
+    """The file with the time of the run's last heartbeat."""
     return folder / "heartbeat"
 
 
@@ -64,7 +64,7 @@ def lock_file(folder: Path) -> Path:
 
 
 def guard_folder(folder: Path) -> Path:
-    """The folder with the program that brings the old hub back without Ansible."""
+    """The folder with the program that restores the old hub without Ansible."""
     return folder / "guard"
 
 
@@ -77,5 +77,5 @@ def make_private(folder: Path) -> None:
     """Make ``folder`` and its missing parents, durably, open to its owner alone."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     for path in reversed(missing):
-        path.mkdir(mode=0o700, exist_ok=True)  # Somebody else may make it at the same time.
+        path.mkdir(mode=0o700, exist_ok=True)  # Another process may make it at the same time.
         files.sync(path.parent)

@@ -147,7 +147,7 @@ def test_a_hub_behind_a_script_is_told_from_its_process(tmp_path: Path) -> None:
         found = info(service=name)["deployment"]
         service.stop(30)
     assert stopped["failed"]
-    assert stopped["msg"].startswith("The environment of the hub cannot be told from the command of")
+    assert stopped["msg"].startswith("The environment of the hub cannot be determined from the command of")
     assert found["hub_environment"]["path"] == str(environment("4.1.6"))
     assert found["service"]["working_directory"] == f"{tmp_path}/data"
     assert found["config"]["file"] == f"{tmp_path}/data/jupyterhub_config.py"

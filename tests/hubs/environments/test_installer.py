@@ -283,7 +283,7 @@ def test_a_requirement_that_cannot_be_had(copy: Path, wheels: Path, tool: str) -
         installer.install(str(copy), ["jupyterhub==2.0.0", "nowhere"])
     assert refusal.value.message.startswith(f"jupyterhub==2.0.0, nowhere cannot be installed into {copy}: ")
     assert refusal.value.message.count("nowhere") > 1
-    assert refusal.value.hint == "Name versions that go together in jupyterhub_packages."
+    assert refusal.value.hint == "Name compatible versions in jupyterhub_packages."
     assert all_packages(copy)["jupyterhub"] == "1.0.0"
 
 
@@ -394,7 +394,7 @@ def test_pip_takes_over_where_uv_cannot_be_had(
     for name in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL"):
         monkeypatch.delenv(name, raising=False)
     assert Installer(InstallerOptions(index_url=index, builder_folder=builder), str(old)).name == "pip"
-    with pytest.raises(HubError, match="^uv is not on the host and cannot be had: "):
+    with pytest.raises(HubError, match="^uv is not on the host and cannot be installed: "):
         Installer(InstallerOptions(installer="uv", index_url=index, builder_folder=builder), str(old))
     assert not Path(builder).exists()
 

@@ -30,7 +30,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import 
 from tests.hubs.small_wheels import UV, fingerprint, install, make_hub_wheel, make_venv, make_wheel
 from tests.plans import planned_environment
 
-UNCHANGED = "The environment in use is unchanged. Name packages that go together in jupyterhub_packages."
+UNCHANGED = "The environment in use is unchanged. Name compatible packages in jupyterhub_packages."
 GO_TOGETHER = "Name versions of them that do in jupyterhub_packages (or jupyterhub_user_packages)."
 #: As root, an account that does not exist; anybody else can only keep what is theirs.
 OWNER = 12345 if os.geteuid() == 0 else os.geteuid()
@@ -177,7 +177,7 @@ def test_packages_that_would_not_go_together(tmp_path: Path, wheels: Path, tool:
     entry = planned_environment(old, "2.0.0")
     with pytest.raises(HubError) as refusal:
         run(entry, wheels, tool)
-    assert refusal.value.message.startswith(f"Packages of {old} would not go together: ")
+    assert refusal.value.message.startswith(f"Packages of {old} would be incompatible: ")
     assert "theauthenticator" in refusal.value.message and "jupyterhub<2" in refusal.value.message
     assert refusal.value.hint == GO_TOGETHER
     assert not Path(entry.staged_path).exists()

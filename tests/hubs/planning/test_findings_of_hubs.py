@@ -68,7 +68,8 @@ def test_nobody_would_be_allowed(tmp_path: Path) -> None:
     finding = found("4.1.6", tmp_path, PAM)["no-allow-rule"]
     assert finding.severity == "blocker" and finding.accept
     assert finding.found == (
-        f"No option allows anybody, with jupyterhub.auth.PAMAuthenticator in {tmp_path}/jupyterhub_config.py."
+        "No option allows any user, "
+        f"with jupyterhub.auth.PAMAuthenticator in {tmp_path}/jupyterhub_config.py."
     )
     assert "c.Authenticator.allow_all = True" in finding.fix
 
@@ -164,7 +165,10 @@ def test_what_changes_with_6(tmp_path: Path) -> None:
     assert findings["config-option-gone"].found == (
         f"{file} sets JupyterHub.statsd_host, which JupyterHub 6.1.1 does not know."
     )
-    assert findings["config-option-unknown"].found == f"{file} sets JupyterHub.prot, which nobody knows."
+    assert (
+        findings["config-option-unknown"].found
+        == f"{file} sets JupyterHub.prot, which neither JupyterHub nor a plugin knows."
+    )
     assert findings["pkce-required"].found == "c.JupyterHub.oauth_require_pkce is True."
     assert findings["named-servers"].found == "1 names of servers: GPU."
     assert [each for each in findings if each.startswith("changes-")] == ["changes-6"]
@@ -203,9 +207,9 @@ def test_what_changes_with_2_and_4(tmp_path: Path) -> None:
         "culler-without-scopes": (
             "The service idle-culler lacks list:users, read:users:activity, read:servers, delete:servers."
         ),
-        "service-access": "Services that nobody has a role for: announcement.",
+        "service-access": "Services without a role for access: announcement.",
         "no-jupyterlab": f"{environment('1.5.1')} has no jupyterlab.",
-        "single-user-arguments": f"{tmp_path}/wrapper speaks of --ip or --port.",
+        "single-user-arguments": f"{tmp_path}/wrapper mentions --ip or --port.",
     }
     assert "the-token" not in str(findings)
 

@@ -99,7 +99,7 @@ def test_what_the_system_refuses_is_a_failed_restore_and_can_be_tried_again(hub:
     text = config.read_text()
     config.unlink()
     (config / "in the way").mkdir(parents=True)
-    with pytest.raises(HubError, match="could not be put back"):
+    with pytest.raises(HubError, match="could not be restored"):
         hub.restore()
     assert hub.service.state() != "running", "a hub without its config was started"
     (config / "in the way").rmdir()

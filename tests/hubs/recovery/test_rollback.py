@@ -138,7 +138,7 @@ def test_the_guard_puts_the_old_hub_back_when_nothing_is_heard(cut: Callable[[],
     run.fall_silent()
     ended = run.wait_for(journal.RESTORED, journal.STUCK)
     assert (ended.outcome["ended"], ended.outcome["by"]) == ("old", "the guard")
-    assert ended.outcome["reason"].startswith("nothing was heard of the run for")
+    assert ended.outcome["reason"].startswith("the run had no heartbeat for")
     assert (ended.outcome["version"], ended.outcome["verified"], ended.outcome["left"]) == ("4.1.6", "", [])
     assert run.serves_as_before()
     assert run.left() - before <= {"runs", "restored.json"}
@@ -180,7 +180,7 @@ def test_no_outage_when_the_way_back_would_fail(cut: Callable[[], Cut]) -> None:
     with pytest.raises(HubError, match=r"database.sqlite has changed since it was written"):
         run.arm()
     assert not guard.is_active(run.folder)
-    with pytest.raises(HubError, match="No guard watches over this run"):
+    with pytest.raises(HubError, match="No guard watches this run"):
         run.stop()
     assert run.serves_as_before()
 

@@ -316,7 +316,7 @@ def test_a_hub_that_does_not_work(stage: Stage, file: str, text: str, id: str, w
 def test_servers_that_do_not_start(stage: Stage) -> None:
     stage.append(stage.users, "jupyter_server/serverapp.py", "\nraise ImportError('this server is broken')\n")
     said = blocker(stage.rehearse(), "rehearsal-spawn")
-    assert f"See to the packages of {stage.users}; jupyterhub_user_packages installs more." in said
+    assert f"Check the packages of {stage.users}; jupyterhub_user_packages installs more." in said
     assert "It logged: ImportError: this server is broken" in said
 
 
@@ -417,7 +417,7 @@ def test_options_that_the_new_version_does_not_know(stage: Stage) -> None:
     assert (finding.id, finding.severity) == ("config-option-gone", "warning")
     assert "Config option `statsd_host` not recognized by `JupyterHub`" in finding.found
     assert "`no_such_thing` not recognized by `SimpleLocalProcessSpawner`" in finding.found
-    assert "Remove it, or set what has taken its place" in finding.fix
+    assert "Remove it, or set its replacement" in finding.fix
 
 
 def test_a_cookie_secret_that_anybody_can_read(stage: Stage) -> None:

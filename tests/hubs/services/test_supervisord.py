@@ -218,7 +218,7 @@ def test_where_a_supervisord_answers(tmp_path: Path, server: str, url: str) -> N
 
 
 def test_a_supervisord_that_answers_nowhere(tmp_path: Path) -> None:
-    with pytest.raises(HubError, match=r"cannot be talked to. Give it a \[unix_http_server\] section"):
+    with pytest.raises(HubError, match=r"cannot be reached. Give it a \[unix_http_server\] section"):
         configured(tmp_path, "").url()
 
 

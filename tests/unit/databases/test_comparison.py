@@ -155,6 +155,6 @@ def test_the_loss_is_told_in_words(databases: Databases) -> None:
         "Recovery point: /var/lib/hubops/hub/recovery/x, made by joan on laptop",
         "/opt/hub: JupyterHub 6.1.1 -> JupyterHub 4.1.6",
         "/srv/hub.sqlite: revision b, 20 rows -> revision a, 7 rows",
-        "Written since then, and lost by going back:",
+        "Written since then, and lost by the rollback:",
         f"  users: 13 new ({names} and 3 more), the newest of 2026-11-21 10:22",
     ]

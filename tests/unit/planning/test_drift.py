@@ -53,7 +53,7 @@ def finding(**values: str) -> Callable[[dict[str, Any]], object]:
     [
         (
             lambda plan: plan.update(to_version="6.1.0"),
-            ["It goes from 4.1.6 to 6.1.0, and not from 4.1.6 to 6.1.1."],
+            ["The upgrade is from 4.1.6 to 6.1.0, and not from 4.1.6 to 6.1.1."],
         ),
         (
             without("environments"),
@@ -110,7 +110,7 @@ def test_what_neither_of_them_can_mend_is_told_before_them() -> None:
     early = {key: value for key, value in PLAN.items() if key != "packages"}
     reviewed = {**PLAN, "to_version": "6.1.0", "findings": PLAN["findings"][1:]}
     assert changes(reviewed, {**early, "intermediate_versions": [THROUGH_5]}) == [
-        "It goes from 4.1.6 to 6.1.1, and not from 4.1.6 to 6.1.0.",
+        "The upgrade is from 4.1.6 to 6.1.1, and not from 4.1.6 to 6.1.0.",
         "The database is migrated through JupyterHub 5.4.6, and not in one step.",
         "New since the review: warning room: /opt has 512 MiB free.",
     ]

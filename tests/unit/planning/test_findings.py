@@ -87,7 +87,7 @@ CASES = [
     ),
     Case(
         "hub-not-running",
-        "The hub's service jupyterhub.service is stopped, so it cannot be seen to work.",
+        "The hub's service jupyterhub.service is stopped, so it cannot be checked.",
         hub(service__state="stopped"),
     ),
     Case(
@@ -113,13 +113,13 @@ CASES = [
     ),
     Case(
         "no-permission",
-        "Stopping jupyterhub.service needs root, and this runs as ada.",
+        "Stopping jupyterhub.service needs root, but Ansible runs as ada.",
         host=machine(root=False, user="ada"),
     ),
     Case("not-writable", "/opt is not writable for root.", host=machine(not_writable=["/opt"])),
     Case(
         "no-space",
-        "/var/lib/hubops/jupyterhub has 0 MiB free, the upgrade needs 2 MiB there.",
+        "/var/lib/hubops/jupyterhub has 0 MiB free, but the upgrade needs 2 MiB there.",
         host=machine(free_bytes={"/var/lib/hubops/jupyterhub": 1}),
     ),
     Case(
@@ -215,7 +215,7 @@ CASES += [
     ),
     Case(
         "no-allow-rule",
-        f"No option allows anybody, with jupyterhub.auth.PAMAuthenticator in {CONFIG}.",
+        f"No option allows any user, with jupyterhub.auth.PAMAuthenticator in {CONFIG}.",
         hub(authenticator={**DEPLOYMENT["authenticator"], **PAM, "allow_rules": [], "admins": False}),
     ),
     Case(
@@ -380,7 +380,7 @@ CASES += [
     ),
     Case(
         "config-option-unknown",
-        f"{CONFIG} sets Authenticator.alowed_users, which nobody knows.",
+        f"{CONFIG} sets Authenticator.alowed_users, which neither JupyterHub nor a plugin knows.",
         hub(
             config__warnings=[
                 "Config option `alowed_users` not recognized by `Authenticator`.  Did you mean ..."
@@ -431,7 +431,7 @@ CASES += [
     ),
     Case(
         "service-access",
-        "Services that nobody has a role for: culler.",
+        "Services without a role for access: culler.",
         hub_1(config__services=[{**SERVICE, "url": "http://127.0.0.1:1"}], config__roles=role(*ENOUGH)),
         OLD,
     ),
@@ -443,7 +443,7 @@ CASES += [
     Case("no-jupyterlab", "/opt/user-env has no jupyterlab.", hub_1(), OLD),
     Case(
         "single-user-arguments",
-        "/opt/wrap speaks of --ip or --port.",
+        "/opt/wrap mentions --ip or --port.",
         hub_1(),
         OLD,
         machine(single_user_script=("/opt/wrap", '#!/bin/sh\nexec jupyter notebook --port="$2"\n')),
@@ -692,8 +692,8 @@ def test_a_downgrade_cannot_be_accepted() -> None:
 @pytest.mark.parametrize(
     ("accepted", "said"),
     [
-        ("hub-not-runing", "what no check knows: hub-not-runing. Did you mean hub-not-running"),
-        ("xyzzy", "jupyterhub_accept names what no check knows: xyzzy. docs/findings.md lists all ids."),
+        ("hub-not-runing", "names unknown findings: hub-not-runing. Did you mean hub-not-running"),
+        ("xyzzy", "jupyterhub_accept names unknown findings: xyzzy. docs/findings.md lists all ids."),
     ],
 )
 def test_what_no_check_knows_cannot_be_accepted_and_nobody_looks_at_the_host(

@@ -112,7 +112,7 @@ def test_the_folder_of_a_rehearsal_is_its_own_and_leaves_nothing(tmp_path: Path)
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(HubError, match="cannot be made for the rehearsal: .* see to the folder's owner"):
+    with pytest.raises(HubError, match="cannot be made for the rehearsal: .* check the folder's owner"):
         take(tmp_path / "file" / "jupyterhub.sqlite")
 
 

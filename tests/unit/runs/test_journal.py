@@ -166,13 +166,13 @@ def test_a_record_of_a_later_version_is_refused(tmp_path: Path) -> None:
 
 def test_no_step_without_a_guard(tmp_path: Path) -> None:
     run = begin(tmp_path)
-    with pytest.raises(HubError, match="No guard watches over this run"):
+    with pytest.raises(HubError, match="No guard watches this run"):
         done(tmp_path, run)
 
 
 def test_a_step_that_comes_too_late_is_refused(tmp_path: Path) -> None:
     run = armed(tmp_path, confirm_timeout=-1)
-    with pytest.raises(HubError, match="This run came too late: nothing was heard of it for 0 s"):
+    with pytest.raises(HubError, match="This run came too late: it had no heartbeat for 0 s"):
         done(tmp_path, run)
 
 
@@ -242,7 +242,7 @@ def test_the_wall_clock_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_step_without_progress_gives_no_sign_of_life(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal, "SECONDS_BETWEEN_SIGNS", 0.05)
+    monkeypatch.setattr(journal, "SECONDS_BETWEEN_HEARTBEATS", 0.05)
     run = begin(tmp_path)
     sign = state.heartbeat_file(tmp_path)
 
@@ -298,7 +298,7 @@ def test_whose_turn_it_is_ends_with_the_process(tmp_path: Path) -> None:
     ) as other:
         assert other.stdout and other.stdout.readline() == "mine\n"
         assert journal.lock_holder(tmp_path) == other.pid
-        with pytest.raises(HubError, match=f"Process {other.pid} works on this hub"), journal.lock(
+        with pytest.raises(HubError, match=f"Process {other.pid} holds the lock of this hub"), journal.lock(
             tmp_path, 0.1
         ):
             pass

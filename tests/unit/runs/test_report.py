@@ -31,7 +31,7 @@ UNCHANGED: journal.Outcome = {"ended": "unchanged", "by": "the rescue", "reason"
 
 
 def old_hub_at(moment: float, by: str = "the rescue") -> journal.Outcome:
-    reason = "nothing was heard of the run for 16 s" if by == "the guard" else "The hub exited."
+    reason = "the run had no heartbeat for 16 s" if by == "the guard" else "The hub exited."
     return {"ended": "old", "by": by, "answered_at": moment, "reason": reason, "task": "Start"}
 
 
@@ -126,7 +126,7 @@ def test_a_run_that_never_began_has_its_report_as_well() -> None:
 def test_a_hub_that_could_not_be_restored_is_told_with_the_command_that_does_it() -> None:
     conclusion = told(a_run(STOP, NOT_STARTED, NOT_RESTORED, stands=journal.RESTORING), FAILURE)["conclusion"]
     assert conclusion.startswith(
-        "The hub is down, and kept down, because it could not be put back either: No space."
+        "The hub is down, and kept down, because it could not be restored either: No space."
     )
     assert conclusion.endswith("-a 'state=restored path=/recovery/1'")
 
@@ -135,13 +135,13 @@ def test_a_run_that_touched_nothing_has_nothing_to_restore() -> None:
     why = {**FAILURE, "restore": "No space."}
     assert told(a_run(stands=journal.ARMED), why)["conclusion"] == (
         "Nothing was changed. That this run is over could not be recorded: No space. "
-        "Fix that and run the playbook again: it says so then."
+        "Fix that and run the playbook again, which records it."
     )
 
 
 def test_users_environments_that_could_not_be_restored_are_no_outage() -> None:
     conclusion = told(a_run(NOT_RESTORED, stands=journal.RESTORING), FAILURE)["conclusion"]
-    assert conclusion.startswith("The users' environments could not be put back either: No space. ")
+    assert conclusion.startswith("The users' environments could not be restored either: No space. ")
 
 
 @pytest.mark.parametrize(
@@ -156,18 +156,19 @@ def test_users_environments_that_could_not_be_restored_are_no_outage() -> None:
                 outcome={"ended": "old", "by": "the rollback"},
                 plan=BACK,
             ),
-            "JupyterHub 4.1.6 has been taken back to 3.1.1.",
+            "JupyterHub 4.1.6 has been rolled back to 3.1.1.",
         ),
         (a_run(stands=journal.ENDED, outcome=UNCHANGED), "Nothing was changed."),
         (
             a_run(STOP, stands=journal.RESTORED, outcome=old_hub_at(700.0, by="the guard")),
-            "JupyterHub 4.1.6 serves again as before. The guard on the host has seen to that: "
-            "nothing was heard of the run for 16 s. What this run did afterwards came too late. "
-            "What the attempt left is in /recovery/1/replaced.",
+            "JupyterHub 4.1.6 serves again as before. The guard on the host restored it: "
+            "the run had no heartbeat for 16 s. The later steps of this run came too late. "
+            "Files of the failed attempt are in /recovery/1/replaced.",
         ),
         (
             a_run(STOP, stands=journal.RESTORED, outcome=old_hub_at(103.5)),
-            "JupyterHub 4.1.6 serves again as before. What the attempt left is in /recovery/1/replaced.",
+            "JupyterHub 4.1.6 serves again as before. "
+            "Files of the failed attempt are in /recovery/1/replaced.",
         ),
     ],
 )

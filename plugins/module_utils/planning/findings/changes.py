@@ -1,4 +1,4 @@
-"""Changes: what each new major asks of everybody, to be read before the upgrade."""
+"""Changes of each new major that the administrator reads before the upgrade."""
 
 from __future__ import annotations
 

@@ -12,22 +12,22 @@ CONFIG_OPTION_GONE = Kind(
     "config-option-gone",
     WARNING,
     "The config sets an option that the target no longer knows.",
-    "The new hub says so in a warning and goes on without it.",
-    "Remove it, or set what has taken its place: the release's changelog says what that is.",
+    "The new hub logs a warning and ignores it.",
+    "Remove it, or set its replacement, which the release's changelog names.",
 )
 ALLOW_OPTION_GONE = Kind(
     "allow-option-gone",
     BLOCKER,
-    "The config sets an option of who is allowed, blocked or an admin user that the target no longer knows.",
-    "The new hub goes on without it: people get in who should not, or do not who should.",
-    "Set what has taken its place: the release's changelog says what that is.",
+    "The config sets an option for allowed, blocked or admin users that the target no longer knows.",
+    "The new hub ignores it: users may get in who should not, or be refused who should.",
+    "Set its replacement, which the release's changelog names.",
     accept=True,
 )
 CONFIG_OPTION_UNKNOWN = Kind(
     "config-option-unknown",
     WARNING,
-    "The config sets an option that neither the hub of today nor the target knows.",
-    "It does nothing; where it was meant to say who is allowed, that is dangerous.",
+    "The config sets an option that neither the present hub nor the target knows.",
+    "It has no effect, which is dangerous where it was meant to restrict access.",
     "Correct its name.",
 )
 OAUTH_REDIRECT_MISSING = Kind(
@@ -69,7 +69,9 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
         if match and match["option"] not in known.get(match["section"], [])
     ]
     if unknown:
-        yield CONFIG_OPTION_UNKNOWN.found(f"{config.file} sets {listing(unknown)}, which nobody knows.")
+        yield CONFIG_OPTION_UNKNOWN.found(
+            f"{config.file} sets {listing(unknown)}, which neither JupyterHub nor a plugin knows."
+        )
     for service in config.services:
         if upgrade.crosses(5) and service.oauth and not service.url and not service.oauth_redirect:
             yield OAUTH_REDIRECT_MISSING.found(

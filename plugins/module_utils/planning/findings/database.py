@@ -1,4 +1,4 @@
-"""The hub's database: whether it can be saved, migrated and written."""
+"""The hub's database: whether it can be backed up, migrated and written."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ DATABASE_NOT_SUPPORTED = Kind(
     "database-not-supported",
     BLOCKER,
     "The database is not SQLite.",
-    "Others cannot be backed up yet, so nothing could be restored.",
-    "Upgrade this hub by hand, with a dump by the database's own tools.",
+    "Only SQLite can be backed up yet, so nothing could be restored.",
+    "Upgrade this hub manually, with a dump by the database's own tools.",
 )
 DATABASE_MISSING = Kind(
     "database-missing",
     BLOCKER,
     "The file that db_url names does not exist.",
-    "The new hub would begin with an empty one.",
+    "The new hub would start with an empty one.",
     "Check db_url, and the working directory of the service that it is relative to.",
 )
 DATABASE_NOT_READABLE = Kind(
@@ -28,27 +28,27 @@ DATABASE_NOT_READABLE = Kind(
     BLOCKER,
     "The database is locked, damaged or no SQLite database.",
     "Nothing can be migrated safely before this is fixed.",
-    "Do what the message says, then try again.",
+    "Follow the message, then try again.",
 )
 DATABASE_DAMAGED = Kind(
     "database-damaged",
     BLOCKER,
     "SQLite's quick check finds damage in the database.",
-    "A migration may fail half-way or lose rows, and a copy of damage restores nothing.",
+    "A migration may fail half-way or lose rows, and a copy of a damaged database restores nothing.",
     "Restore it from a backup, or rebuild it with sqlite3's .recover.",
 )
 DATABASE_NOT_A_HUBS = Kind(
     "database-not-a-hubs",
     BLOCKER,
     "The database has no table of users.",
-    "It is not the one that the hub uses, so the real one would be neither saved nor migrated.",
+    "It is not the database that the hub uses; that one would be neither backed up nor migrated.",
     "Compare db_url and the working directory of the service.",
 )
 DATABASE_REVISION_UNKNOWN = Kind(
     "database-revision-unknown",
     BLOCKER,
     "The database has a revision that the target does not know.",
-    "A newer hub has used it, and there is no way down.",
+    "A newer hub has used it, and a database cannot be migrated back.",
     "Name the version that has used it or a newer one, or restore the copy that belongs to this hub.",
 )
 DATABASE_HALF_MIGRATED = Kind(
@@ -63,8 +63,8 @@ DATABASE_NOT_WRITABLE = Kind(
     "database-not-writable",
     BLOCKER,
     "The hub's user may not write the database or its folder, where SQLite makes its journal.",
-    "The new hub starts, and fails at the first thing that it has to remember.",
-    "Give file and folder to the user that the service runs as.",
+    "The new hub starts, and fails at its first write.",
+    "Make the service's user the owner of the file and the folder.",
 )
 DATABASE_ON_NETWORK = Kind(
     "database-on-network",
@@ -79,7 +79,7 @@ DATABASE_IN_WAL_MODE = Kind(
     "The database keeps its newest rows in a -wal file.",
     "Copies of the database's file alone miss them, JupyterHub's own before a migration too; recovery points "
     "do not.",
-    "Nothing, unless you copy it by hand: then take sqlite3's .backup.",
+    "Nothing, unless you copy it manually: use sqlite3's .backup then.",
 )
 DATABASE_BROKEN_REFERENCES = Kind(
     "database-broken-references",

@@ -1,4 +1,4 @@
-"""Room and permission for what the upgrade writes."""
+"""Disk space and permissions for the files that the upgrade writes."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ MEBIBYTE = 1024 * 1024
 NOT_WRITABLE = Kind(
     "not-writable",
     BLOCKER,
-    "A file or folder that the upgrade has to write is not writable for the user that Ansible works as.",
+    "A file or folder that the upgrade has to write is not writable for Ansible's user.",
     "The upgrade, or its restore, would fail half-way.",
-    "Become the user who owns it: ansible-playbook --become, or correct its mode.",
+    "Become the user who owns it (ansible-playbook --become), or correct its mode.",
 )
 NO_SPACE = Kind(
     "no-space",
     BLOCKER,
     "A file system has no space for new environments, recovery point or migration.",
-    "A disk that gets full in the outage makes it longer, and may keep a restore from its end.",
+    "A disk that becomes full during the outage prolongs it, and may prevent a restore.",
     "Make space, or name another place for recovery points in jupyterhub_state_folder.",
 )
 KINDS = (NOT_WRITABLE, NO_SPACE)
 
 
 def check(upgrade: Upgrade) -> Iterator[Finding]:
-    """What cannot be written, and where there is no space."""
+    """Files that cannot be written, and file systems without enough space."""
     if not upgrade.changes:
         return
     host = upgrade.host
@@ -37,5 +37,5 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
         if free is not None and free < needed:
             yield NO_SPACE.found(
                 f"{folder} has {free // MEBIBYTE} MiB free, "
-                f"the upgrade needs {-(-needed // MEBIBYTE)} MiB there."
+                f"but the upgrade needs {-(-needed // MEBIBYTE)} MiB there."
             )

@@ -1,4 +1,4 @@
-"""The Python environments of hub and users: whether they can be brought to the target."""
+"""The Python environments of hub and users: whether they can be upgraded to the target."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ NO_JUPYTERHUB_FOR_USERS = Kind(
     WARNING,
     "An environment of single-user servers has no jupyterhub.",
     "Single-user servers cannot start from it.",
-    "It is installed there with the upgrade.",
+    "The upgrade installs it there.",
 )
 VERSION_MISMATCH = Kind(
     "version-mismatch",
     WARNING,
     "An environment of single-user servers has another version than the hub.",
     "The hub does not refuse such servers, but log-ins may end in a loop of redirects.",
-    "The upgrade brings both to the same version.",
+    "The upgrade installs the same version in both.",
 )
 ENVIRONMENT_NOT_SUPPORTED = Kind(
     "environment-not-supported",
     BLOCKER,
-    "An environment is conda's or the system's.",
-    "Only venvs can be exchanged and put back as a whole.",
-    "Move the hub into a venv of its own.",
+    "An environment belongs to conda or to the system.",
+    "Only venvs can be exchanged and restored as a whole.",
+    "Move the hub into its own venv.",
 )
 NO_SUCH_PYTHON = Kind(
     "no-such-python",
@@ -43,7 +43,7 @@ PYTHON_TOO_OLD = Kind(
     "python-too-old",
     BLOCKER,
     "The Python of an environment is older than the target's Requires-Python.",
-    "The target cannot be installed there; hub and users need it alike.",
+    "The target cannot be installed there; the hub and the single-user servers both need it.",
     "Name a newer interpreter of the host in jupyterhub_python.",
 )
 INTERPRETER_GONE = Kind(
@@ -51,19 +51,19 @@ INTERPRETER_GONE = Kind(
     BLOCKER,
     "The interpreter of an environment is not there or does not run.",
     "An upgrade of the operating system does that to a venv; nothing can be installed into it.",
-    "Name an interpreter in jupyterhub_python, to build the environment anew.",
+    "Name an interpreter in jupyterhub_python, to rebuild the environment.",
 )
 INTERPRETER_CHANGED = Kind(
     "interpreter-changed",
     BLOCKER,
     "The interpreter of an environment is another Python than the one that the environment was made for.",
-    "An upgrade of the operating system does that to a venv; the packages in it are not seen.",
-    "Name an interpreter in jupyterhub_python, to build the environment anew.",
+    "An upgrade of the operating system does that to a venv; Python does not find the packages in it.",
+    "Name an interpreter in jupyterhub_python, to rebuild the environment.",
 )
 IN_PLACE = Kind(
     "in-place",
     WARNING,
-    "An environment is upgraded in place: it was asked for, or there is no space for a copy.",
+    "An environment is upgraded in place, as requested, or because there is no space for a copy.",
     "The outage includes the installation.",
     "Make space beside it, or leave out jupyterhub_environment_strategy.",
 )
@@ -71,25 +71,24 @@ LINK_LEADS_OUT = Kind(
     "link-leads-out",
     BLOCKER,
     "A folder in which packages of an environment have files is a link that leads out of the environment.",
-    "A copy of the environment has the same link, so the installation would change the hub that serves.",
+    "A copy of the environment has the same link, so the installation would change the serving hub.",
     links.REMEDY,
 )
 WRITTEN_INSIDE = Kind(
     "written-inside",
     BLOCKER,
     "The hub's database, or another file that is written while it serves, is within an environment.",
-    "The environment gives its place to a copy of an earlier moment: what was written since then would be "
-    "lost, at the upgrade or at a rollback.",
-    "Stop the hub, move them to a folder of their own, and name that in the settings; where the service's "
+    "An earlier copy replaces the environment: what was written since that copy would be lost, at the "
+    "upgrade or at a rollback.",
+    "Stop the hub, move them to their own folder, and name that in the settings; where the service's "
     "WorkingDirectory leads into the environment, change it.",
 )
 READ_INSIDE = Kind(
     "read-inside",
     BLOCKER,
     "Files of the site, such as its config, are within an environment that is rebuilt.",
-    "They are no part of a package, so the new environment would not have them.",
-    "Move them to a folder of their own, such as /etc/jupyterhub; or leave out jupyterhub_python, for a copy "
-    "has them.",
+    "They belong to no package, so the new environment would not have them.",
+    "Move them to another folder, such as /etc/jupyterhub; or leave out jupyterhub_python: a copy has them.",
 )
 KINDS = (
     NO_JUPYTERHUB_FOR_USERS,
@@ -107,7 +106,7 @@ KINDS = (
 
 
 def check(upgrade: Upgrade) -> Iterator[Finding]:
-    """What keeps environments from the target, and where those of hub and users differ today."""
+    """What prevents environments from the upgrade, and where those of hub and users differ now."""
     yield from _single_user(upgrade)
     known = {entry.path: entry.facts for entry in environments_of(upgrade.deployment)}
     for entry in upgrade.environments:
@@ -129,7 +128,7 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
 
 
 def _single_user(upgrade: Upgrade) -> Iterator[Finding]:
-    """An environment whose servers do not go with the hub that runs today."""
+    """An environment whose servers do not match the present hub."""
     for user in upgrade.deployment.user_environments:
         if user.jupyterhub is None:
             yield NO_JUPYTERHUB_FOR_USERS.found(f"{user.path} has no jupyterhub.")
@@ -140,7 +139,7 @@ def _single_user(upgrade: Upgrade) -> Iterator[Finding]:
 
 
 def _files_of_the_site(upgrade: Upgrade, entry: PlannedEnvironment) -> Iterator[Finding]:
-    """What is no part of the environment, and would be exchanged along with it."""
+    """Files that are no part of the environment, but would be exchanged with it."""
     path = entry.path
     written, read = upgrade.host.written.get(path, {}), upgrade.host.read.get(path, [])
     if written:

@@ -24,7 +24,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Kind:
-    """What findings of one id have in common; ``what`` says of any host what `Finding.found` says of one."""
+    """What findings of one id have in common; ``what`` is `Finding.found` for any host."""
 
     id: str
     severity: str

@@ -1,4 +1,4 @@
-"""Findings: everything that speaks against an upgrade or should be known before it, told by reading.
+"""Findings: all obstacles to an upgrade and everything to know before it, found by reading.
 
 One file for each subject. Each has its ``KINDS``, and ``check``, a pure function of the `Upgrade`; what the
 rehearsal finds has its kinds in a file of its own.
@@ -59,7 +59,7 @@ def find(upgrade: Upgrade) -> list[Finding]:
 
 
 def judge(found: Sequence[Finding], accepted: Sequence[str]) -> list[Finding]:
-    """Findings with those that are accepted as warnings, blockers first."""
+    """The findings, accepted ones as warnings, blockers first."""
     judged = [_judged(finding, accepted) for finding in found]
     return sorted(judged, key=lambda finding: SEVERITIES.index(finding.severity))
 
@@ -73,11 +73,11 @@ def _judged(finding: Finding, accepted: Sequence[str]) -> Finding:
 
 
 def require_known(accepted: Sequence[str]) -> None:
-    """Raise HubError where something is accepted that no check knows."""
+    """Raise HubError where an accepted id is unknown to all checks."""
     unknown = [id for id in accepted if id not in KINDS]
     if unknown:
         near = [each for id in unknown for each in difflib.get_close_matches(id, KINDS, n=3)]
         raise HubError(
-            f"jupyterhub_accept names what no check knows: {', '.join(unknown)}.",
+            f"jupyterhub_accept names unknown findings: {', '.join(unknown)}.",
             f"Did you mean {', '.join(dict.fromkeys(near))}?" if near else "docs/findings.md lists all ids.",
         )

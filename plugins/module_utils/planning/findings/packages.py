@@ -1,4 +1,4 @@
-"""Packages: what would not go together in the new environments."""
+"""Packages: conflicts in the new environments."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from .finding import BLOCKER, WARNING, Finding, Kind
 PACKAGES_CONFLICT = Kind(
     "packages-conflict",
     BLOCKER,
-    "Packages that are installed do not go with the versions that the target needs of others.",
-    "They fail when they are imported, or later, in ways of their own.",
-    "Name versions that do in jupyterhub_packages (jupyterhub_user_packages); a name alone takes the newest.",
+    "Installed packages are incompatible with the versions of others that the target needs.",
+    "They fail when they are imported, or later.",
+    "Name compatible versions in jupyterhub_packages (jupyterhub_user_packages); a bare name is the newest.",
 )
 PACKAGES_NOT_AVAILABLE = Kind(
     "packages-not-available",
     BLOCKER,
-    "The installer finds no versions that fulfil what is asked for.",
+    "The installer finds no versions that meet all requirements.",
     "The new environment cannot be staged.",
-    "Name versions that go together in jupyterhub_packages (jupyterhub_user_packages).",
+    "Name compatible versions in jupyterhub_packages (jupyterhub_user_packages).",
 )
 PACKAGES_NOT_CHECKED = Kind(
     "packages-not-checked",
     WARNING,
-    "The installer could not say what it would install: no answer in time, or a pip without dry runs.",
-    "Packages that do not go together are found while the new environments are staged, not before.",
+    "The installer could not report what it would install: no answer in time, or a pip without dry runs.",
+    "Incompatible packages are found only while the new environments are staged.",
     "Install uv on the host, or a pip of 22.2 or later in the environment.",
 )
 SQLALCHEMY_TOO_NEW = Kind(
@@ -44,23 +44,22 @@ DATABASE_PATH_DECODED = Kind(
     "database-path-decoded",
     BLOCKER,
     "The database's name has a percent sign, and SQLAlchemy crosses 2.1.",
-    "From 2.1 on escapes in the name are decoded: the new hub would open another file, and begin with "
-    "nothing.",
-    'Write each % as %25 after the upgrade; or keep the old way: jupyterhub_packages: ["sqlalchemy<2.1"].',
+    "From 2.1 on escapes in the name are decoded: the new hub would open another file, and start empty.",
+    'Write each % as %25 after the upgrade; or keep SQLAlchemy 2.0: jupyterhub_packages: ["sqlalchemy<2.1"].',
 )
 PACKAGE_TOO_OLD = Kind(
     "package-too-old",
     WARNING,
     "An authenticator or spawner is known not to work with the target, or older than what is known to work.",
-    "Log-ins or servers may fail after the upgrade, though everything can be imported.",
+    "Log-ins or servers may fail after the upgrade, though all imports succeed.",
     "Name a newer release of it in jupyterhub_packages.",
 )
 PACKAGES_SHADOWED = Kind(
     "packages-shadowed",
     WARNING,
-    "The hub imports packages from PYTHONPATH or from somebody's ~/.local instead of its environment.",
-    "The new hub gets these old ones, whatever is staged.",
-    "Remove them, take PYTHONPATH out of the service, or set PYTHONNOUSERSITE=1.",
+    "The hub imports packages from PYTHONPATH or from a ~/.local folder instead of its environment.",
+    "The new hub would import these old packages instead of the staged ones.",
+    "Remove them, remove PYTHONPATH from the service, or set PYTHONNOUSERSITE=1.",
 )
 KINDS = (
     PACKAGES_CONFLICT,
@@ -74,7 +73,7 @@ KINDS = (
 
 
 def check(upgrade: Upgrade) -> Iterator[Finding]:
-    """What would not go together."""
+    """Conflicts between packages."""
     shadowed = upgrade.deployment.config.shadowed
     if shadowed:
         files = ", ".join(f"{name} ({file})" for name, file in sorted(shadowed.items()))
@@ -95,7 +94,7 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
 
 
 def _resolved(upgrade: Upgrade) -> Iterator[Finding]:
-    """What the installer's dry run says."""
+    """Results of the installer's dry run."""
     for path, resolution in upgrade.host.resolved.items():
         if not resolution.answered:
             yield PACKAGES_NOT_CHECKED.found(f"{path}: {resolution.problem}", resolution.hint)

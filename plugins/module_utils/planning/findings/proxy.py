@@ -27,8 +27,8 @@ NODE_NOT_FOUND = Kind(
 NODE_TOO_OLD = Kind(
     "node-too-old",
     BLOCKER,
-    "Node.js is older than what the proxy asks for.",
-    "Such a proxy may not start, or fail at a request that it cannot handle; the hub starts it anew.",
+    "Node.js is older than the proxy requires.",
+    "Such a proxy may not start, or fail at a request that it cannot handle; the hub then restarts it.",
     "Install a newer Node.js, or a proxy for this one: 5.0 and 5.1 need Node 18, 5.2 and later Node 20.",
     accept=True,
 )
@@ -43,9 +43,9 @@ PROXY_WITHOUT_TLS = Kind(
 CERTIFICATE_NOT_USABLE = Kind(
     "certificate-not-usable",
     BLOCKER,
-    "The proxy cannot read its certificate or key, or they do not go together.",
-    "A proxy that runs has read those from before. None starts with these, for the new hub or the old one.",
-    "Put the right files where ssl_cert and ssl_key say, and restart the hub to see that it starts.",
+    "The proxy cannot read its certificate or key, or they do not match.",
+    "A running proxy has read the earlier files. No proxy starts with these, for the new hub or the old one.",
+    "Correct the files that ssl_cert and ssl_key name, and restart the hub to check that it starts.",
 )
 KINDS = (PROXY_NOT_FOUND, NODE_NOT_FOUND, NODE_TOO_OLD, PROXY_WITHOUT_TLS, CERTIFICATE_NOT_USABLE)
 
@@ -54,7 +54,7 @@ _ENGINES = ((">=5.2", ">=20"), (">=5.0", ">=18"), (">=4.6.3", ">=10"), (">=4.5",
 
 
 def check(upgrade: Upgrade) -> Iterator[Finding]:
-    """What keeps the proxy from its start."""
+    """What prevents the proxy from starting."""
     proxy, service = upgrade.deployment.proxy, upgrade.deployment.service
     program, problem = proxy.program, upgrade.deployment.config.certificate_problem
     if problem:
@@ -87,7 +87,7 @@ def _node(program: ProxyProgram, service: ServiceFacts) -> Iterator[Finding]:
 
 
 def _engine(version: str) -> str:
-    """What a release without a word about it asks for; '' where nothing is known."""
+    """What a release that does not declare it requires; '' where that is not known."""
     if not version:
         return ""
     return next((engine for proxies, engine in _ENGINES if _satisfies(version, proxies)), "")

@@ -1,24 +1,24 @@
-"""What the rehearsal has shown: the new hub on a copy, before the outage."""
+"""Results of the rehearsal: the new hub on a copy, before the outage."""
 
 from __future__ import annotations
 
 from .finding import BLOCKER, NOTE, WARNING, Kind
 
-_UNTOUCHED = "The hub that serves is untouched; the end of the new one's log says more."
+_UNTOUCHED = "The serving hub is unchanged; the end of the new hub's log has the details."
 
 MIGRATION = Kind(
     "rehearsal-migration",
     BLOCKER,
     "A copy of the database cannot be migrated, or loses rows.",
-    "The database itself would be half migrated, in the outage.",
-    "Do what the message says. The database itself is unchanged.",
+    "The real database would be left half migrated during the outage.",
+    "Follow the message. The real database is unchanged.",
 )
 ROWS = Kind(
     "rehearsal-rows",
     BLOCKER,
-    "The migration changes values that tell people, their rights or their tokens apart.",
-    "People would be somebody else after the upgrade, or nobody.",
-    "Report it to the project whose release this is. The database itself is unchanged.",
+    "The migration changes values that identify users, their rights or their tokens.",
+    "Users would have another identity after the upgrade, or none.",
+    "Report it to the project of this release. The real database is unchanged.",
 )
 CONFIG = Kind(
     "rehearsal-config",
@@ -31,94 +31,94 @@ START = Kind(
     "rehearsal-start",
     BLOCKER,
     "The new hub exits at its start.",
-    "It would do so in the outage.",
+    "It would do so during the outage.",
     _UNTOUCHED,
 )
 NO_ANSWER = Kind(
     "rehearsal-no-answer",
     BLOCKER,
-    "The new hub starts, and does not answer in time.",
-    "The outage would last until the old one is put back.",
-    "Its log says what it waits for; jupyterhub_start_timeout gives it more time.",
+    "The new hub starts, but does not answer in time.",
+    "The outage would last until the old hub is restored.",
+    "Its log shows what it waits for; jupyterhub_start_timeout gives it more time.",
 )
 PROXY = Kind(
     "rehearsal-proxy",
     BLOCKER,
     "The new hub cannot start the proxy.",
-    "It exits for that reason.",
+    "The new hub exits then.",
     "Compare the proxy's version, and Node's, with what the new hub needs.",
 )
 OTHER_VERSION = Kind(
     "rehearsal-version",
     BLOCKER,
-    "The new hub says that it is another version than the one that is wanted.",
-    "What was staged is not what was asked for.",
+    "The new hub reports another version than the target.",
+    "The staged environment does not have the requested version.",
     "Remove the staged environment, and run the playbook again.",
 )
 DATABASE = Kind(
     "rehearsal-database",
     BLOCKER,
-    "The new hub starts, and cannot read its users, groups or services.",
-    "It looks healthy, and nobody can work with it.",
+    "The new hub starts, but cannot read its users, groups or services.",
+    "It looks healthy, but no user can work with it.",
     _UNTOUCHED,
 )
 LOG_IN = Kind(
     "rehearsal-log-in",
     BLOCKER,
-    "The new hub does not let in a user by a token that it has made, or has no login page.",
-    "Nobody could log in.",
+    "The new hub rejects a user with a token that it has issued, or has no login page.",
+    "No user could log in.",
     _UNTOUCHED,
 )
 AUTH_STATE = Kind(
     "rehearsal-auth-state",
     BLOCKER,
-    "The new hub cannot decrypt the auth_state that is kept.",
-    "JUPYTERHUB_CRYPT_KEY is not the one that it was written with: the hub would silently go on without it.",
-    "Give the service the key from before, after the present one and a semicolon where both are needed.",
+    "The new hub cannot decrypt the stored auth_state.",
+    "JUPYTERHUB_CRYPT_KEY is not the key that encrypted it: the hub would silently ignore the auth_state.",
+    "Give the service the earlier key; where both are needed, the present key first, then a semicolon.",
     accept=True,
 )
 SPAWN = Kind(
     "rehearsal-spawn",
     BLOCKER,
     "No server starts from the new single-user environment, or it cannot be reached.",
-    "People could log in, and not work.",
-    "See to the packages of the environment; jupyterhub_user_packages installs more.",
+    "Users could log in, but not work.",
+    "Check the packages of the environment; jupyterhub_user_packages installs more.",
 )
 ERRORS = Kind(
     "rehearsal-errors",
     WARNING,
-    "The new hub does all that was asked, and logs errors.",
-    "Something of it does not work.",
-    "See what they mean before it serves.",
+    "The new hub passes all checks, but logs errors.",
+    "A part of it does not work.",
+    "Find out what they mean before the upgrade.",
 )
 OLD_START = Kind(
     "rehearsal-old-start",
     BLOCKER,
-    "The hub of today does not start any more with the config and the environment that are on the disk.",
+    "The present hub no longer starts with the config and the environment on the disk.",
     "A rollback starts it: the hub would stay down.",
-    "Fix what the end of its log names, and restart the hub to see that it starts.",
+    "Fix what the end of its log names, and restart the hub to check that it starts.",
     accept=True,
 )
 NOT_REHEARSED = Kind(
     "not-rehearsed",
     WARNING,
     "An environment is upgraded in place.",
-    "There is nothing yet that could be rehearsed.",
+    "There is no staged environment to rehearse with.",
     "Make space for a staged environment, or leave out jupyterhub_environment_strategy.",
 )
 PROXY_NOT_REHEARSED = Kind(
     "proxy-not-rehearsed",
     NOTE,
     "The proxy is not one that the hub starts for itself.",
-    "The rehearsal went without one.",
-    "See that it goes with the new version.",
+    "The rehearsal ran without a proxy.",
+    "Check that it works with the new version.",
 )
 SPAWN_NOT_REHEARSED = Kind(
     "spawn-not-rehearsed",
     NOTE,
     "The single-user environment has neither jupyter-server nor notebook, today as well.",
     "No server was started from it.",
-    "Nothing is to be done where single-user servers come from elsewhere, such as an image.",
+    "Nothing, where single-user servers come from elsewhere, such as an image.",
 )
 KINDS = (
     MIGRATION,

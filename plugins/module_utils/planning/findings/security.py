@@ -9,27 +9,26 @@ from ..upgrade import Upgrade
 from .finding import BLOCKER, WARNING, Finding, Kind
 
 _ALLOW = (
-    "Set c.Authenticator.allow_all = True for the rule of old, or name who is allowed: allowed_users, "
-    "allow_existing_users, or the authenticator's own rules. An older hub ignores the new ones with a "
+    "Set c.Authenticator.allow_all = True for the earlier rule, or name the allowed users: allowed_users, "
+    "allow_existing_users, or the authenticator's own rules. An older hub ignores the new options with a "
     "warning."
 )
 NO_ALLOW_RULE = Kind(
     "no-allow-rule",
     BLOCKER,
-    "No option of the config allows anybody, and the upgrade crosses 5.0.",
-    "Without a rule everybody was allowed before 5.0, and nobody but admin users is since: the hub is "
-    "healthy "
-    "and people cannot log in (https://jupyterhub.readthedocs.io/en/stable/howto/upgrading-v5.html).",
+    "No option of the config allows any user, and the upgrade crosses 5.0.",
+    "Without a rule, all users were allowed before 5.0, and only admin users are since: the hub is healthy, "
+    "but users cannot log in (https://jupyterhub.readthedocs.io/en/stable/howto/upgrading-v5.html).",
     _ALLOW,
     accept=True,
 )
 ALLOW_RULE_UNCLEAR = Kind(
     "allow-rule-unclear",
     WARNING,
-    "No option of the config allows anybody, the upgrade crosses 5.0, and the authenticator decides by "
+    "No option of the config allows any user, the upgrade crosses 5.0, and the authenticator decides by "
     "itself.",
-    "From 5.0 on nobody is allowed without a rule, unless its class says otherwise, which only its author "
-    "knows.",
+    "From 5.0 on no user is allowed without a rule, unless the authenticator's class allows it, which its "
+    "documentation has to tell.",
     f"Read its documentation for JupyterHub 5. {_ALLOW}",
 )
 CRYPT_KEY_MISSING = Kind(
@@ -37,29 +36,29 @@ CRYPT_KEY_MISSING = Kind(
     BLOCKER,
     "auth_state is enabled, and the service gets no key to encrypt it with.",
     "The hub exits at its start: `auth_state is enabled, but encryption is not available`.",
-    "Set JUPYTERHUB_CRYPT_KEY in the service's environment, to the key of old: another one loses what is "
-    "stored.",
+    "Set JUPYTERHUB_CRYPT_KEY in the service's environment, to the earlier key: another key loses the stored "
+    "auth_state.",
     accept=True,
 )
 COOKIE_SECRET_MODE = Kind(
     "cookie-secret-mode",
     BLOCKER,
-    "The file of the cookie secret may be read or written by anybody.",
+    "Any user may read or write the file of the cookie secret.",
     "The hub refuses to start with it.",
-    "chmod 600 it, and replace it if somebody may have read it.",
+    "chmod 600 it, and replace the secret if another user may have read it.",
 )
 COOKIE_SECRET_MISSING = Kind(
     "cookie-secret-missing",
     WARNING,
     "The file of the cookie secret does not exist, and neither config nor environment has the secret.",
-    "The new hub writes a new one, and everybody is logged out.",
+    "The new hub writes a new one, which logs out all users.",
     "Check cookie_secret_file, and the working directory of the service that it is relative to.",
 )
 PKCE_REQUIRED = Kind(
     "pkce-required",
     WARNING,
     "JupyterHub.oauth_require_pkce is on, and the upgrade crosses 6.0.",
-    "Single-user servers of JupyterHub 5 and older know no PKCE: people cannot log in to those that run on.",
+    "Single-user servers of JupyterHub 5 and older have no PKCE: users cannot log in to running ones.",
     "Turn it on when every single-user environment has 6.0 or later.",
 )
 KINDS = (
@@ -71,14 +70,14 @@ KINDS = (
     PKCE_REQUIRED,
 )
 
-#: Classes that allow everybody by default in 5.0 too, or nobody at any time (jupyterhub/auth.py).
+#: Classes that allow all users by default in 5.0 too, or no user in any version (jupyterhub/auth.py).
 _NEED_NO_RULE = {"jupyterhub.auth.DummyAuthenticator", "jupyterhub.auth.NullAuthenticator"}
 #: Others may read or write a cookie secret (JupyterHub.init_secrets).
 _OTHERS = 0o007
 
 
 def check(upgrade: Upgrade) -> Iterator[Finding]:
-    """Who would be locked out."""
+    """The users who would be locked out."""
     yield from _allow_rule(upgrade)
     yield from _secrets(upgrade.deployment)
     if upgrade.crosses(6) and upgrade.deployment.config.oauth_require_pkce:
@@ -90,7 +89,7 @@ def _allow_rule(upgrade: Upgrade) -> Iterator[Finding]:
     needs_none = _NEED_NO_RULE.intersection(authenticator.bases)
     if not upgrade.crosses(5) or authenticator.allow_rules or needs_none:
         return
-    only = "Only admin_users are named" if authenticator.admins else "No option allows anybody"
+    only = "Only admin_users are named" if authenticator.admins else "No option allows any user"
     found = f"{only}, with {authenticator.class_name} in {upgrade.deployment.config.file}."
     own = authenticator.decides_itself and authenticator.package != "oauthenticator"
     yield (ALLOW_RULE_UNCLEAR if own else NO_ALLOW_RULE).found(found)
@@ -101,8 +100,7 @@ def _secrets(deployment: Deployment) -> Iterator[Finding]:
     if authenticator.auth_state and secrets.crypt_key_source == "none":
         yield CRYPT_KEY_MISSING.found(
             f"{authenticator.class_name} has enable_auth_state, and {deployment.service.name} has "
-            "neither "
-            f"JUPYTERHUB_CRYPT_KEY nor CryptKeeper.keys; {deployment.database.encrypted} users have "
+            f"neither JUPYTERHUB_CRYPT_KEY nor CryptKeeper.keys; {deployment.database.encrypted} users have "
             "encrypted auth_state."
         )
     cookie = secrets.cookie_secret_file

@@ -1,4 +1,4 @@
-"""The hub's service: whether it runs, whether we may stop it, and what else stops with it."""
+"""The hub's service: whether it runs, whether it may be stopped, and what else stops with it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ HUB_NOT_RUNNING = Kind(
     "hub-not-running",
     BLOCKER,
     "The hub does not run.",
-    "A hub that did not work before the upgrade cannot be told from one that the upgrade broke.",
-    "Start it and see that it serves.",
+    "A hub that failed before the upgrade cannot be distinguished from one that the upgrade broke.",
+    "Start it and check that it serves.",
     accept=True,
 )
 _ASKED_AGAIN = (
@@ -21,28 +21,28 @@ _ASKED_AGAIN = (
 HUB_DOES_NOT_ANSWER = Kind(
     "hub-does-not-answer",
     BLOCKER,
-    "The hub runs, and does not answer where its config says, or as the version that its environment has.",
+    "The hub runs, but does not answer at the configured address, or answers as another version.",
     _ASKED_AGAIN,
     "Restart the hub: config or environment may have changed since its start. Its log says what is wrong.",
 )
 PROXY_DOES_NOT_ANSWER = Kind(
     "proxy-does-not-answer",
     BLOCKER,
-    "The hub answers, and its proxy does not lead to it from where the config says.",
+    "The hub answers, but its proxy does not forward to it from the configured address.",
     _ASKED_AGAIN,
     "Restart the hub: the address may have changed since its start. Compare bind_url with the proxy's.",
 )
 INTERNAL_SSL = Kind(
     "internal-ssl",
     BLOCKER,
-    "The config has internal_ssl, so the hub answers only those who have one of its certificates.",
-    "It can neither be asked whether it works today, nor after the upgrade.",
+    "The config has internal_ssl, so the hub answers only clients with one of its certificates.",
+    "It cannot be checked, neither before nor after the upgrade.",
     "Set c.JupyterHub.internal_ssl = False and restart the hub, or upgrade it manually.",
 )
 NO_PERMISSION = Kind(
     "no-permission",
     BLOCKER,
-    "The hub is a unit of systemd, and we are not root.",
+    "The hub is a systemd unit, and Ansible does not run as root.",
     "Only root may stop and start it.",
     "Become root: ansible-playbook --become, or ansible_become: true in the inventory.",
 )
@@ -50,17 +50,16 @@ KILL_MODE = Kind(
     "kill-mode",
     WARNING,
     "The config leaves servers running when the hub stops, and the unit's KillMode kills them.",
-    "systemd ends every process of the unit when it stops, whatever cleanup_servers says; people lose what "
-    "they "
-    "have not saved.",
+    "systemd ends every process of the unit when it stops, whatever cleanup_servers is; users lose what "
+    "they have not saved.",
     "Set KillMode=process in the unit, and daemon-reload, before the upgrade.",
 )
 SERVERS_RUNNING = Kind(
     "servers-running",
     NOTE,
-    "Servers of users are running.",
-    "They are stopped with the hub, unless its own config and its service say otherwise.",
-    "Tell people beforehand.",
+    "Single-user servers are running.",
+    "They stop with the hub, unless its config and its service are set otherwise.",
+    "Notify the users beforehand.",
 )
 KINDS = (
     HUB_NOT_RUNNING,
@@ -83,7 +82,7 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
     service = upgrade.deployment.service
     if service.state != "running":
         yield HUB_NOT_RUNNING.found(
-            f"The hub's service {service.name} is {service.state}, so it cannot be seen to work."
+            f"The hub's service {service.name} is {service.state}, so it cannot be checked."
         )
     unanswered = upgrade.host.unanswered
     if "hub" in unanswered:
@@ -94,13 +93,13 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
         yield INTERNAL_SSL.found(f"{upgrade.deployment.config.file} sets JupyterHub.internal_ssl.")
     if service.needs_root and not upgrade.host.root:
         yield NO_PERMISSION.found(
-            f"Stopping {service.name} needs root, and this runs as {upgrade.host.user}."
+            f"Stopping {service.name} needs root, but Ansible runs as {upgrade.host.user}."
         )
     yield from _servers(upgrade)
 
 
 def _servers(upgrade: Upgrade) -> Iterator[Finding]:
-    """What becomes of single-user servers; supervisord's stopasgroup reaches none, each is a session."""
+    """What happens to single-user servers; supervisord's stopasgroup reaches none, each is a session."""
     deployment = upgrade.deployment
     service, servers = deployment.service, deployment.database.servers
     if service.kills_servers and deployment.spawner.local and not deployment.config.cleanup_servers:

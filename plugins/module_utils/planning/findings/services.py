@@ -1,4 +1,4 @@
-"""Services and tokens: what roles and scopes, which came with 2.0, take from them."""
+"""Services and tokens: the permissions that they lose with the roles and scopes of 2.0."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ TOKENS_LOST = Kind(
     "tokens-lost",
     WARNING,
     "The database has API tokens, and the upgrade crosses 2.0.",
-    "The migration drops all of them. Those that the config names come back when the hub starts.",
-    "Tell their owners that they have to make new ones, and stop all servers before.",
+    "The migration drops all of them. The hub creates those that the config names again when it starts.",
+    "Notify their owners that they need new ones, and stop all single-user servers before.",
 )
 SERVICE_WITHOUT_SCOPES = Kind(
     "service-without-scopes",
     WARNING,
     "A service with a token is neither admin nor in a role of load_roles, and the upgrade crosses 2.0.",
-    "From 2.0 on a token may do what its scopes say, and without a role that is nothing.",
+    "From 2.0 on a token has only the permissions of its scopes, and none without a role.",
     "Give it a role: c.JupyterHub.load_roles = [{'name': ..., 'scopes': [...], 'services': [...]}].",
 )
 CULLER_WITHOUT_SCOPES = Kind(
     "culler-without-scopes",
     WARNING,
     "A service that culls idle servers lacks scopes for that, and the upgrade crosses 2.0.",
-    "Idle servers go on for ever.",
+    "Idle servers are never stopped.",
     "Give it a role with the scopes list:users, read:users:activity, read:servers and delete:servers.",
 )
 SERVICE_ADMIN = Kind(
     "service-admin",
     NOTE,
     "A service is an admin, and the upgrade crosses 2.0.",
-    "It goes on to be allowed everything, by the role admin; a role with the scopes that it needs is safer.",
-    "Nothing; or give it a role of its own, and take out `admin`.",
+    "It keeps all permissions, by the role admin; a role with only the scopes that it needs is safer.",
+    "Nothing; or give it its own role, and remove `admin`.",
 )
 SERVICE_ACCESS = Kind(
     "service-access",
     WARNING,
-    "A service has pages for people, no role gives access to it, and the upgrade crosses 2.0.",
+    "A service has web pages, no role gives access to it, and the upgrade crosses 2.0.",
     "From 2.0 on only admin users may open it.",
-    "Give people a role with the scope access:services, or access:services!service=<name>.",
+    "Give the users a role with the scope access:services, or access:services!service=<name>.",
 )
 KINDS = (TOKENS_LOST, SERVICE_WITHOUT_SCOPES, CULLER_WITHOUT_SCOPES, SERVICE_ADMIN, SERVICE_ACCESS)
 
@@ -56,7 +56,7 @@ _CULLER = {
 
 
 def check(upgrade: Upgrade) -> Iterator[Finding]:
-    """What services and tokens may no longer do."""
+    """The permissions that services and tokens lose."""
     if not upgrade.crosses(2):
         return
     deployment = upgrade.deployment
@@ -82,7 +82,7 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
         if each.url and not granted & {"access:services", f"access:services!service={each.name}"}
     ]
     if closed:
-        yield SERVICE_ACCESS.found(f"Services that nobody has a role for: {listing(closed)}.")
+        yield SERVICE_ACCESS.found(f"Services without a role for access: {listing(closed)}.")
 
 
 def _scopes(service: HubService, roles: list[Role]) -> set[str]:

@@ -1,4 +1,4 @@
-"""Single-user servers: their names, their command, and what they show."""
+"""Single-user servers: their names, their command, and their interface."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAMED_SERVERS = Kind(
     "named-servers",
     WARNING,
     "Named servers have names that 6.0 does not allow for new ones.",
-    "They go on to start, but an API client that makes one gets an error, and 7.0 will not start them "
+    "They still start, but an API client that creates one gets an error, and 7.0 will not start them "
     "(https://jupyterhub.readthedocs.io/en/stable/howto/upgrading-v6.html).",
     "Rename them, or read about allow_existing_invalid_named_servers; autorename moves no volumes or "
     "folders.",
@@ -22,13 +22,13 @@ NO_JUPYTERLAB = Kind(
     "no-jupyterlab",
     WARNING,
     "An environment of single-user servers has no JupyterLab, and the upgrade crosses 2.0.",
-    "From 2.0 on JupyterLab is what people see by default.",
-    "jupyterhub_user_packages: [jupyterlab], or set c.Spawner.default_url to what there is.",
+    "From 2.0 on JupyterLab is the default interface.",
+    "jupyterhub_user_packages: [jupyterlab], or set c.Spawner.default_url to the installed interface.",
 )
 SINGLE_USER_ARGUMENTS = Kind(
     "single-user-arguments",
     WARNING,
-    "The single-user command is a script that speaks of --ip or --port, and the upgrade crosses 2.0.",
+    "The single-user command is a script that mentions --ip or --port, and the upgrade crosses 2.0.",
     "From 2.0 on the hub passes address and port in JUPYTERHUB_SERVICE_URL alone.",
     "Have the script read JUPYTERHUB_SERVICE_URL, or leave both to jupyterhub-singleuser.",
 )
@@ -43,7 +43,7 @@ VERIFY_USER = Kind(
     "verify-user-unknown",
     BLOCKER,
     "The hub has no user of the name in jupyterhub_verify_user.",
-    "Nobody's server could be started to prove the new hub, and the old one would be put back.",
+    "The verification could not start a server with the new hub, and the old hub would be restored.",
     "Name one of its users, or leave jupyterhub_verify_user out.",
 )
 KINDS = (NAMED_SERVERS, NO_JUPYTERLAB, SINGLE_USER_ARGUMENTS, LABHUB, VERIFY_USER)
@@ -73,7 +73,7 @@ def _crossing_2(upgrade: Upgrade) -> Iterator[Finding]:
             yield NO_JUPYTERLAB.found(f"{path} has no jupyterlab.")
     path, text = upgrade.host.single_user_script
     if re.search(r"--(ip|port)\b", text):
-        yield SINGLE_USER_ARGUMENTS.found(f"{path} speaks of --ip or --port.")
+        yield SINGLE_USER_ARGUMENTS.found(f"{path} mentions --ip or --port.")
     command = upgrade.deployment.spawner.command
     if any(os.path.basename(word) == "jupyter-labhub" for word in command):
         yield LABHUB.found(f"c.Spawner.cmd is {' '.join(command)}.")

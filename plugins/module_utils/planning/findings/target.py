@@ -23,14 +23,14 @@ DOWNGRADE = Kind(
     "downgrade",
     BLOCKER,
     "The hub runs a newer version than the one that is wanted.",
-    "A database cannot be migrated back, so an upgrade never goes down.",
+    "A database cannot be migrated back, so an upgrade cannot lower the version.",
     "Name a newer version.",
 )
 KNOWN_BAD_TARGET = Kind(
     "known-bad-target",
     WARNING,
-    f"The wanted version has a fault that its series has fixed later ({_FAULTY}).",
-    "The upgrade would bring the fault along.",
+    f"The wanted version has a fault that a later release of its series has fixed ({_FAULTY}).",
+    "The upgrade would install the fault.",
     "Take the newest release of the series.",
 )
 KINDS = (TARGET_NOT_AVAILABLE, DOWNGRADE, KNOWN_BAD_TARGET)

@@ -1,4 +1,4 @@
-"""Custom templates: forms and styles that the target's pages no longer go with."""
+"""Custom templates: forms and styles that do not work with the target's pages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LOGIN_WITHOUT_XSRF = Kind(
     "login-without-xsrf",
     BLOCKER,
     "The custom login page has a form without `_xsrf`, and the upgrade crosses 4.0.",
-    "Nobody can log in with it: the hub answers 403, `'_xsrf' argument missing from POST`.",
+    "No user can log in with it: the hub answers 403, `'_xsrf' argument missing from POST`.",
     'Add <input type="hidden" name="_xsrf" value="{{ xsrf }}" /> to the form.',
     accept=True,
 )
@@ -21,7 +21,7 @@ FORM_WITHOUT_XSRF = Kind(
     "form-without-xsrf",
     WARNING,
     "A custom template has a form without `_xsrf`, and the upgrade crosses 4.0.",
-    "What it sends is refused: the hub answers 403, `'_xsrf' argument missing from POST`.",
+    "Its requests are refused: the hub answers 403, `'_xsrf' argument missing from POST`.",
     'Add <input type="hidden" name="_xsrf" value="{{ xsrf }}" /> to the form.',
 )
 TEMPLATE_BOOTSTRAP_3 = Kind(
@@ -29,7 +29,7 @@ TEMPLATE_BOOTSTRAP_3 = Kind(
     WARNING,
     "A custom template uses classes of Bootstrap 3, and the upgrade crosses 5.0.",
     "The hub's pages have Bootstrap 5 since 5.0, so the template looks broken; menus may not open.",
-    "Write it anew after https://getbootstrap.com/docs/5.3/migration/.",
+    "Rewrite it according to https://getbootstrap.com/docs/5.3/migration/.",
 )
 KINDS = (LOGIN_WITHOUT_XSRF, FORM_WITHOUT_XSRF, TEMPLATE_BOOTSTRAP_3)
 
