@@ -10,8 +10,8 @@ version_added: 0.1.0
 author:
   - The hubops.jupyterhub maintainers (@hubops)
 description:
-  - Staging copies an environment (or builds it again for another interpreter), installs what the plan asks for
-    and proves that the result imports JupyterHub, while the hub serves from the old one, which is only read.
+  - Staging copies an environment, or builds it again for another interpreter, installs what the plan asks for
+    and proves that the result imports JupyterHub. The hub serves from the old one, which is only read.
   - Switching exchanges the two folders. Restoring is the same exchange, so it needs no package index.
   - Which environment is in place is read from the environments themselves, so each state can be asked for
     again after an interruption.
