@@ -123,7 +123,7 @@ def faults(tasks: list[Task]) -> Iterator[Fault]:
             selected=BRIEF if is_seal(task) else "",
         )
     yield Fault(
-        "hub started by hand",
+        "hub started manually",
         "in each task of the outage",
         started_by_hand(tasks),
         ends=(NEW,),

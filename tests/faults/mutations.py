@@ -52,7 +52,7 @@ MUTATIONS = (
         f"{UTILS}/services/systemd.py",
         r'^            f"\[Unit\]\\n\{_HELD\}.*?$',
         '            "[Unit]"',
-        "hub started by hand, in each task of the outage",
+        "hub started manually, in each task of the outage",
     ),
 )
 

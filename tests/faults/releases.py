@@ -80,7 +80,7 @@ def in_the_outage():
     signal.pause()
 """
 
-#: Longer than the guard waits for a sign of life; what it has written each second is one.
+#: Longer than the confirm timeout; each second of it writes to the database, which counts as a heartbeat.
 WORKS = """
 import time
 
@@ -114,7 +114,7 @@ BROKEN: dict[tuple[str, str], dict[str, str]] = {
     ("migration fails", "half-way"): {MIGRATION: _MIGRATION + FAILS_HALF_WAY},
     ("migration fails", "after its work"): {MIGRATION: _MIGRATION + FAILS_AFTER},
     ("migration is killed", "with a transaction on its disk"): {MIGRATION: _MIGRATION + DIES},
-    ("migration hangs", "without a sign of work"): {MIGRATION: _MIGRATION + HANGS},
+    ("migration hangs", "without progress"): {MIGRATION: _MIGRATION + HANGS},
     ("new hub exits", "at once"): {APP: DOES_NOT_START},
     REHEARSED: {APP: DOES_NOT_START},
     ("new hub answers 500", "when asked for its users"): {USERS: CANNOT_READ_USERS},
@@ -141,7 +141,7 @@ def faults() -> Iterator[Fault]:
         )
     yield Fault(
         "migration is slow",
-        "and works for longer than the guard waits for a sign of life",
+        "and works for longer than the confirm timeout",
         slow,
         ends=(NEW,),
         prepare=made_of({MIGRATION: _MIGRATION + WORKS}),
