@@ -13,7 +13,7 @@ _AnsibleCollectionFinder(paths=[str(COLLECTIONS)])._install()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """A file's tests share their hubs, so one worker has them all; one with a hub of its own is anybody's."""
+    """A file's tests share their hubs, so one worker runs them all; one with its own hub runs anywhere."""
     if not is_alone(item):
         item.add_marker(pytest.mark.xdist_group(item.path.stem))
 

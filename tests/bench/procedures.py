@@ -11,7 +11,7 @@ from tests.testbed import Hub, PlaybookResult
 VERSION = "6.1.1"
 
 # Calls the `docker` command, as Ansible's usual connection calls `ssh`, for 0.1 s of CPU time a task;
-# `docker_api` takes 0.35 s, because each task loads it anew.
+# `docker_api` takes 0.35 s, because each task loads it again.
 CONNECTION = "community.docker.docker"
 
 

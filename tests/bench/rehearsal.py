@@ -1,9 +1,9 @@
-"""What a rehearsal takes, and what users notice of it.
+"""How long a rehearsal takes, and how it affects the hub's users.
 
 ``python -m tests.bench.rehearsal`` prints the figures, and writes ``build/rehearsal.json``.
 
 A fresh hub with staged environments and a warm cache is asked for ``/hub/api`` every 20 ms through its proxy:
-for a while in peace, and while an upgrade from 4.1.6 to 6.1.1 is rehearsed.
+for a while idle, and while an upgrade from 4.1.6 to 6.1.1 is rehearsed.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ METADATA = "Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nRequires-Py
 
 
 def make_environment(path: Path, version: str) -> None:
-    """A folder that is a virtual environment to everybody who only reads it."""
+    """A folder that looks like a virtual environment to a program that only reads it."""
     packages = path / "lib" / "python3.11" / "site-packages"
     packages.mkdir(parents=True)
     (path / "bin").mkdir()

@@ -19,7 +19,7 @@ LOGS = REPOSITORY / "build/log/failures"
 
 
 def main() -> int:
-    """Run what was asked for; exit status 0 when every failure is caught by whom it should be."""
+    """Run the selected failures; exit status 0 when every failure is caught by the expected part."""
     options = _options()
     chosen = [
         failure

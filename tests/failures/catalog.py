@@ -1,4 +1,4 @@
-"""The failures of upgrades that can be brought about on a hub of the test bed, 4.1.6 to 6.1.1 unless said."""
+"""The failures of upgrades that can be caused on a hub of the test bed; 4.1.6 to 6.1.1 by default."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .row import PREFLIGHT, REHEARSAL, RESTORE, Failure
 
 BringAbout = Callable[[Hub], "dict[str, Any]"]
 
-#: Only where the service manager starts it: nobody can foresee this.
+#: Only where the service manager starts it: neither plan nor rehearsal can find this.
 ONLY_FOR_REAL = """
 import os
 import jupyterhub
@@ -43,7 +43,7 @@ def main(*_arguments, **_options):
     raise SystemExit("no server from this release")
 """
 LOGIN_WITHOUT_XSRF = '<form action="{{ login_url }}" method="post"><input name="username"></form>\n'
-#: What stands in for a package that somebody has built for the old hub.
+#: A package that an administrator has built for the old hub.
 OLD_COMPANION = """Metadata-Version: 2.1
 Name: old-companion
 Version: 1.0
@@ -227,7 +227,7 @@ def sql(statement: str) -> BringAbout:
 
 
 def damaged(hub: Hub) -> dict[str, Any]:
-    """An index is overwritten: all rows can still be read, and the hub serves on."""
+    """An index is overwritten: all rows can still be read, and the hub keeps serving."""
     program = (
         "import os, sqlite3, sys\n"
         "database = sqlite3.connect(sys.argv[1])\n"
@@ -267,7 +267,7 @@ def without_proxy(hub: Hub) -> dict[str, Any]:
 
 
 def old_companion(hub: Hub) -> dict[str, Any]:
-    """A package in the hub's environment which says that it goes with JupyterHub 4 only."""
+    """A package in the hub's environment whose metadata requires JupyterHub 4."""
     found = hub.exec(
         ["sh", "-c", f"echo {hub.layout.environments[0]}/lib/python3.*/site-packages"]
     ).stdout.strip()
@@ -279,7 +279,7 @@ def old_companion(hub: Hub) -> dict[str, Any]:
 
 
 def packages_behind_a_link(hub: Hub) -> dict[str, Any]:
-    """The hub serves on, from the same files."""
+    """The hub keeps serving, from the same files."""
     place = hub.layout.environments[0]
     move = "cd {}/lib/python3.* && mv site-packages /srv/packages && ln -s /srv/packages site-packages"
     hub.exec(["sh", "-c", move.format(place)])

@@ -1,4 +1,4 @@
-"""One row of the table: a hub that has a failure in store, planned and, where nothing is said, upgraded."""
+"""One row of the table: a hub with a failure, planned and, where the plan reports nothing, upgraded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROBE_SECONDS = 0.1
 FAILED_IN = re.compile(
     r"^TASK \[(?:hubops\.jupyterhub\.)?(\w+) : [^\]]*\][^\n]*\n(?:(?!^TASK ).)*?^fatal: ", re.M | re.S
 )
-#: What `plan.yml` does before it has a new environment to try.
+#: What `plan.yml` does before it has a new environment to rehearse.
 READING = {"hub_facts", "hub_preflight"}
 
 
@@ -53,7 +53,7 @@ class Result:
 
 
 def judged(failure: Failure, log: Path) -> Result:
-    """Run one row to its end, whatever happens; what was said goes into ``log`` when something is wrong."""
+    """Run one row to its end, whatever happens; write the output into ``log`` when something is wrong."""
     said: list[str] = []
     result = Result(failure.failure, MISSED, "", 0.0, [])
     tag = staged.staged_image() if failure.kind == staged.KIND else ""
@@ -93,14 +93,14 @@ def _run(failure: Failure, hub: Hub, result: Result, said: list[str]) -> None:
 
 
 def _planned(hub: Hub, wanted: dict[str, Any], finding: str) -> tuple[str, str, PlaybookResult]:
-    """Who catches it before the outage, with which finding; MISSED where nobody does."""
+    """The part that catches it before the outage, and the finding; MISSED where none does."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "plan.json")
         planned = hub.playbook("plan.yml", {**wanted, "jupyterhub_plan": str(file)}, expect_rc=None)
         if planned.rc:
             role = FAILED_IN.search(planned.stdout)
             by = PREFLIGHT if role and role[1] in READING else REHEARSAL
-            # A blocker is told as "id: what was found, why it matters, what to do".
+            # A blocker is printed as "id: what was found, why it matters, how to fix it".
             return by, finding if re.search(rf"\b{finding}: ", planned.stdout) else "", planned
         findings = {each["id"] for each in json.loads(file.read_text())[hub.container]["findings"]}
     if finding not in findings:

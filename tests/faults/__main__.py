@@ -25,7 +25,7 @@ LOGS = REPOSITORY / "build/log/faults"
 
 
 def main() -> int:
-    """Run what was asked for; exit status 0 when every row is as promised."""
+    """Run the selected rows; exit status 0 when every row is as expected."""
     options = _options()
     if options.mutations:
         return mutations.main(options.only)
@@ -113,7 +113,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, help="of the random moments; one is drawn and printed otherwise")
     parser.add_argument(
-        "--mutations", action="store_true", help="take out what protects; each fault must turn red"
+        "--mutations", action="store_true", help="disable one protection at a time; each fault must turn red"
     )
     return parser.parse_args()
 

@@ -29,7 +29,7 @@ PATIENCE_SECONDS = 300
 
 
 class NotInjected(Exception):
-    """The fault did not come about, so the row proves nothing."""
+    """The fault did not occur, so the row has no result."""
 
 
 class Attempt:
@@ -119,7 +119,7 @@ class Attempt:
             raise TimeoutError(f"the run does not end:\n{self.output()[-3000:]}") from None
 
     def output(self) -> str:
-        """What it has said; also after `close`."""
+        """Its output; also after `close`."""
         if self._folder.exists():
             self._said = (self._folder / "output").read_text(errors="replace")
         return self._said
@@ -156,7 +156,7 @@ class Attempt:
         except OSError:
             return
         times: Counter[str] = Counter()
-        # A playbook that was killed does not hear the last word.
+        # A playbook that was killed does not read the last line.
         with contextlib.suppress(BrokenPipeError), connection, connection.makefile("rw") as stream:
             while line := _line(stream):
                 name = line.strip()

@@ -1,4 +1,4 @@
-"""A copy of the collection as it stands now, so that one session tests one state of the code."""
+"""A copy of the collection in its present state, so that one session tests one state of the code."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def copy(folder: Path) -> Path:
 
 
 def digest(folder: Path) -> str:
-    """What tells this state of code and image from every other."""
+    """A hash that identifies this state of code and image."""
     total = hashlib.sha256(staged_image().encode())
     for part in PARTS:
         found = folder / part

@@ -1,4 +1,4 @@
-"""The controller vanishes, hangs or loses its way to the host; the host loses its power; a worker dies."""
+"""The controller dies, hangs or loses its connection to the host; the host loses its power; a worker dies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .row import BRIEF, CONFIRM_SECONDS, NEW, OLD, RESTORE_SECONDS, WHOLE, Fault
 from .tasks import Task
 
 Inject = Callable[[Row, Task], None]
-#: What a run is told that comes after its time.
+#: Messages of a run that continues too late.
 TOO_LATE = re.compile(r"came too late|not under way any more|came after it")
 WORKER_DELAY_SECONDS = 0.01
 #: How long a module may take to begin its step, where it takes one.
@@ -31,7 +31,7 @@ def killed(row: Row, task: Task) -> None:
 
 
 def killed_after(row: Row, task: Task) -> None:
-    """Nobody has a reason to go back: the new hub is kept, and the next run says so."""
+    """There is no reason for a rollback: the new hub is kept, and the next run reports that."""
     attempt = row.upgrade()
     attempt.go_to(task)
     attempt.go_to(lambda _next: True)
@@ -47,7 +47,7 @@ def interrupted(row: Row, task: Task) -> None:
 
 
 def frozen(row: Row, task: Task) -> None:
-    """The connection is cut, and comes back after the guard has done its work: the late run must notice."""
+    """The controller is frozen until the guard has restored the old hub: the late run must notice."""
     attempt = row.upgrade()
     attempt.go_to(task)
     guarded = row.host.run().get("phase") != "preparing"
@@ -60,11 +60,11 @@ def frozen(row: Row, task: Task) -> None:
     status = attempt.end()
     if guarded:
         row.require(status != 0, "a late run ends green")
-        row.require(TOO_LATE.search(attempt.output()), f"a late run is told: {attempt.last_message()}")
+        row.require(TOO_LATE.search(attempt.output()), f"message of a late run: {attempt.last_message()}")
 
 
 def cut_off(row: Row, task: Task) -> None:
-    """The host cannot be reached under its name any more; everything on it goes on."""
+    """The host cannot be reached under its name any more; everything on it continues."""
     attempt = row.upgrade()
     attempt.go_to(task)
     row.hub.rename(f"{row.hub.container}-moved")
@@ -72,12 +72,12 @@ def cut_off(row: Row, task: Task) -> None:
 
 
 def without_power(row: Row, task: Task) -> None:
-    """The host is started again at once, and the run goes on as if nothing had been."""
+    """The host is started again at once, and the run continues."""
     attempt = row.upgrade()
     attempt.go_to(task)
     row.hub.cut_power()
     row.hub.boot()
-    row.require(attempt.end() != 0, "a run whose host was started anew ends green")
+    row.require(attempt.end() != 0, "a run whose host was restarted ends green")
 
 
 def without_worker(row: Row, task: Task) -> None:
@@ -95,7 +95,7 @@ AT_EACH_TASK: dict[str, tuple[Inject, str]] = {
     "ansible-playbook interrupted (SIGINT)": (interrupted, "at the start of"),
     "controller frozen, and late": (frozen, "at the start of"),
     "host not reachable any more": (cut_off, "at the start of"),
-    "power cut, and the run goes on": (without_power, "at the start of"),
+    "power cut, and the run continues": (without_power, "at the start of"),
     "worker killed": (without_worker, "in the middle of"),
 }
 #: For CI: those that differ most in what they leave behind.
@@ -103,7 +103,7 @@ SELECTED = {
     ("ansible-playbook killed (SIGKILL)", "hub_service : start"): WHOLE,
     ("ansible-playbook killed (SIGKILL)", "hub_guard : accept"): BRIEF,
     ("controller frozen, and late", "hub_database"): BRIEF,
-    ("power cut, and the run goes on", "hub_packages : switch"): BRIEF,
+    ("power cut, and the run continues", "hub_packages : switch"): BRIEF,
     ("worker killed", "hub_packages : switch"): BRIEF,
 }
 
@@ -165,10 +165,10 @@ def _at(inject: Inject, task: Task) -> Callable[[Row], None]:
 
 def _ends(inject: Inject, task: Task, tasks: list[Task]) -> tuple[str, ...]:
     if inject is frozen and task == tasks[0]:
-        # Nothing was at stake yet, and nobody has taken over.
+        # The outage has not begun, and no other process has taken over.
         return (NEW,)
     if inject is without_worker and task == tasks[-1]:
-        # It may have accepted the new hub, and died before it could say so.
+        # It may have accepted the new hub, and died before it returned its result.
         return (OLD, NEW)
     return (OLD,)
 

@@ -1,4 +1,4 @@
-"""What can be seen and done on the hub's host during a run, past Ansible."""
+"""Inspects and changes the hub's host during a run, without Ansible."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OVER = ("accepted", "restored", "ended")
 STUCK = "stuck"
 POLL_SECONDS = 0.25
 
-#: Says "watching", waits until what it has to wait for is so, kills, and says what it has killed.
+#: Prints "watching", waits for its condition, kills, and prints what it has killed.
 _PREAMBLE = """
 import json, os, signal, sys, time
 def text(*path):
@@ -100,7 +100,7 @@ class Host:
             time.sleep(POLL_SECONDS)
 
     def wait_until_over(self, timeout: float) -> dict[str, Any]:
-        """Wait until the run has ended, by whomever, or nobody tries any more; the run."""
+        """Wait until the run has ended, or no further attempt is made; return the run."""
         self.wait_until(lambda: self.run().get("phase") in (*OVER, STUCK), "the end of the run", timeout)
         return self.run()
 
@@ -113,7 +113,7 @@ class Host:
         left = {path for path in left if not path.startswith("/var/lib")}
         # Ansible unpacks a module there, and cannot remove it when the module is killed.
         left = {path for path in left if not path.startswith("/tmp/ansible_")}
-        # Which environment this is: the fingerprint tells whether it is the right one.
+        # Which environment this is: the fingerprint shows whether it is the right one.
         left = {path for path in left if not path.endswith("/.hubops-staged.json")} - {"/run/hubops"}
         inside = self.hub.exec(
             ["find", self.folder, "-mindepth", "1", "-maxdepth", "1", "-printf", "%f\\n"], check=False
@@ -139,7 +139,7 @@ class Host:
         return sorted(found.stdout.split())
 
     def kept(self) -> list[str]:
-        """The files of the newest recovery point, but for the room that it keeps."""
+        """The files of the newest recovery point, but for its reserved space."""
         find = ["find", self.points()[-1], "-type", "f", "-not", "-name", "*reserve*", "-printf", "%P\\n"]
         return sorted(self.hub.exec(find).stdout.splitlines())
 
@@ -153,7 +153,7 @@ class Host:
         return self.hub.exists(f"{self.folder}/hold")
 
     def may_start(self) -> bool:
-        """Whether the service manager starts the hub when somebody asks it to."""
+        """Whether the service manager starts the hub on request."""
         asked = self.hub.exec(["systemctl", "start", self.hub.layout.systemd_unit], check=False)
         return asked.returncode == 0
 
@@ -176,7 +176,7 @@ class Host:
         return self._watching([_KILL_MODULE, self.folder, str(delay), str(patience)])
 
     def killing_restore(self, attempt: int, delay: float) -> Killing:
-        """The same for whoever makes this attempt, from 1, at putting the old hub back."""
+        """The same for the process that makes this attempt, from 1, to restore the old hub."""
         return self._watching([_KILL_RESTORE, self.folder, str(attempt), str(delay)])
 
     @contextlib.contextmanager
@@ -204,9 +204,9 @@ class Host:
         self.hub.wait_until_answers()
 
     def give_own_clock(self) -> None:
-        """Have whatever starts from now on tell the time by a clock that can be set; the hub is restarted.
+        """Give all processes that start from now on a clock that can be set; the hub is restarted.
 
-        The machine's clock, and what counts the seconds since the start of something, stay as they are.
+        The machine's clock and monotonic clocks are not changed.
         """
         self.set_clock(0)
         self.hub.write("/etc/ld.so.preload", "/usr/local/lib/clock.so\n")
@@ -214,7 +214,7 @@ class Host:
         self.hub.wait_until_answers()
 
     def set_clock(self, seconds: int) -> None:
-        """Set the clock forward by so many seconds of the machine's, or back."""
+        """Set the clock so many seconds ahead of the machine's, or behind it."""
         self.hub.write("/etc/clock-offset", f"{seconds}\n")
 
     def fill(self, folder: str) -> None:

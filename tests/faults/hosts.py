@@ -1,4 +1,4 @@
-"""What goes wrong on the hub's host, whoever is to blame: disks, locks, ports, modes, guards, people."""
+"""Faults on the hub's host: disks, locks, ports, modes, guards, administrators."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ print("ready", flush=True)
 sys.stdin.read()
 """
 HALF_WAY = BROKEN["migration fails", "half-way"]
-#: Of a file system that runs out of them: room for a recovery point, and little more.
+#: Of a file system that runs out of them: enough for a recovery point, and little more.
 INODES = 2000
 #: Makes the choice of instants the same each time.
 SEED = 7
@@ -125,7 +125,7 @@ def faults(tasks: list[Task]) -> Iterator[Fault]:
     yield Fault(
         "hub started manually",
         "in each task of the outage",
-        started_by_hand(tasks),
+        started_manually(tasks),
         ends=(NEW,),
         variables=PATIENT,
     )
@@ -144,7 +144,7 @@ def faults(tasks: list[Task]) -> Iterator[Fault]:
     yield Fault("guard killed and stopped, /tmp cleared, daemon reloaded", "in the outage", guard_attacked)
 
 
-#: A run that is looked at from outside needs time that nobody hears of it.
+#: A run that is inspected from outside needs time without a heartbeat.
 PATIENT = {"jupyterhub_confirm_timeout": 120}
 
 
@@ -163,7 +163,7 @@ def own_disk(folder: str, mebibytes: int, inodes: int = 0) -> Callable[[Row], No
 def disk_full(
     folder: str, at: Callable[[Task], bool], fill: Callable[[Host, str], None] = Host.fill
 ) -> Callable[[Row], None]:
-    """Not one byte is free from a task on; the run, or whoever puts the old hub back, gets on with that."""
+    """Not one byte is free from a task on; the run, or the restore of the old hub, must still succeed."""
 
     def inject(row: Row) -> None:
         attempt = row.upgrade()
@@ -204,7 +204,7 @@ def damage(row: Row, path: str) -> None:
 
 
 def damaged_before(row: Row) -> None:
-    """The way back is tried before the outage: a recovery point with a wrong bit is refused."""
+    """The restore is tested before the outage: a recovery point with a wrong bit is refused."""
     process = row.hub.exec(["systemctl", "show", "--property=InvocationID", "jupyterhub.service"]).stdout
     attempt = row.upgrade()
     attempt.go_to(is_arming)
@@ -218,11 +218,11 @@ def damaged_before(row: Row) -> None:
         row.require(row.hub.version() == row.hub.layout.version, f"{kept} is damaged, and the hub is down")
         attempt.close()
     same = row.hub.exec(["systemctl", "show", "--property=InvocationID", "jupyterhub.service"]).stdout
-    row.require(same == process, "the hub was stopped although there was no way back")
+    row.require(same == process, "the hub was stopped although no rollback was possible")
 
 
 def damaged_after(row: Row) -> None:
-    """Neither forward nor back: the hub is held; the command that finishes by hand is printed, and works."""
+    """Neither upgrade nor restore is possible: the hub is held; the command for a manual restore works."""
     attempt = row.upgrade()
     attempt.go_to(is_migration)
     copy = f"{row.host.points()[-1]}/sealed.sqlite"
@@ -237,21 +237,21 @@ def damaged_after(row: Row) -> None:
     row.require(not row.host.may_start(), "the hub may be started in between")
     row.require(row.hub.version() is None, "the hub answers in between")
     damage(row, copy)
-    by_hand(row, said)
+    restore_manually(row, said)
 
 
-def by_hand(row: Row, said: str) -> None:
+def restore_manually(row: Row, said: str) -> None:
     """Run the command that a message names, as an administrator would on the host."""
     command = re.search(r"\S*python\S* \S+/guard restore", said)
     if command is None:
-        row.require(False, f"no command to finish by hand in: {said}")
+        row.require(False, f"no command for a manual restore in: {said}")
         return
     done = row.hub.exec(shlex.split(command[0]), check=False)
-    row.require(done.returncode == 0, f"the command to finish by hand fails: {done.stdout}{done.stderr}")
+    row.require(done.returncode == 0, f"the command for a manual restore fails: {done.stdout}{done.stderr}")
 
 
 def restore_fails(row: Row) -> None:
-    """The database cannot be put in its place: three attempts, then the hub is held until somebody comes."""
+    """The database cannot be restored: three attempts, then the hub is held until an administrator acts."""
     attempt = row.upgrade()
     attempt.go_to(is_start)
     row.hub.exec(["mount", "-o", "remount,bind,ro", "/srv"])
@@ -267,14 +267,14 @@ def restore_fails(row: Row) -> None:
     row.require(row.hub.version() is None, "the hub answers in between")
     journal = row.hub.exec(["journalctl", "--no-pager", "--unit=hubops-guard-jupyterhub.service"]).stdout
     row.hub.exec(["mount", "-o", "remount,bind,rw", "/srv"])
-    by_hand(row, journal)
+    restore_manually(row, journal)
 
 
 # Restores
 
 
 def restore_interrupted(row: Row) -> None:
-    """Whoever restores is killed three times, at other instants; the recovery point stays as it was."""
+    """The restoring process is killed three times, at other instants; the recovery point does not change."""
     chance = random.Random(SEED)
     attempt = row.upgrade()
     attempt.go_to(is_start)
@@ -309,7 +309,7 @@ def power_cut_unsynced(at: Callable[[Task], bool]) -> Callable[[Row], None]:
         attempt.go_to(at)
         row.hub.cut_power_unsynced(("/opt", "/srv", "/var/lib/hubops", "/etc/jupyterhub"))
         row.hub.boot()
-        row.require(attempt.end() != 0, "a run whose host was started anew ends green")
+        row.require(attempt.end() != 0, "a run whose host was restarted ends green")
 
     return inject
 
@@ -342,7 +342,7 @@ def clock_set_back(row: Row) -> None:
     row.host.set_clock(-3600)
     row.require(attempt.end() == 0, f"the run fails: {attempt.last_message()}")
     row.require(
-        attempt.report()["downtime_seconds"] is None, "an outage is reported that nobody can have measured"
+        attempt.report()["downtime_seconds"] is None, "an outage is reported that cannot have been measured"
     )
 
 
@@ -360,7 +360,7 @@ def clock_set_back_and_controller_gone(row: Row) -> None:
 
 @contextlib.contextmanager
 def running(row: Row, program: str, argument: str) -> Iterator[subprocess.Popen[str]]:
-    """Another process on the host, from when it says that it is ready to the end of the block."""
+    """Another process on the host, from its message that it is ready to the end of the block."""
     with row.hub.running(["/usr/bin/python3", "-c", program, argument]) as process:
         assert process.stdout
         assert process.stdout.readline() == "ready\n"
@@ -400,7 +400,7 @@ def does_not_stop(row: Row) -> None:
     ends_red(row, row.upgrade(), "did not stop within 5 seconds")
 
 
-# People
+# Administrators
 
 
 def honest_root(row: Row) -> None:
@@ -436,8 +436,8 @@ def two_runs(task: Task) -> Callable[[Row], None]:
     return inject
 
 
-def started_by_hand(tasks: list[Task]) -> Callable[[Row], None]:
-    """While neither the old nor the new hub may run, nobody can start one."""
+def started_manually(tasks: list[Task]) -> Callable[[Row], None]:
+    """While neither the old nor the new hub may run, an administrator cannot start one."""
 
     def inject(row: Row) -> None:
         attempt = row.upgrade()

@@ -79,7 +79,7 @@ class Ledger:
 
 
 def without_ledger(rows: Rows) -> Rows:
-    """The database as it would be had nobody written to it: without the ledger's groups and their members."""
+    """The database without the writer's changes: without the ledger's groups and their members."""
     theirs = {row["id"] for row in rows["groups"] if str(row["name"]).startswith(PREFIX)}
     return {
         **rows,

@@ -1,4 +1,4 @@
-"""Takes out what protects a hub, one thing at a time: the fault that it protects from must turn red."""
+"""Disables one protection of the hub at a time: the fault that it protects from must turn red."""
 
 from __future__ import annotations
 

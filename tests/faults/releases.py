@@ -64,7 +64,7 @@ def in_the_outage():
     commit()
     raise RuntimeError("this migration breaks")
 """
-#: Leaves a hot journal: pages of its transaction are in the database, and the way back beside it.
+#: Leaves a hot journal: pages of its transaction are in the database, and the rollback journal beside it.
 DIES = """
 def in_the_outage():
     op.execute("PRAGMA cache_size = 2")

@@ -19,11 +19,11 @@ from .ledger import Ledger, without_ledger
 from .reference import VARIABLES, Reference
 
 CONFIRM_SECONDS: int = VARIABLES["jupyterhub_confirm_timeout"]
-#: Beyond the confirm timeout: what a restore with its verification may take on a busy machine.
+#: Beyond the confirm timeout: seconds that a restore with its verification may take on a busy machine.
 RESTORE_SECONDS = 120
 PROBE_SECONDS = 0.1
 #: Variables that ask for other environments than those of the good upgrade.
-STAGED_ANEW = {"jupyterhub_wheels", "jupyterhub_environment_strategy"}
+STAGED_AGAIN = {"jupyterhub_wheels", "jupyterhub_environment_strategy"}
 WHOLE, BRIEF = "whole", "brief"
 OLD, NEW, NEITHER = "old", "new", "neither"
 
@@ -75,7 +75,7 @@ class Row:
         self.host = Host(hub)
         self.checkout = checkout
         self.reference = reference
-        #: The fingerprint of the new hub; a fault that asks for another release says what that must be.
+        #: The fingerprint of the new hub; a fault that upgrades to another release defines it.
         self.new = reference.fingerprint
         self.variables: dict[str, Any] = {
             **VARIABLES,
@@ -87,7 +87,7 @@ class Row:
         self._attempts: list[Attempt] = []
 
     def require(self, holds: object, otherwise: str) -> None:
-        """Note what is wrong; the row goes on."""
+        """Record an error; the row continues."""
         if not holds:
             self.wrong.append(otherwise)
 
@@ -98,12 +98,12 @@ class Row:
         return attempt
 
     def judge(self) -> Result:
-        """Run the fault, and everything that is asked afterwards."""
+        """Run the fault, and all checks afterwards."""
         ended, outage, by, lost, rate = NEITHER, 0.0, "", 0, 0.0
         try:
             if self.fault.prepare:
                 self.fault.prepare(self)
-            if not self.variables.keys() & STAGED_ANEW:
+            if not self.variables.keys() & STAGED_AGAIN:
                 staged.lay_out(self.hub)
             cookies = self.hub.log_in("user-001")
             before = good.fingerprint(self.hub)
@@ -145,7 +145,7 @@ class Row:
         return Result(self.fault.fault, self.fault.moment, ended, outage, lost, by, rate, self.wrong)
 
     def outputs(self) -> str:
-        """What the playbooks have said, to be kept beside the result."""
+        """The output of the playbooks, to be kept beside the result."""
         return "\n\n".join(attempt.output() for attempt in self._attempts)
 
     def _settle(self) -> None:
@@ -155,7 +155,7 @@ class Row:
             run = self.host.wait_until_over(CONFIRM_SECONDS + RESTORE_SECONDS)
             self.require(run["phase"] != STUCK, f"the run is stuck: {summary(run)}")
         self.hub.wait_until_answers(timeout=90)
-        # A run that dies before the guard watches has touched nothing, and the next one tidies up behind it.
+        # A run that dies before the guard watches has changed nothing, and the next one removes its files.
         self.tidy_later = self.tidy_later or phase == "preparing"
 
     def _last_run(self) -> dict[str, Any]:
@@ -229,7 +229,7 @@ def row(fault: Fault, checkout: Path, reference: Reference) -> Iterator[Row]:
 
 
 def judged(fault: Fault, checkout: Path, reference: Reference, log: Path) -> Result:
-    """Run one row to its end, whatever happens; what was said goes into ``log`` when something is wrong."""
+    """Run one row to its end, whatever happens; write the output into ``log`` when something is wrong."""
     with row(fault, checkout, reference) as one:
         result = one.judge()
         if result.wrong:

@@ -1,4 +1,4 @@
-"""The tasks of the outage, read off a good upgrade: a task that is added tomorrow is under fire tomorrow."""
+"""The tasks of the outage, recorded from a good upgrade: new tasks are tested automatically."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Task(NamedTuple):
 
     @property
     def role(self) -> str:
-        """The role it belongs to, '' where it stands in the playbook itself."""
+        """The role it belongs to, '' where it is in the playbook itself."""
         return self.name.split(" : ")[0].rpartition(".")[2] if " : " in self.name else ""
 
 

@@ -54,7 +54,7 @@ def make_hub_wheel(
     files: dict[str, str] | None = None,
     **more: Any,
 ) -> Path:
-    """A wheel called jupyterhub with what this collection looks for in one, and more ``files``."""
+    """A wheel called jupyterhub with the files that this collection reads, and more ``files``."""
     sources = {
         "jupyterhub/__init__.py": f"__version__ = {version!r}\n",
         "jupyterhub/app.py": app,
@@ -67,7 +67,7 @@ def make_hub_wheel(
 
 
 def make_venv(path: Path, wheels: Path, *requirements: str, pip: bool = False) -> Path:
-    """A venv with requirements from a folder of wheels; with pip in it only when asked."""
+    """A venv with requirements from a folder of wheels; with pip in it only when requested."""
     if pip:
         subprocess.run([sys.executable, "-m", "venv", path], check=True)
     else:

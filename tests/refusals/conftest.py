@@ -9,7 +9,7 @@ import pytest
 
 from tests.testbed import Hub, staged
 
-# One line of JSON for each failed task: what a module said is read back as it was said.
+# One line of JSON for each failed task: the message of a module is read back unchanged.
 os.environ["ANSIBLE_CALLBACK_RESULT_FORMAT"] = "json"
 
 

@@ -14,7 +14,7 @@ from tests.testbed.staged import TARGET
 
 
 def refusal(hub: Hub, **variables: Any) -> str:
-    """`attempt`, and assert that nothing has changed and that nobody could have noticed: see `untouched`."""
+    """`attempt`, and assert that nothing has changed and that the hub kept serving: see `untouched`."""
     with untouched(hub):
         said = attempt(hub, **variables)
     assert said.endswith("\nNothing was changed.")
@@ -30,7 +30,7 @@ def failed_staging(hub: Hub, **variables: Any) -> str:
 
 
 def attempt(hub: Hub, **variables: Any) -> str:
-    """Try to upgrade to 6.1.1, or as the variables say; return the reason with which the job ends red."""
+    """Try to upgrade to 6.1.1, or as the variables define; return the reason with which the job fails."""
     finished = hub.playbook("upgrade.yml", {"jupyterhub_version": TARGET, **variables}, expect_rc=2)
     return reason(finished.stdout)
 

@@ -1,4 +1,4 @@
-"""A database that cannot be saved, so that nothing else may be touched."""
+"""A database that cannot be backed up, so that nothing else may be changed."""
 
 from __future__ import annotations
 

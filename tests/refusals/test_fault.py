@@ -1,4 +1,4 @@
-"""A release that turns out to be broken: found while the hub serves, or else the old hub is put back."""
+"""A broken release: found while the hub serves, or else the old hub is restored."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_hub_that_cannot_read_its_database(fresh_hub: Hub) -> None:
     assert "this release cannot read its users" in said
 
 
-def test_way_back_that_is_blocked(fresh_hub: Hub) -> None:
+def test_restore_that_is_blocked(fresh_hub: Hub) -> None:
     hub = fresh_hub
     copies = f"{hub.layout.state_folder}/jupyterhub/recovery/*/sealed.sqlite"
     before = hub.fingerprint()
@@ -114,14 +114,14 @@ def test_way_back_that_is_blocked(fresh_hub: Hub) -> None:
     assert hub.version() is None, "the old hub was started on a half-migrated database"
 
     hub.exec(["sh", "-c", f"truncate --size=-1 {copies}"])
-    by_hand(hub, said)
+    restore_manually(hub, said)
     hub.wait_until_answers(hub.layout.version)
     after = hub.fingerprint()
     assert after["database"] == before["database"]
     assert after["environments"] == before["environments"]
 
 
-def by_hand(hub: Hub, said: str) -> None:
+def restore_manually(hub: Hub, said: str) -> None:
     """Run the command that the message names, as an administrator would."""
     command = shlex.split(said[said.index("ansible HOST") :].replace("HOST", hub.container))
     connection = ["-c", "community.docker.docker_api", "-e", "ansible_python_interpreter=/usr/bin/python3"]
@@ -132,7 +132,7 @@ def by_hand(hub: Hub, said: str) -> None:
 
 
 def restored(hub: Hub, append: dict[str, str], **variables: Any) -> str:
-    """Try to upgrade to a release with a fault; return the reason with which the job ends red.
+    """Try to upgrade to a release with a fault; return the reason with which the job fails.
 
     Asserts that the old hub serves again with its own database, environments, config and secrets, and that
     the report says so.

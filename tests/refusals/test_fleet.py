@@ -14,7 +14,7 @@ from tests.testbed import Hub, staged
 from .refusal import TARGET
 
 DROP_IN = "/etc/systemd/system/jupyterhub.service.d/slow.conf"
-#: Stopping takes until somebody lets it.
+#: Stopping waits until the test allows it.
 SLOW = """[Service]
 ExecStop=/bin/sh -c 'while ! [ -e /run/may-stop ]; do sleep 0.1; done; kill -TERM $MAINPID'
 """

@@ -32,7 +32,7 @@ def test_what_was_reviewed_is_what_is_done(fresh_hub: Hub, tmp_path: Path) -> No
     assert plan["expected_outage_seconds"] > 0
     assert [finding for finding in plan["findings"] if finding["severity"] == "blocker"] == []
 
-    # What has not been reviewed is told at once, without a rehearsal of it.
+    # A difference from the review is reported at once, without a rehearsal.
     absent = tmp_path / "absent.json"
     assert str(absent) in refusal(hub, jupyterhub_plan=str(absent))
     other.write_text("{}")
@@ -43,7 +43,7 @@ def test_what_was_reviewed_is_what_is_done(fresh_hub: Hub, tmp_path: Path) -> No
     assert f"The upgrade is from {hub.layout.version} to {TARGET}" in said
     assert not hub.exists(hub.layout.state_folder), "staging or rehearsal has begun"
 
-    # Somebody has reviewed it when one more thing spoke against it.
+    # It was reviewed when there was one more blocker.
     finding = {
         "id": "no-space",
         "severity": "blocker",

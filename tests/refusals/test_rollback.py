@@ -1,4 +1,4 @@
-"""Back to the old hub days after the upgrade, told what that would lose; and there again."""
+"""Rollback days after the upgrade, with a report of what it would lose; and the upgrade again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def upgrade(hub: Hub) -> None:
 
 
 def roll_back(hub: Hub, version: str, **variables: Any) -> str:
-    """Roll back, wait for the version that must serve then, and return what was said."""
+    """Roll back, wait for the version that must serve then, and return the output."""
     finished = hub.playbook("rollback.yml", variables)
     hub.wait_until_answers(version)
     assert finished.report["outcome"] == "rolled back", finished.report
@@ -38,7 +38,7 @@ def points(hub: Hub) -> list[str]:
     return listed.split()
 
 
-def test_a_backup_is_copied_and_put_back(fresh_hub: Hub, tmp_path: Path) -> None:
+def test_a_backup_is_copied_and_restored(fresh_hub: Hub, tmp_path: Path) -> None:
     hub = fresh_hub
     unit = f"/etc/systemd/system/{hub.layout.systemd_unit}"
     old = Before.of(hub)
@@ -65,7 +65,7 @@ def test_a_backup_is_copied_and_put_back(fresh_hub: Hub, tmp_path: Path) -> None
     assert "database.sqlite has changed since it was written" in said
     hub.exec(["truncate", "--size=-1", kept])
 
-    # Whoever is to prove an upgrade may not be known to the hub that is put back.
+    # The user whose server tests an upgrade may be missing in the restored hub.
     accepted = {**named, "jupyterhub_accept_loss": True, "jupyterhub_verify_user": "newcomer"}
     roll_back(hub, hub.layout.version, **accepted)
     assert old.differences(hub) == []
@@ -82,7 +82,7 @@ def test_a_backup_is_copied_and_put_back(fresh_hub: Hub, tmp_path: Path) -> None
     assert "there is nothing to restore" in again.stdout
 
 
-def test_there_and_back_and_there_again(fresh_hub: Hub) -> None:
+def test_upgrade_rollback_and_upgrade_again(fresh_hub: Hub) -> None:
     hub = fresh_hub
     cookies = hub.log_in("user-001")
     old = Before.of(hub)
@@ -95,10 +95,10 @@ def test_there_and_back_and_there_again(fresh_hub: Hub) -> None:
     assert hub.api("/users/newcomer", method="POST").status == 201
     new = Before.of(hub)
 
-    told = hub.playbook("rollback.yml", check=True)
-    assert "users: 1 new (newcomer)" in told.stdout
-    assert "jupyterhub_accept_loss: true" in told.stdout
-    assert told.changed == 0
+    checked = hub.playbook("rollback.yml", check=True)
+    assert "users: 1 new (newcomer)" in checked.stdout
+    assert "jupyterhub_accept_loss: true" in checked.stdout
+    assert checked.changed == 0
     said = reason(hub.playbook("rollback.yml", expect_rc=2).stdout)
     assert "users: 1 new (newcomer)" in said
     assert "To roll back anyway, set jupyterhub_accept_loss: true." in said
@@ -121,7 +121,7 @@ def test_there_and_back_and_there_again(fresh_hub: Hub) -> None:
     assert old.differences(hub) == []
 
 
-def test_back_from_a_hub_that_is_too_broken_to_be_found(fresh_hub: Hub) -> None:
+def test_rollback_of_a_hub_that_is_too_damaged_to_be_found(fresh_hub: Hub) -> None:
     hub = fresh_hub
     old = Before.of(hub)
     upgrade(hub)

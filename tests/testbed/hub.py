@@ -155,7 +155,7 @@ class Hub:
     def cut_power_unsynced(self, folders: tuple[str, ...]) -> list[str]:
         """`cut_power` that empties what the disk did not have yet of the files below ``folders``; which.
 
-        The folders are volumes. The kernel says of each file whether the disk has all of it.
+        The folders are volumes. The kernel reports for each file whether the disk has all of it.
         """
         program = Path(__file__).with_name("unsynced.py").read_text()
         lost = json.loads(self.exec(["/usr/bin/python3", "-", *folders], stdin=program).stdout)
@@ -192,7 +192,7 @@ class Hub:
     def exec(
         self, argv: list[str], user: str | None = None, stdin: str = "", check: bool = True
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command in the container, as the image's user unless told otherwise."""
+        """Run a command in the container, as the image's user by default."""
         as_user = ["--user", user] if user else []
         return _docker("exec", "--interactive", *as_user, self.container, *argv, stdin=stdin, check=check)
 
@@ -295,7 +295,7 @@ class Hub:
     def log_in(self, user: str, password: str = "testbed") -> dict[str, str]:
         """The cookies of a user who logged in through the form, as a browser does.
 
-        As people do, it tries once more: JupyterHub 4.1 signs a form's token and its cookie one after the
+        Like a user, it tries once more: JupyterHub 4.1 signs a form's token and its cookie one after the
         other, each with the second that it is, and refuses the form when these differ.
         """
         try:

@@ -1,6 +1,6 @@
 """The images of the test bed: built when their inputs changed, and found again by a hash of these inputs.
 
-``python -m tests.testbed`` builds all of them, side by side. They stand on ``TESTBED_BASE`` (``debian:12``,
+``python -m tests.testbed`` builds all of them, in parallel, based on ``TESTBED_BASE`` (``debian:12``,
 say); without it, on a Debian made by mmdebstrap where that is installed, so that no image registry is needed.
 """
 
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 FOLDER = Path(__file__).parent / "images"
-#: The tag that molecule asks for: each checkout's own, for two may differ in what an image is made of.
+#: The tag that molecule uses: each checkout's own, because the sources of an image may differ between two.
 CHECKOUT = os.environ.get("HUBOPS_CHECKOUT", "latest")
 # The authorities that this machine trusts, on Debian and on Fedora: the images trust them too.
 BUNDLES = (Path("/etc/ssl/certs/ca-certificates.crt"), Path("/etc/pki/tls/certs/ca-bundle.crt"))
@@ -71,7 +71,7 @@ def name_for_molecule(name: str) -> None:
 
 
 def build(tag: str, folder: Path, dockerfile: str, arguments: dict[str, str]) -> None:
-    """Build an image from a Dockerfile with the files of a folder, and say how long that took."""
+    """Build an image from a Dockerfile with the files of a folder, and print how long that took."""
     started = time.monotonic()
     print(f"image {tag}: building", flush=True)
     command = ["docker", "build", "--quiet", "--tag", tag, "--file", f"{folder}/{dockerfile}"]
@@ -134,7 +134,7 @@ def _exists(tag: str) -> bool:
 
 @contextlib.contextmanager
 def one_builder(tag: str) -> Iterator[bool]:
-    """Whether an image is missing; while it is built in the block, whoever wants it, too, waits for it."""
+    """Whether an image is missing; while it is built in the block, other processes that need it wait."""
     if _exists(tag):
         yield False
         return

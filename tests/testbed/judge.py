@@ -1,4 +1,4 @@
-"""The judge of all that is tried on a hub: what it was before, and what is different afterwards."""
+"""Compares a hub with its state before an attempt."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ class Before:
 
 @contextlib.contextmanager
 def untouched(hub: Hub, apart_from: str | tuple[str, ...] = ()) -> Iterator[None]:
-    """Assert that the same process serves on, and that afterwards all is what it was, to each file.
+    """Assert that the same process keeps serving, and that no file has changed afterwards.
 
-    What comes below ``apart_from`` is left out.
+    Files below ``apart_from`` are ignored.
     """
     before = Before.of(hub)
     with Probe(hub) as probe:

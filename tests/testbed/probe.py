@@ -1,4 +1,4 @@
-"""How a hub looks from outside, all the time."""
+"""Observes a hub from outside, all the time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Sample(NamedTuple):
 
 
 class Probe:
-    """Asks a hub for its version every 20 ms, in a thread of its own, while the ``with`` block lasts."""
+    """Requests a hub's version every 20 ms, in a thread of its own, while the ``with`` block lasts."""
 
     def __init__(self, hub: Hub, interval: float = INTERVAL_SECONDS) -> None:
         self.samples: list[Sample] = []

@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def repack(wheel: Path, target: Path, old: str, wanted: dict[str, Any]) -> None:
-    """Write the wheel ``target``, which says that it is the wanted version and has what is to be appended."""
+    """Write the wheel ``target``, with the wanted version in its metadata and the appended lines."""
     version = wanted["version"]
     with zipfile.ZipFile(wheel) as archive:
         content = {entry.filename: archive.read(entry) for entry in archive.infolist() if not entry.is_dir()}

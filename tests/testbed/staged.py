@@ -2,7 +2,7 @@
 
 They come from an image above the hub's, made by a real `plan.yml`. It is found again by a hash of the hub's
 image, of what is staged, and of the code that stages: the module of that name and all that it imports. An
-upgrade that asks for something else stages again, which takes longer and is no less right: see `is_in_place`.
+upgrade that requires something else stages again, which takes longer and is equally valid: see `is_in_place`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TARGET = "6.1.1"
 #: Where the image has what is staged, and where that belongs.
 STORE = "/usr/local/share/staged"
 PLACE = "/opt"
-#: The file by which an environment says what it is: each staging has an identity of its own.
+#: The file with an environment's identity: each staging has its own.
 MARKER = ".hubops-staged.json"
 #: The package that the modules import from, and the module that stages, wherever in it that is.
 UTILS = CHECKOUT / "plugins/module_utils"
@@ -31,7 +31,7 @@ STAGING = "staging.py"
 
 
 def start(options: tuple[str, ...] = (), target: str = TARGET) -> Hub:
-    """A hub for which the upgrade to ``target`` is staged; `Hub.start` says the rest."""
+    """A hub for which the upgrade to ``target`` is staged; see `Hub.start`."""
     hub = Hub.start(KIND, options=options, tag=staged_image())
     lay_out(hub, target)
     return hub

@@ -1,4 +1,4 @@
-"""RETURN of a module says what the fields of a shape mean: these, all of them, and with samples that fit."""
+"""RETURN of a module documents all fields of a shape, with samples that fit."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import pytest
 from tests import REPOSITORY
 
 UTILS = REPOSITORY / "plugins" / "module_utils"
-#: Lowest first; docs/architecture.md says what lives where.
+#: Lowest first; docs/architecture.md describes each.
 ORDER = (
     "errors",
     "shapes",
@@ -69,7 +69,7 @@ def test_nothing_is_imported_in_a_circle() -> None:
 
 
 def test_nothing_is_imported_within_a_function() -> None:
-    """Ansible sends such a module along, but does not say when it is missing."""
+    """Ansible sends such a module along, but does not report when it is missing."""
     hidden = [
         f"{file}:{node.lineno}"
         for file in MODULES.values()

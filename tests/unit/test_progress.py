@@ -1,4 +1,4 @@
-"""What is shown of a module that works in the background; its host is a stand-in that answers in an order."""
+"""Progress of a module that works in the background; its host is a mock that answers in a fixed order."""
 
 from __future__ import annotations
 

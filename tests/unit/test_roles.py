@@ -1,4 +1,4 @@
-"""Every role says what it takes, and takes what it says."""
+"""Every role declares the variables that it takes, and takes those that it declares."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ FILES = sorted(
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(REPOSITORY)))
 def test_no_role_or_playbook_reads_what_another_role_has_registered(file: Path) -> None:
-    """What a role hands on are facts, and what a run has done is in its record."""
+    """Roles pass data on as facts, and the record has the phases of a run."""
     parts = file.relative_to(REPOSITORY).parts
     own = f"{parts[1]}_" if parts[0] == "roles" else "\0"
     assert [name for name in RESULT.findall(file.read_text()) if not name.startswith(own)] == []

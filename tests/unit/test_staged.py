@@ -13,7 +13,7 @@ def test_all_that_staging_imports_counts_and_nothing_else() -> None:
     assert not names & {"guard", "recovery_point", "report", "systemd"}
 
 
-def test_packages_modules_and_what_is_in_them_are_told_apart(tmp_path: Path) -> None:
+def test_packages_modules_and_their_contents_are_distinguished(tmp_path: Path) -> None:
     imports = "from . import base\nfrom ..system import files\nfrom ..errors import HubError"
     sources = {
         "system/__init__.py": "",

@@ -1,6 +1,6 @@
-"""Has a playbook wait at the start of each task until the harness lets it go on: no fault needs a timer.
+"""Makes a playbook wait at the start of each task until the harness lets it continue: no fault needs a timer.
 
-Ansible loads this where ``ANSIBLE_CALLBACK_PLUGINS`` leads here. It says each task's name over the socket
+Ansible loads this where ``ANSIBLE_CALLBACK_PLUGINS`` leads here. It sends each task's name over the socket
 that ``HUBOPS_RENDEZVOUS`` names, and waits for a line.
 """
 
@@ -15,7 +15,7 @@ from ansible.plugins.callback import CallbackBase
 DOCUMENTATION = """
 name: rendezvous
 type: aggregate
-short_description: waits at the start of each task until the test harness lets it go on
+short_description: waits at the start of each task until the test harness lets it continue
 description: For tests only.
 requirements: [a harness that listens]
 """

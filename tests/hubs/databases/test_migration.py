@@ -185,7 +185,7 @@ def test_the_rehearsal_finds_what_would_fail_while_the_database_is_untouched(
     assert not migration.is_waiting(folder)
 
 
-def test_a_hop_takes_a_database_where_one_step_does_not(
+def test_an_intermediate_version_migrates_a_database_where_one_step_fails(
     service: Deployment, tmp_path: Path, folder: Path
 ) -> None:
     deployment = with_database(service, tmp_path / "hub.sqlite", "2.3.1")
@@ -206,7 +206,9 @@ def test_a_hop_takes_a_database_where_one_step_does_not(
     assert not again.changed
 
 
-def test_a_hop_that_lies_behind_is_left_out(service: Deployment, tmp_path: Path, folder: Path) -> None:
+def test_an_intermediate_version_older_than_the_database_is_skipped(
+    service: Deployment, tmp_path: Path, folder: Path
+) -> None:
     deployment = with_database(service, tmp_path / "hub.sqlite", "5.4.6")
     done = migration.migrate(
         *parts(deployment), environment("6.1.1"), folder, intermediate=[str(environment("4.1.6"))]
@@ -259,7 +261,7 @@ def test_a_migration_that_is_killed_leaves_no_file_behind(
     assert not [file for file in settings if str(tmp_path) in file.read_text()]
 
 
-def test_a_prepared_process_leaves_when_told_or_when_its_time_is_over(
+def test_a_prepared_process_ends_when_cancelled_or_when_its_time_is_over(
     service: Deployment, tmp_path: Path, folder: Path
 ) -> None:
     deployment = with_database(service, tmp_path / "hub.sqlite", "4.1.6")

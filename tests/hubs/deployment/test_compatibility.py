@@ -72,12 +72,12 @@ def test_the_module_fails_with_every_reason(environments: Path) -> None:
     assert [found["verdict"] for found in result["environments"]] == ["ok", "warn", "fail"]
 
 
-def test_the_module_can_be_told_to_warn_only(environments: Path) -> None:
+def test_the_module_can_be_set_to_warn_only(environments: Path) -> None:
     allowed = version_match(hub_version="5.4.6", environments=[f"{environments}/c"], allow=["other_major"])
     assert not allowed.get("failed")
-    told = version_match(hub_version="5.4.6", environments=[f"{environments}/c"], fail=False)
-    assert [found["verdict"] for found in told["environments"]] == ["fail"]
-    assert not told.get("failed") and not told["changed"]
+    result = version_match(hub_version="5.4.6", environments=[f"{environments}/c"], fail=False)
+    assert [found["verdict"] for found in result["environments"]] == ["fail"]
+    assert not result.get("failed") and not result["changed"]
 
 
 def test_the_module_takes_what_a_deployment_knows(environments: Path) -> None:
@@ -91,7 +91,7 @@ def test_the_module_takes_what_a_deployment_knows(environments: Path) -> None:
     assert result["database"]["verdict"] == "ok"
 
 
-def test_a_hub_that_is_newer_than_this_collection_tells_itself_what_it_needs(tmp_path: Path) -> None:
+def test_requirements_of_a_hub_newer_than_this_collection_are_read_from_the_hub(tmp_path: Path) -> None:
     hub = link_environment("6.1.1", tmp_path / "hub")
     [revisions] = hub.glob("lib/python3.*/site-packages/jupyterhub/alembic/versions")
     step = "revision = '0123456789ab'\ndown_revision = 'f460b0348206'\n"

@@ -210,7 +210,7 @@ OWN = "class Own(PAM):\n    {}\nc.JupyterHub.authenticator_class = Own\n"
         ),
     ],
 )
-def test_what_allows_people_to_log_in(
+def test_settings_that_allow_users_to_log_in(
     version: str, text: str, rules: list[str], decides_itself: bool, here: ExecutionContext
 ) -> None:
     write(here.directory, jupyterhub_config=AUTHENTICATOR + text)
@@ -218,7 +218,7 @@ def test_what_allows_people_to_log_in(
     assert (found.allow_rules, found.decides_itself) == (rules, decides_itself)
 
 
-def test_what_shadows_the_hubs_packages_is_told(here: ExecutionContext) -> None:
+def test_what_shadows_the_hubs_packages_is_reported(here: ExecutionContext) -> None:
     path = environment("4.1.6")
     [packages] = path.glob("lib/python3.*/site-packages")
     Path(here.directory, "elsewhere").mkdir()
@@ -258,7 +258,7 @@ def test_a_database_is_found_beside_the_service(
     assert os.listdir(here.directory) == [name]
 
 
-def test_a_database_elsewhere_is_told_without_its_password(here: ExecutionContext) -> None:
+def test_a_database_elsewhere_is_reported_without_its_password(here: ExecutionContext) -> None:
     found = find_database(here.environment["DB_URL"], here, "2.0.30", discovery.LOCK_SECONDS)
     assert found.url == "postgresql://hub:***@db/hub"
     assert (found.kind, found.path, found.exists) == ("other", None, False)
@@ -271,7 +271,7 @@ def test_a_database_that_is_missing_is_not_made(here: ExecutionContext) -> None:
     assert os.listdir(here.directory) == []
 
 
-def test_a_database_that_is_locked_is_told_so_and_soon(here: ExecutionContext, made: Path) -> None:
+def test_a_locked_database_is_reported_soon(here: ExecutionContext, made: Path) -> None:
     path = Path(here.directory, "jupyterhub.sqlite")
     shutil.copyfile(made, path)
     with sqlite3.connect(path, isolation_level=None) as writer:

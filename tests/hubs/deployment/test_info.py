@@ -114,7 +114,7 @@ def test_a_config_that_does_not_load(hub: Deployment, folder: Path) -> None:
     assert service_of(hub.service).state() == "running"
 
 
-def test_a_hub_behind_a_script_is_told_from_its_process(tmp_path: Path) -> None:
+def test_a_hub_behind_a_script_is_found_from_its_process(tmp_path: Path) -> None:
     proxy_port, api_port, hub_port = free_ports(3)
     bin_folder = environment("4.1.6") / "bin"
     (tmp_path / "data").mkdir()

@@ -51,7 +51,7 @@ def test_a_hub_is_proven_and_its_rows_are_as_before(tmp_path: Path, version: str
     config = "c.JupyterHub.no_such_option = 'x'\n"
     with running_hub(version, tmp_path, config=config) as deployment:
         before = content(deployment)
-        # What supervisord's log says from its beginning on.
+        # supervisord's log from its beginning.
         found = verification.verify(deployment, version=version, since="{}")
         assert content(deployment) == before
     assert (found.version, found.users) == (version, 5)
@@ -205,7 +205,7 @@ def spawning(command: str, folder: Path) -> str:
 
 
 @pytest.mark.parametrize("version", ["1.5.1", "6.1.1"])
-def test_a_service_that_ran_before_has_to_run_on(tmp_path: Path, version: str) -> None:
+def test_a_service_that_ran_before_must_keep_running(tmp_path: Path, version: str) -> None:
     (tmp_path / "culler.py").write_text("import time; time.sleep(600)")
     (tmp_path / "failing.py").write_text("import time; time.sleep(0.2)")
     with running_hub(version, tmp_path, config=SERVICES) as deployment:
@@ -243,7 +243,7 @@ def test_a_hub_that_exits_fails_with_the_end_of_its_log(tmp_path: Path) -> None:
         assert "abc123" not in str(caught.value)
 
 
-def test_a_loan_whose_process_was_killed_ends_by_itself(hub: Deployment) -> None:
+def test_a_temporary_token_whose_process_was_killed_expires(hub: Deployment) -> None:
     before = content(hub)
     python = str(environment("6.1.1") / "bin" / "python")
     argv = [python, "-c", source_of(token_lender)]

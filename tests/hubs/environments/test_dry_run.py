@@ -1,4 +1,4 @@
-"""What installers would make of real environments, told without changing them."""
+"""What installers would change in real environments, reported without changing them."""
 
 from __future__ import annotations
 
@@ -84,12 +84,12 @@ def test_an_index_that_does_not_answer_is_no_fault_of_the_packages(venv: Path) -
     assert "The package index could not be reached" in found.problem
 
 
-def test_what_has_all_that_is_wanted_is_not_asked_about(venv: Path, wheels: Path) -> None:
+def test_an_environment_that_has_everything_needs_no_dry_run(venv: Path, wheels: Path) -> None:
     with pytest.raises(KeyError):
         resolved(venv, wheels, "uv", "1.0.0")
 
 
-def test_what_is_built_anew_is_not_asked_about(venv: Path, wheels: Path) -> None:
+def test_an_environment_that_is_rebuilt_needs_no_dry_run(venv: Path, wheels: Path) -> None:
     with pytest.raises(KeyError):
         resolved(venv, wheels, "uv", python="/usr/bin/python3")
 

@@ -100,7 +100,7 @@ def test_a_venv_that_sees_the_systems_packages(tmp_path: Path) -> None:
     assert environment.all_packages(path) == {"jupyterhub": "4.1.6", "tornado": "6.4"}
 
 
-def test_a_python_that_is_gone_is_told(tmp_path: Path) -> None:
+def test_a_missing_python_is_reported(tmp_path: Path) -> None:
     path = make_venv(tmp_path / "venv", {"jupyterhub": "4.1.6"})
     (path / "bin" / "python").unlink()
     (path / "bin" / "python").symlink_to(tmp_path / "python3.9")

@@ -105,7 +105,7 @@ def controller(made: Path, tmp_path: Path) -> Controller:
     return Controller(tmp_path, made)
 
 
-def test_a_whole_upgrade_and_the_way_back(controller: Controller) -> None:
+def test_a_whole_upgrade_and_its_rollback(controller: Controller) -> None:
     old = fingerprint(controller.place)
     each_twice = [state for state in ("staged", "switched", "restored", "absent") for _time in range(2)]
     results, printed = controller.run(*each_twice, arguments=("--diff",))

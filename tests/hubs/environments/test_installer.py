@@ -1,4 +1,4 @@
-"""What a target needs, and packages put into environments, by uv and by pip."""
+"""What a target needs, and packages installed into environments, by uv and by pip."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_an_index_is_not_shown_by_repr() -> None:
         ("not an ini file", {}),
     ],
 )
-def test_what_the_host_tells_pip_is_told_to_uv(
+def test_the_hosts_pip_configuration_is_passed_to_uv(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, conf: str, variables: dict[str, str] | None
 ) -> None:
     for name in list(os.environ):
@@ -243,7 +243,7 @@ def copy(old: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(old, tmp_path / "copy", symlinks=True))
 
 
-def test_only_what_is_asked_for_changes(copy: Path, wheels: Path, tool: str) -> None:
+def test_only_the_requested_packages_change(copy: Path, wheels: Path, tool: str) -> None:
     installer = Installer(InstallerOptions(installer=tool, wheels=str(wheels)), str(copy))
     before = all_packages(copy)
     planned = installer.planned(str(copy), ["jupyterhub==2.0.0"])
@@ -301,7 +301,7 @@ def test_freeze_names_every_package(copy: Path, wheels: Path, tool: str) -> None
 
 
 class _PrivateIndex(http.server.SimpleHTTPRequestHandler):
-    """A package index that asks for user and password, and remembers who came."""
+    """A package index that requires user and password, and records the logins."""
 
     visitors: list[str] = []
 
@@ -316,7 +316,7 @@ class _PrivateIndex(http.server.SimpleHTTPRequestHandler):
         super().do_GET()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing on the test's terminal."""
+        """Print nothing on the test's terminal."""
 
 
 @pytest.fixture
@@ -358,7 +358,7 @@ def test_credentials_reach_the_index_and_no_argument(
 
 
 @pytest.mark.usefixtures("no_pip_settings")
-def test_a_wrong_password_is_told_without_it(copy: Path, tool: str, private_index: int) -> None:
+def test_a_wrong_password_is_reported_without_it(copy: Path, tool: str, private_index: int) -> None:
     url = f"http://127.0.0.1:{private_index}/simple"
     with pytest.raises(HubError) as refusal:
         Installer(InstallerOptions(installer=tool, index_url=url), str(copy)).install(

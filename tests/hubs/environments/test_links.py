@@ -30,7 +30,7 @@ from tests.hubs.real_hub import build, running_hub
 from tests.hubs.small_wheels import UV, make_hub_wheel, make_venv, make_wheel
 from tests.plans import planned_environment
 
-#: What of an environment may stand elsewhere, with a link in its place; ``*`` is the version of Python.
+#: Parts of an environment that may be elsewhere, with a link in their place; ``*`` is the version of Python.
 LED_OUT = {
     "site-packages": "lib/python*/site-packages",
     "the folder of Python's version": "lib/python*",
@@ -88,7 +88,7 @@ def works(venv: Path) -> bool:
 
 
 def state(venv: Path) -> tuple[str, ...]:
-    """The environment and what stands beside it, byte for byte."""
+    """The environment and the files beside it, byte for byte."""
     return tuple(tree_sha256(path) for path in (venv, venv.with_name("elsewhere")) if path.is_dir())
 
 
@@ -110,7 +110,7 @@ def test_nothing_is_installed_through_a_link(venv: Path, wheels: Path, pattern: 
 
 
 def healthy_links(venv: Path) -> dict[Path, str]:
-    """Give a healthy environment what many have; the links, and what they say."""
+    """Give a healthy environment the links that many have; the links and their targets."""
     elsewhere = venv.with_name("elsewhere")
     for name in ("ours", "kernel", "tool", "app.py", "pip.conf"):
         (elsewhere / name).mkdir(parents=True) if "." not in name else (elsewhere / name).touch()

@@ -32,7 +32,7 @@ from tests.plans import planned_environment
 
 UNCHANGED = "The environment in use is unchanged. Name compatible packages in jupyterhub_packages."
 GO_TOGETHER = "Name versions of them that do in jupyterhub_packages (or jupyterhub_user_packages)."
-#: As root, an account that does not exist; anybody else can only keep what is theirs.
+#: As root, an account that does not exist; any other user can only keep their own files.
 OWNER = 12345 if os.geteuid() == 0 else os.geteuid()
 
 
@@ -136,7 +136,7 @@ def test_staged_once_is_staged(old: Path, wheels: Path) -> None:
     assert fingerprint(Path(first.staged_path)) == before
 
 
-def test_another_request_is_staged_anew(old: Path, wheels: Path) -> None:
+def test_another_request_is_staged_again(old: Path, wheels: Path) -> None:
     run(planned_environment(old, "2.0.0"), wheels)
     requirements = ["jupyterhub==2.0.0", "bystander"]
     staged = run(planned_environment(old, "2.0.0", requirements=requirements), wheels)
@@ -144,7 +144,7 @@ def test_another_request_is_staged_anew(old: Path, wheels: Path) -> None:
     assert staged.packages_after["bystander"] == "2.0"
 
 
-def test_a_change_of_the_old_environment_is_staged_anew(old: Path, wheels: Path) -> None:
+def test_a_change_of_the_old_environment_is_staged_again(old: Path, wheels: Path) -> None:
     run(planned_environment(old, "2.0.0"), wheels)
     install(old, wheels, "bystander==2.0")
     staged = run(planned_environment(old, "2.0.0"), wheels)
@@ -231,7 +231,7 @@ def test_a_hub_that_calls_itself_otherwise_is_refused(old: Path, wheels: Path) -
     )
 
 
-def test_too_little_room(old: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_disk_space(old: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(staging, "RESERVE_BYTES", 1 << 60)
     with pytest.raises(HubError) as refusal:
         run(planned_environment(old, "2.0.0"), wheels)
@@ -252,7 +252,7 @@ def test_a_linked_environment_becomes_a_real_one(old: Path, wheels: Path) -> Non
     assert (staged / "bin" / "site-tool").read_text() == f"#!{old}/bin/python\n"
 
 
-def test_a_rebuild_keeps_versions_and_tells_which_it_could_not(old: Path, wheels: Path) -> None:
+def test_a_rebuild_keeps_versions_and_reports_which_it_could_not(old: Path, wheels: Path) -> None:
     make_wheel(wheels, "stubborn", "1.0", requires=["bystander"])
     install(old, wheels, "stubborn")
     (wheels / "stubborn-1.0-py3-none-any.whl").unlink()
@@ -297,17 +297,17 @@ def test_in_place_finds_before_the_outage_what_cannot_be_installed(old: Path, wh
     assert fingerprint(old) == before
 
 
-def test_progress_is_told(old: Path, wheels: Path, tmp_path: Path) -> None:
+def test_progress_is_reported(old: Path, wheels: Path, tmp_path: Path) -> None:
     lines = tmp_path / "deep" / "progress"
     staged = run(planned_environment(old, "2.0.0"), wheels, lines=lines)
-    told = lines.read_text().splitlines()
-    assert told[0] == f"Staging jupyterhub==2.0.0 for {old}"
-    assert any(line.startswith(f"Copying {old}, files: ") for line in told)
-    assert told[-1].startswith(f"{staged.staged_path} is ready after ")
+    printed = lines.read_text().splitlines()
+    assert printed[0] == f"Staging jupyterhub==2.0.0 for {old}"
+    assert any(line.startswith(f"Copying {old}, files: ") for line in printed)
+    assert printed[-1].startswith(f"{staged.staged_path} is ready after ")
 
 
 def test_real_releases(tmp_path: Path) -> None:
-    """JupyterHub 4.1.6 with what a hub has beside it becomes 6.1.1, copied and built anew."""
+    """JupyterHub 4.1.6 with the usual packages becomes 6.1.1, copied and rebuilt."""
     old = tmp_path / "jupyterhub"
     subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, old], check=True)
     packages = [

@@ -1,4 +1,4 @@
-"""The new environments take the old ones' place and give it back, from wherever an attempt has stopped."""
+"""Switching to the new environments and back, also after an interruption at any step."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def copied(made: Path, tmp_path: Path) -> Scene:
     return Scene(made, tmp_path)
 
 
-def test_there_and_back_and_there(scene: Scene) -> None:
+def test_switch_and_switch_back_and_switch_again(scene: Scene) -> None:
     scene.assert_old()
     assert scene.switch() == [True]
     scene.assert_new()
@@ -126,7 +126,7 @@ def test_there_and_back_and_there(scene: Scene) -> None:
     assert scene.version() == "2.0.0"
 
 
-def test_going_back_before_anything_was_switched(scene: Scene) -> None:
+def test_switching_back_before_anything_was_switched(scene: Scene) -> None:
     assert scene.switch_back() == [False]
     scene.assert_old()
 
@@ -143,7 +143,7 @@ def test_interrupted_after_any_step(
     steps: int,
     finish: str,
 ) -> None:
-    """A switch or the way back stops after its n-th change of a name; either direction ends as it should."""
+    """A switch or a switch back stops after its n-th rename; either direction can be completed."""
     if by_renames:
         monkeypatch.setattr(exchanging, "_exchange_at_once", lambda place, other: False)
     if direction == "switch_back":
@@ -211,7 +211,7 @@ def test_one_that_is_not_staged_stops_all(copied: Scene, made: Path, tmp_path: P
     copied.assert_old()
 
 
-def test_an_old_environment_that_is_gone_is_told(copied: Scene) -> None:
+def test_a_missing_old_environment_is_reported(copied: Scene) -> None:
     remove_leftovers(copied.entry, POINT)
     stage(copied.entry, copied.installer(), Progress())
     copied.switch()
@@ -225,7 +225,7 @@ def test_an_old_environment_that_is_gone_is_told(copied: Scene) -> None:
     assert copied.version() == "2.0.0"
 
 
-def test_two_upgrades_in_a_row_are_told_apart(copied: Scene) -> None:
+def test_two_upgrades_in_a_row_are_distinguished(copied: Scene) -> None:
     copied.switch()
     entry = planned_environment(copied.place, "3.0.0", jupyterhub="2.0.0")
     stage(entry, copied.installer(), Progress())

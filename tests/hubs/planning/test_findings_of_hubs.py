@@ -43,7 +43,7 @@ def target(version: str) -> Target:
 
 
 def findings_of(deployment: Deployment, version: str = "6.1.1") -> dict[str, Finding]:
-    """What stands against the upgrade of a deployment, by id; the first of several with one id."""
+    """Findings of a deployment's upgrade, by id; the first of several with one id."""
     plan = make_plan(deployment, target(version), host.look(deployment, None, ""), Policy())
     return {finding.id: finding for finding in reversed(plan.findings)}
 
@@ -64,7 +64,7 @@ def test_a_healthy_hub_has_no_blocker(version: str, tmp_path: Path) -> None:
 PAM = "c.JupyterHub.authenticator_class = 'jupyterhub.auth.PAMAuthenticator'\n"
 
 
-def test_nobody_would_be_allowed(tmp_path: Path) -> None:
+def test_no_user_would_be_allowed(tmp_path: Path) -> None:
     finding = found("4.1.6", tmp_path, PAM)["no-allow-rule"]
     assert finding.severity == "blocker" and finding.accept
     assert finding.found == (
@@ -83,7 +83,7 @@ def test_nobody_would_be_allowed(tmp_path: Path) -> None:
         ("5.4.6", PAM, "6.1.1"),
     ],
 )
-def test_somebody_is_allowed_or_nothing_changes(version: str, config: str, to: str, tmp_path: Path) -> None:
+def test_a_user_is_allowed_or_nothing_changes(version: str, config: str, to: str, tmp_path: Path) -> None:
     assert "no-allow-rule" not in found(version, tmp_path, config, to)
 
 
@@ -239,7 +239,7 @@ def here(tmp_path: Path) -> ExecutionContext:
 
 
 def npm_package(folder: Path, version: str, engine: str, node: str) -> None:
-    """A proxy laid out as npm does it, and a Node that says its version."""
+    """A proxy laid out as npm does it, and a Node that prints its version."""
     package = folder / "lib/node_modules/configurable-http-proxy"
     (package / "bin").mkdir(parents=True)
     (folder / "bin").mkdir()
@@ -255,7 +255,7 @@ def npm_package(folder: Path, version: str, engine: str, node: str) -> None:
 @pytest.mark.parametrize(
     ("node", "version"), [("echo v18.20.4", "18.20.4"), ("exit 1", None), ("echo hello", None)]
 )
-def test_a_proxy_for_node_is_read_and_its_node_is_asked(
+def test_a_proxy_for_node_is_read_and_its_node_is_run(
     node: str, version: str | None, here: ExecutionContext, tmp_path: Path
 ) -> None:
     npm_package(tmp_path, "5.1.0", ">= 18", node)
@@ -403,7 +403,7 @@ def test_the_file_system_of_a_path(path: str, kind: str) -> None:
 
 @pytest.fixture
 def stranger() -> Iterator[ExecutionContext]:
-    """Somebody else where we are root, else ourselves; in a folder that everybody may enter."""
+    """Another user where the test runs as root, else the same user; in a folder that every user may enter."""
     user = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)

@@ -1,4 +1,4 @@
-"""Every path has its way back: there, back, and there again, and people work on both sides. Real hubs."""
+"""Every pair of versions: upgrade, rollback, upgrade again, with users who work on each hub. Real hubs."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Hub:
 
 @pytest.mark.alone
 @pytest.mark.parametrize(("old", "new"), PAIRS)
-def test_there_and_back_and_there_again(old: str, new: str, tmp_path: Path) -> None:
+def test_upgrade_rollback_and_upgrade_again(old: str, new: str, tmp_path: Path) -> None:
     place = tmp_path / "environment"
     build(place, old)
     with running_hub(old, tmp_path, config=CONFIG, place=place) as deployment:

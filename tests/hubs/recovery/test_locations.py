@@ -1,4 +1,4 @@
-"""Any recovery point can be gone back to, from anywhere, and however often that is cut off."""
+"""Any recovery point can be restored, from any state, and after any number of interruptions."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Host:
 
     def save(self, plan: Plan | None = None) -> Path:
         """A sealed recovery point of what is now; for a rollback unless there is a plan."""
-        time.sleep(max(0, 1 - time.time() % 1))  # ids are told apart by the second
+        time.sleep(max(0, 1 - time.time() % 1))  # ids differ by the second
         purpose = "" if plan else "rollback"
         point = recovery_point.create(self.deployment(), plan, self.base, [], 5, purpose)
         recovery_point.seal(point, 5)
@@ -117,7 +117,7 @@ class Host:
     def installer(self) -> Installer:
         return Installer(InstallerOptions(wheels=str(self.wheels)), str(self.place))
 
-    def put_back(self, point: Path) -> None:
+    def restore(self, point: Path) -> None:
         recovery_point.make_equal(point, manifest.read(point), point / "replaced")
 
     def state(self) -> tuple[str, list[Any], str, str | None]:
@@ -130,7 +130,7 @@ class Host:
         return tree_sha256(self.place), rows, self.config.read_text(), version
 
     def beside(self) -> set[str]:
-        """Names of what stands beside the environment."""
+        """Names of the files and folders beside the environment."""
         return {path.name for path in self.folder.glob("hub.*") if path != self.database}
 
     def differs(self, point: Path) -> list[str]:
@@ -152,35 +152,35 @@ def upgraded(host: Host) -> tuple[Host, Path, Any]:
 def test_a_failed_upgrade_s_environment_goes_where_it_was_staged(upgraded: tuple[Host, Path, Any]) -> None:
     host, point, before = upgraded
     assert host.differs(point) == [str(host.place), str(host.database), str(host.config)]
-    host.put_back(point)
+    host.restore(point)
     assert host.state() == before
     assert host.differs(point) == []
     assert host.beside() == {"hub.staged-2.0.0"}
-    host.put_back(point)
+    host.restore(point)
     assert host.state() == before
     assert host.beside() == {"hub.staged-2.0.0"}
 
 
-def test_there_and_back_and_there_and_back(upgraded: tuple[Host, Path, Any]) -> None:
+def test_two_upgrades_and_two_rollbacks(upgraded: tuple[Host, Path, Any]) -> None:
     host, first, before = upgraded
     host.add_user("grace")
     after = host.state()
     second = host.save()
-    host.put_back(first)
+    host.restore(first)
     assert host.state() == before
     assert host.beside() == {f"hub.before-{second.name}"}
     third = host.save()
-    host.put_back(second)
+    host.restore(second)
     assert host.state() == after
     assert host.beside() == {f"hub.before-{third.name}"}
     for point, state in [(first, before), (second, after), (third, before)]:
         host.save()
-        host.put_back(point)
+        host.restore(point)
         assert host.state() == state
         assert host.differs(point) == []
 
 
-def test_two_upgrades_and_back_to_before_the_first(host: Host) -> None:
+def test_two_upgrades_and_a_rollback_to_before_the_first(host: Host) -> None:
     states = [host.state()]
     points = []
     for version in ("2.0.0", "3.0.0"):
@@ -188,12 +188,12 @@ def test_two_upgrades_and_back_to_before_the_first(host: Host) -> None:
         host.add_user(f"user of {version}")
         states.append(host.state())
     points.append(host.save())
-    host.put_back(points[0])
+    host.restore(points[0])
     assert host.state() == states[0]
     assert host.differs(points[0]) == []
     for number in (2, 1, 2, 0, 1):
         host.save()
-        host.put_back(points[number])
+        host.restore(points[number])
         assert host.state() == states[number]
         assert host.differs(points[number]) == []
 
@@ -207,9 +207,9 @@ def test_the_newest_that_leads_elsewhere_is_chosen(host: Host) -> None:
     before = host.upgrade("2.0.0")
     assert chosen() == before.name
     backup = host.save()
-    assert chosen() == before.name, "a backup of the present state is no way back"
+    assert chosen() == before.name, "a backup of the present state is no rollback"
     second = host.save()
-    host.put_back(before)
+    host.restore(before)
     assert chosen() == second.name, "a second rollback takes back the first"
     shutil.rmtree(before)
     shutil.rmtree(second)
@@ -233,7 +233,7 @@ def test_points_of_several_hubs_are_not_mixed_up(host: Host) -> None:
         assert found.deployment == "other"
 
 
-def test_an_environment_that_is_gone_is_told_before_anything_is_touched(
+def test_a_missing_environment_is_reported_before_anything_is_changed(
     upgraded: tuple[Host, Path, Any],
 ) -> None:
     host, point, _before = upgraded
@@ -247,7 +247,7 @@ def test_an_environment_that_is_gone_is_told_before_anything_is_touched(
     assert listed.problem == f"The environment of {host.place} is gone."
 
 
-def test_every_kept_file_is_proven_before_anything_is_touched(upgraded: tuple[Host, Path, Any]) -> None:
+def test_every_kept_file_is_verified_before_anything_is_changed(upgraded: tuple[Host, Path, Any]) -> None:
     host, point, _before = upgraded
     after = host.state()
     for victim in [path for path in sorted(point.rglob("*")) if path.is_file()]:
@@ -263,7 +263,7 @@ def test_every_kept_file_is_proven_before_anything_is_touched(upgraded: tuple[Ho
 @pytest.mark.parametrize("fault", ["readable for all", "missing", "another owner"])
 def test_a_database_gets_its_owner_and_mode_again(upgraded: tuple[Host, Path, Any], fault: str) -> None:
     host, point, before = upgraded
-    host.put_back(point)
+    host.restore(point)
     mode = host.database.stat().st_mode
     if fault == "readable for all":
         host.database.chmod(0o666)
@@ -274,7 +274,7 @@ def test_a_database_gets_its_owner_and_mode_again(upgraded: tuple[Host, Path, An
     else:
         host.database.chmod(0o400)
     assert host.differs(point) == [str(host.database)]
-    host.put_back(point)
+    host.restore(point)
     assert (host.database.stat().st_mode, host.database.stat().st_uid) == (mode, os.geteuid())
     assert host.state() == before
     assert host.differs(point) == []
@@ -287,14 +287,14 @@ def test_what_a_dead_hub_left_beside_its_database_does_not_reach_the_old_one(
     host, point, before = upgraded
     left = Path(f"{host.database}{sidecar}")
     left.write_bytes(os.urandom(4096))
-    host.put_back(point)
+    host.restore(point)
     assert not left.exists()
     assert (point / "replaced" / left.name).stat().st_size == 4096
     assert host.state() == before
 
 
-def put_back_and_die(host: Host, point: Path, step: int) -> bool:
-    """Put back in a process that is killed at its n-th step; return whether it lived to the end."""
+def restore_and_die(host: Host, point: Path, step: int) -> bool:
+    """Restore in a process that is killed at its n-th step; return whether it lived to the end."""
     child = os.fork()
     if not child:
         left = step
@@ -308,7 +308,7 @@ def put_back_and_die(host: Host, point: Path, step: int) -> bool:
 
         try:
             sys.addaudithook(count)
-            host.put_back(point)
+            host.restore(point)
         except BaseException:
             traceback.print_exc()
             os._exit(1)
@@ -338,15 +338,15 @@ def test_killed_three_times_wherever(
     while not survived:
         shutil.rmtree(tmp_path / "template.kept", ignore_errors=True)
         subprocess.run(["cp", "-a", template, tmp_path / "template.kept"], check=True)
-        survived = all([put_back_and_die(host, point, step) for _time in range(3)])
-        host.put_back(point)
+        survived = all([restore_and_die(host, point, step) for _time in range(3)])
+        host.restore(point)
         recovery_point.verify(point, environments=True)
         assert host.state() == before, f"step {step}"
         assert host.differs(point) == []
         expected = {f"hub.before-{saved.name}"} if saved else {"hub.staged-2.0.0"}
         assert host.beside() == expected, f"step {step}"
         if saved:
-            host.put_back(saved)
+            host.restore(saved)
             assert host.differs(saved) == []
         shutil.rmtree(template)
         (tmp_path / "template.kept").rename(template)

@@ -1,4 +1,4 @@
-"""A hub that runs is restored: what differs is put back, what people have written since is not lost."""
+"""A running hub is restored: differences are restored, rows that users have written since are not lost."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_hub_that_nothing_has_happened_to_is_only_started(hub: Hub) -> None:
     assert not (hub.point / "replaced").exists()
 
 
-def test_what_the_failed_hub_said_is_kept_without_its_secrets(hub: Hub) -> None:
+def test_the_log_of_the_failed_hub_is_kept_without_its_secrets(hub: Hub) -> None:
     lifecycle.start(hub.deployment, hub.base, "4.1.6", timeout=60)
     with (hub.folder / "hub.log").open("a") as log:
         log.write("token=verysecret and the reason why it failed\n")
@@ -94,7 +94,7 @@ def test_what_the_failed_hub_said_is_kept_without_its_secrets(hub: Hub) -> None:
     assert kept.stat().st_mode & 0o777 == 0o600
 
 
-def test_what_the_system_refuses_is_a_failed_restore_and_can_be_tried_again(hub: Hub) -> None:
+def test_an_error_of_the_system_is_a_failed_restore_that_can_be_repeated(hub: Hub) -> None:
     config = Path(hub.deployment.config.file or "")
     text = config.read_text()
     config.unlink()

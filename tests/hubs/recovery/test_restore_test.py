@@ -1,4 +1,4 @@
-"""The way back is tried with real environments and a real database before anything is touched."""
+"""The restore is tested with real environments and a real database before anything is changed."""
 
 from __future__ import annotations
 
@@ -78,13 +78,13 @@ def refusal(hub: Hub) -> str:
     return str(refused.value)
 
 
-def test_a_way_back_that_works_leaves_no_trace_of_its_trial(hub: Hub) -> None:
+def test_a_restore_test_that_passes_leaves_no_files(hub: Hub) -> None:
     before = fingerprint(hub.folder)
     recovery_point.test_restore(hub.point)
     assert fingerprint(hub.folder) == before
 
 
-def test_what_a_killed_trial_has_left_is_removed(hub: Hub) -> None:
+def test_files_of_a_killed_restore_test_are_removed(hub: Hub) -> None:
     left = hub.folder / "jupyterhub.sqlite.hubops-restore-test"
     left.mkdir()
     (left / "restore-test.sqlite").write_text("left")
@@ -129,7 +129,7 @@ def test_an_environment_that_is_not_what_it_was_is_found(hub: Hub) -> None:
     assert f"the environment {hub.users_environment} has changed since" in refusal(hub)
 
 
-def test_a_python_that_is_gone_is_told(hub: Hub) -> None:
+def test_a_missing_python_is_reported(hub: Hub) -> None:
     shutil.rmtree(hub.users_environment / "bin")
     hub.take_for_granted()
     assert f"{hub.users_environment} cannot serve again: its Python is gone" in refusal(hub)

@@ -1,4 +1,4 @@
-"""A run that is cut off, and those who bring its hub back: guard, next run, somebody's hand. Real hubs."""
+"""A run that is cut off, and restores of its hub: by the guard, by the next run, manually. Real hubs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ PATIENCE = 60
 
 
 class Cut:
-    """A run on a real hub, as far as somebody has brought it."""
+    """A run on a real hub, in any phase."""
 
     def __init__(self, deployment: Deployment, base: Path, plan: Plan | None = None) -> None:
         self.deployment, self.base = deployment, base
@@ -68,7 +68,7 @@ class Cut:
         journal.step(self.folder, self.run.id, name, action)
 
     def fall_silent(self) -> None:
-        """Have nothing been heard of the run for too long, from now on."""
+        """Let the run's heartbeat be too old, from now on."""
         run = self.now()
         run.confirm_timeout = -1
         journal.write(self.folder, run)
@@ -90,7 +90,7 @@ class Cut:
             return int(connection.execute("select count(*) from users").fetchone()[0])
 
     def guard(self, verb: str) -> subprocess.CompletedProcess[str]:
-        """Type what a message says that one can type on the host."""
+        """Run the command of a message on the host."""
         typed = shlex.split(guard.command(self.folder, verb))
         return subprocess.run(typed, capture_output=True, text=True, timeout=PATIENCE)
 
@@ -128,7 +128,7 @@ def test_no_guard_is_armed_for_a_hub_that_could_not_be_verified_again(cut: Calla
     assert run.serves_as_before()
 
 
-def test_the_guard_puts_the_old_hub_back_when_nothing_is_heard(cut: Callable[[], Cut]) -> None:
+def test_the_guard_restores_the_old_hub_without_a_heartbeat(cut: Callable[[], Cut]) -> None:
     run = cut()
     before = run.left()
     run.arm()
@@ -162,7 +162,7 @@ def test_the_guard_leaves_when_the_new_hub_is_accepted(cut: Callable[[], Cut]) -
     assert not guard.is_active(run.folder)
 
 
-def test_a_run_that_touched_nothing_is_called_off(cut: Callable[[], Cut]) -> None:
+def test_a_run_that_changed_nothing_is_cancelled(cut: Callable[[], Cut]) -> None:
     run = cut()
     pid = service_of(run.deployment.service).main_pid()
     run.arm()
@@ -173,7 +173,7 @@ def test_a_run_that_touched_nothing_is_called_off(cut: Callable[[], Cut]) -> Non
     assert run.serves_as_before()
 
 
-def test_no_outage_when_the_way_back_would_fail(cut: Callable[[], Cut]) -> None:
+def test_no_outage_when_the_restore_would_fail(cut: Callable[[], Cut]) -> None:
     run = cut()
     with (run.point / "database.sqlite").open("r+b") as file:
         file.write(b"X")
@@ -202,7 +202,7 @@ def test_a_task_that_hangs_does_not_keep_the_guard_away(cut: Callable[[], Cut]) 
     assert run.serves_as_before()
 
 
-def test_three_failures_and_nobody_tries_again_but_a_hand(cut: Callable[[], Cut]) -> None:
+def test_after_three_failures_only_a_manual_restore_is_left(cut: Callable[[], Cut]) -> None:
     run = cut()
     run.arm()
     run.stop()
@@ -236,7 +236,7 @@ def test_the_next_run_leaves_a_live_one_alone(cut: Callable[[], Cut]) -> None:
     assert not run.now().is_over
 
 
-def test_the_next_run_puts_the_old_hub_back(cut: Callable[[], Cut]) -> None:
+def test_the_next_run_restores_the_old_hub(cut: Callable[[], Cut]) -> None:
     run = cut()
     run.arm()
     run.stop()
@@ -248,10 +248,10 @@ def test_the_next_run_puts_the_old_hub_back(cut: Callable[[], Cut]) -> None:
         "was ended by the next run" in found.messages[1] and "the old hub serves again" in found.messages[1]
     )
     assert run.serves_as_before()
-    assert resume(run).messages == [], "it is told once"
+    assert resume(run).messages == [], "it is reported once"
 
 
-def test_the_next_run_goes_on_with_it(cut: Callable[[], Cut]) -> None:
+def test_the_next_run_continues_it(cut: Callable[[], Cut]) -> None:
     run = cut()
     run.arm()
     run.stop()
@@ -266,7 +266,7 @@ def test_the_next_run_goes_on_with_it(cut: Callable[[], Cut]) -> None:
     assert run.serves_as_before()
 
 
-def test_what_the_guard_did_is_told_by_the_next_run(cut: Callable[[], Cut]) -> None:
+def test_the_next_run_reports_what_the_guard_did(cut: Callable[[], Cut]) -> None:
     run = cut()
     run.arm()
     run.stop()

@@ -1,4 +1,4 @@
-"""A hub that could not be started or asked again is not stopped. Real hubs, spoilt while they serve."""
+"""A hub that could not be started or verified again is not stopped. Real hubs, damaged while they serve."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 
 @pytest.fixture
 def config(hub: Deployment) -> Iterator[Path]:
-    """The config's file; the hub must go on as it was, whatever is found."""
+    """The config's file; the hub must keep running unchanged, whatever is found."""
     file, service = Path(hub.config.file or ""), service_of(hub.service)
     text, process = file.read_text(), service.main_pid()
     yield file
@@ -68,7 +68,7 @@ def certificate(folder: Path, name: str) -> tuple[Path, Path]:
     return cert, key
 
 
-def test_a_hub_that_serves_as_its_config_says(hub: Deployment, config: Path, tmp_path: Path) -> None:
+def test_a_hub_that_serves_according_to_its_config(hub: Deployment, config: Path, tmp_path: Path) -> None:
     assert findings_of(hub.name, tmp_path) == {}
 
 

@@ -320,7 +320,7 @@ def test_servers_that_do_not_start(stage: Stage) -> None:
     assert "It logged: ImportError: this server is broken" in said
 
 
-def test_servers_that_nobody_could_start_before(stage: Stage) -> None:
+def test_servers_that_could_not_be_started_before(stage: Stage) -> None:
     config = f"c.Spawner.cmd = ['{environment(OLD)}/bin/jupyterhub-singleuser']\n"
     with changed(stage.config, config):
         found = stage.rehearse()
@@ -420,7 +420,7 @@ def test_options_that_the_new_version_does_not_know(stage: Stage) -> None:
     assert "Remove it, or set its replacement" in finding.fix
 
 
-def test_a_cookie_secret_that_anybody_can_read(stage: Stage) -> None:
+def test_a_cookie_secret_that_every_user_can_read(stage: Stage) -> None:
     secret = stage.config.with_name("jupyterhub_cookie_secret")
     secret.chmod(0o644)
     try:

@@ -1,4 +1,4 @@
-"""The catalogue says what the wheels on the index say."""
+"""The catalogue agrees with the wheels on the index."""
 
 from __future__ import annotations
 

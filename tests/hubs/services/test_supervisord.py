@@ -83,7 +83,7 @@ def test_what_a_program_gets(folder: Path) -> None:
     assert context.umask == 0o027
 
 
-def test_a_running_hub_really_has_those_surroundings(folder: Path) -> None:
+def test_a_running_hub_really_has_that_execution_context(folder: Path) -> None:
     service = program(folder, "good")
     mark = service.log_mark()
     service.start()
@@ -102,7 +102,7 @@ def test_a_running_hub_really_has_those_surroundings(folder: Path) -> None:
     }
 
 
-def test_what_is_told_of_a_program(folder: Path) -> None:
+def test_facts_of_a_program(folder: Path) -> None:
     facts = program(folder, "good").facts()
     assert facts.command == [f"{folder}/conf.d/../good/jupyterhub", "-f", "good.py"]
     assert facts.unit_file == f"{folder}/conf.d/hubs.conf"

@@ -1,4 +1,4 @@
-"""What going back to a copy of a database would lose: people's rows, and not what a hub writes by itself."""
+"""What restoring a copy of a database would lose: rows of users, not those that a hub writes by itself."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ insert into user_group_map values (1, 1);
 
 
 class Databases:
-    """A copy, and the database that went on."""
+    """A copy, and the database with later changes."""
 
     def __init__(self, folder: Path) -> None:
         self.copy, self.present = folder / "copy.sqlite", folder / "hub.sqlite"
@@ -69,7 +69,7 @@ def databases(tmp_path: Path) -> Databases:
         "create table shares (id integer primary key)",
     ],
 )
-def test_what_a_hub_writes_by_itself_is_no_loss(databases: Databases, by_itself: str) -> None:
+def test_rows_that_a_hub_writes_by_itself_are_no_loss(databases: Databases, by_itself: str) -> None:
     databases.write(by_itself)
     assert not databases.since().lost
 
@@ -86,7 +86,7 @@ def test_what_a_hub_writes_by_itself_is_no_loss(databases: Databases, by_itself:
         ("create table shares (id integer); insert into shares values (1)", "shares", (1, 0, 1, 0)),
     ],
 )
-def test_what_people_write_is_a_loss(
+def test_rows_that_users_write_are_a_loss(
     databases: Databases, by_people: str, table: str, figures: tuple[int, int, int, int]
 ) -> None:
     databases.write(by_people)
@@ -95,13 +95,13 @@ def test_what_people_write_is_a_loss(
     assert found.tables == {table: figures}
 
 
-def test_rows_that_are_gone_are_told_and_are_no_loss(databases: Databases) -> None:
+def test_missing_rows_are_reported_and_are_no_loss(databases: Databases) -> None:
     databases.write("delete from users where id = 2")
     found = databases.since()
     assert (found.tables["users"], found.lost) == ((1, 2, 0, 0), False)
 
 
-def test_people_are_named_even_where_a_number_is_used_again(databases: Databases) -> None:
+def test_users_are_named_even_where_a_number_is_used_again(databases: Databases) -> None:
     databases.write(
         "delete from users where id = 2; insert into users values (2, 'joan', 0, null, '2026-11-21')"
     )
@@ -116,13 +116,13 @@ def test_rows_of_a_hub_that_serves_are_read_from_its_log(databases: Databases) -
         assert databases.since().users == ["joan"]
 
 
-def test_a_database_that_cannot_be_read_is_told(databases: Databases) -> None:
+def test_a_database_that_cannot_be_read_is_reported(databases: Databases) -> None:
     databases.present.write_bytes(b"no database")
     with pytest.raises(HubError, match="is not a SQLite database"):
         databases.since()
 
 
-def test_the_loss_is_told_in_words(databases: Databases) -> None:
+def test_the_loss_is_described_in_words(databases: Databases) -> None:
     people = ", ".join(f"({number}, 'user-{number}', '2026-11-21 10:{number}')" for number in range(10, 23))
     databases.write(f"insert into users (id, name, created) values {people}")
     found = databases.since()

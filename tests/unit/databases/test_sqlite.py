@@ -251,7 +251,7 @@ def test_a_copy_of_nothing_and_one_that_is_too_long_become_the_database(tmp_path
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
 
 
-def test_nobody_writes_to_a_database_while_its_file_is_copied(
+def test_a_database_is_locked_while_its_file_is_copied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = make(tmp_path / "hub.sqlite")
@@ -388,7 +388,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, how: str, size: str, 
         str(small),
         how,
     ]
-    # In a namespace of its own anybody may mount a small disk.
+    # In a namespace of its own every user may mount a small disk.
     namespace = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
     mount = f'mount -t tmpfs -o size={size} small {small} && exec "$@"'
     ended = subprocess.run([*namespace, mount, "sh", *program], capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""The module as Ansible runs it: what it returns, and that check mode tells the truth."""
+"""The module as Ansible runs it: its result, and a correct result in check mode."""
 
 from __future__ import annotations
 

@@ -89,7 +89,9 @@ def finding(**values: str) -> Callable[[dict[str, Any]], object]:
         ),
     ],
 )
-def test_what_was_not_reviewed_is_told(change: Callable[[dict[str, Any]], object], said: list[str]) -> None:
+def test_what_was_not_reviewed_is_reported(
+    change: Callable[[dict[str, Any]], object], said: list[str]
+) -> None:
     now = copy.deepcopy(PLAN)
     change(now)
     assert changes(PLAN, now) == said
@@ -106,7 +108,7 @@ def test_what_staging_and_rehearsal_may_add_is_not_missed_before_them() -> None:
     ]
 
 
-def test_what_neither_of_them_can_mend_is_told_before_them() -> None:
+def test_what_neither_of_them_can_fix_is_reported_before_them() -> None:
     early = {key: value for key, value in PLAN.items() if key != "packages"}
     reviewed = {**PLAN, "to_version": "6.1.0", "findings": PLAN["findings"][1:]}
     assert changes(reviewed, {**early, "intermediate_versions": [THROUGH_5]}) == [
@@ -116,7 +118,7 @@ def test_what_neither_of_them_can_mend_is_told_before_them() -> None:
     ]
 
 
-def test_the_same_plan_may_find_less_room_and_other_seconds() -> None:
+def test_the_same_plan_may_find_less_disk_space_and_other_seconds() -> None:
     now = copy.deepcopy(PLAN)
     now["findings"][0]["found"] = "/opt has 498 MiB free."
     now["expected_outage_seconds"] = 5.1

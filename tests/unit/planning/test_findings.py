@@ -38,7 +38,7 @@ PAM = {"class_name": "jupyterhub.auth.PAMAuthenticator", "package": "jupyterhub"
 
 
 class Case(NamedTuple):
-    """One thing that is wrong with an otherwise healthy hub, and what has to be said of it."""
+    """One fault of an otherwise healthy hub, and the expected finding."""
 
     id: str
     found: str
@@ -495,7 +495,7 @@ CASES += [
 
 RULES = DEPLOYMENT["authenticator"]
 DUMMY = {**RULES, "bases": ["jupyterhub.auth.DummyAuthenticator"], "allow_rules": []}
-#: What looks like a fault and is none, by the id that must not be found.
+#: States that look like a fault and are none, by the id that must not be found.
 HEALTHY = [
     Case("no-allow-rule", "", hub(authenticator=DUMMY)),
     Case("no-allow-rule", "", hub(authenticator={**RULES, **PAM, "allow_rules": ["allow_all"]})),
@@ -696,9 +696,7 @@ def test_a_downgrade_cannot_be_accepted() -> None:
         ("xyzzy", "jupyterhub_accept names unknown findings: xyzzy. docs/findings.md lists all ids."),
     ],
 )
-def test_what_no_check_knows_cannot_be_accepted_and_nobody_looks_at_the_host(
-    accepted: str, said: str
-) -> None:
+def test_an_unknown_id_cannot_be_accepted_and_the_host_is_not_examined(accepted: str, said: str) -> None:
     with pytest.raises(HubError) as caught:
         planner.plan(hub(), "6.1.1", Policy(accept=[accepted]), InstallerOptions())
     assert said in str(caught.value)

@@ -26,14 +26,14 @@ OF_2 = "833da8570507"
         ("0eee8c825d24", 7, "6.1.1", []),
     ],
 )
-def test_a_hop_is_made_where_one_step_fails(
+def test_an_intermediate_version_is_planned_where_one_step_fails(
     revision: str, servers: int, target: str, through: list[str]
 ) -> None:
     found = intermediate_versions.needed(hub(database__revision=revision, database__servers=servers), target)
     assert [intermediate.version for intermediate in found] == through
 
 
-def test_the_plan_says_where_the_hop_is_and_why() -> None:
+def test_the_plan_names_the_intermediate_version_and_the_reason() -> None:
     deployment = hub(database__revision=OF_2, database__servers=3, hub_environment__jupyterhub="2.3.1")
     plan = make_plan(deployment, TARGET, host(), Policy(python="/usr/bin/python3.12"))
     (intermediate,) = plan.intermediate_versions

@@ -10,14 +10,14 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade
 from tests.healthy_hub import GIBIBYTE, HUB, TARGET, USERS, deployment, host, upgraded
 
 
-def told(plan: Plan) -> list[str]:
+def findings_of(plan: Plan) -> list[str]:
     """Ids of the findings that are more than notes."""
     return [finding.id for finding in plan.findings if finding.severity != "note"]
 
 
 def test_a_healthy_hub_is_upgraded_with_its_users_environments_and_its_database() -> None:
     plan = make_plan(deployment(), TARGET, host(), Policy())
-    assert told(plan) == []
+    assert findings_of(plan) == []
     assert (plan.action, plan.outage, plan.migrate) == ("upgrade", True, True)
     assert [(entry.path, entry.role, entry.strategy) for entry in plan.environments] == [
         (HUB, "hub", "copy"),
@@ -89,7 +89,7 @@ def test_packages_that_go_along_count_only_when_they_are_missing(
     assert make_plan(upgraded(), TARGET, seen, Policy(packages=[requirement])).action == action
 
 
-def test_all_blockers_are_told_at_once_and_before_the_warnings() -> None:
+def test_all_blockers_are_reported_at_once_and_before_the_warnings() -> None:
     plan = make_plan(
         deployment(service__state="failed", database__exists=False),
         Target("6.1.1", ">=3.12"),
@@ -110,13 +110,13 @@ def test_another_interpreter_rebuilds_and_satisfies_the_target() -> None:
     old = deployment(hub_environment__python_version="3.9.2", user_environments=[])
     seen = host(python_versions={"/usr/bin/python3.12": "3.12.1"})
     plan = make_plan(old, TARGET, seen, Policy(python="/usr/bin/python3.12"))
-    assert told(plan) == []
+    assert findings_of(plan) == []
     assert plan.environments[0].strategy == "rebuild"
     assert plan.environments[0].python == "/usr/bin/python3.12"
 
 
-def test_without_room_for_a_copy_the_upgrade_is_in_place_and_says_so() -> None:
+def test_without_disk_space_for_a_copy_the_upgrade_is_in_place_and_reports_it() -> None:
     short = host(free_bytes={"/opt": GIBIBYTE + 100 * 1024**2, "/var/lib/hubops/jupyterhub": GIBIBYTE})
     plan = make_plan(deployment(user_environments=[]), TARGET, short, Policy())
     assert [entry.strategy for entry in plan.environments] == ["in_place"]
-    assert told(plan) == ["in-place"]
+    assert findings_of(plan) == ["in-place"]

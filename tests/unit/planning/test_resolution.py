@@ -1,4 +1,4 @@
-"""What would not go together after an upgrade, from what packages say of each other."""
+"""Conflicts after an upgrade, from the requirements of packages."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ AFTER = {**BEFORE, "jupyterhub": "6.1.1"}
         ("jupyterhub<=five", []),
     ],
 )
-def test_what_a_package_that_stays_asks_of_one_that_changes(requirement: str, said: list[str]) -> None:
+def test_what_a_package_that_stays_requires_of_one_that_changes(requirement: str, said: list[str]) -> None:
     assert conflicts({"authenticator": [requirement]}, BEFORE, AFTER, "3.11.2") == said
 
 

@@ -24,7 +24,7 @@ OF_E5301BA = Path(__file__).parent / "data/point-of-e5301ba"
 
 
 def changed(folder: Path, change: dict[str, Any]) -> Path:
-    """A point with another manifest, unsigned: checksums are not what is tried here."""
+    """A point with another manifest, unsigned: checksums are not tested here."""
     found = json.loads((OF_E5301BA / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps({**found, "sha256": None, **change}))
     return folder
@@ -54,7 +54,7 @@ def test_it_is_written_again_and_is_the_same(tmp_path: Path) -> None:
     assert again == to_dict(old)
 
 
-def test_one_that_was_changed_by_hand_is_refused(tmp_path: Path) -> None:
+def test_one_that_was_changed_manually_is_refused(tmp_path: Path) -> None:
     shutil.copytree(OF_E5301BA, tmp_path, dirs_exist_ok=True)
     text = (tmp_path / "manifest.json").read_text()
     (tmp_path / "manifest.json").write_text(text.replace('"users": 12', '"users": 13'))

@@ -135,9 +135,7 @@ def test_a_database_that_was_not_sealed_is_newer_than_its_copy_and_is_kept(
     assert users(Path(database)) == ["ada", "grace", "lovelace"]
 
 
-def test_a_sealed_database_is_put_back_with_the_rows_of_its_last_moment(
-    point: Path, deployment: Deployment
-) -> None:
+def test_a_sealed_database_is_restored_with_its_last_rows(point: Path, deployment: Deployment) -> None:
     database = database_file(deployment)
     write(database, "insert into users values ('lovelace')")
     recovery_point.seal(point, lock_timeout=1)
@@ -157,7 +155,7 @@ def test_a_sealed_database_is_put_back_with_the_rows_of_its_last_moment(
 
 
 @pytest.mark.parametrize("fault", ["changed", "missing", "readable for all"])
-def test_a_file_that_differs_is_put_back_as_it_was(point: Path, deployment: Deployment, fault: str) -> None:
+def test_a_file_that_differs_is_restored(point: Path, deployment: Deployment, fault: str) -> None:
     secret = Path(deployment.secrets.files[0])
     if fault == "changed":
         secret.write_text("another secret")
@@ -172,7 +170,9 @@ def test_a_file_that_differs_is_put_back_as_it_was(point: Path, deployment: Depl
     assert differing(point) == []
 
 
-def test_the_room_for_a_restore_is_taken_once_and_given_up_by_it(point: Path, deployment: Deployment) -> None:
+def test_the_disk_space_for_a_restore_is_reserved_once_and_freed_by_it(
+    point: Path, deployment: Deployment
+) -> None:
     database = database_file(deployment)
     reserve = database.with_name("hub.sqlite.hubops-reserve")
     for _again in range(2):
@@ -208,7 +208,7 @@ def test_rows_that_are_still_in_the_write_ahead_log_are_sealed(point: Path, depl
     assert users(point / "sealed.sqlite") == ["ada", "grace", "hopper"]
 
 
-def test_room_that_is_not_there_is_told_and_nothing_is_left(point: Path) -> None:
+def test_missing_disk_space_is_reported_and_nothing_is_left(point: Path) -> None:
     manifest = manifests.read(point)
     database, backup = kept_database.of_manifest(manifest), replace(manifest.database, bytes=1 << 60)
     with pytest.raises(HubError, match="has no space for a restore"):
@@ -244,7 +244,7 @@ def test_a_copy_that_was_never_sealed_replaces_a_database_of_another_revision(
     assert differing(point) == [str(database)]
 
 
-def test_the_copy_of_a_mere_backup_is_put_back(point: Path, deployment: Deployment) -> None:
+def test_the_copy_of_a_plain_backup_is_restored(point: Path, deployment: Deployment) -> None:
     database = database_file(deployment)
     write(database, "insert into users values ('lovelace')")
     assert differing(point) == [str(database)]

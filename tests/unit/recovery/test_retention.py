@@ -117,7 +117,7 @@ def test_the_newest_always_stays(host: Host, limits: dict[str, int]) -> None:
     assert host.left() == [NEWEST]
 
 
-def test_the_way_back_of_a_run_that_is_not_over_stays(host: Host) -> None:
+def test_the_recovery_point_of_a_run_that_is_not_over_stays(host: Host) -> None:
     host.run("outage", OLDEST)
     assert removed(host, keep=1) == [OLD, NEW]
     with pytest.raises(HubError, match="is the recovery point of a run that is not over"):
@@ -129,7 +129,7 @@ def test_the_way_back_of_a_run_that_is_not_over_stays(host: Host) -> None:
 
 
 def test_an_environment_that_another_point_needs_stays(host: Host) -> None:
-    """After a rollback the environment of the first point stands under the name of a later one."""
+    """After a rollback the environment of the first point has the name of a later one."""
     host.aside(OLDEST).rename(host.aside("unused"))
     host.aside(NEW).rename(host.aside("also unused"))
     host.aside("unused").rename(host.aside(NEW))

@@ -14,7 +14,7 @@ ADA = {"user": "ada", "controller": "laptop", "process": "", "command": "upgrade
 
 
 def test_who_tidies_up_for_long_is_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """To remove what was staged takes a busy disk longer than the guard waits for a sign of life."""
+    """Removing staged environments from a busy disk takes longer than the confirm timeout."""
     heard = []
 
     def remove_much() -> None:

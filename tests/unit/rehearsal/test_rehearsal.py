@@ -66,7 +66,7 @@ def test_what_is_compared_is_never_a_secret_in_a_message() -> None:
     assert said == "1 rows of api_tokens are not what they were (id 1)"
 
 
-def test_servers_are_forgotten_and_people_are_not(tmp_path: Path) -> None:
+def test_servers_are_removed_and_users_are_not(tmp_path: Path) -> None:
     path = tmp_path / "copy.sqlite"
     with contextlib.closing(sqlite3.connect(path)) as database, database:
         database.executescript(
@@ -160,14 +160,14 @@ def test_programs_of_a_staged_environment_run_in_its_own_python(tmp_path: Path) 
     assert rehearsed_hub.as_program("/usr/bin/env", staged) == ["/usr/bin/env"]
 
 
-def test_the_outage_is_foretold_from_what_was_measured() -> None:
+def test_the_outage_is_estimated_from_measurements() -> None:
     found = Rehearsal(timings={"copy": 0.1, "migrate": 0.2, "start": 2.5, "stop": 0.2, "spawn": 9})
     assert found.expected_outage_seconds is None
     found.version = "6.1.1"
     assert found.expected_outage_seconds == pytest.approx(4.8, abs=0.1)
 
 
-def test_findings_are_judged_and_said_with_the_log_at_the_end() -> None:
+def test_findings_are_reported_with_the_log_at_the_end() -> None:
     found = Rehearsal()
     found.findings = [
         kinds.SPAWN_NOT_REHEARSED.found("Nothing."),

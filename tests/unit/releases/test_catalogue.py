@@ -1,4 +1,4 @@
-"""What the catalogue says of releases, and that a release which does not exist yet takes one row of it."""
+"""The catalogue of releases; a future release needs one row in it."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_bad_targets_are_known_with_a_better_one(version: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["4.0.2", "4.1.4", "5.2.1", "5.4.3", "6.1.1"])
-def test_nothing_is_said_against_other_targets(version: str) -> None:
+def test_nothing_is_reported_for_other_targets(version: str) -> None:
     assert catalogue.fault_of(parse_release(version)) is None
 
 

@@ -1,4 +1,4 @@
-"""What a requirement asks for, and whether it is there; `packaging` is who knows."""
+"""Requirements, and whether they are met; `packaging` is the reference."""
 
 from __future__ import annotations
 

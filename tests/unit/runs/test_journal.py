@@ -47,7 +47,7 @@ def reboot(folder: Path, run: journal.Run) -> None:
     journal.write(folder, run)
 
 
-def test_a_second_run_is_refused_and_told_who_was_first(tmp_path: Path) -> None:
+def test_a_second_run_is_refused_and_the_message_names_the_first(tmp_path: Path) -> None:
     run = begin(tmp_path / "hub")
     with pytest.raises(journal.RunUnderWay) as refused:
         begin(tmp_path / "hub")
@@ -83,7 +83,7 @@ def test_of_fifty_that_race_one_begins(tmp_path: Path) -> None:
             assert found and found.id == begun[0]
 
 
-def test_nobody_but_root_reads_what_a_run_knows(tmp_path: Path) -> None:
+def test_only_root_reads_the_record_of_a_run(tmp_path: Path) -> None:
     begin(tmp_path / "hub")
     assert (tmp_path / "hub").stat().st_mode & 0o777 == 0o700
     assert state.run_file(tmp_path / "hub").stat().st_mode & 0o777 == 0o600
@@ -136,9 +136,13 @@ def test_a_run_that_an_earlier_version_has_brought_to_its_end_is_read(tmp_path: 
     assert found and found.phase == journal.ACCEPTED
     assert [phase.name for phase in found.phases] == ["stop", "seal", "migrate", "switch", "start", "verify"]
     assert "was ended by the upgrade" in journal.summary(found)
-    told = report.compose(report.of_run(found))
-    assert (told["outcome"], told["from_version"], told["to_version"]) == ("upgraded", "4.1.6", "6.1.1")
-    assert told["downtime_seconds"] > 0
+    composed = report.compose(report.of_run(found))
+    assert (composed["outcome"], composed["from_version"], composed["to_version"]) == (
+        "upgraded",
+        "4.1.6",
+        "6.1.1",
+    )
+    assert composed["downtime_seconds"] > 0
     begun = begin(tmp_path)
     assert begun.format == journal.FORMAT
 
@@ -176,7 +180,7 @@ def test_a_step_that_comes_too_late_is_refused(tmp_path: Path) -> None:
         done(tmp_path, run)
 
 
-def test_a_run_that_is_over_hears_how_it_ended(tmp_path: Path) -> None:
+def test_a_run_that_is_over_gets_a_message_how_it_ended(tmp_path: Path) -> None:
     run = armed(tmp_path)
     journal.finish(tmp_path, run, journal.RESTORED, {"ended": "old", "by": "the guard", "reason": "silence"})
     with pytest.raises(HubError) as refused:
@@ -217,7 +221,7 @@ def test_nothing_is_got_ready_where_a_run_is_under_way(tmp_path: Path) -> None:
     assert prepare(tmp_path, "") == {"changed": True}
 
 
-def test_a_run_that_goes_on_is_answered_what_it_has_prepared(tmp_path: Path) -> None:
+def test_a_run_that_continues_gets_the_results_of_its_preparation(tmp_path: Path) -> None:
     run = armed(tmp_path)
     journal.prepare(tmp_path, run.id, "backup", lambda: {"changed": True, "path": "/point"})
     done(tmp_path, run)
@@ -232,22 +236,20 @@ def test_a_reboot_ends_every_life(tmp_path: Path) -> None:
     assert not journal.is_live(tmp_path, run)
 
 
-def test_the_wall_clock_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wall_clock_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = begin(tmp_path)
     day = time.time() + 86400
     monkeypatch.setattr(time, "time", lambda: day)
     assert journal.silence(tmp_path, run) < 60
 
 
-def test_a_step_without_progress_gives_no_sign_of_life(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_step_without_progress_writes_no_heartbeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "SECONDS_BETWEEN_HEARTBEATS", 0.05)
     run = begin(tmp_path)
     sign = state.heartbeat_file(tmp_path)
 
     def signs(progress: Any) -> set[str]:
-        """Every sign given within three times the interval."""
+        """Every heartbeat within several intervals."""
         seen = set()
         with journal.alive(tmp_path, run, progress):
             deadline = time.monotonic() + 0.5
@@ -271,22 +273,22 @@ with journal.lock(Path(sys.argv[1])):
 """
 
 
-def test_signs_of_life_and_turns_need_no_room_on_a_disk_that_has_become_full(tmp_path: Path) -> None:
-    """What is written over in place, and grows no more, has its room already."""
+def test_heartbeat_and_lock_need_no_space_on_a_full_disk(tmp_path: Path) -> None:
+    """A file that is overwritten in place, and does not grow, needs no new disk space."""
 
-    def room() -> list[tuple[int, int]]:
+    def inodes_and_sizes() -> list[tuple[int, int]]:
         found = [path.stat() for path in (state.heartbeat_file(tmp_path), state.lock_file(tmp_path))]
         return [(each.st_ino, each.st_size) for each in found]
 
     run = begin(tmp_path)
-    before = room()
+    before = inodes_and_sizes()
     journal.beat(tmp_path, run)
     with journal.lock(tmp_path):
-        assert room() == before
-    assert room() == before
+        assert inodes_and_sizes() == before
+    assert inodes_and_sizes() == before
 
 
-def test_whose_turn_it_is_ends_with_the_process(tmp_path: Path) -> None:
+def test_the_lock_ends_with_the_process(tmp_path: Path) -> None:
     program = REPOSITORY / "tests" / "conftest.py"
     argv = [
         sys.executable,
@@ -328,7 +330,7 @@ def test_what_another_process_has_begun_is_not_taken_for_ones_own(tmp_path: Path
     assert not run.is_of({"process": "boot/3/4"})
 
 
-def test_a_damaged_record_is_told_with_its_path(tmp_path: Path) -> None:
+def test_a_damaged_record_is_reported_with_its_path(tmp_path: Path) -> None:
     state.run_file(tmp_path).write_text('{"id": "half')
     with pytest.raises(HubError, match=f"{state.run_file(tmp_path)} cannot be read"):
         begin(tmp_path)

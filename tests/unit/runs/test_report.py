@@ -55,11 +55,13 @@ def a_run(*phases: Phase, stands: str = journal.OUTAGE, outcome: Any = None, pla
     )
 
 
-def told(run: Run, failure: dict[str, str] | None = None) -> dict[str, Any]:
+def report_of(run: Run, failure: dict[str, str] | None = None) -> dict[str, Any]:
     return report.compose(report.of_run(run, failure))
 
 
-def untold(plan: Plan | None, failure: dict[str, str], *phases: Phase, check: bool = False) -> dict[str, Any]:
+def report_without_run(
+    plan: Plan | None, failure: dict[str, str], *phases: Phase, check: bool = False
+) -> dict[str, Any]:
     """The report where no run has begun."""
     return report.compose(report.Story(DEPLOYMENT, plan, list(phases), failure, check))
 
@@ -107,40 +109,42 @@ def untold(plan: Plan | None, failure: dict[str, str], *phases: Phase, check: bo
     ],
 )
 def test_how_a_run_ended(run: Run, failure: dict[str, str], outcome: str, downtime: float | None) -> None:
-    report_ = told(run, failure)
+    report_ = report_of(run, failure)
     assert (report_["outcome"], report_["downtime_seconds"]) == (outcome, downtime)
 
 
 def test_a_run_that_never_began_has_its_report_as_well() -> None:
     found = Phase("find", 1.0, "ok")
-    nothing = untold(replace(PLAN, action=NOTHING), {}, found)
+    nothing = report_without_run(replace(PLAN, action=NOTHING), {}, found)
     assert (nothing["outcome"], nothing["downtime_seconds"]) == ("unchanged", 0.0)
     assert nothing["conclusion"] == "JupyterHub 4.1.6 was left as it is."
     assert nothing["phases"] == [{"name": "find", "seconds": 1.0, "result": "ok"}]
-    refused = untold(PLAN, FAILURE, found)
+    refused = report_without_run(PLAN, FAILURE, found)
     assert (refused["outcome"], refused["conclusion"]) == ("failed", "Nothing was changed.")
     assert refused["failure"] == FAILURE
-    assert untold(None, FAILURE)["to_version"] is None
+    assert report_without_run(None, FAILURE)["to_version"] is None
 
 
-def test_a_hub_that_could_not_be_restored_is_told_with_the_command_that_does_it() -> None:
-    conclusion = told(a_run(STOP, NOT_STARTED, NOT_RESTORED, stands=journal.RESTORING), FAILURE)["conclusion"]
+def test_a_hub_that_could_not_be_restored_is_reported_with_the_command_that_does_it() -> None:
+    conclusion = report_of(a_run(STOP, NOT_STARTED, NOT_RESTORED, stands=journal.RESTORING), FAILURE)[
+        "conclusion"
+    ]
     assert conclusion.startswith(
         "The hub is down, and kept down, because it could not be restored either: No space."
     )
     assert conclusion.endswith("-a 'state=restored path=/recovery/1'")
 
 
-def test_a_run_that_touched_nothing_has_nothing_to_restore() -> None:
+def test_a_run_that_changed_nothing_has_nothing_to_restore() -> None:
     why = {**FAILURE, "restore": "No space."}
-    assert told(a_run(stands=journal.ARMED), why)["conclusion"] == (
+    assert report_of(a_run(stands=journal.ARMED), why)["conclusion"] == (
         "Nothing was changed. That this run is over could not be recorded: No space. "
         "Fix that and run the playbook again, which records it."
     )
 
 
 def test_users_environments_that_could_not_be_restored_are_no_outage() -> None:
-    conclusion = told(a_run(NOT_RESTORED, stands=journal.RESTORING), FAILURE)["conclusion"]
+    conclusion = report_of(a_run(NOT_RESTORED, stands=journal.RESTORING), FAILURE)["conclusion"]
     assert conclusion.startswith("The users' environments could not be restored either: No space. ")
 
 
@@ -173,22 +177,22 @@ def test_users_environments_that_could_not_be_restored_are_no_outage() -> None:
     ],
 )
 def test_the_conclusion_says_what_the_hub_is_like_now(run: Run, conclusion: str) -> None:
-    assert told(run)["conclusion"] == conclusion
+    assert report_of(run)["conclusion"] == conclusion
 
 
 def test_phases_stand_in_the_order_in_which_they_ended() -> None:
     made = Phase("backup", 1.0, "changed", {"path": "/second"})
-    report_ = told(
+    report_ = report_of(
         a_run(made, STOP, Phase("migrate", 0.1, "changed"), Phase("switch", 0.0, "changed"), START)
     )
     assert [phase["name"] for phase in report_["phases"]] == ["backup", "stop", "migrate", "switch", "start"]
     assert report_["backup"] == "/second"
 
 
-def test_each_warning_is_told_once() -> None:
+def test_each_warning_is_reported_once() -> None:
     found = (Finding("kept", "warning", "in place", "", ""), Finding("known", "note", "x", "", ""))
     verify = Phase("verify", 1.0, "ok", warnings=["deprecated", "slow"])
-    assert told(a_run(verify, plan=replace(PLAN, findings=found)))["warnings"] == [
+    assert report_of(a_run(verify, plan=replace(PLAN, findings=found)))["warnings"] == [
         "deprecated",
         "in place",
         "slow",
@@ -196,7 +200,7 @@ def test_each_warning_is_told_once() -> None:
 
 
 def test_a_check_does_not_say_that_anything_was_done() -> None:
-    checked = untold(PLAN, {}, check=True)
+    checked = report_without_run(PLAN, {}, check=True)
     assert checked["check"]
     assert checked["conclusion"] == "Nothing was changed: JupyterHub 4.1.6 would become 6.1.1."
     assert report.lines(checked, "hub1")[0].startswith("hub1: JupyterHub 4.1.6 -> 6.1.1, checked, no outage")
@@ -205,7 +209,7 @@ def test_a_check_does_not_say_that_anything_was_done() -> None:
 def test_a_person_reads_the_verdict_first() -> None:
     rehearsal = Phase("rehearse", 9.0, "ok", {"expected_outage_seconds": 4.2})
     run = a_run(rehearsal, STOP, START, stands=journal.ACCEPTED, outcome=NEW)
-    assert report.lines(told(run), "hub1", "/runs/1/report.json") == [
+    assert report.lines(report_of(run), "hub1", "/runs/1/report.json") == [
         "hub1: JupyterHub 4.1.6 -> 6.1.1, upgraded, outage 3.5 s (about 4 s expected), 1 warning",
         "Warning: deprecated",
         "Seconds: rehearse 9.0, stop 0.4, start 2.5",
@@ -216,4 +220,4 @@ def test_a_person_reads_the_verdict_first() -> None:
 
 def test_the_report_is_kept_beside_the_record(tmp_path: Path) -> None:
     run = a_run(STOP, START, stands=journal.ACCEPTED, outcome=NEW)
-    assert report.write(tmp_path, told(run)) == tmp_path / "runs" / "1" / "report.json"
+    assert report.write(tmp_path, report_of(run)) == tmp_path / "runs" / "1" / "report.json"

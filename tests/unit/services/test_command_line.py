@@ -77,7 +77,7 @@ def test_what_is_no_hub(argv: list[str]) -> None:
     assert not runs_hub(argv)
 
 
-def test_wrappers_change_the_surroundings() -> None:
+def test_wrappers_change_the_execution_context() -> None:
     script = "cd /data; export B=2 && source /opt/hub/bin/activate && C=3 jupyterhub"
     found = hub_command(["/bin/bash", "-c", script])
     assert found is not None

@@ -1,4 +1,4 @@
-"""What systemd prints, recorded from real ones (252 of Debian 12 where nothing else is said)."""
+"""What systemd prints, recorded from real ones (252 of Debian 12 by default)."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_exec_start(values: list[str], expected: list[str]) -> None:
     assert systemd.parse_exec_start(values) == expected
 
 
-def test_exec_start_over_the_bus_tells_every_argument_apart() -> None:
+def test_exec_start_over_the_bus_separates_every_argument() -> None:
     printed = (
         '{"type":"a(sasbttttuii)","data":[["/bin/bash",["/bin/bash","-lc","exec jupyterhub -f \\"/etc/my '
         'hub.py\\""],false,1795210409896710,2117575703,0,0,34,0,0]]}'

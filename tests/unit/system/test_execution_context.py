@@ -80,7 +80,7 @@ def test_another_user(mine: ExecutionContext, tmp_path: Path) -> None:
             nobody.run(["id"])
 
 
-def test_without_root_the_way_to_it_is_told(mine: ExecutionContext) -> None:
+def test_without_root_the_message_has_the_remedy(mine: ExecutionContext) -> None:
     # Seen from an unprivileged process, also where the tests run as root.
     program = (
         "import os, sys; sys.path.insert(0, sys.argv[1])\n"
