@@ -93,22 +93,23 @@ def make_database(version: str, path: Path, users: int = 5) -> None:
 
 @contextlib.contextmanager
 def stopped_hub(
-    version: str, folder: Path, *, config: str = "", place: Path | None = None
+    version: str, folder: Path, *, config: str = "", place: Path | None = None, command: str = "{hub}"
 ) -> Iterator[Deployment]:
     """A hub that is not running, with five users; gives its deployment, as `jupyterhub_info` finds it.
 
-    ``place`` is its environment, one that is shared if none is named.
+    ``place`` is its environment, one that is shared if none is named. ``command`` has ``{hub}`` for the hub's
+    own command, and ``{folder}``.
     """
-    with supervised(version, folder, config, place) as name:
+    with supervised(version, folder, config, place, command) as name:
         yield find_deployment(name)
 
 
 @contextlib.contextmanager
 def running_hub(
-    version: str, folder: Path, *, config: str = "", place: Path | None = None
+    version: str, folder: Path, *, config: str = "", place: Path | None = None, command: str = "{hub}"
 ) -> Iterator[Deployment]:
     """A hub that answers; otherwise as `stopped_hub`."""
-    with stopped_hub(version, folder, config=config, place=place) as deployment:
+    with stopped_hub(version, folder, config=config, place=place, command=command) as deployment:
         service = service_of(deployment.service)
         service.start()
         lifecycle.wait_for_version(service, deployment.config.hub_api_url, version, 60, service.log_mark())
@@ -117,12 +118,15 @@ def running_hub(
 
 
 @contextlib.contextmanager
-def supervised(version: str, folder: Path, config: str, place: Path | None = None) -> Iterator[str]:
+def supervised(
+    version: str, folder: Path, config: str, place: Path | None = None, command: str = "{hub}"
+) -> Iterator[str]:
     """A supervisord of its own with a hub that is not started yet; gives the program's name."""
     name = f"hub-{os.getpid()}-{next(NUMBERS)}"
     path = place or environment(version)
     proxy_port, api_port, hub_port = free_ports(3)
     make_database(version, folder / "jupyterhub.sqlite")
+    hub = f"{path}/bin/jupyterhub -f {folder}/jupyterhub_config.py"
     (folder / "jupyterhub_config.py").write_text(
         f"c.JupyterHub.bind_url = 'http://127.0.0.1:{proxy_port}/'\n"
         f"c.JupyterHub.hub_port = {hub_port}\n"
@@ -135,7 +139,7 @@ def supervised(version: str, folder: Path, config: str, place: Path | None = Non
         "[rpcinterface:supervisor]\n"
         "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n"
         f"[unix_http_server]\nfile={folder}/s.sock\nchmod=0700\n"
-        f"[program:{name}]\ncommand={path}/bin/jupyterhub -f {folder}/jupyterhub_config.py\n"
+        f"[program:{name}]\ncommand={command.format(hub=hub, folder=folder)}\n"
         f'directory={folder}\nenvironment=PATH="{path}/bin:/usr/bin:/bin"\nautostart=false\n'
         f"stdout_logfile={folder}/hub.log\nredirect_stderr=true\nstopasgroup=true\nkillasgroup=true\n"
     )
