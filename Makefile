@@ -11,7 +11,7 @@ SCENARIOS := systemd supervisord old
 export HUBOPS_CHECKOUT := $(firstword $(shell printf %s '$(CURDIR)' | cksum))
 
 # Where tools/test-disk has mounted a file system for the tests, they write there.
-export TMPDIR := $(firstword $(wildcard /var/cache/hubops-tests/tmp) $(TMPDIR) /tmp)
+export TMPDIR := $(firstword $(wildcard /mnt/hubops/tmp) $(TMPDIR) /tmp)
 
 # Those that need most time first, but for the images, without which most cannot begin.
 CHECK := sanity lint unit artifact

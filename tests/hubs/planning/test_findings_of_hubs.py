@@ -200,6 +200,7 @@ def test_what_changes_with_2_and_4(tmp_path: Path) -> None:
     findings = found("1.5.1", tmp_path, write_site(tmp_path), "4.1.6")
     assert {id: finding.found for id, finding in findings.items() if finding.severity != "note"} == {
         "hub-not-running": findings["hub-not-running"].found,
+        "advisories-open": findings["advisories-open"].found,
         "cookie-secret-missing": findings["cookie-secret-missing"].found,
         "login-without-xsrf": f"Forms without `_xsrf`: {tmp_path}/templates/login.html.",
         "tokens-lost": f"{tmp_path}/jupyterhub.sqlite has 5 API tokens.",
@@ -218,6 +219,7 @@ def test_a_hub_that_is_past_2_and_4_has_nothing_of_it(tmp_path: Path) -> None:
     findings = found("4.1.6", tmp_path, write_site(tmp_path), "5.4.6")
     assert {id for id, finding in findings.items() if finding.severity != "note"} == {
         "hub-not-running",
+        "advisories-open",
         "cookie-secret-missing",
         "template-bootstrap-3",
     }
