@@ -7,13 +7,13 @@ SOURCES := plugins tests demo molecule tools/get_pip.py
 # In the order of tests/conftest.py: xdist would begin with the groups that have most tests.
 PYTEST := pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder --durations 20
 SCENARIOS := systemd supervisord old
-# Tells what this checkout has made from what another one has: molecule's containers, and their images.
+# Distinguishes molecule's containers and images of this checkout from those of another one.
 export HUBOPS_CHECKOUT := $(firstword $(shell printf %s '$(CURDIR)' | cksum))
 
 # Where tools/test-disk has mounted a file system for the tests, they write there.
 export TMPDIR := $(firstword $(wildcard /mnt/hubops/tmp) $(TMPDIR) /tmp)
 
-# Those that need most time first, but for the images, without which most cannot begin.
+# The longest first, after the images, which most parts need.
 CHECK := sanity lint unit artifact
 TEST := images tests faults-short $(SCENARIOS:%=molecule-%) failures-short demo demo-clean sanity lint artifact
 ON_IMAGES := $(filter tests faults-short molecule-% failures-short,$(TEST))
@@ -26,13 +26,13 @@ help:  ## list the targets
 venv:  ## make .venv with what the tests need
 	@tools/venv
 
-check: venv  ## all that needs no Docker: lint, sanity, artifact, unit
+check: venv  ## everything without Docker: lint, sanity, artifact, unit
 	@tools/parts $(CHECK)
 
 test: venv  ## everything: check, images, molecule, demo, refusals, selections of faults and failures
 	@tools/parts $(TEST)
 
-# What tools/parts makes of them: two at a time, each when what it needs is there.
+# The targets of tools/parts: two at a time, each after what it needs.
 PARTS := $(addprefix part-,$(sort $(CHECK) $(TEST)))
 .PHONY: $(PARTS)
 $(PARTS):
@@ -50,7 +50,7 @@ lint: venv  ## ansible-lint, yamllint, ruff, mypy
 sanity: venv  ## ansible-test sanity
 	tools/sanity
 
-artifact: venv  ## build and install the collection, and look at what is in it
+artifact: venv  ## build and install the collection, and check its contents
 	tools/artifact
 
 unit: venv  ## unit tests
@@ -74,16 +74,16 @@ $(SCENARIOS:%=molecule-%): images
 refusals: images  ## bad input, each refused with its message and nothing changed
 	pytest tests/refusals
 
-faults: images  ## an upgrade cut off and broken in every way there is; hours; writes build/faults.json
+faults: images  ## an upgrade cut off or broken at each of its tasks; hours; writes build/faults.json
 	python -m tests.faults --jobs $$(nproc)
 
 faults-short: images  ## the faults that differ most, in a quarter of an hour
 	python -m tests.faults --selection --jobs 1
 
-failures: images  ## what upgrades fail of, each on a real hub, and who catches it; writes build/failures.json
+failures: images  ## why upgrades fail, each on a real hub, and which part notices; writes build/failures.json
 	python -m tests.failures --jobs $$(nproc)
 
-failures-short: images  ## two of them, one found by reading and one by trying
+failures-short: images  ## two of them, one caught by the preflight and one by the rehearsal
 	python -m tests.failures --selection --jobs 1
 
 tests: images  ## unit tests, real hubs and refusals in one run
