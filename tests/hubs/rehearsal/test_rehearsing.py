@@ -367,7 +367,7 @@ def changed(file: Path, more: str) -> Iterator[None]:
             f"c.CryptKeeper.keys = ['{'b' * 64}']\n",
             "rehearsal-auth-state",
             [
-                "cannot decrypt the auth_state of user1. JUPYTERHUB_CRYPT_KEY is not the one",
+                "cannot decrypt the auth_state of user1. JUPYTERHUB_CRYPT_KEY is not the key that",
                 "[rehearsal-auth-state]",
             ],
         ),

@@ -11,14 +11,14 @@ MIGRATION = Kind(
     BLOCKER,
     "A copy of the database cannot be migrated, or loses rows.",
     "The real database would be left half migrated during the outage.",
-    "Follow the message. The real database is unchanged.",
+    "Follow the message. The database itself is unchanged.",
 )
 ROWS = Kind(
     "rehearsal-rows",
     BLOCKER,
     "The migration changes values that identify users, their rights or their tokens.",
     "Users would have another identity after the upgrade, or none.",
-    "Report it to the project of this release. The real database is unchanged.",
+    "Report it to the project of this release. The database itself is unchanged.",
 )
 CONFIG = Kind(
     "rehearsal-config",
