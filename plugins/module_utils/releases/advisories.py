@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..errors import HubError
 from .versions import parse_release
 
 
@@ -20,8 +21,14 @@ class Advisory:
     fixed_in: tuple[str, ...]
 
     def concerns(self, version: str) -> bool:
-        """Whether a release is older than the fix for its major, or than every fix."""
-        release = parse_release(version)
+        """Whether a release is older than the fix for its major, or than every fix.
+
+        What is no release number, as that of a site's own build, is not known to be.
+        """
+        try:
+            release = parse_release(version)
+        except HubError:
+            return False
         fixes = [parse_release(each) for each in self.fixed_in]
         of_its_major = [fix for fix in fixes if fix.major == release.major]
         return release < (of_its_major[0] if of_its_major else max(fixes))

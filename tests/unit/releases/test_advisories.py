@@ -15,6 +15,8 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.releases.advisor
         ("5.1.0b1", True),
         ("5.1.0", False),
         ("6.0.0", False),
+        ("4.1.5+site.2", True),
+        ("unknown", False),
     ],
 )
 def test_a_fix_counts_for_its_major(version: str, open_: bool) -> None:
