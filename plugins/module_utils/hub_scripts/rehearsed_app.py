@@ -12,7 +12,6 @@ hub's that is written. The request:
     proxy_token, token     secrets of the rehearsal alone
     name                   of the user, service and role that the rehearsal adds to its copy
     scopes                 of that role
-    spawner_class          of the real hub, of which only the options are looked at
     single_user            command of the server that is started
     single_user_arguments  to be added
     seconds                until a server must answer
@@ -26,9 +25,9 @@ from __future__ import annotations
 
 import copy
 import ctypes
-import importlib
 import json
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -82,15 +81,18 @@ class Aside:
         #: Names of options that the config gives to spawners, of any class.
         self.spawner_options: dict[str, set[str]] = {}
         self.spawner = make_spawner(request)
+        #: Class of the real hub's spawner, of which only the options are looked at.
+        self.real_spawner: Any = None
 
     def put(self, application: Any) -> None:
         """Change the class of the application; each step of its start does its own work as well."""
         update_config, init_users = application.update_config, application.init_users
         init_secrets, init_services = application.init_secrets, application.init_services
+        init_handlers = application.init_handlers
         init_role_creation = getattr(application, "init_role_creation", None)
 
         def with_settings(app: Any, config: Any) -> None:
-            update_config(app, self.settings(copy.deepcopy(config)))
+            update_config(app, self.settings(app, copy.deepcopy(config)))
 
         def without_writing(app: Any) -> None:
             if not os.path.exists(os.path.abspath(os.path.expanduser(app.cookie_secret_file))):
@@ -107,7 +109,6 @@ class Aside:
             self.quieten(app.authenticator)
             await init_users(app)
             self.add_user(app)
-            self.tell(app)
 
         def without_service(app: Any) -> None:
             service = {"name": self.request["name"], "api_token": self.request["token"]}
@@ -117,22 +118,39 @@ class Aside:
             init_services(app)
             self.disarm(app)
 
+        def with_routes(app: Any) -> None:
+            routes: list[Any] = []
+            get_handlers = app.authenticator.get_handlers
+
+            def remembered(app: Any) -> Any:
+                routes.extend(get_handlers(app))
+                return routes
+
+            app.authenticator.get_handlers = remembered
+            init_handlers(app)
+            self.tell(app, routes)
+
         application.update_config = with_settings
         application.init_secrets = without_writing
         application.init_users = with_user
         application.init_services = without_service
+        application.init_handlers = with_routes
         if init_role_creation is not None:
             application.init_role_creation = with_role
 
-    def settings(self, config: Any) -> Any:
+    def settings(self, app: Any, config: Any) -> Any:
         """The config with everything out of it that leads to the real world, and the rehearsal's in it."""
         request = self.request
         for section, names in DROPPED.items():
             for name in names:
                 if section in config:
                     config[section].pop(name, None)
-        self.take_spawner_options(config)
         hub = config.JupyterHub
+        trait = app.traits()["spawner_class"]
+        if "spawner_class" in hub or self.real_spawner is None:
+            # A class that the config defines has no module from which it could be imported.
+            self.real_spawner = trait.validate(app, hub.get("spawner_class", trait.default_value))
+        self.take_spawner_options(config)
         hub.bind_url = "http://127.0.0.1:{}{}".format(request["public_port"], request["base_url"])
         hub.hub_bind_url = "http://127.0.0.1:{}".format(request["hub_port"])
         hub.db_url = request["db_url"]
@@ -160,7 +178,7 @@ class Aside:
 
     def take_spawner_options(self, config: Any) -> None:
         for section in list(config):
-            if section in SPAWNERS or section == self.request["spawner_class"].rpartition(".")[2]:
+            if section in (*SPAWNERS, *self.real_spawner.section_names()):
                 names = {name for name in config[section] if not name[:1].isupper()}
                 self.spawner_options.setdefault(section, set()).update(names)
                 for name in names:
@@ -204,24 +222,38 @@ class Aside:
             service.url = ""
         app.db.commit()
 
-    def tell(self, app: Any) -> None:
+    def tell(self, app: Any, routes: list[Any]) -> None:
         """Write what only the hub itself knows, for the rehearsal to read."""
         known = {
             "enable_auth_state": bool(app.authenticator.enable_auth_state),
             "unrecognized": self.unrecognized_by_spawner(),
+            "posts": posts(routes),
         }
         Path(self.folder, "known.json").write_text(json.dumps(known), encoding="utf-8")
 
     def unrecognized_by_spawner(self) -> list[str]:
         """The hub's warnings about options that the real spawner does not know, once it starts a server."""
-        module, _dot, name = self.request["spawner_class"].rpartition(".")
-        real = getattr(importlib.import_module(module), name)
+        real = self.real_spawner
         return [
-            f"Config option `{option}` not recognized by `{name}`."
+            f"Config option `{option}` not recognized by `{real.__name__}`."
             for section in real.section_names()
             for option in sorted(self.spawner_options.get(section, ()))
             if option not in real.class_traits(config=True)
         ]
+
+
+def posts(routes: list[Any]) -> list[str]:
+    """The paths of an authenticator at which code of its own takes a POST, as a launch or an assertion.
+
+    JupyterHub's own are left out: their forms are its own, too. So are paths with variable parts.
+    """
+    found = []
+    for path, handler, *_rest in routes:
+        owner = next((cls for cls in handler.__mro__ if "post" in vars(cls)), None)
+        own = owner is not None and owner.__module__.split(".")[0] not in ("jupyterhub", "tornado")
+        if own and re.fullmatch(r"[\w/.-]+\$?", path):
+            found.append(path.rstrip("$"))
+    return found
 
 
 def make_spawner(request: dict[str, Any]) -> Any:

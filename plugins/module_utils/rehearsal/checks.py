@@ -63,6 +63,19 @@ def log_in(hub: RehearsedHub) -> str:
     return token
 
 
+def refuses_post(hub: RehearsedHub, path: str) -> bool:
+    """Whether the hub takes a POST to a path of the authenticator's for one that another site has forged.
+
+    A path whose own page has a form with the hub's token is not asked from elsewhere.
+    """
+    url = f"{hub.url}hub{path}"
+    posted = ask(url, method="POST")
+    if posted.status != 403 or "xsrf" not in str(posted.body).lower():
+        return False
+    page = ask(url)
+    return page.status != 200 or "_xsrf" not in str(page.body)
+
+
 def start_server(hub: RehearsedHub, token: str, timeout: float) -> str:
     """Start our user's server and reach it as its user; the version of JupyterHub that it names.
 

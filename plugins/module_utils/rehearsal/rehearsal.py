@@ -71,6 +71,8 @@ class Rehearsal:
     deprecated: list[str] = field(default_factory=list)
     migration_fails: str = ""
     """How, where it does: another way may be tried."""
+    refused_posts: list[str] = field(default_factory=list)
+    """Paths of the authenticator at which the new hub refuses what comes from another site."""
 
     @contextlib.contextmanager
     def timed(self, part: str) -> Iterator[None]:
@@ -215,7 +217,6 @@ def _start_old(rehearsal: Rehearsal, scene: Scene, folder: Path) -> None:
             db_url=copy.url(installed_version(environment, "sqlalchemy") or ""),
             base_url=config.base_url,
             proxy=rehearsed_hub.proxy_of(config.proxy, python, scene.context, {}),
-            spawner_class=config.spawner.class_name,
             single_user=[],
             single_user_arguments=[],
             scopes=[],
@@ -227,7 +228,21 @@ def _start_old(rehearsal: Rehearsal, scene: Scene, folder: Path) -> None:
             except (rehearsed_hub.NoAnswer, rehearsed_hub.HubExited):
                 found = f"JupyterHub {version} in {environment} does not start any more.\n{old.log_end()}"
                 rehearsal.findings.append(kinds.OLD_START.found(found))
+            else:
+                _compare_posts(rehearsal, scene, old)
             old.stop()
+
+
+def _compare_posts(rehearsal: Rehearsal, scene: Scene, old: RehearsedHub) -> None:
+    """A launch or an assertion from another site that the hub of today takes, and the new one refuses."""
+    taken = [path for path in rehearsal.refused_posts if not checks.refuses_post(old, path)]
+    if taken:
+        found = (
+            f"JupyterHub {scene.version} refuses a POST from another site to "
+            f"{', '.join(f'/hub{path}' for path in taken)} of {scene.deployment.authenticator.class_name}; "
+            f"{scene.deployment.jupyterhub} takes it."
+        )
+        rehearsal.findings.append(kinds.POST_REFUSED.found(found))
 
 
 def _migrated(rehearsal: Rehearsal, scene: Scene, copy: DatabaseCopy) -> bool:
@@ -294,7 +309,6 @@ def _play(rehearsal: Rehearsal, scene: Scene, config: LoadedConfig, folder: Path
         db_url=copy.url(installed_version(scene.hub_environment, "sqlalchemy") or ""),
         base_url=config.base_url,
         proxy=_proxy(rehearsal, scene, config, python),
-        spawner_class=config.spawner.class_name,
         single_user=_single_user(scene, config),
         # It runs as the hub's user, for a rehearsal has no users.
         single_user_arguments=["--allow-root"] if scene.context.uid == 0 else [],
@@ -370,6 +384,7 @@ def _ask(
     for kind, question in (
         (kinds.DATABASE, _ask_for_users),
         (kinds.LOG_IN, _ask_to_log_in),
+        (kinds.LOG_IN, _post_as_another_site),
         (kinds.DATABASE, _ask_for_auth_state),
         (kinds.SPAWN, server),
     ):
@@ -401,6 +416,13 @@ def _ask_for_users(rehearsal: Rehearsal, scene: Scene, hub: RehearsedHub, copy: 
 def _ask_to_log_in(rehearsal: Rehearsal, scene: Scene, hub: RehearsedHub, copy: DatabaseCopy) -> None:
     with rehearsal.timed("log in"):
         checks.log_in(hub)
+
+
+def _post_as_another_site(
+    rehearsal: Rehearsal, scene: Scene, hub: RehearsedHub, copy: DatabaseCopy
+) -> None:
+    posts = hub.known().get("posts", [])
+    rehearsal.refused_posts = [path for path in posts if checks.refuses_post(hub, path)]
 
 
 def _ask_for_auth_state(rehearsal: Rehearsal, scene: Scene, hub: RehearsedHub, copy: DatabaseCopy) -> None:

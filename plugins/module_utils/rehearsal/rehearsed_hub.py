@@ -58,7 +58,6 @@ class Wanted:
     db_url: str
     base_url: str
     proxy: dict[str, Any] | None
-    spawner_class: str
     single_user: list[str]
     single_user_arguments: list[str]
     scopes: list[str]
@@ -142,7 +141,6 @@ def booted(wanted: Wanted, context: ExecutionContext, folder: Path) -> Iterator[
         "token": secrets.token_hex(16),
         "name": name,
         "scopes": wanted.scopes,
-        "spawner_class": wanted.spawner_class,
         "single_user": wanted.single_user,
         "single_user_arguments": wanted.single_user_arguments,
         "seconds": int(wanted.seconds),

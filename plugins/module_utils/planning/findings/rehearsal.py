@@ -69,6 +69,16 @@ LOG_IN = Kind(
     "No user could log in.",
     _UNTOUCHED,
 )
+POST_REFUSED = Kind(
+    "rehearsal-post-refused",
+    BLOCKER,
+    "The new hub refuses what another site sends to the authenticator (LTI, SAML), and the present one takes it.",
+    "JupyterHub checks each POST for its own token since 4.0: the hub is healthy, but no user can log in.",
+    "Install a release of the authenticator that is made for this version, with jupyterhub_packages: "
+    "ltiauthenticator 1.5.1 or later, for instance; in an authenticator of the site, let the handler's "
+    "check_xsrf_cookie pass.",
+    accept=True,
+)
 AUTH_STATE = Kind(
     "rehearsal-auth-state",
     BLOCKER,
@@ -130,6 +140,7 @@ KINDS = (
     OTHER_VERSION,
     DATABASE,
     LOG_IN,
+    POST_REFUSED,
     AUTH_STATE,
     SPAWN,
     ERRORS,
