@@ -13,13 +13,14 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import lifecycle
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.discovery import find_deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds import service_of
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds import find_services
 
 #: Every checkout's, and on the file system of the tests' folders, for they have hard links to what is in it.
 CACHE = Path(tempfile.gettempdir(), f"hubops-test-hubs-{platform.python_version()}")
@@ -109,12 +110,18 @@ def running_hub(
     version: str, folder: Path, *, config: str = "", place: Path | None = None, command: str = "{hub}"
 ) -> Iterator[Deployment]:
     """A hub that answers; otherwise as `stopped_hub`."""
-    with stopped_hub(version, folder, config=config, place=place, command=command) as deployment:
-        service = service_of(deployment.service)
+    with supervised(version, folder, config, place, command) as name:
+        [service] = find_services(name)
+        mark = service.log_mark()
         service.start()
-        lifecycle.wait_for_version(service, deployment.config.hub_api_url, version, 60, service.log_mark())
-        # Found again now that it answers: it has its process and its files.
-        yield find_deployment(deployment.name)
+        deadline = time.monotonic() + 30
+        while service.hub_process() is None:
+            assert time.monotonic() < deadline, service.log_since(mark)
+            time.sleep(0.02)
+        api_url = find_deployment(name).config.hub_api_url
+        lifecycle.wait_for_version(service, api_url, version, 60, mark)
+        # Found again now that it answers: it has its files.
+        yield find_deployment(name)
 
 
 @contextlib.contextmanager

@@ -265,7 +265,7 @@ def _start(context: ExecutionContext, environment: str | Path, folder: Path, wai
         (folder / SOCKET).chmod(0o600)
         listener.listen()
         process = context.start(
-            [python_of(environment), "-c", source_of(migrator), str(wait)],
+            [python_of(environment), "-I", "-c", source_of(migrator), str(wait)],
             stdin=listener.fileno(),
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -310,7 +310,7 @@ def _run(
     context: ExecutionContext, environment: str | Path, request: dict[str, Any], timeout: float
 ) -> dict[str, Any]:
     """Have a new process do it."""
-    argv = [python_of(environment), "-c", source_of(migrator)]
+    argv = [python_of(environment), "-I", "-c", source_of(migrator)]
     ended = context.run(argv, input=json.dumps(request) + "\n", timeout=timeout)
     lines = ended.stdout.splitlines()
     if ended.returncode < 0:

@@ -95,7 +95,7 @@ def load_config(
         place = f" ({error['place']})" if error["place"] else ""
         raise HubError(
             f"The hub's config does not load: {message}{place}.",
-            "The running hub would not start with it either: fix it first.",
+            "Fix what the error names. What a script of the service sets is known while its hub runs.",
         )
     return from_dict(LoadedConfig, answer)
 

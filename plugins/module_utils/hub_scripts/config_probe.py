@@ -225,10 +225,12 @@ def template_folders(app):  # type: ignore[no-untyped-def]
 
 
 def shadowed():  # type: ignore[no-untyped-def]
-    """``{package: file}`` of what was imported from PYTHONPATH or a ~/.local folder."""
+    """``{package: file}`` of what was imported from a PYTHONPATH outside of the environment, or ~/.local."""
     import site
 
+    own = sys.prefix + os.sep
     folders = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    folders = [path for path in folders if not os.path.abspath(path).startswith(own)]
     if site.ENABLE_USER_SITE:
         folders.append(site.getusersitepackages())
     files = {name: getattr(sys.modules.get(name), "__file__", None) or "" for name in RELATED_PACKAGES}

@@ -1,5 +1,6 @@
 """Runs inside the hub's environment, handed over as text: migrates a database to that environment.
 
+It is run with ``-I``, so that neither PYTHONPATH nor the working directory brings in another version.
 Equal to ``jupyterhub upgrade-db`` of hubs 1.5 to 6.1, except that it starts Python once, needs no ``alembic``
 on PATH, and migrates exactly the database it is given. There are two ways to use it. With a request (one
 line of JSON) on standard input it answers with one line on standard output. With a listening socket as
@@ -35,9 +36,6 @@ def stay_in_this_environment() -> None:
     While this process waits, the environment gets another path and its path another environment. A late
     import by path would take a module of the other version.
     """
-    if sys.path[0] == "":
-        # `python -c` imports from the working directory first; the hub's own script does not.
-        del sys.path[0]
     for number, folder in enumerate(sys.path):
         if folder.startswith(sys.prefix + os.sep) and os.path.isdir(folder):
             sys.path[number] = f"/proc/self/fd/{os.open(folder, os.O_RDONLY)}"

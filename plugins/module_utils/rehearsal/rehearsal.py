@@ -128,6 +128,9 @@ class Scene:
     version: str
     state_folder: Path
     context: ExecutionContext
+    """That of the present hub."""
+    staged_context: ExecutionContext
+    """The same, where its paths lead into the staged environments."""
     command: HubCommand | None
     start_timeout: float
     migration_timeout: float
@@ -161,13 +164,16 @@ def rehearse(
     rehearsal = Rehearsal()
     in_place = [entry.path for entry in environments if entry.in_place]
     service = service_of(deployment.service)
+    context = service.context()
+    staged = {entry.path: entry.staged_path for entry in environments}
     scene = Scene(
         deployment=deployment,
         database=database_of(deployment.database),
-        staged={entry.path: entry.staged_path for entry in environments},
+        staged=staged,
         version=version,
         state_folder=state_folder,
-        context=service.context(),
+        context=context,
+        staged_context=context.relocated(staged),
         command=service.hub_command(),
         start_timeout=start_timeout,
         migration_timeout=migration_timeout,
@@ -291,7 +297,9 @@ def _loaded(rehearsal: Rehearsal, scene: Scene) -> LoadedConfig | None:
     environment = read_environment(scene.hub_environment)
     try:
         with rehearsal.timed("config"):
-            config = load_config(environment, scene.command, scene.context, scene.deployment.config.file)
+            config = load_config(
+                environment, scene.command, scene.staged_context, scene.deployment.config.file
+            )
     except HubError as error:
         found = f"With JupyterHub {scene.version}: {error.message}"
         rehearsal.findings.append(kinds.CONFIG.found(found))
@@ -317,7 +325,7 @@ def _play(rehearsal: Rehearsal, scene: Scene, config: LoadedConfig, folder: Path
     )
     scene.progress(f"Starting JupyterHub {scene.version} on the copy")
     began = time.monotonic()
-    with rehearsed_hub.booted(wanted, scene.context, folder) as hub:
+    with rehearsed_hub.booted(wanted, scene.staged_context, folder) as hub:
         try:
             rehearsal.version = hub.wait_until_it_answers(scene.start_timeout)
         except rehearsed_hub.NoAnswer as error:
@@ -333,7 +341,7 @@ def _play(rehearsal: Rehearsal, scene: Scene, config: LoadedConfig, folder: Path
 
 def _proxy(rehearsal: Rehearsal, scene: Scene, config: LoadedConfig, python: str) -> dict[str, Any] | None:
     try:
-        proxy = rehearsed_hub.proxy_of(config.proxy, python, scene.context, scene.staged)
+        proxy = rehearsed_hub.proxy_of(config.proxy, python, scene.staged_context, scene.staged)
     except HubError as error:
         rehearsal.findings.append(PROXY_NOT_FOUND.found(error.message))
         return None
@@ -418,9 +426,7 @@ def _ask_to_log_in(rehearsal: Rehearsal, scene: Scene, hub: RehearsedHub, copy: 
         checks.log_in(hub)
 
 
-def _post_as_another_site(
-    rehearsal: Rehearsal, scene: Scene, hub: RehearsedHub, copy: DatabaseCopy
-) -> None:
+def _post_as_another_site(rehearsal: Rehearsal, scene: Scene, hub: RehearsedHub, copy: DatabaseCopy) -> None:
     posts = hub.known().get("posts", [])
     rehearsal.refused_posts = [path for path in posts if checks.refuses_post(hub, path)]
 

@@ -21,7 +21,7 @@ from ..errors import HubError
 from ..hub import api, logs
 from ..hub.facts import ProxyFacts
 from ..hub_scripts import rehearsed_app
-from ..system.execution_context import ExecutionContext
+from ..system.execution_context import ExecutionContext, relocated
 from ..system.processes import NICE, processes
 from ..system.source import source_of
 
@@ -195,13 +195,13 @@ def proxy_of(
     """The proxy for the hub of a rehearsal; None where the real one cannot be started a second time.
 
     ``proxy`` is its part of the config, ``staged`` the folder of each new environment by the path that it
-    is going to have. Raises HubError where its program is not on the service's PATH.
+    is going to have, where the paths of ``context`` lead already. Raises HubError where its program is not on
+    the service's PATH.
     """
     if not proxy.managed or not proxy.class_name.endswith("ConfigurableHTTPProxy"):
         return None
     command = proxy.command or [DEFAULT_PROXY]
-    path = os.pathsep.join(in_staged(folder, staged) for folder in context.path.split(os.pathsep))
-    found = find_program(in_staged(command[0], staged), path)
+    found = find_program(relocated(command[0], staged), context.path)
     if found is None:
         raise HubError(
             f"The proxy {command[0]} was not found on the service's PATH ({context.path}).",
@@ -212,17 +212,9 @@ def proxy_of(
     return {"class_name": proxy.class_name, "command": [python, "-I", "-S", "-c", _END_WITH_HUB, *started]}
 
 
-def in_staged(path: str, staged: dict[str, str]) -> str:
-    """A path within an environment as it is before the switch, any other as it is."""
-    for place, folder in staged.items():
-        if path == place or path.startswith(f"{place}/"):
-            return folder + path[len(place) :]
-    return path
-
-
 def as_program(path: str, staged: dict[str, str]) -> list[str]:
     """How to run a program of a staged environment: its scripts name the Python of their place to be."""
-    real = in_staged(os.path.realpath(path), {os.path.realpath(place): new for place, new in staged.items()})
+    real = relocated(os.path.realpath(path), {os.path.realpath(place): new for place, new in staged.items()})
     for folder in staged.values():
         if real.startswith(f"{folder}/bin/"):
             with Path(real).open("rb") as file:

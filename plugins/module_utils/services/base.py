@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Sequence
 
@@ -12,7 +11,7 @@ from ..system import files
 from ..system.execution_context import NEEDS_ROOT, ExecutionContext, group_name
 from ..system.processes import Process, family, started_at
 from ..system.state import make_private
-from .command_line import HubCommand, hub_command, runs_hub
+from .command_line import HubCommand, hub_command, is_hub
 from .facts import ServiceFacts
 
 
@@ -63,33 +62,33 @@ class Service(ABC):
     def context(self) -> ExecutionContext:
         """User, directory and environment variables in which the hub itself runs.
 
-        Those of the service, with what a wrapper in its command changes. What a script does that the command
-        only names can be determined from the running hub.
+        Those of the service, with what a wrapper in its command changes. Where the command does not tell
+        all, for a script, ``sudo`` or conda decides, the running hub does.
         """
         configured = self.configured_context()
         command = hub_command(self.command())
-        if command:
-            return command.within(configured)
-        running = self._hub_process()
+        running = None if command and command.complete else self.hub_process()
         if running is None:
-            return configured
+            return command.within(configured) if command else configured
         try:
-            return replace(configured, directory=running.directory(), environment=running.environment())
+            return configured.of_process(running)
         except PermissionError:
             raise HubError(f"The process of {self.name} may not be looked at.", NEEDS_ROOT) from None
 
     def hub_command(self) -> HubCommand | None:
-        """The hub's part of the command; where a script hides it, that of the running hub."""
-        return hub_command(self.command()) or self.running_hub_command()
+        """The hub's part of the command, or the running hub's command line where that does not tell all."""
+        command = hub_command(self.command())
+        return command if command and command.complete else self.running_hub_command() or command
 
     def running_hub_command(self) -> HubCommand | None:
         """The command line of the running hub, None when none runs."""
-        process = self._hub_process()
+        process = self.hub_process()
         return hub_command(process.argv) if process else None
 
-    def _hub_process(self) -> Process | None:
+    def hub_process(self) -> Process | None:
+        """The hub's own process, which may be a child of the service's; None when none runs."""
         pid = self.main_pid()
-        hubs = (process for process in family(pid) if runs_hub(process.argv)) if pid else iter(())
+        hubs = (process for process in family(pid) if is_hub(process.argv)) if pid else iter(())
         return next(hubs, None)
 
     @abstractmethod

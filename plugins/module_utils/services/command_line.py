@@ -11,12 +11,17 @@ from ..system.execution_context import ExecutionContext
 
 _PYTHON = re.compile(r"(python|pypy)[\d.]*$")
 _SHELLS = ("sh", "bash", "dash", "zsh", "ksh")
-# Programs that become, or start, the program which their arguments name.
-_WRAPPERS = (
+# Programs that become, or start, the program which their arguments name; they set what their words say.
+_PLAIN_WRAPPERS = (
     *("env", "exec", "nice", "ionice", "chrt", "taskset", "numactl", "nohup", "setsid", "stdbuf", "time"),
-    *("sudo", "runuser", "su", "gosu", "setpriv", "chpst", "tini", "dumb-init", "catchsegv", "systemd-cat"),
+    *("tini", "dumb-init", "catchsegv", "systemd-cat"),
+)
+#: Those that set more than that: a user's variables, or an environment's.
+_DECIDING_WRAPPERS = (
+    *("sudo", "runuser", "su", "gosu", "setpriv", "chpst"),
     *("conda", "mamba", "micromamba", "pipenv", "poetry", "uv"),
 )
+_WRAPPERS = (*_PLAIN_WRAPPERS, *_DECIDING_WRAPPERS)
 #: Wrappers that change the user: by these options, or by their first word; some also take a script with -c.
 _USER_OPTIONS = {
     "sudo": ("-u", "--user"),
@@ -30,6 +35,7 @@ _WITH_SCRIPT = ("su", "runuser")
 _VALUED = ("-g", "--group", "-G", "--supp-group", "--regid", "--groups", "-s", "--shell")
 _DIRECTORY_OPTIONS = {"env": ("-C", "--chdir"), "sudo": ("-D", "--chdir")}
 _CONDA = ("conda", "mamba", "micromamba")
+_UV_FOLDERS = ("--project", "--directory")
 _SUB_COMMANDS = ("token", "upgrade-db")
 
 
@@ -48,6 +54,8 @@ class HubCommand:
     """Path of an environment that is activated before the hub starts."""
     user: str | None = None
     """As whom it is started, where that is another user than the service's."""
+    complete: bool = True
+    """Whether the words tell all that is set; where a file is read or a program asked, they do not."""
 
     def within(self, context: ExecutionContext) -> ExecutionContext:
         """The hub's own context: the service's, with what the wrappers change."""
@@ -63,6 +71,11 @@ class HubCommand:
 def runs_hub(argv: list[str]) -> bool:
     """Whether a command line starts a hub: not a single-user server, and no ``jupyterhub token`` either."""
     return hub_command(argv) is not None
+
+
+def is_hub(argv: list[str]) -> bool:
+    """Whether a process with this command line is a hub, and no wrapper that waits for one."""
+    return runs_hub(argv) and os.path.basename(argv[0]) not in (*_SHELLS, *_WRAPPERS)
 
 
 def hub_command(argv: list[str]) -> HubCommand | None:
@@ -109,8 +122,9 @@ def _in_wrapper(argv: list[str]) -> HubCommand | None:
                 found,
                 variables={**_assignments(before), **found.variables},
                 directory=found.directory or _option(before, _DIRECTORY_OPTIONS.get(name, ())),
-                activated=found.activated or _conda_prefix(before),
+                activated=found.activated or _activated(before),
                 user=found.user or user,
+                complete=found.complete and name not in _DECIDING_WRAPPERS,
             )
     return None
 
@@ -141,19 +155,25 @@ def _option(words: list[str], options: tuple[str, ...]) -> str | None:
     return None
 
 
-def _conda_prefix(words: list[str]) -> str | None:
-    if os.path.basename(words[0]) in _CONDA:
-        for option, value in zip(words, words[1:]):
-            if option in ("-p", "--prefix"):
-                return value
-    return None
+def _activated(words: list[str]) -> str | None:
+    """The environment in which conda or uv runs a program, as far as their words tell."""
+    name = os.path.basename(words[0])
+    if name in _CONDA:
+        environment = _option(words, ("-n", "--name"))
+        root = os.path.dirname(os.path.dirname(words[0]))
+        named = os.path.join(root, "envs", environment) if root and environment else None
+        return _option(words, ("-p", "--prefix")) or named
+    project = _option(words, _UV_FOLDERS) if name == "uv" else None
+    return os.path.join(project, ".venv") if project else None
 
 
 def _in_shell(arguments: list[str]) -> HubCommand | None:
     for index, option in enumerate(arguments):
         if re.match(r"-\w*c$", option):
             # One argument, but `systemctl show` does not say where it ends.
-            return _in_script(" ".join(arguments[index + 1 :]))
+            found = _in_script(" ".join(arguments[index + 1 :]))
+            has_profile = any(re.match(r"-\w*l|--login$", each) for each in arguments[: index + 1])
+            return replace(found, complete=found.complete and not has_profile) if found else None
     return None
 
 
@@ -166,6 +186,7 @@ def _in_script(script: str) -> HubCommand | None:
     except ValueError:  # A quote that does not end: the shell will say so.
         return None
     directory = activated = None
+    complete = not re.search(r"[$`]", script)
     variables: dict[str, str] = {}
     statement: list[str] = []
     for word in [*words, ";"]:
@@ -179,6 +200,7 @@ def _in_script(script: str) -> HubCommand | None:
                 variables={**variables, **found.variables},
                 directory=found.directory or directory,
                 activated=found.activated or activated,
+                complete=found.complete and complete,
             )
         if len(statement) == 2 and statement[0] == "cd":
             directory = statement[1]
@@ -186,6 +208,8 @@ def _in_script(script: str) -> HubCommand | None:
             activated = os.path.dirname(os.path.dirname(statement[1]))
         elif statement[:1] == ["export"] or all(_assignment(part) for part in statement):
             variables.update(_assignments(statement))
+        elif statement[0] not in ("set", "umask", "ulimit"):
+            complete = False
         statement = []
     return None
 

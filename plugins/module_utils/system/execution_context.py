@@ -13,9 +13,13 @@ from pathlib import Path
 from typing import IO, Callable, Sequence, Union
 
 from ..errors import HubError
+from .processes import Process
 
 #: linux/prctl.h
 PR_SET_PDEATHSIG = 1
+
+#: Variables that lead programs into an environment.
+_SEARCH_PATHS = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "CONDA_PREFIX")
 
 Stream = Union[int, IO[str], None]
 
@@ -60,6 +64,26 @@ class ExecutionContext:
             home=entry.pw_dir,
             environment={**self.environment, **names},
         )
+
+    def of_process(self, process: Process) -> ExecutionContext:
+        """User, directory and variables of a running process.
+
+        Raises PermissionError where it is another user's, and HubError where its user has no account.
+        """
+        user = process.user()
+        inside = self if user == self.uid else self.of_user(str(user))
+        return replace(inside, directory=process.directory(), environment=process.environment())
+
+    def relocated(self, places: dict[str, str]) -> ExecutionContext:
+        """The same, where search paths into a folder of ``places`` lead to the one that it names instead."""
+        changed = {
+            name: os.pathsep.join(
+                relocated(part, places) for part in self.environment[name].split(os.pathsep)
+            )
+            for name in _SEARCH_PATHS
+            if name in self.environment
+        }
+        return replace(self, environment={**self.environment, **changed})
 
     def run(
         self, argv: Sequence[str], *, input: str | None = None, timeout: float | None = None
@@ -139,6 +163,14 @@ class ExecutionContext:
                 library.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
         return become
+
+
+def relocated(path: str, places: dict[str, str]) -> str:
+    """A path within a folder of ``places`` in the one that it names instead; any other as it is."""
+    for place, folder in places.items():
+        if path == place or path.startswith(f"{place}/"):
+            return folder + path[len(place) :]
+    return path
 
 
 def account(

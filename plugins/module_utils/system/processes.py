@@ -37,6 +37,10 @@ class Process:
         entries = zero_separated((self.folder / "environ").read_bytes())
         return dict(entry.split("=", 1) for entry in entries if "=" in entry)
 
+    def user(self) -> int:
+        """The number of its user. Raises OSError when it has ended."""
+        return self.folder.stat().st_uid
+
     def is_in_container(self) -> bool:
         """Whether it sees another file system than we do, so that its paths mean nothing here.
 
@@ -80,12 +84,13 @@ def family(pid: int) -> Iterator[Process]:
     if process is None:
         return
     yield process
-    try:
-        children = (PROC / str(pid) / "task" / str(pid) / "children").read_text().split()
-    except OSError:
-        return
-    for child in children:
-        yield from family(int(child))
+    for thread in (process.folder / "task").glob("*/children"):
+        try:
+            children = thread.read_text().split()
+        except OSError:
+            continue
+        for child in children:
+            yield from family(int(child))
 
 
 def started_at(pid: int) -> float:

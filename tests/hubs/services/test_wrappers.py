@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import migration
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.verification import verify
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.rehearsal import rehearsal
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds import service_of
 
-from tests.hubs.real_hub import environment, running_hub
+from tests.hubs.real_hub import environment, link_environment, running_hub, stopped_hub
+from tests.plans import planned_environment
 
 
 @pytest.mark.parametrize(
@@ -30,3 +38,65 @@ def test_a_hub_behind_a_wrapper(command: str, tmp_path: Path) -> None:
             tmp_path / "elsewhere" if "-C" in command else tmp_path
         )
         assert verify(deployment, version="4.1.6").users == 5
+
+
+SOURCED = """
+import os
+c.JupyterHub.db_url = os.environ["HUB_DB"]
+c.JupyterHub.admin_users = {os.environ["HUB_ADMIN"]}
+"""
+#: Reads a file and the output of a program: what they set, only the process knows.
+SCRIPT = "/bin/bash -c 'set -a; . {folder}/hub.env; export HUB_DB=$(cat {folder}/hub.db); exec {hub}'"
+
+
+def write_sources(folder: Path) -> None:
+    (folder / "hub.env").write_text("HUB_ADMIN=user0\n")
+    (folder / "hub.db").write_text(f"sqlite:///{folder}/jupyterhub.sqlite\n")
+
+
+def rehearsed(deployment: Deployment, folder: Path) -> list[str]:
+    """Ids of what a rehearsal of the upgrade finds beside notes."""
+    place = deployment.hub_environment.path
+    staged = link_environment("6.1.1", folder / "staged")
+    entry = planned_environment(Path(place), "6.1.1", staged_path=str(staged))
+    with migration.passing(folder / "state"):
+        done = rehearsal.rehearse(deployment, [entry], "6.1.1", folder / "state", start_timeout=60)
+    return [each.id for each in done.findings if each.severity != "note"]
+
+
+def test_a_script_that_reads_what_it_sets(tmp_path: Path) -> None:
+    write_sources(tmp_path)
+    with running_hub("4.1.6", tmp_path, command=SCRIPT, config=SOURCED) as deployment:
+        assert deployment.database.path == str(tmp_path / "jupyterhub.sqlite")
+        assert deployment.authenticator.admins
+        assert rehearsed(deployment, tmp_path) == []
+
+
+def test_such_a_script_while_its_hub_is_stopped(tmp_path: Path) -> None:
+    write_sources(tmp_path)
+    with pytest.raises(HubError) as error, stopped_hub("4.1.6", tmp_path, command=SCRIPT, config=SOURCED):
+        pass
+    assert error.value.message.startswith("The hub's config does not load: KeyError: 'HUB_ADMIN'")
+    assert "is known while its hub runs" in error.value.hint
+
+
+def test_uv_finds_the_environment_of_its_project(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "pyproject.toml").write_text('[project]\nname = "hub"\nversion = "1"\n')
+    place = link_environment("4.1.6", project / ".venv")
+    uv = shutil.which("uv", path=os.path.dirname(sys.executable))
+    run = f"{uv} run --offline --no-sync --project {project}"
+    # The scripts of a linked environment are those of another one.
+    command = f"{run} python -m jupyterhub -f {{folder}}/jupyterhub_config.py"
+    with running_hub("4.1.6", tmp_path, command=command) as deployment:
+        assert deployment.hub_environment.path == str(place)
+        assert verify(deployment, version="4.1.6").users == 5
+
+
+def test_a_search_path_into_the_environment_that_is_exchanged(tmp_path: Path) -> None:
+    [packages] = environment("4.1.6").glob("lib/python3*/site-packages")
+    command = f"/usr/bin/env PYTHONPATH={packages} {{hub}}"
+    with running_hub("4.1.6", tmp_path, command=command) as deployment:
+        assert deployment.config.shadowed == {}
+        assert rehearsed(deployment, tmp_path) == []

@@ -147,16 +147,27 @@ def test_programs_of_a_staged_environment_run_in_its_own_python(tmp_path: Path) 
     wanted = [f"{new}/bin/python", f"{new}/bin/configurable-http-proxy"]
 
     for command in ([], [str(old / "bin/configurable-http-proxy"), "--x"], ["linked"]):
-        found = rehearsed_hub.proxy_of(replace(proxy, command=command), "python", here(tmp_path), staged)
+        found = rehearsed_hub.proxy_of(
+            replace(proxy, command=command), "python", here(tmp_path).relocated(staged), staged
+        )
         assert found is not None
         assert found["command"][5:] == [*wanted, *command[1:]]
-    assert rehearsed_hub.proxy_of(replace(proxy, managed=False), "python", here(tmp_path), staged) is None
     assert (
-        rehearsed_hub.proxy_of(replace(proxy, class_name="x.Traefik"), "python", here(tmp_path), staged)
+        rehearsed_hub.proxy_of(
+            replace(proxy, managed=False), "python", here(tmp_path).relocated(staged), staged
+        )
+        is None
+    )
+    assert (
+        rehearsed_hub.proxy_of(
+            replace(proxy, class_name="x.Traefik"), "python", here(tmp_path).relocated(staged), staged
+        )
         is None
     )
     with pytest.raises(HubError, match="The proxy chp was not found on the service's PATH"):
-        rehearsed_hub.proxy_of(replace(proxy, command=["chp"]), "python", here(tmp_path), staged)
+        rehearsed_hub.proxy_of(
+            replace(proxy, command=["chp"]), "python", here(tmp_path).relocated(staged), staged
+        )
     assert rehearsed_hub.as_program("/usr/bin/env", staged) == ["/usr/bin/env"]
 
 

@@ -6,6 +6,7 @@ import shlex
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.command_line import (
     hub_command,
+    is_hub,
     runs_hub,
     with_config_file,
 )
@@ -118,6 +119,47 @@ def test_a_wrapper_changes_the_directory() -> None:
     found = hub_command(["env", "-C", "/data", "jupyterhub"])
     assert found is not None
     assert found.within(HERE).directory == "/data"
+
+
+@pytest.mark.parametrize(
+    ("command", "activated"),
+    [
+        ("/opt/conda/bin/conda run -n hub jupyterhub", "/opt/conda/envs/hub"),
+        ("conda run --no-capture-output --prefix=/srv/hub jupyterhub -f c.py", "/srv/hub"),
+        ("conda run -n hub jupyterhub", None),
+        ("uv run --project /srv/hub jupyterhub", "/srv/hub/.venv"),
+        ("uv run jupyterhub", None),
+    ],
+)
+def test_a_tool_activates_an_environment(command: str, activated: str | None) -> None:
+    found = hub_command(shlex.split(command))
+    assert found and (found.activated, found.complete) == (activated, False)
+
+
+@pytest.mark.parametrize(
+    ("script", "complete"),
+    [
+        ("exec jupyterhub -f c.py", True),
+        ("set -e; cd /srv; export A=1 && . /opt/hub/bin/activate && umask 077; jupyterhub", True),
+        ("set -a; . /etc/hub.env; exec jupyterhub", False),
+        ("export DB=$(cat /etc/hub.db); exec jupyterhub", False),
+        ("exec jupyterhub -f $CONFIG", False),
+        ("sudo -u hub jupyterhub", False),
+        ("wait-for-network && exec jupyterhub", False),
+    ],
+)
+def test_whether_a_script_tells_all(script: str, complete: bool) -> None:
+    for shell in (["sh", "-c"], ["bash", "-ec"]):
+        found = hub_command([*shell, script])
+        assert found and found.complete == complete
+    login = hub_command(["bash", "-lc", script])
+    assert login and not login.complete
+
+
+def test_a_process_that_waits_for_the_hub_is_none() -> None:
+    assert is_hub(["/opt/hub/bin/python", "/opt/hub/bin/jupyterhub"])
+    assert not is_hub(["sudo", "-u", "hub", "/opt/hub/bin/jupyterhub"])
+    assert not is_hub(["/bin/sh", "-c", "jupyterhub"])
 
 
 def test_a_bare_command_changes_nothing() -> None:
