@@ -16,7 +16,7 @@ def written(deployment: Deployment, state_folder: str) -> dict[str, str]:
     if deployment.secrets.cookie_secret_source == "file":
         named["c.JupyterHub.cookie_secret_file"] = deployment.secrets.cookie_secret_file.path
     if deployment.service.log_file:
-        named["stdout_logfile"] = deployment.service.log_file
+        named["the service's log"] = deployment.service.log_file
     named["jupyterhub_state_folder"] = state_folder
     return {path: setting for setting, path in sorted(named.items())}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Sequence
@@ -11,6 +13,7 @@ from ..system import files
 from ..system.execution_context import NEEDS_ROOT, ExecutionContext, group_name
 from ..system.processes import Process, family, started_at
 from ..system.state import make_private
+from . import log_files
 from .command_line import HubCommand, hub_command, is_hub
 from .facts import ServiceFacts
 
@@ -24,6 +27,8 @@ class Service(ABC):
 
     manager: str
     name: str
+    log_file: str | None = None
+    """The file that the hub was seen to write its log to, for the time when it does not run."""
 
     @classmethod
     @abstractmethod
@@ -140,25 +145,52 @@ class Service(ABC):
             files.sync(hold_file.parent)
 
     @abstractmethod
+    def _configured_log_files(self) -> list[str]:
+        """Files that the service manager writes the service's output to; some may not exist, or be ''."""
+
+    def _manager_log_mark(self) -> str:
+        """The present end of the service manager's own log, '' where it has none."""
+        return ""
+
+    def _manager_log_mark_at(self, moment: float) -> str:
+        """Where the service manager's own log was at a moment."""
+        return ""
+
+    def _manager_log_since(self, mark: str) -> list[str]:
+        """The lines about the service in its manager's own log since a mark of it."""
+        return []
+
+    def log_files(self) -> list[str]:
+        """Files that the hub's output goes to, whether its manager writes them or the hub itself."""
+        process = self.hub_process()
+        own = log_files.of_process(process) if process else None
+        found = dict.fromkeys([own or self.log_file or "", *self._configured_log_files()])
+        return [path for path in found if os.path.isfile(path)]
+
     def log_mark(self) -> str:
         """The present end of the service's log."""
+        return json.dumps([self._manager_log_mark(), log_files.mark(self.log_files())])
 
-    @abstractmethod
     def log_mark_at(self, moment: float) -> str:
         """Where the service's log was at a moment, in seconds since the epoch."""
+        files = log_files.mark_at(self.log_files(), moment)
+        return json.dumps([self._manager_log_mark_at(moment), files])
 
     def log_mark_of_start(self) -> str:
         """Where the log was when the present main process was started; its end where there is none."""
         pid = self.main_pid()
         return self.log_mark_at(started_at(pid)) if pid else self.log_mark()
 
-    @abstractmethod
     def log_since(self, mark: str) -> list[str]:
-        """The log's lines since ``mark``."""
+        """The log's lines since ``mark``: those of the manager, then the hub's own where these are apart."""
+        taken = json.loads(mark) if mark.startswith("[") else None
+        # Earlier versions of the collection had other marks: a run that one of them began has the whole log.
+        of_manager, of_files = taken or ("", {})
+        return [*self._manager_log_since(of_manager), *log_files.since(self.log_files(), of_files)]
 
     @abstractmethod
     def _own_facts(self) -> dict[str, Any]:
-        """The fields of `ServiceFacts` from ``environment_files`` on."""
+        """The fields of `ServiceFacts` from ``environment_files`` on, but for ``log_file``."""
 
     def facts(self) -> ServiceFacts:
         """What is known of it now."""
@@ -175,5 +207,6 @@ class Service(ABC):
             command=self.command(),
             path=context.path,
             environment_names=sorted(context.environment),
+            log_file=next(iter(self.log_files()), None),
             **self._own_facts(),
         )

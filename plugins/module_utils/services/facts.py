@@ -33,7 +33,7 @@ class ServiceFacts:
     manager_files: list[str] = field(default_factory=list)
     """The manager's own files that belong in a recovery point, besides the unit's."""
     log_file: str | None = None
-    """Where its output goes, if that is a file."""
+    """The file that its output goes to, whether its manager writes it or the hub; None where it is none."""
     needs_root: bool = False
     """Whether only root may stop and start it."""
     kills_servers: bool = False

@@ -20,4 +20,6 @@ def find_services(name: str | None = None) -> list[Service]:
 
 def service_of(facts: ServiceFacts) -> Service:
     """The service that was found earlier, without searching the host again."""
-    return KINDS[facts.manager].of(facts)
+    service = KINDS[facts.manager].of(facts)
+    service.log_file = facts.log_file
+    return service

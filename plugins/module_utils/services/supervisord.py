@@ -10,17 +10,14 @@ import configparser
 import contextlib
 import glob
 import http.client
-import json
 import os
 import platform
-import re
 import shlex
 import signal
 import socket
 import time
 import xmlrpc.client
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
@@ -32,8 +29,6 @@ from .base import DoesNotStop, Service
 from .command_line import runs_hub
 from .facts import ServiceFacts
 
-#: How JupyterHub begins a line: ``[I 2026-11-20 21:37:29.123 JupyterHub app:2859]``.
-STAMP = re.compile(rb"\[[DIWEC] (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) ")
 _POLL_SECONDS = 0.02
 _ANSWER_SECONDS = 30
 _STATES = {
@@ -313,46 +308,15 @@ class SupervisordProgram(Service):
         Only a new supervisord would, after a reboot, where ``autostart`` is on.
         """
 
-    def log_mark(self) -> str:
-        mark = {}
-        for path in self._log_files():
-            status = os.stat(path)
-            mark[path] = [status.st_ino, status.st_size]
-        return json.dumps(mark)
-
-    def log_mark_at(self, moment: float) -> str:
-        mark = {}
-        for path in self._log_files():
-            mark[path] = [os.stat(path).st_ino, _offset_of(path, moment)]
-        return json.dumps(mark)
-
-    def log_since(self, mark: str) -> list[str]:
-        before = json.loads(mark)
-        lines: list[str] = []
-        for path in self._log_files():
-            inode, offset = before.get(path, [0, 0])
-            if os.stat(path).st_ino == inode:
-                lines += _lines(path, offset)
-                continue
-            # The log was rotated meanwhile: the part already read is in the newest backup now.
-            rotated = f"{path}.1"
-            if os.path.exists(rotated) and os.stat(rotated).st_ino == inode:
-                lines += _lines(rotated, offset)
-            lines += _lines(path, 0)
-        return lines
-
-    def _log_files(self) -> list[str]:
+    def _configured_log_files(self) -> list[str]:
         info = self._info()
-        paths = dict.fromkeys([info.get("stderr_logfile", ""), info.get("stdout_logfile", "")])
-        return [path for path in paths if path and os.path.isfile(path)]
+        return [info.get("stderr_logfile", ""), info.get("stdout_logfile", "")]
 
     def _own_facts(self) -> dict[str, Any]:
-        logs = self._log_files()
         return {
             "environment_files": [],
             "enabled": self.program.get("autostart", "true").lower() in ("true", "yes", "on", "1"),
             "unit_file": self.supervisor.files[self.program.section],
-            "log_file": logs[0] if logs else None,
             "manager_files": [str(self.config)],
             "particulars": {"config": str(self.config), "url": self.supervisor.url()},
         }
@@ -486,22 +450,3 @@ def state_of(info: dict[str, Any]) -> str:
     if info["statename"] == "EXITED":
         return "failed" if info["exitstatus"] else "stopped"
     return _STATES.get(info["statename"], "failed")
-
-
-def _offset_of(path: str, moment: float) -> int:
-    """Where the first line begins that the hub has stamped with ``moment`` or later; the end without one."""
-    with Path(path).open("rb") as log:
-        offset = 0
-        for line in log:
-            stamp = STAMP.match(line)
-            # Stamps are local time, in milliseconds.
-            if stamp and datetime.fromisoformat(stamp[1].decode()).timestamp() >= moment - 0.001:
-                return offset
-            offset += len(line)
-    return offset
-
-
-def _lines(path: str, offset: int) -> list[str]:
-    with Path(path).open(encoding="utf-8", errors="replace") as log:
-        log.seek(offset)
-        return log.read().splitlines()

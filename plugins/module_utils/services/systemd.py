@@ -34,8 +34,10 @@ _PROPERTIES = (
     "Id,LoadState,ActiveState,SubState,UnitFileState,FragmentPath,ExecStart,MainPID,User,Group,"
     "SupplementaryGroups,WorkingDirectory,Environment,EnvironmentFiles,PassEnvironment,UnsetEnvironment,"
     "UMask,KillMode,Restart,RuntimeDirectory,StateDirectory,CacheDirectory,LogsDirectory,"
-    "ConfigurationDirectory"
+    "ConfigurationDirectory,StandardOutput,StandardError"
 )
+#: Kinds of StandardOutput and StandardError that name a file.
+_TO_FILE = ("file", "append", "truncate")
 _FOLDERS = {  # property, the variable that systemd makes of it, and where its folders are
     "RuntimeDirectory": ("RUNTIME_DIRECTORY", "/run"),
     "StateDirectory": ("STATE_DIRECTORY", "/var/lib"),
@@ -233,16 +235,20 @@ class SystemdUnit(Service):
                 return Path(line[len(_HELD) :].replace("%%", "%"))
         return None
 
-    def log_mark(self) -> str:
+    def _configured_log_files(self) -> list[str]:
+        outputs = [self._one("StandardError"), self._one("StandardOutput")]
+        return [path for kind, _colon, path in (each.partition(":") for each in outputs) if kind in _TO_FILE]
+
+    def _manager_log_mark(self) -> str:
         done = _run(["journalctl", "--lines=1", "--output=cat", "--quiet", "--show-cursor", "--no-pager"])
         cursor = re.search(r"^-- cursor: (.+)$", done.stdout, re.MULTILINE)
         # An empty journal has no cursor: then everything from now on is new.
         return f"cursor {cursor[1]}" if cursor else f"since @{time.time():.6f}"
 
-    def log_mark_at(self, moment: float) -> str:
+    def _manager_log_mark_at(self, moment: float) -> str:
         return f"since @{moment:.6f}"
 
-    def log_since(self, mark: str) -> list[str]:
+    def _manager_log_since(self, mark: str) -> list[str]:
         kind, _space, value = mark.partition(" ")
         after = f"--after-cursor={value}" if kind == "cursor" else f"--since={value}"
         argv = ["journalctl", f"--unit={self.name}", after, "--output=cat", "--quiet", "--no-pager", "--all"]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import migration
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import lifecycle
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.verification import verify
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
@@ -38,6 +39,19 @@ def test_a_hub_behind_a_wrapper(command: str, tmp_path: Path) -> None:
             tmp_path / "elsewhere" if "-C" in command else tmp_path
         )
         assert verify(deployment, version="4.1.6").users == 5
+        assert deployment.service.log_file == str(tmp_path / ("own.log" if ">>" in command else "hub.log"))
+
+
+def test_the_log_is_read_from_the_file_that_a_shell_writes(tmp_path: Path) -> None:
+    command = "/bin/bash -c 'exec {hub} >> {folder}/own.log 2>&1'"
+    with running_hub("4.1.6", tmp_path, command=command) as deployment:
+        service = service_of(deployment.service)
+        service.stop(20)
+        (tmp_path / "jupyterhub_config.py").write_text("raise KeyError('no such thing')")
+        mark = service.log_mark()
+        service.start()
+        with pytest.raises(HubError, match="(?s)The hub exited at its start.*KeyError: 'no such thing'"):
+            lifecycle.wait_for_version(service, deployment.config.hub_api_url, "4.1.6", 30, mark)
 
 
 SOURCED = """

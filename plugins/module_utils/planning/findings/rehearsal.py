@@ -72,7 +72,7 @@ LOG_IN = Kind(
 POST_REFUSED = Kind(
     "rehearsal-post-refused",
     BLOCKER,
-    "The new hub refuses what other sites post to the authenticator (LTI, SAML), which the present one takes.",
+    "The new hub refuses what other sites post to the authenticator (LTI, SAML); the present one takes it.",
     "JupyterHub checks each POST for its own token since 4.0: the hub is healthy, but no user can log in.",
     "Install a release of the authenticator that is made for this version, with jupyterhub_packages: "
     "ltiauthenticator 1.5.1 or later, for instance; in an authenticator of the site, let the handler's "
