@@ -160,7 +160,9 @@ deployment:
         crypt_key_source: none
         files: [/srv/jupyterhub/jupyterhub_cookie_secret]
     proxy:
-      description: The proxy's class, whether the hub starts it, and the program that it starts.
+      description:
+        - The proxy's class, whether the hub starts it, and the program that it starts.
+        - C(answers) is false where one that the hub does not start did not lead to it from C(public_url).
       type: dict
       sample:
         class_name: jupyterhub.proxy.ConfigurableHTTPProxy
@@ -169,6 +171,7 @@ deployment:
         managed: true
         api_url: http://127.0.0.1:8001
         command: [configurable-http-proxy]
+        answers: true
         program:
           path: /usr/local/bin/configurable-http-proxy
           kind: node

@@ -19,7 +19,7 @@ from ..environments.discovery import (
 from ..environments.environment import read_environment
 from ..environments.facts import EnvironmentFacts
 from ..errors import HubError
-from ..hub import proxy
+from ..hub import api, proxy
 from ..services.base import Service
 from ..services.command_line import HubCommand
 from ..services.kinds import find_services
@@ -55,10 +55,11 @@ def find_deployment(
         )
     config = load_config(hub, command, context, config_file)
     facts = service.facts()
+    described = describe_config(config, facts.main_pid)
     return Deployment(
         name=service.deployment_name,
         service=facts,
-        config=describe_config(config, facts.main_pid),
+        config=described,
         database=(
             SqliteDatabase.at(Path(database_path), config.db_url, context, LOCK_SECONDS)
             if database_path
@@ -68,6 +69,7 @@ def find_deployment(
         proxy=replace(
             config.proxy,
             program=proxy.find_program_of(config.proxy.managed, config.proxy.command, context),
+            answers=config.proxy.managed or api.version(f"{described.public_url}hub/api") is not None,
         ),
         spawner=config.spawner,
         authenticator=config.authenticator,

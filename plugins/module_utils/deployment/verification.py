@@ -25,7 +25,7 @@ from ..hub_scripts import token_lender
 from ..services.base import Service
 from ..services.kinds import service_of
 from ..system.execution_context import ExecutionContext
-from ..system.processes import is_alive
+from ..system.processes import is_alive, started_at
 from ..system.source import source_of
 from . import lifecycle
 from .model import Deployment
@@ -34,6 +34,10 @@ TOKEN_SECONDS = 600
 ANSWER_TIMEOUT = 30
 SERVICES_TIMEOUT = 30
 LOOK_SECONDS = 0.5
+#: A hub that is younger may be one that its service manager starts again and again.
+FRESH_SECONDS = 60
+EXITS_SECONDS = 600
+FEW_EXITS = 2
 BEYOND_ALL = 1_000_000_000
 PAGINATED = "application/jupyterhub-pagination+json"
 
@@ -90,9 +94,12 @@ def verify(
             with _borrowed_token(deployment, environment, service.context(), user) as token:
                 executable = _require_environment(api_url, token, environment, version)
                 users = _require_users(deployment, api_url, token, version)
+                if not deployment.proxy.managed:
+                    _require_route(api_url, token)
                 if user:
                     _require_server(api_url, token, user, timeout)
-        _require_proxy(str(deployment.config.public_url), version)
+        if deployment.proxy.answers:
+            _require_proxy(str(deployment.config.public_url), version)
         _require_lasting(service, main_pid, watch)
         managed_services.require(_services_before(deployment), main_pid, SERVICES_TIMEOUT)
         lifecycle.wait_for_version(service, api_url, version, ANSWER_TIMEOUT, mark)
@@ -109,22 +116,44 @@ def verify(
 
 
 def unanswered(deployment: Deployment) -> dict[str, str]:
-    """Why the hub that runs would fail a verification as it is: of ``hub`` and ``proxy`` those that do.
+    """Why the hub that runs would fail a verification as it is.
 
-    Nothing is written.
+    ``start``: it does not stay up. ``hub``: it does not answer. ``version``: it is not the one on the disk.
+    ``proxy``: it cannot be reached through its proxy; ``elsewhere``: through an external one, from the
+    address that the config names, which is not required afterwards either. Nothing is written.
     """
     version, api_url = deployment.jupyterhub, deployment.config.hub_api_url
     # A hub that is busy for a moment is no fault.
     answered = api.version(api_url) or api.version(api_url)
+    exits = _exits(service_of(deployment.service))
+    if exits:
+        return {"start": exits}
     if not answered:
         return {"hub": f"It does not answer at {api_url}."}
     if answered != version:
-        return {"hub": f"It answers as version {answered} at {api_url}, and its environment has {version}."}
+        return {
+            "version": f"It is version {answered} at {api_url}, and {deployment.hub_environment.path} "
+            f"has {version}."
+        }
+    if not deployment.proxy.answers:
+        return {"elsewhere": f"Its external proxy does not lead to it from {deployment.config.public_url}."}
     try:
         _require_proxy(deployment.config.public_url, version)
     except HubError as error:
         return {"proxy": error.message}
     return {}
+
+
+def _exits(service: Service) -> str:
+    """That the hub, started just now, had exited again and again, with its log; '' where it had not."""
+    pid = service.main_pid()
+    if pid and time.time() - started_at(pid) > FRESH_SECONDS:
+        return ""
+    lines = service.log_since(service.log_mark_at(time.time() - EXITS_SECONDS))
+    exits = logs.starts(lines) - logs.stops(lines) - 1
+    if exits < FEW_EXITS:
+        return ""
+    return f"It has exited {exits} times within {EXITS_SECONDS // 60} minutes.\n{logs.end(lines)}"
 
 
 def _require_new_process(deployment: Deployment, service: Service, version: str) -> int:
@@ -236,6 +265,16 @@ def _require_server(api_url: str, token: str, user: str, timeout: float) -> None
         single_user_servers.stop(api_url, token, user, timeout)
     except HubError as error:
         raise HubError(f"The server of {user} was to be started and stopped. {error.message}") from error
+
+
+def _require_route(api_url: str, token: str) -> None:
+    """Ask the hub for the routes of its proxy, which must have the one to the hub: the first by its name."""
+    routes = api.read(f"{api_url}/proxy", token)
+    if not any(route.get("data", {}).get("hub") for route in routes.values()):
+        raise HubError(
+            "The external proxy has no route to the hub.",
+            "Compare ConfigurableHTTPProxy.api_url with the address of the proxy that users reach.",
+        )
 
 
 def _require_proxy(public_url: str, version: str) -> None:

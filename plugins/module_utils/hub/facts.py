@@ -34,6 +34,8 @@ class ProxyFacts:
     command: list[str]
     program: ProxyProgram | None = None
     """None where the hub starts none."""
+    answers: bool = True
+    """Whether one that the hub does not start led to it from the public address when it was found."""
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,16 @@ def sort_out(lines: Sequence[str]) -> Findings:
     return found
 
 
+def starts(lines: Sequence[str]) -> int:
+    """How many times a hub was started."""
+    return sum("Running JupyterHub version" in line for line in lines)
+
+
+def stops(lines: Sequence[str]) -> int:
+    """How many times a hub was asked to stop."""
+    return sum("initiating shutdown" in line for line in lines)
+
+
 def scrub(line: str) -> str:
     """Return a line without colours, and with ``***`` for tokens, passwords and other secrets in it."""
     line = AUTHORIZATION.sub(r"\1\2***", COLOUR.sub("", line))

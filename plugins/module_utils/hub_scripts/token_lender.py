@@ -19,7 +19,7 @@ from typing import Any
 
 # A leftover's row in these tables is identified by its name.
 PREFIX = "hubops-verify-"
-SCOPES = ["list:users", "read:hub"]
+SCOPES = ["list:users", "read:hub", "proxy"]
 SCOPES_OF_A_USER = ["read:users", "servers"]
 
 

@@ -58,7 +58,8 @@ class Host:
     ``links`` are those of each environment through which an installer would leave it, as (path, target).
     ``written`` has the files within each environment that are written while the hub serves, as
     {path: setting}; ``read`` those of the site that the hub only reads.
-    ``unanswered`` has the reason why a running ``hub`` or ``proxy`` does not pass its later checks.
+    ``unanswered`` has the reason why what runs does not pass its later checks, by `verification.unanswered`.
+    ``differences`` are those between the hub that runs and the one that would be started now.
     ``options`` are those that the hub of today knows, by class; ``templates`` the custom ones' texts by
     path; ``single_user_script`` path and text of the single-user command where that is a script;
     ``knows_user`` says whether the hub has the user whose server is to be started.
@@ -75,6 +76,7 @@ class Host:
     written: dict[str, dict[str, str]] = field(default_factory=dict)
     read: dict[str, list[str]] = field(default_factory=dict)
     unanswered: dict[str, str] = field(default_factory=dict)
+    differences: list[str] = field(default_factory=list)
     installed: dict[str, dict[str, str]] = field(default_factory=dict)
     resolved: dict[str, Resolution] = field(default_factory=dict)
     options: dict[str, list[str]] = field(default_factory=dict)

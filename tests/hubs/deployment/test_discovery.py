@@ -176,7 +176,7 @@ def test_a_config_that_does_not_load(here: ExecutionContext, text: str, message:
     said = str(caught.value)
     assert said.startswith("The hub's config does not load: ")
     assert message.format(config=f"{here.directory}/jupyterhub_config.py", folder=here.directory) in said
-    assert said.endswith("fix it first.")
+    assert said.endswith("known while its hub runs.")
 
 
 def test_a_config_file_that_is_named_and_not_there(here: ExecutionContext) -> None:

@@ -109,7 +109,7 @@ def test_a_config_that_does_not_load(hub: Deployment, folder: Path) -> None:
     assert result["failed"]
     assert result["msg"] == (
         f"The hub's config does not load: NameError: name 'undefined' is not defined ({broken}:2). "
-        "The running hub would not start with it either: fix it first."
+        "Fix what the error names. What a script of the service sets is known while its hub runs."
     )
     assert service_of(hub.service).state() == "running"
 

@@ -105,6 +105,26 @@ CASES = [
         "The hub jupyterhub.service answers. The hub does not answer http://127.0.0.1/hub/api/: refused.",
         host=machine(unanswered={"proxy": "The hub does not answer http://127.0.0.1/hub/api/: refused."}),
     ),
+    Case(
+        "packages-replaced",
+        "The hub jupyterhub.service answers. It is another version.",
+        host=machine(unanswered={"version": "It is another version."}),
+    ),
+    Case(
+        "proxy-elsewhere",
+        "The hub jupyterhub.service answers. It is elsewhere.",
+        host=machine(unanswered={"elsewhere": "It is elsewhere."}),
+    ),
+    Case(
+        "changed-since-start",
+        "The hub jupyterhub.service runs as it was started before: a is newer; b is another.",
+        host=machine(differences=["a is newer", "b is another"]),
+    ),
+    Case(
+        "synchronized-at-start",
+        "jupyterhub.service runs `/usr/bin/uv run --project /srv/hub jupyterhub`.",
+        hub(service__command=["/usr/bin/uv", "run", "--project", "/srv/hub", "jupyterhub"]),
+    ),
     Case("internal-ssl", f"{CONFIG} sets JupyterHub.internal_ssl.", hub(config__internal_ssl=True)),
     Case(
         "certificate-not-usable",
@@ -621,6 +641,12 @@ HEALTHY = [
     Case("database-revision-unknown", "", target=Target("6.1.1", ">=3.10", "f460b0348206")),
     Case("no-space", "", host=machine(free_bytes={"/srv/jupyterhub": GIBIBYTE})),
     Case("hub-not-running", "", hub(hub_environment__jupyterhub="4.1.6")),
+    Case("synchronized-at-start", "", hub(service__command=["uv", "run", "--no-sync", "jupyterhub"])),
+    Case(
+        "synchronized-at-start",
+        "",
+        hub(service__command=["uv", "run", "jupyterhub"], service__environment_names=["UV_NO_SYNC"]),
+    ),
 ]
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from typing import Iterator
 
+from ...hub import logs
+from ...services.facts import ServiceFacts
 from ..upgrade import Upgrade
 from .finding import BLOCKER, NOTE, WARNING, Finding, Kind
 
@@ -31,6 +35,34 @@ PROXY_DOES_NOT_ANSWER = Kind(
     "The hub answers, but its proxy does not forward to it from the configured address.",
     _ASKED_AGAIN,
     "Restart the hub: the address may have changed since its start. Compare bind_url with the proxy's.",
+)
+PACKAGES_REPLACED = Kind(
+    "packages-replaced",
+    BLOCKER,
+    "The hub that runs has another version than the packages in its environment.",
+    "They were replaced while it ran: what runs cannot be started again, so no rollback could restore it.",
+    "Install the version that runs into the environment again, restart the hub, check it, and upgrade it.",
+)
+CHANGED_SINCE_START = Kind(
+    "changed-since-start",
+    WARNING,
+    "Config, unit, certificates, packages or variables have changed since the hub was started.",
+    "Upgrade and rollback start a hub with the new ones, which the hub that runs has never been tried with.",
+    "Restart the hub before the upgrade, to see that it works with them. The rehearsal starts it with them.",
+)
+PROXY_ELSEWHERE = Kind(
+    "proxy-elsewhere",
+    WARNING,
+    "The proxy is external, and does not lead to the hub from the configured address.",
+    "It is not asked there after the upgrade either. That it has the hub's route is asked of the hub.",
+    "Check after the upgrade that users reach the hub; or set bind_url to an address of that proxy.",
+)
+SYNCHRONIZED_AT_START = Kind(
+    "synchronized-at-start",
+    BLOCKER,
+    "The service starts the hub with `uv run`, which synchronizes the environment with the project first.",
+    "It would take the upgrade back at the start, in the outage.",
+    "Add --no-sync to the command, or upgrade the project: uv add jupyterhub==VERSION.",
 )
 INTERNAL_SSL = Kind(
     "internal-ssl",
@@ -65,12 +97,24 @@ KINDS = (
     HUB_NOT_RUNNING,
     HUB_DOES_NOT_ANSWER,
     PROXY_DOES_NOT_ANSWER,
+    PACKAGES_REPLACED,
+    CHANGED_SINCE_START,
+    PROXY_ELSEWHERE,
+    SYNCHRONIZED_AT_START,
     INTERNAL_SSL,
     NO_PERMISSION,
     KILL_MODE,
     SERVERS_RUNNING,
 )
 
+#: Keys of `verification.unanswered`.
+_UNANSWERED = {
+    "start": (HUB_NOT_RUNNING, "does not stay up."),
+    "hub": (HUB_DOES_NOT_ANSWER, "runs."),
+    "version": (PACKAGES_REPLACED, "answers."),
+    "proxy": (PROXY_DOES_NOT_ANSWER, "answers."),
+    "elsewhere": (PROXY_ELSEWHERE, "answers."),
+}
 #: KillMode of systemd.kill(5) that leave processes other than the main one alone.
 _SPARING = ("process", "none")
 
@@ -84,11 +128,15 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
         yield HUB_NOT_RUNNING.found(
             f"The hub's service {service.name} is {service.state}, so it cannot be checked."
         )
-    unanswered = upgrade.host.unanswered
-    if "hub" in unanswered:
-        yield HUB_DOES_NOT_ANSWER.found(f"The hub {service.name} runs. {unanswered['hub']}")
-    if "proxy" in unanswered:
-        yield PROXY_DOES_NOT_ANSWER.found(f"The hub {service.name} answers. {unanswered['proxy']}")
+    for what, reason in upgrade.host.unanswered.items():
+        kind, before = _UNANSWERED[what]
+        yield kind.found(f"The hub {service.name} {before} {reason}")
+    if upgrade.host.differences:
+        yield CHANGED_SINCE_START.found(
+            f"The hub {service.name} runs as it was started before: {'; '.join(upgrade.host.differences)}."
+        )
+    if _is_synchronized(service):
+        yield SYNCHRONIZED_AT_START.found(f"{service.name} runs `{logs.scrub(shlex.join(service.command))}`.")
     if upgrade.deployment.config.internal_ssl:
         yield INTERNAL_SSL.found(f"{upgrade.deployment.config.file} sets JupyterHub.internal_ssl.")
     if service.needs_root and not upgrade.host.root:
@@ -96,6 +144,15 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
             f"Stopping {service.name} needs root, but Ansible runs as {upgrade.host.user}."
         )
     yield from _servers(upgrade)
+
+
+def _is_synchronized(service: ServiceFacts) -> bool:
+    """Whether uv changes the environment before it starts the hub."""
+    names = [os.path.basename(word) for word in service.command]
+    if "uv" not in names or "UV_NO_SYNC" in service.environment_names:
+        return False
+    words = names[names.index("uv") :]
+    return "run" in words and not {"--no-sync", "--no-project"}.intersection(words)
 
 
 def _servers(upgrade: Upgrade) -> Iterator[Finding]:
