@@ -1,0 +1,59 @@
+"""Hubs that are laid out otherwise than the documentation has them, and are upgraded all the same."""
+
+from __future__ import annotations
+
+from tests.testbed import Hub, lost_rows, staged
+from tests.testbed.staged import TARGET
+
+#: What root's shell reads and asks for, and the user that it then gives the hub; it writes the log itself.
+COMMAND = (
+    "/bin/bash -c 'set -a; . /etc/jupyterhub/site.env; export HUB_DB=$$(cat /etc/jupyterhub/site.db); "
+    "exec /sbin/runuser -u keeper -- /opt/jupyterhub/bin/jupyterhub -f /etc/jupyterhub/jupyterhub_config.py "
+    ">> /var/log/jupyterhub.log 2>&1'"
+)
+CONFIG = """
+import os
+from jupyterhub.spawner import SimpleLocalProcessSpawner
+
+class SiteSpawner(SimpleLocalProcessSpawner):
+    pass
+
+c.JupyterHub.spawner_class = SiteSpawner
+c.SiteSpawner.cmd = ["/opt/user-env/bin/jupyterhub-singleuser"]
+c.JupyterHub.db_url = os.environ["HUB_DB"]
+c.JupyterHub.cookie_secret = bytes.fromhex(os.environ["SITE_SECRET"])
+c.JupyterHub.bind_url = "http://:8000"
+"""
+
+
+def test_a_shell_that_reads_files_and_changes_the_user(fresh_hub: Hub) -> None:
+    hub = fresh_hub
+    unit = f"/etc/systemd/system/{hub.layout.systemd_unit}"
+    command = "ExecStart=/opt/jupyterhub/bin/jupyterhub -f /etc/jupyterhub/jupyterhub_config.py"
+    packages = hub.exec(["sh", "-c", "echo /opt/jupyterhub/lib/python3*/site-packages"]).stdout.strip()
+    wrapped = f"ExecStart={COMMAND}\nEnvironment=PYTHONPATH={packages}"
+    hub.service("stop")
+    hub.exec(["useradd", "--system", "keeper"])
+    hub.exec(["chown", "-R", "keeper", "/srv/jupyterhub"])
+    hub.write("/etc/jupyterhub/site.env", f"SITE_SECRET={'ab' * 32}\n", mode="0600")
+    hub.write("/etc/jupyterhub/site.db", "sqlite:////srv/jupyterhub/jupyterhub.sqlite\n", mode="0600")
+    hub.exec(["tee", "-a", hub.layout.config_file], stdin=CONFIG)
+    hub.exec(["tee", unit], stdin=hub.read(unit).replace(command, wrapped))
+    hub.exec(["systemctl", "daemon-reload"])
+    hub.service("start")
+    hub.wait_until_answers("4.1.6")
+    before = hub.rows()
+
+    staged.lay_out(hub)
+    finished = hub.playbook("upgrade.yml", {"jupyterhub_version": TARGET})
+
+    assert finished.report["outcome"] == "upgraded", finished.report
+    assert lost_rows(before, hub.rows()) == []
+    assert hub.version() == TARGET
+    processes = hub.exec(["ps", "-eo", "user:20,args"]).stdout.splitlines()
+    [process] = [
+        each for each in processes if "/opt/jupyterhub/bin/jupyterhub -f" in each and "python" in each
+    ]
+    assert process.split()[0] == "keeper"
+    # The end of the log is what verification has read, and tells of errors.
+    assert "JupyterHub is now running" in hub.read("/var/log/jupyterhub.log")
