@@ -39,17 +39,53 @@ STOP_TIMEOUT = 30.0
 def accept(folder: Path, run_id: str) -> Outcome:
     """Accept the new hub: from here on there is no automatic rollback. Returns the run's outcome.
 
-    Raises HubError when the guard has begun a rollback, or is about to.
+    One that was kept already, because this controller is late, is left as it is. Raises HubError when the
+    guard has begun a rollback, or is about to.
     """
     with journal.lock(folder):
+        late = journal.read(folder)
+        if late and late.id == run_id and late.phase == journal.ACCEPTED:
+            journal.mark_reported(folder, late)
+            return {"left": [], **late.outcome}
         run = journal.mine(folder, run_id)
         journal.require_in_time(folder, run)
         # A rollback has done what the guard would do.
         ended, by = ("new", "the upgrade") if run.taken("restore") is None else ("old", "the rollback")
-        run.record(Phase("accept", 0.0, journal.CHANGED))
-        journal.finish(folder, run, journal.ACCEPTED, {"ended": ended, "by": by, "reason": ""})
-        _report(folder, run)
-        return {**run.outcome, "left": tidy(folder, run)}
+        return _accept(folder, run, {"ended": ended, "by": by, "reason": ""})
+
+
+def _accept(folder: Path, run: Run, outcome: Outcome) -> Outcome:
+    run.record(Phase("accept", 0.0, journal.CHANGED))
+    journal.finish(folder, run, journal.ACCEPTED, outcome)
+    _report(folder, run)
+    return {**run.outcome, "left": tidy(folder, run)}
+
+
+def settle(folder: Path, by: str, reason: str, keep: bool = False) -> Outcome:
+    """End a run that was cut off; returns its outcome.
+
+    A new hub that the host has verified is kept where the run is to, or ``keep`` says so. Otherwise, or where
+    it does not serve any more, the old one is restored, as `roll_back` does.
+    """
+    run = journal.read(folder)
+    if run and run.phase == journal.VERIFIED and (keep or run.unconfirmed == journal.KEEP):
+        try:
+            return _keep(folder, run.id, by, reason)
+        except HubError as error:
+            reason = f"{reason}, and the new hub was not kept: {error}"
+    return roll_back(folder, by, reason)
+
+
+def _keep(folder: Path, run_id: str, by: str, reason: str) -> Outcome:
+    """Accept the verified new hub, which a reboot has held."""
+    with journal.lock(folder, patience=TIMEOUT):
+        run = journal.recorded(folder, run_id)
+        if run is None or run.plan is None or run.is_over:
+            return run.outcome if run else {}
+        with journal.alive(folder, run):
+            started = lifecycle.start(run.deployment, str(folder.parent), run.plan.to_version, TIMEOUT)
+            outcome: Outcome = {"ended": "new", "by": by, "reason": reason, "version": started.version}
+            return _accept(folder, run, outcome)
 
 
 def restore(point: Path, timeout: float, run_id: str) -> dict[str, Any]:
