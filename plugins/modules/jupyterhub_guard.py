@@ -130,6 +130,8 @@ def accept(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
     """The new hub stays. What cannot be removed then is no reason to go back."""
     outcome = rollback.accept(folder, params["run"])
     removed, left = [], outcome["left"]
+    if outcome["by"] not in ("the upgrade", "the rollback"):
+        left.append(f"The new hub was accepted already, by {outcome['by']}: {outcome['reason']}.")
     try:
         points = retention.prune(recovery_folder(folder), params["keep"], params["keep_days"])
         removed = [str(point) for point in points]

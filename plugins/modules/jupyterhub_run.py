@@ -142,6 +142,7 @@ from typing import Any
 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import (
     NOTHING,
     Plan,
@@ -203,6 +204,9 @@ def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
     before = journal.recorded(folder, params["run"])
     if before is None or not before.is_of(params["holder"]):
         return {"changed": False, "outcome": {}}
+    if before.phase == journal.STUCK:
+        # The host has tried as often as it may; another attempt is an administrator's decision.
+        raise HubError(before.outcome["reason"])
     ended = rollback.roll_back(folder, "the rescue", params["reason"], params["run"], params["task"])
     if before.is_over:
         # The host has ended it, and the report that follows says so.

@@ -199,11 +199,6 @@ STEPS = (
 )
 
 
-def seconds(settings: Settings) -> float:
-    """How long the outage with the restore of the old hub may take at most."""
-    return sum(step.limit(settings) for step in STEPS) + rollback.MOST_FAILURES * COPY_SECONDS
-
-
 # The program
 
 
@@ -330,7 +325,7 @@ def _why(run: Run) -> str:
     failed = [
         phase.message for phase in run.phases if phase.result == journal.FAILED and phase.name != "restore"
     ]
-    return failed[-1] if failed else run.outcome.get("reason") or journal.summary(run)
+    return failed[-1] if failed else journal.summary(run)
 
 
 def _settings_file(folder: Path) -> Path:

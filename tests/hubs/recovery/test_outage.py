@@ -66,8 +66,8 @@ class Hub:
         arming.arm(self.folder, run.id, self.point)
         return run.id
 
-    def conduct(self, run_id: str, **settings: float) -> journal.Run:
-        return outage.conduct(self.folder, run_id, Settings(start_timeout=60, **settings), Progress())
+    def conduct(self, run_id: str, watch: float = 0) -> journal.Run:
+        return outage.conduct(self.folder, run_id, Settings(start_timeout=60, watch=watch), Progress())
 
     def now(self) -> journal.Run:
         found = journal.read(self.folder)

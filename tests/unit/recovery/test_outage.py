@@ -54,7 +54,6 @@ def test_a_step_may_take_longer_than_what_it_waits_for() -> None:
     waits = {"stop": 1000, "seal": 1000, "migrate": 1000, "start": 1000, "verify": 4000}
     limits = {step.name: step.limit(settings) for step in outage.STEPS}
     assert {name: limits[name] > seconds for name, seconds in waits.items()} == dict.fromkeys(waits, True)
-    assert outage.seconds(settings) > sum(limits.values())
 
 
 def test_what_is_set_reaches_the_host() -> None:
