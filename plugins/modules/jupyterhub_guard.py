@@ -11,7 +11,9 @@ author:
   - The hubops.jupyterhub maintainers (@hubops)
 description:
   - The guard is a program on the hub's host, without Ansible. It restores the old hub when there
-    was no heartbeat of the run for longer than its confirm timeout, or when the host was rebooted during it.
+    was no heartbeat of the run for longer than its confirm timeout, when the host was rebooted during it, and
+    at once when the program that carries out the outage was killed. A new hub that the host has verified is
+    kept instead, unless the run says otherwise; see M(hubops.jupyterhub.jupyterhub_run).
   - Under systemd it is a service with a timer, which survives a reboot. Elsewhere it is a process of its own.
   - The new hub is accepted over a new connection, which shows that the host can still be reached.
 extends_documentation_fragment:
@@ -26,6 +28,7 @@ options:
       - V(armed) has the migration wait, tests the restore without doing it, makes the service manager heed
         the hold file, and starts the guard.
       - V(accepted) keeps the new hub, removes what V(armed) has placed, and recovery points past their time.
+        It warns where the guard has accepted the new hub before.
     type: str
     choices: [armed, accepted]
     required: true

@@ -20,7 +20,7 @@ from .. import errors
 from ..deployment.model import Deployment
 from ..errors import HubError
 from ..system import files, state
-from ..system.processes import identity, recorded_in
+from ..system.process_records import identity, recorded_in
 from ..system.source import source_of
 
 _UNITS = Path("/etc/systemd/system")

@@ -26,7 +26,8 @@ from ..errors import HubError
 from ..planning.plan import Plan, outline, read_plan
 from ..shapes import from_dict, to_dict
 from ..system import files, state
-from ..system.processes import birth, identity, recorded_in
+from ..system.process_records import identity, recorded_in
+from ..system.processes import birth
 from . import outage_process
 
 #: The hub serves, unchanged.

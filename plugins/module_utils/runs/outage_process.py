@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..errors import HubError
 from ..system import files, state
-from ..system.processes import identity, recorded_in
+from ..system.process_records import identity, recorded_in
 from . import guard
 
 VERB = "outage"

@@ -111,20 +111,6 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def identity() -> str:
-    """This process's number and birth, as `recorded_in` reads them from a file."""
-    return f"{os.getpid()} {birth(os.getpid())}"
-
-
-def recorded_in(path: Path) -> int | None:
-    """The process whose `identity` a file has; None where it has ended or there is no such file."""
-    try:
-        pid, born = path.read_text(encoding="utf-8").split()
-    except (FileNotFoundError, ValueError):
-        return None
-    return int(pid) if is_alive(int(pid)) and birth(int(pid)) == born else None
-
-
 def zero_separated(data: bytes) -> list[str]:
     """``a\\0b\\0`` as a list; nothing from nothing."""
     return os.fsdecode(data).rstrip("\0").split("\0") if data else []

@@ -30,7 +30,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery.outage import Settings
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import guard, journal
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import state
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.processes import recorded_in
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.process_records import recorded_in
 
 from tests.hubs.real_hub import build, running_hub
 from tests.plans import plan_to, planned_environment
