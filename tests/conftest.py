@@ -1,15 +1,8 @@
-"""Makes this checkout importable as ``ansible_collections.hubops.jupyterhub``, and groups tests."""
+"""Groups tests, so that a worker has those that share a hub."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
-
-COLLECTIONS = Path(__file__).resolve().parents[1] / ".collections"
-
-_AnsibleCollectionFinder(paths=[str(COLLECTIONS)])._install()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -11,21 +11,23 @@ author:
   - The hubops.jupyterhub maintainers (@hubops)
 description:
   - The guard is a program on the hub's host, without Ansible. It restores the old hub when there
-    was no heartbeat of the run for longer than its confirm timeout, or when the host was rebooted during it.
+    was no heartbeat of the run for longer than its confirm timeout, when the host was rebooted during it, and
+    at once when the program that carries out the outage was killed. A new hub that the host has verified is
+    kept instead, unless the run says otherwise; see M(hubops.jupyterhub.jupyterhub_run).
   - Under systemd it is a service with a timer, which survives a reboot. Elsewhere it is a process of its own.
   - The new hub is accepted over a new connection, which shows that the host can still be reached.
 extends_documentation_fragment:
   - hubops.jupyterhub.deployment
   - hubops.jupyterhub.state_folder
-  - hubops.jupyterhub.intermediate_environments
   - hubops.jupyterhub.retention
   - hubops.jupyterhub.attributes
 options:
   state:
     description:
-      - V(armed) has the migration wait, tests the restore without doing it, makes the service manager heed
-        the hold file, and starts the guard.
+      - V(armed) has the migration of the run's plan wait, tests the restore without doing it, makes the
+        service manager heed the hold file, and starts the guard.
       - V(accepted) keeps the new hub, removes what V(armed) has placed, and recovery points past their time.
+        It warns where the guard has accepted the new hub before.
     type: str
     choices: [armed, accepted]
     required: true
@@ -35,10 +37,6 @@ options:
     required: true
   recovery_point:
     description: The folder of the recovery point that a restore leads to, or that is copied to O(fetch).
-    type: path
-    default: ""
-  environment:
-    description: The environment whose migration is to wait; see M(hubops.jupyterhub.jupyterhub_database).
     type: path
     default: ""
   fetch:
@@ -89,6 +87,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.kinds import database_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import Plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import arming, retention, rollback
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds import service_of
@@ -109,27 +108,31 @@ def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
 
 def arm(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
     """Have everything ready that the outage needs, and the guard."""
-
-    def prepare() -> dict[str, Any]:
-        deployment = from_dict(Deployment, params["deployment"])
-        changed = migration.prepare(
-            database_of(deployment.database),
-            service_of(deployment.service).context(),
-            params["environment"],
-            folder,
-            intermediate=params["intermediate_environments"],
-        )
-        return {"changed": changed}
-
-    if params["environment"]:
-        journal.prepare(folder, params["run"], "prepare", prepare)
+    plan = journal.mine(folder, params["run"]).plan
+    if plan and plan.outage and plan.migrating_environment:
+        journal.prepare(folder, params["run"], "prepare", lambda: prepare(folder, params["deployment"], plan))
     return {"changed": arming.arm(folder, params["run"], Path(params["recovery_point"]))}
+
+
+def prepare(folder: Path, found: dict[str, Any], plan: Plan) -> dict[str, Any]:
+    """Have the migration of the outage wait, with everything imported."""
+    deployment = from_dict(Deployment, found)
+    changed = migration.prepare(
+        database_of(deployment.database),
+        service_of(deployment.service).context(),
+        plan.migrating_environment,
+        folder,
+        intermediate=[each.staged_path for each in plan.intermediate_versions],
+    )
+    return {"changed": changed}
 
 
 def accept(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
     """The new hub stays. What cannot be removed then is no reason to go back."""
     outcome = rollback.accept(folder, params["run"])
     removed, left = [], outcome["left"]
+    if outcome["by"] not in ("the upgrade", "the rollback"):
+        left.append(f"The new hub was accepted already, by {outcome['by']}: {outcome['reason']}.")
     try:
         points = retention.prune(recovery_folder(folder), params["keep"], params["keep_days"])
         removed = [str(point) for point in points]
@@ -147,8 +150,6 @@ def main() -> None:
             state=dict(type="str", choices=["armed", "accepted"], required=True),
             run=dict(type="str", required=True),
             recovery_point=dict(type="path", default=""),
-            environment=dict(type="path", default=""),
-            **arguments.INTERMEDIATE_ENVIRONMENTS,
             fetch=dict(type="str", default=""),
             **arguments.RETENTION,
         ),

@@ -65,10 +65,18 @@ options:
     default: ""
   confirm_timeout:
     description:
-      - Seconds without a heartbeat after which the run counts as dead, and the guard puts the old hub
-        back.
+      - Seconds without a heartbeat after which the run counts as dead, and the guard ends it.
     type: int
     default: 600
+  unconfirmed:
+    description:
+      - What the guard does with a new hub that the host has verified, and that was not accepted within
+        O(confirm_timeout).
+      - V(keep) accepts it, unless it does not answer any more. V(restore) restores the old hub, also where
+        only the connection to the host was lost.
+    type: str
+    choices: [keep, restore]
+    default: keep
   holder:
     description: Who begins the run, from where; set by the action plugin.
     type: dict
@@ -134,6 +142,7 @@ from typing import Any
 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import (
     NOTHING,
     Plan,
@@ -195,7 +204,13 @@ def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
     before = journal.recorded(folder, params["run"])
     if before is None or not before.is_of(params["holder"]):
         return {"changed": False, "outcome": {}}
+    if before.phase == journal.STUCK:
+        # The host has tried as often as it may; another attempt is an administrator's decision.
+        raise HubError(before.outcome["reason"])
     ended = rollback.roll_back(folder, "the rescue", params["reason"], params["run"], params["task"])
+    if before.is_over:
+        # The host has ended it, and the report that follows says so.
+        journal.mark_reported(folder, before)
     return {"changed": not before.is_over, "outcome": ended}
 
 
@@ -216,6 +231,7 @@ def begin(folder: Path, params: dict[str, Any], check: bool) -> dict[str, Any]:
         deployment=from_dict(Deployment, params["deployment"]),
         plan=plan,
         phases=[journal.phase_of(phase["name"], phase) for phase in params["phases"]],
+        unconfirmed=params["unconfirmed"],
     )
     return {"changed": True, "run": described(begun)}
 
@@ -236,6 +252,7 @@ def main() -> None:
             task=dict(type="str", default=""),
             reason=dict(type="str", default=""),
             confirm_timeout=dict(type="int", default=600),
+            unconfirmed=dict(type="str", choices=[journal.KEEP, journal.RESTORE], default=journal.KEEP),
             holder=dict(type="dict", default={}),
         ),
         apply,

@@ -135,10 +135,8 @@ access:
 from typing import Any
 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import compatibility
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.verification import verify
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.verification import prove
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
@@ -157,25 +155,20 @@ def verified(deployment: Deployment, params: dict[str, Any], version: str, may_w
     """What the running hub was found to be, as a step of the run where there is one."""
     folder = state_folder(deployment.name, params["state_folder"])
     run = journal.recorded(folder, params["run"]) if params["run"] else None
-    stopped, migrated = ((run.taken(name) if run else None) or {} for name in ("stop", "migrate"))
 
     def ask() -> dict[str, Any]:
-        found = verify(
+        return prove(
             deployment,
             version=version,
+            revision=run.measured("migrate", "to_revision") if run else "",
+            allow=params["allow"],
             environment=params["environment"] or "",
-            since=params["since"] or stopped.get("log_mark", ""),
+            since=params["since"] or (run.measured("stop", "log_mark") if run else ""),
             timeout=params["timeout"],
             watch=params["watch"],
             user=params["user"],
             may_write=may_write,
-        )._asdict()
-        revision = migrated.get("to_revision", "")
-        match = compatibility.match_deployment(deployment, version, revision, params["allow"])
-        failed = compatibility.failures(match)
-        if failed:
-            raise HubError(compatibility.message(failed))
-        return {**found, "match": match}
+        )
 
     return journal.step(folder, params["run"], "verify", ask, again=True) if params["run"] else ask()
 

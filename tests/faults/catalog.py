@@ -20,7 +20,7 @@ def faults(checkout: Path) -> Iterator[Fault]:
     """In the order of the table."""
     tasks = outage(checkout, reference(checkout).begun())
     yield Fault("none", "a good upgrade", nothing, ends=(NEW,))
-    yield from controller.at_each_task(tasks)
+    yield from controller.at_each_moment(tasks)
     yield from releases.faults()
     yield from hosts.faults(tasks)
 

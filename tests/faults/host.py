@@ -77,6 +77,49 @@ print(json.dumps({"killed": None}), flush=True)
 )
 
 
+# The program of the outage, which waits at the start of a step while a file names it.
+_HELD_MAIN = """
+import pathlib
+import sys
+import time
+
+from hubops_guard.recovery.guard_program import main
+from hubops_guard.runs import journal
+
+folder = pathlib.Path(__file__).resolve().parents[1]
+take = journal.step
+
+def text(name):
+    try:
+        return (folder / "guard" / name).read_text().strip()
+    except OSError:
+        return ""
+
+def step(where, run_id, name, *arguments, **options):
+    with journal.alive(where, journal.mine(where, run_id)):
+        while text("hold") == name:
+            (folder / "guard" / "held").write_text(name)
+            time.sleep(0.01)
+    return take(where, run_id, name, *arguments, **options)
+
+journal.step = step
+sys.exit(main(folder))
+"""
+
+_KILL_PROGRAM = (
+    _PREAMBLE
+    + """
+folder, step, delay = sys.argv[1], sys.argv[2], float(sys.argv[3])
+while time.monotonic() < deadline:
+    if run(folder).get("doing") == step and holder(folder):
+        time.sleep(delay)
+        kill(int(text(folder, "guard", "outage.process").split()[0]))
+    time.sleep(0.0005)
+print(json.dumps({"killed": None}), flush=True)
+"""
+)
+
+
 class Host:
     """The host of one hub."""
 
@@ -174,6 +217,32 @@ class Host:
         yielded mapping has ``killed``: the process, or None.
         """
         return self._watching([_KILL_MODULE, self.folder, str(delay), str(patience)])
+
+    def hold_outage(self, step: str) -> None:
+        """Have the program of the outage wait at the start of this step, and at no other.
+
+        For the first time between the arming of the guard, which installs the program, and the outage.
+        """
+        main = f"{self.folder}/guard/__main__.py"
+        if self.hub.read(main) != _HELD_MAIN:
+            self.hub.write(main, _HELD_MAIN)
+        self.hub.write(f"{self.folder}/guard/hold", step)
+
+    def held(self) -> str:
+        """The step at whose start the program of the outage has waited last, '' where it has not."""
+        return self.hub.exec(["cat", f"{self.folder}/guard/held"], check=False).stdout.strip()
+
+    def release_outage(self) -> None:
+        """Let the program of the outage continue."""
+        self.hub.exec(["rm", "-f", f"{self.folder}/guard/hold"])
+
+    def kill_program(self) -> None:
+        """SIGKILL for the program of the outage."""
+        self.hub.exec(["sh", "-c", f"kill -KILL $(cut -d' ' -f1 {self.folder}/guard/outage.process)"])
+
+    def killing_program(self, step: str, delay: float) -> Killing:
+        """The same within the block, ``delay`` seconds after it has begun a step."""
+        return self._watching([_KILL_PROGRAM, self.folder, step, str(delay)])
 
     def killing_restore(self, attempt: int, delay: float) -> Killing:
         """The same for the process that makes this attempt, from 1, to restore the old hub."""

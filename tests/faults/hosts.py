@@ -6,17 +6,29 @@ import contextlib
 import random
 import re
 import shlex
-import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Callable, Union
 
 from tests.testbed import staged
 
 from .attempt import Attempt
-from .host import STUCK, Host
+from .host import OVER, STUCK, Host
 from .releases import BROKEN, made_of
 from .row import BRIEF, CONFIRM_SECONDS, NEW, OLD, RESTORE_SECONDS, Fault, Row
-from .tasks import Task, is_arming, is_backup, is_migration, is_rescue, is_seal, is_start, is_switch
+from .tasks import (
+    IN_PLACE,
+    MIGRATE,
+    SEAL,
+    START,
+    STEPS,
+    SWITCH,
+    Moment,
+    Task,
+    is_arming,
+    is_backup,
+    moments,
+)
 
 LOCK = """
 import sqlite3, sys
@@ -48,24 +60,24 @@ def faults(tasks: list[Task]) -> Iterator[Fault]:
     yield Fault(
         "disk full",
         "at the migration, where the run is recorded",
-        disk_full("/var/lib/hubops", is_migration),
+        disk_full("/var/lib/hubops", MIGRATE),
         prepare=own_disk("/var/lib/hubops", 64),
     )
     yield Fault(
         "disk full",
         "at the migration",
-        disk_full("/srv/jupyterhub", is_migration),
+        disk_full("/srv/jupyterhub", MIGRATE),
         prepare=own_disk("/srv/jupyterhub", 16),
         ends=(OLD, NEW),
     )
     yield Fault(
         "disk full",
         "at the switch",
-        disk_full("/opt", is_switch),
+        disk_full("/opt", SWITCH),
         prepare=own_disk("/opt", 2500),
         ends=(OLD, NEW),
     )
-    for at, when in ((is_backup, "at the backup"), (is_migration, "at the migration")):
+    for at, when in ((is_backup, "at the backup"), (MIGRATE, "at the migration")):
         yield Fault(
             "no inodes",
             when,
@@ -76,7 +88,7 @@ def faults(tasks: list[Task]) -> Iterator[Fault]:
     yield Fault(
         "no inodes",
         "where the database lies, at the migration",
-        disk_full("/srv/jupyterhub", is_migration, Host.fill_with_files),
+        disk_full("/srv/jupyterhub", MIGRATE, Host.fill_with_files),
         prepare=own_disk("/srv/jupyterhub", 16, INODES),
         ends=(OLD, NEW),
     )
@@ -87,7 +99,7 @@ def faults(tasks: list[Task]) -> Iterator[Fault]:
         damaged_after,
         prepare=made_of(HALF_WAY),
     )
-    for at, when in ((is_seal, "at the last backup"), (is_migration, "at the migration")):
+    for at, when in ((SEAL, "at the last backup"), (MIGRATE, "at the migration")):
         yield Fault(
             "database locked by another process", when, locked(at), variables={"jupyterhub_lock_timeout": 2}
         )
@@ -113,37 +125,40 @@ def faults(tasks: list[Task]) -> Iterator[Fault]:
         prepare=honest_root,
         variables={"jupyterhub_start_timeout": 25},
     )
-    for task in tasks:
-        yield Fault(
-            "two runs at once",
-            f"at the start of {task}",
-            two_runs(task),
-            ends=(NEW,),
-            variables=PATIENT,
-            selected=BRIEF if is_seal(task) else "",
-        )
+    for moment in moments(tasks):
+        if moment != IN_PLACE:
+            yield Fault(
+                "two runs at once",
+                f"at the start of {moment}",
+                two_runs(moment),
+                ends=(NEW,),
+                variables=PATIENT,
+                selected=BRIEF if moment == SEAL else "",
+            )
     yield Fault(
         "hub started manually",
-        "in each task of the outage",
-        started_manually(tasks),
+        "in each step of the outage",
+        started_manually,
         ends=(NEW,),
         variables=PATIENT,
     )
     yield Fault("clock set back one hour", "at the migration", clock_set_back, prepare=own_clock, ends=(NEW,))
     yield Fault(
         "clock set back one hour",
-        "at the migration, and the controller is gone",
-        clock_set_back_and_controller_gone,
+        "at the migration, and the program of the outage is killed",
+        clock_set_back_and_program_killed,
         prepare=own_clock,
     )
     yield Fault("restore interrupted", "three times", restore_interrupted, selected=BRIEF)
     yield Fault("restore interrupted", "by a power cut", restore_without_power)
     yield Fault("restore made to fail", "three times", restore_fails)
-    for at, when in ((is_migration, "migration"), (is_start, "start")):
+    for at, when in ((MIGRATE, "migration"), (START, "start")):
         yield Fault("power cut, what was not synced is lost", f"before the {when}", power_cut_unsynced(at))
     yield Fault("guard killed and stopped, /tmp cleared, daemon reloaded", "in the outage", guard_attacked)
 
 
+#: A step, or what the wanted task is.
+Place = Union[str, Callable[[Task], bool]]
 #: A run that is inspected from outside needs time without a heartbeat.
 PATIENT = {"jupyterhub_confirm_timeout": 120}
 
@@ -160,15 +175,14 @@ def own_disk(folder: str, mebibytes: int, inodes: int = 0) -> Callable[[Row], No
     return lambda row: row.host.give_own_disk(folder, mebibytes, inodes)
 
 
-def disk_full(
-    folder: str, at: Callable[[Task], bool], fill: Callable[[Host, str], None] = Host.fill
-) -> Callable[[Row], None]:
+def disk_full(folder: str, at: Place, fill: Callable[[Host, str], None] = Host.fill) -> Callable[[Row], None]:
     """Not one byte is free from a task on; the run, or the restore of the old hub, must still succeed."""
 
     def inject(row: Row) -> None:
         attempt = row.upgrade()
-        attempt.go_to(at)
+        row.go_to(attempt, at)
         fill(row.host, folder)
+        row.go_on()
         attempt.end()
         row.host.wait_until(
             lambda: row.host.run().get("phase") != "restoring", "the restore", RESTORE_SECONDS
@@ -181,8 +195,9 @@ def disk_full(
 
 def not_writable(row: Row) -> None:
     attempt = row.upgrade()
-    attempt.go_to(is_switch)
+    row.go_to(attempt, SWITCH)
     row.hub.exec(["mount", "-o", "remount,bind,ro", "/opt"])
+    row.go_on()
     row.require(attempt.end() != 0, "the run ends green")
     row.hub.wait_until_answers(row.hub.layout.version)
     row.hub.exec(["mount", "-o", "remount,bind,rw", "/opt"])
@@ -224,9 +239,10 @@ def damaged_before(row: Row) -> None:
 def damaged_after(row: Row) -> None:
     """Neither upgrade nor restore is possible: the hub is held; the command for a manual restore works."""
     attempt = row.upgrade()
-    attempt.go_to(is_migration)
+    row.go_to(attempt, MIGRATE)
     copy = f"{row.host.points()[-1]}/sealed.sqlite"
     damage(row, copy)
+    row.go_on()
     row.require(attempt.end() != 0, "the run ends green")
     said = attempt.last_message()
     row.host.wait_until(
@@ -253,15 +269,15 @@ def restore_manually(row: Row, said: str) -> None:
 def restore_fails(row: Row) -> None:
     """The database cannot be restored: three attempts, then the hub is held until an administrator acts."""
     attempt = row.upgrade()
-    attempt.go_to(is_start)
+    row.go_to(attempt, START)
     row.hub.exec(["mount", "-o", "remount,bind,ro", "/srv"])
-    attempt.signal(signal.SIGKILL)
-    attempt.end()
+    row.host.kill_program()
     row.host.wait_until(
         lambda: row.host.run().get("phase") == STUCK,
         "the guard to give up",
         4 * CONFIRM_SECONDS + 4 * RESTORE_SECONDS,
     )
+    row.require(attempt.end() != 0, "the run ends green")
     row.require(row.host.run().get("failures") == 3, f"{row.host.run().get('failures')} attempts")
     row.require(not row.host.may_start(), "the hub may be started in between")
     row.require(row.hub.version() is None, "the hub answers in between")
@@ -277,36 +293,34 @@ def restore_interrupted(row: Row) -> None:
     """The restoring process is killed three times, at other instants; the recovery point does not change."""
     chance = random.Random(SEED)
     attempt = row.upgrade()
-    attempt.go_to(is_start)
+    row.go_to(attempt, START)
     before = row.host.point_checksums()
-    attempt.signal(signal.SIGKILL)
-    attempt.end()
+    row.host.kill_program()
     for number in (1, 2, 3):
         with row.host.killing_restore(number, chance.uniform(0, 0.5)) as outcome:
             pass
         row.require(outcome["killed"], f"attempt {number} was over before it could be interrupted")
     row.host.wait_until_over(RESTORE_SECONDS)
+    row.require(attempt.end() != 0, "the run ends green")
     row.require(row.host.point_checksums() == before, "the recovery point has changed")
 
 
 def restore_without_power(row: Row) -> None:
     attempt = row.upgrade()
-    attempt.go_to(is_start)
-    attempt.signal(signal.SIGKILL)
-    attempt.end()
-    row.host.wait_until(
-        lambda: row.host.run().get("phase") == "restoring", "the guard", CONFIRM_SECONDS + RESTORE_SECONDS
-    )
+    row.go_to(attempt, START)
+    row.host.kill_program()
+    wait_until_restoring(row)
     row.hub.cut_power()
     row.hub.boot()
+    row.require(attempt.end() != 0, "a run whose host was restarted ends green")
 
 
-def power_cut_unsynced(at: Callable[[Task], bool]) -> Callable[[Row], None]:
+def power_cut_unsynced(at: Place) -> Callable[[Row], None]:
     """What the disk does not have is gone: whatever counts must have been synced before it was counted on."""
 
     def inject(row: Row) -> None:
         attempt = row.upgrade()
-        attempt.go_to(at)
+        row.go_to(attempt, at)
         row.hub.cut_power_unsynced(("/opt", "/srv", "/var/lib/hubops", "/etc/jupyterhub"))
         row.hub.boot()
         row.require(attempt.end() != 0, "a run whose host was restarted ends green")
@@ -317,7 +331,7 @@ def power_cut_unsynced(at: Callable[[Task], bool]) -> Callable[[Row], None]:
 def guard_attacked(row: Row) -> None:
     """All that could end the guard but the removal of its files."""
     attempt = row.upgrade()
-    attempt.go_to(is_migration)
+    row.go_to(attempt, MIGRATE)
     pid = row.host.guard_pid()
     row.require(pid, "no guard runs in the outage")
     if pid:
@@ -325,8 +339,8 @@ def guard_attacked(row: Row) -> None:
     row.hub.exec(["systemctl", "stop", "hubops-guard-jupyterhub.service"], check=False)
     row.hub.exec(["systemctl", "daemon-reload"])
     row.hub.exec(["sh", "-c", "rm -rf /tmp/* /tmp/.[!.]*"])
-    attempt.signal(signal.SIGKILL)
-    attempt.end()
+    row.host.kill_program()
+    row.require(attempt.end() != 0, "the run ends green")
 
 
 # Clocks
@@ -338,21 +352,22 @@ def own_clock(row: Row) -> None:
 
 def clock_set_back(row: Row) -> None:
     attempt = row.upgrade()
-    attempt.go_to(is_migration)
+    row.go_to(attempt, MIGRATE)
     row.host.set_clock(-3600)
+    row.go_on()
     row.require(attempt.end() == 0, f"the run fails: {attempt.last_message()}")
     row.require(
         attempt.report()["downtime_seconds"] is None, "an outage is reported that cannot have been measured"
     )
 
 
-def clock_set_back_and_controller_gone(row: Row) -> None:
+def clock_set_back_and_program_killed(row: Row) -> None:
     """The guard waits no longer for that, and its seconds are its own."""
     attempt = row.upgrade()
-    attempt.go_to(is_migration)
+    row.go_to(attempt, MIGRATE)
     row.host.set_clock(-3600)
-    attempt.signal(signal.SIGKILL)
-    attempt.end()
+    row.host.kill_program()
+    row.require(attempt.end() != 0, "the run ends green")
 
 
 # Other processes
@@ -367,12 +382,13 @@ def running(row: Row, program: str, argument: str) -> Iterator[subprocess.Popen[
         yield process
 
 
-def locked(at: Callable[[Task], bool]) -> Callable[[Row], None]:
+def locked(at: Place) -> Callable[[Row], None]:
     def inject(row: Row) -> None:
         attempt = row.upgrade()
-        attempt.go_to(at)
+        row.go_to(attempt, at)
         with running(row, LOCK, row.hub.layout.database):
-            attempt.go_to(is_rescue)
+            row.go_on()
+            wait_until_restoring(row)
         ends_red(row, attempt, "locked")
 
     return inject
@@ -380,9 +396,10 @@ def locked(at: Callable[[Task], bool]) -> Callable[[Row], None]:
 
 def port_taken(row: Row) -> None:
     attempt = row.upgrade()
-    attempt.go_to(is_start)
+    row.go_to(attempt, START)
     with running(row, LISTEN, "8081"):
-        attempt.go_to(is_rescue)
+        row.go_on()
+        wait_until_restoring(row)
     ends_red(row, attempt)
 
 
@@ -417,38 +434,39 @@ def honest_root(row: Row) -> None:
 
 def unreadable_config(row: Row) -> None:
     attempt = row.upgrade()
-    attempt.go_to(is_start)
+    row.go_to(attempt, START)
     row.hub.exec(["chmod", "0000", row.hub.layout.config_file])
+    row.go_on()
     ends_red(row, attempt)
 
 
-def two_runs(task: Task) -> Callable[[Row], None]:
+def two_runs(moment: Moment) -> Callable[[Row], None]:
     """The second one is refused and names the first one, which gets on as if nothing had been."""
 
     def inject(row: Row) -> None:
         first = row.upgrade()
-        first.go_to(task)
+        row.go_to(first, moment)
         run = row.host.run()
         second = row.upgrade()
         ends_red(row, second, re.escape(run.get("id", "no run")))
+        row.go_on()
         row.require(first.end() == 0, f"the first run fails: {first.last_message()}")
 
     return inject
 
 
-def started_manually(tasks: list[Task]) -> Callable[[Row], None]:
+def started_manually(row: Row) -> None:
     """While neither the old nor the new hub may run, an administrator cannot start one."""
+    attempt = row.upgrade()
+    steps = [step for step in STEPS if step != IN_PLACE]
+    for step in steps[steps.index(SEAL) : steps.index(START) + 1]:
+        row.go_to(attempt, step)
+        row.require(not row.host.may_start(), f"the hub can be started at the start of {step}")
+    row.go_on()
+    row.require(attempt.end() == 0, f"the run fails: {attempt.last_message()}")
 
-    def inject(row: Row) -> None:
-        attempt = row.upgrade()
-        stopped = False
-        for task in tasks:
-            attempt.go_to(task)
-            if stopped:
-                row.require(not row.host.may_start(), f"the hub can be started at the start of {task}")
-            if is_start(task):
-                break
-            stopped = stopped or "stop |" in task.name
-        row.require(attempt.end() == 0, f"the run fails: {attempt.last_message()}")
 
-    return inject
+def wait_until_restoring(row: Row) -> None:
+    row.host.wait_until(
+        lambda: row.host.run().get("phase") in ("restoring", *OVER), "the restore", RESTORE_SECONDS
+    )

@@ -28,10 +28,10 @@ UTILS = "plugins/module_utils"
 MUTATIONS = (
     Mutation(
         "guard off",
-        f"{UTILS}/runs/guard.py",
-        r"^    write_program\(folder, program\)\n    python = ",
-        "    return\n    python = ",
-        "ansible-playbook killed (SIGKILL), at the start of hub_service : start",
+        f"{UTILS}/recovery/guard_program.py",
+        r"^        if not _why_dead\(folder, run\):",
+        "        if True:",
+        "worker killed, in the middle of start",
     ),
     Mutation(
         "sync left out",
@@ -52,7 +52,7 @@ MUTATIONS = (
         f"{UTILS}/services/systemd.py",
         r'^            f"\[Unit\]\\n\{_HELD\}.*?$',
         '            "[Unit]"',
-        "hub started manually, in each task of the outage",
+        "hub started manually, in each step of the outage",
     ),
 )
 

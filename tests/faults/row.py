@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -14,14 +15,17 @@ from tests.testbed.judge import differences, entries
 
 from . import reference as good
 from .attempt import Attempt, NotInjected
-from .host import STUCK, Host, summary
+from .host import POLL_SECONDS, STUCK, Host, summary
 from .ledger import Ledger, without_ledger
 from .reference import VARIABLES, Reference
+from .tasks import Moment, Task, is_outage
 
 CONFIRM_SECONDS: int = VARIABLES["jupyterhub_confirm_timeout"]
 #: Beyond the confirm timeout: seconds that a restore with its verification may take on a busy machine.
 RESTORE_SECONDS = 120
 PROBE_SECONDS = 0.1
+#: How long the steps before another one may take on a busy machine.
+STEP_SECONDS = 120
 #: Variables that ask for other environments than those of the good upgrade.
 STAGED_AGAIN = {"jupyterhub_wheels", "jupyterhub_environment_strategy"}
 WHOLE, BRIEF = "whole", "brief"
@@ -96,6 +100,28 @@ class Row:
         attempt = Attempt(self.checkout, "upgrade.yml", self.hub, {**self.variables, **variables})
         self._attempts.append(attempt)
         return attempt
+
+    def go_to(self, attempt: Attempt, moment: Moment | Callable[[Task], bool]) -> None:
+        """Let an upgrade work until the start of a task, or of a step of its outage, where the host waits.
+
+        It continues with `go_on`, or `Attempt.go_on`. Raises NotInjected when it does not come to it.
+        """
+        if not isinstance(moment, str):
+            attempt.go_to(moment)
+            return
+        if not self.host.held():
+            attempt.go_to(is_outage)
+        self.host.hold_outage(moment)
+        attempt.go_on()
+        deadline = time.monotonic() + STEP_SECONDS
+        while self.host.held() != moment:
+            if time.monotonic() > deadline:
+                raise NotInjected(f"the outage did not come to '{moment}': {summary(self.host.run())}")
+            time.sleep(POLL_SECONDS)
+
+    def go_on(self) -> None:
+        """Let the host take the step that it waits at, and all that follow."""
+        self.host.release_outage()
 
     def judge(self) -> Result:
         """Run the fault, and all checks afterwards."""

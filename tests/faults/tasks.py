@@ -1,4 +1,4 @@
-"""The tasks of the outage, recorded from a good upgrade: new tasks are tested automatically."""
+"""The tasks of the outage, recorded from a good upgrade, and its steps: new ones are tested automatically."""
 
 from __future__ import annotations
 
@@ -6,11 +6,21 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Union
+
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import outage as program
 
 FIRST = re.compile(r"hub_guard : arm \|")
 LAST = re.compile(r"hub_guard : accept \| Keep the new hub")
+
+
+#: The steps that the host takes by itself, between two tasks of the controller.
+STEPS = tuple(step.name for step in program.STEPS)
+#: The one that a plan has only where an environment could not be staged.
+IN_PLACE = "upgrade in place"
+SEAL, MIGRATE, SWITCH, START = "seal", "migrate", "switch", "start"
 
 
 class Task(NamedTuple):
@@ -27,6 +37,10 @@ class Task(NamedTuple):
     def role(self) -> str:
         """The role it belongs to, '' where it is in the playbook itself."""
         return self.name.split(" : ")[0].rpartition(".")[2] if " : " in self.name else ""
+
+
+#: A task of the controller, or a step that the host takes in the outage.
+Moment = Union[Task, str]
 
 
 def listed(checkout: Path) -> list[Task]:
@@ -58,30 +72,22 @@ def outage(checkout: Path, begun: list[Task]) -> list[Task]:
     return within
 
 
+def moments(tasks: list[Task]) -> Iterator[Moment]:
+    """The tasks in their order, and after the one of the outage the steps that it consists of."""
+    for task in tasks:
+        yield task
+        if is_outage(task):
+            yield from STEPS
+
+
 def is_backup(task: Task) -> bool:
     return task.role == "hub_backup"
-
-
-def is_seal(task: Task) -> bool:
-    return "seal |" in task.name
-
-
-def is_migration(task: Task) -> bool:
-    return task.role == "hub_database"
-
-
-def is_switch(task: Task) -> bool:
-    """The exchange of what was staged, which is the second task of this name."""
-    return "switch |" in task.name and task.number == 2
-
-
-def is_start(task: Task) -> bool:
-    return task.role == "hub_service" and "start |" in task.name
 
 
 def is_arming(task: Task) -> bool:
     return task.role == "hub_guard" and "arm |" in task.name
 
 
-def is_rescue(task: Task) -> bool:
-    return "end |" in task.name
+def is_outage(task: Task) -> bool:
+    """The one in which the host takes the steps of the outage."""
+    return task.role == "hub_outage"

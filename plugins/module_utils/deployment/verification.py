@@ -12,9 +12,9 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..databases.kinds import database_of
 from ..databases.migration import python_of
@@ -27,7 +27,7 @@ from ..services.kinds import service_of
 from ..system.execution_context import ExecutionContext
 from ..system.processes import is_alive, started_at
 from ..system.source import source_of
-from . import lifecycle
+from . import compatibility, lifecycle
 from .model import Deployment
 
 TOKEN_SECONDS = 600
@@ -113,6 +113,21 @@ def verify(
         round(time.monotonic() - started, 3),
         *logs.sort_out(service.log_since(mark)),
     )
+
+
+def prove(
+    deployment: Deployment, *, version: str, revision: str, allow: Collection[str], **how: Any
+) -> dict[str, Any]:
+    """`verify`, and compare the hub with its single-user environments and its database; what was found.
+
+    ``revision`` and ``allow`` as in `compatibility.match_deployment`, ``how`` as in `verify`.
+    """
+    found = verify(deployment, version=version, **how)._asdict()
+    match = compatibility.match_deployment(deployment, version, revision, allow)
+    failed = compatibility.failures(match)
+    if failed:
+        raise HubError(compatibility.message(failed))
+    return {**found, "match": match}
 
 
 def unanswered(deployment: Deployment) -> dict[str, str]:

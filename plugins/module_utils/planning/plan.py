@@ -38,6 +38,12 @@ class Plan:
         return (*self.environments, *self.intermediate_versions)
 
     @property
+    def migrating_environment(self) -> str:
+        """Where the hub's new environment is before the switch, '' where it is the one that is there."""
+        staged = (each for each in self.environments if each.role != "user" and not each.in_place)
+        return next((each.staged_path for each in staged), "")
+
+    @property
     def blockers(self) -> list[Finding]:
         """The findings that forbid the upgrade."""
         return [finding for finding in self.findings if finding.severity == BLOCKER]

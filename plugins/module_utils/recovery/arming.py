@@ -20,7 +20,7 @@ def arm(folder: Path, run_id: str, point: Path) -> bool:
     """
     with journal.lock(folder):
         run = journal.mine(folder, run_id)
-        if run.phase == journal.OUTAGE:
+        if run.phase in (journal.OUTAGE, journal.VERIFIED):
             return False
         with journal.recording(folder, run, "arm") as armed, journal.alive(folder, run):
             recovery_point.test_restore(point)

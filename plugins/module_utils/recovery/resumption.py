@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..runs import guard, journal, report
+from ..runs import guard, journal, outage_process, report
 from ..runs.journal import Run
 from ..system import state
 from . import guard_program, recovery_point, rollback
@@ -46,7 +46,8 @@ def resume(
         if run.is_over:
             messages += _unreported_end(folder, run, check)
             continue
-        if journal.is_live(folder, run) and run.id != take_over:
+        # The host completes an outage without its controller.
+        if outage_process.is_running(folder) or (journal.is_live(folder, run) and run.id != take_over):
             raise journal.RunUnderWay(folder, run)
         messages.append(f"{journal.summary(run)} It was cut off.")
         changed = True
@@ -57,7 +58,7 @@ def resume(
             messages.append("It is completed now.")
         else:
             rollback.end_task(folder)
-            rollback.roll_back(folder, "the next run", "it was cut off")
+            rollback.settle(folder, "the next run", "it was cut off", keep=how == COMPLETE)
             messages += _unreported_end(folder, journal.read(folder), check)
     return Resumption(changed, messages, adopted)
 
@@ -67,8 +68,7 @@ def _unreported_end(folder: Path, run: Run | None, check: bool) -> list[str]:
     if run is None or run.reported or run.outcome.get("by") in ("the upgrade", "the rescue"):
         return []
     if not check:
-        run.reported = True
-        journal.write(folder, run)
+        journal.mark_reported(folder, run)
     return [journal.summary(run), *report.lines(report.compose(report.of_run(run)), folder.name)[1:]]
 
 

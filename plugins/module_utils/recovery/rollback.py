@@ -39,17 +39,57 @@ STOP_TIMEOUT = 30.0
 def accept(folder: Path, run_id: str) -> Outcome:
     """Accept the new hub: from here on there is no automatic rollback. Returns the run's outcome.
 
-    Raises HubError when the guard has begun a rollback, or is about to.
+    A new hub that the host has verified and is to keep is accepted also when the controller comes late, or
+    was kept by then. Otherwise HubError is raised when the guard has begun a rollback, or is about to.
     """
-    with journal.lock(folder):
+    with journal.lock(folder, patience=TIMEOUT):
+        run = journal.recorded(folder, run_id)
+        if run and run.phase == journal.ACCEPTED:
+            journal.mark_reported(folder, run)
+            return {"left": [], **run.outcome}
         run = journal.mine(folder, run_id)
+        if _is_kept(run):
+            return _keep(folder, run, "the upgrade", "")
         journal.require_in_time(folder, run)
         # A rollback has done what the guard would do.
         ended, by = ("new", "the upgrade") if run.taken("restore") is None else ("old", "the rollback")
-        run.record(Phase("accept", 0.0, journal.CHANGED))
-        journal.finish(folder, run, journal.ACCEPTED, {"ended": ended, "by": by, "reason": ""})
-        _report(folder, run)
-        return {**run.outcome, "left": tidy(folder, run)}
+        return _accept(folder, run, {"ended": ended, "by": by, "reason": ""})
+
+
+def _accept(folder: Path, run: Run, outcome: Outcome) -> Outcome:
+    run.record(Phase("accept", 0.0, journal.CHANGED))
+    journal.finish(folder, run, journal.ACCEPTED, outcome)
+    _report(folder, run)
+    return {**run.outcome, "left": tidy(folder, run)}
+
+
+def settle(folder: Path, by: str, reason: str, keep: bool = False) -> Outcome:
+    """End a run that was cut off; returns its outcome.
+
+    A new hub that the host has verified is kept where the run is to, or ``keep`` says so. Otherwise, or where
+    it does not serve any more, the old one is restored, as `roll_back` does.
+    """
+    with journal.lock(folder, patience=TIMEOUT):
+        run = journal.read(folder)
+        if run and (_is_kept(run) or (keep and run.phase == journal.VERIFIED)):
+            try:
+                return _keep(folder, run, by, reason)
+            except HubError as error:
+                reason = f"{reason}, and the new hub was not kept: {error}"
+    return roll_back(folder, by, reason)
+
+
+def _is_kept(run: Run) -> bool:
+    """Whether its new hub stays, also when no controller accepts it."""
+    return run.phase == journal.VERIFIED and run.unconfirmed == journal.KEEP
+
+
+def _keep(folder: Path, run: Run, by: str, reason: str) -> Outcome:
+    """Accept the verified new hub, which is started where a reboot has held it. Raises HubError as that."""
+    version = run.plan.to_version if run.plan else ""
+    with journal.alive(folder, run):
+        started = lifecycle.start(run.deployment, str(folder.parent), version, TIMEOUT)
+        return _accept(folder, run, {"ended": "new", "by": by, "reason": reason, "version": started.version})
 
 
 def restore(point: Path, timeout: float, run_id: str) -> dict[str, Any]:

@@ -40,10 +40,6 @@ from ..system.execution_context import ExecutionContext
 from . import checks, rehearsed_hub
 from .rehearsed_hub import RehearsedHub, Wanted
 
-#: What Ansible takes for each task of the outage, besides the module's own work (docs/performance.md).
-SECONDS_OF_A_TASK = 0.35
-#: Tasks from the word to stop to the first answer: stop, seal, migrate, switch, start.
-TASKS = 5
 #: One unreadable auth state may be older than the key; all of these are not.
 AUTH_STATES = 3
 MOST_LINES = 5
@@ -88,7 +84,7 @@ class Rehearsal:
         if "start" not in self.timings or self.version is None:
             return None
         parts = (self.timings.get(part, 0.0) for part in ("stop", "copy", "migrate", "start"))
-        return round(sum(parts) + TASKS * SECONDS_OF_A_TASK, 1)
+        return round(sum(parts), 1)
 
     def result(self, accept: list[str], known: Collection[str] = ()) -> dict[str, Any]:
         """The shape that the module returns; what forbids nothing and is ``known`` by its id is left out."""

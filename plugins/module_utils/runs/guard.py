@@ -20,7 +20,7 @@ from .. import errors
 from ..deployment.model import Deployment
 from ..errors import HubError
 from ..system import files, state
-from ..system.processes import birth, is_alive
+from ..system.process_records import identity, recorded_in
 from ..system.source import source_of
 
 _UNITS = Path("/etc/systemd/system")
@@ -34,6 +34,7 @@ from {program} import main
 sys.exit(main(pathlib.Path(__file__).resolve().parents[1]))
 """
 _READY = "ready"
+_LOG = "log"
 #: Seconds within which a new guard becomes active, on a busy host.
 _START_TIMEOUT = 30.0
 
@@ -45,31 +46,31 @@ def install(folder: Path, deployment: Deployment, program: ModuleType) -> None:
     """
     write_program(folder, program)
     python = _python(deployment)
-    command = [python, str(state.guard_folder(folder)), "watch"]
     files.write(state.guard_folder(folder) / "python", python.encode())
-    if _has_systemd():
-        _install_units(folder, command)
+    if has_systemd():
+        _install_units(folder)
     else:
-        _start_process(folder, command)
+        start_process(folder, "watch", _LOG)
     deadline = time.monotonic() + _START_TIMEOUT
     while not is_active(folder):
         if time.monotonic() > deadline:
-            raise HubError(f"The guard did not start: {_output(folder)}", "Nothing was changed.")
+            said = output(folder, f"{_unit(folder)}.service", _LOG)
+            raise HubError(f"The guard did not start: {said}", "Nothing was changed.")
         time.sleep(0.05)
 
 
 def is_active(folder: Path) -> bool:
     """Whether a guard is active."""
-    try:
-        pid, born = (state.guard_folder(folder) / _READY).read_text(encoding="utf-8").split()
-    except (FileNotFoundError, ValueError):
-        return False
-    return is_alive(int(pid)) and birth(int(pid)) == born
+    return _process(folder) is not None
+
+
+def _process(folder: Path) -> int | None:
+    return recorded_in(state.guard_folder(folder) / _READY)
 
 
 def report_ready(folder: Path) -> None:
     """Mark the guard, which is this process, as active."""
-    files.write(state.guard_folder(folder) / _READY, f"{os.getpid()} {birth(os.getpid())}".encode())
+    files.write(state.guard_folder(folder) / _READY, identity().encode())
 
 
 def remove(folder: Path) -> None:
@@ -89,17 +90,23 @@ def deactivate(folder: Path) -> None:
             unit.unlink(missing_ok=True)
         files.sync(_UNITS)
         _systemctl("daemon-reload")
-        if not _is_this_process(folder):
+        if _process(folder) != os.getpid():
             _systemctl("stop", f"{name}.service")
         _systemctl("reset-failed", f"{name}.service")
 
 
 def command(folder: Path, verb: str) -> str:
     """The command on the host that runs the guard's program with this verb."""
+    python, program, _verb = argv(folder, verb)
+    return f"{python} {shlex.quote(program)} {verb}"
+
+
+def argv(folder: Path, verb: str) -> list[str]:
+    """The same as a list of arguments."""
     python = "python3"
     with contextlib.suppress(FileNotFoundError):
         python = (state.guard_folder(folder) / "python").read_text(encoding="utf-8")
-    return f"{python} {shlex.quote(str(state.guard_folder(folder)))} {verb}"
+    return [python, str(state.guard_folder(folder)), verb]
 
 
 def write_program(folder: Path, program: ModuleType) -> None:
@@ -138,7 +145,8 @@ def _python(deployment: Deployment) -> str:
     return found
 
 
-def _has_systemd() -> bool:
+def has_systemd() -> bool:
+    """Whether the program is a unit of systemd's here."""
     return os.geteuid() == 0 and Path("/run/systemd/system").is_dir()
 
 
@@ -146,8 +154,9 @@ def _unit(folder: Path) -> str:
     return f"hubops-guard-{folder.name}"
 
 
-def _install_units(folder: Path, argv: list[str]) -> None:
-    exec_start = " ".join('"' + word.replace("%", "%%").replace("$", "$$") + '"' for word in argv)
+def _install_units(folder: Path) -> None:
+    words = argv(folder, "watch")
+    exec_start = " ".join('"' + word.replace("%", "%%").replace("$", "$$") + '"' for word in words)
     service = (
         "# Written by hubops.jupyterhub for the time of an upgrade, and removed at its end.\n"
         "[Unit]\n"
@@ -177,29 +186,33 @@ def _install_units(folder: Path, argv: list[str]) -> None:
             raise HubError(f"systemd could not {verb} {name}: {done.stderr.strip()}")
 
 
-def _start_process(folder: Path, argv: list[str]) -> None:
-    with (state.guard_folder(folder) / "log").open("w", encoding="utf-8") as log:
+def start_process(folder: Path, verb: str, log_name: str) -> None:
+    """Run the guard's program as a process of its own, which writes a log into the guard's folder."""
+    with (state.guard_folder(folder) / log_name).open("w", encoding="utf-8") as log:
         subprocess.Popen(
-            argv, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            argv(folder, verb),
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
 
 
-def _is_this_process(folder: Path) -> bool:
-    main = getattr(sys.modules["__main__"], "__file__", None)
-    return bool(main) and os.path.realpath(str(main)).startswith(f"{state.guard_folder(folder).resolve()}/")
-
-
-def _output(folder: Path) -> str:
-    """The end of what the guard has written."""
-    if _has_systemd():
-        done = _run(["journalctl", f"--unit={_unit(folder)}", "--lines=5", "--output=cat", "--no-pager"])
+def output(folder: Path, unit: str, log_name: str) -> str:
+    """The end of what the guard's program has written, as this unit, or into this log."""
+    if has_systemd():
+        done = run(["journalctl", f"--unit={unit}", "--lines=5", "--output=cat", "--no-pager"])
         return done.stdout.strip()
-    return (state.guard_folder(folder) / "log").read_text(encoding="utf-8").strip()
+    with contextlib.suppress(FileNotFoundError):
+        return (state.guard_folder(folder) / log_name).read_text(encoding="utf-8").strip()
+    return ""
 
 
 def _systemctl(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return _run(["systemctl", *arguments])
+    return run(["systemctl", *arguments])
 
 
-def _run(argv: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False)
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command of systemd's."""
+    return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)

@@ -26,7 +26,9 @@ from ..errors import HubError
 from ..planning.plan import Plan, outline, read_plan
 from ..shapes import from_dict, to_dict
 from ..system import files, state
-from ..system.processes import birth, is_alive
+from ..system.process_records import identity, recorded_in
+from ..system.processes import birth
+from . import outage_process
 
 #: The hub serves, unchanged.
 PREPARING = "preparing"
@@ -34,6 +36,8 @@ PREPARING = "preparing"
 ARMED = "armed"
 #: A step of the outage has begun: the hub may be a mixture of old and new.
 OUTAGE = "outage"
+#: The new hub serves, and the host has verified it. No controller has accepted it yet.
+VERIFIED = "verified"
 #: The old hub is being restored.
 RESTORING = "restoring"
 #: It could not be restored, and no more attempts are made. The hub is held down.
@@ -59,6 +63,9 @@ ENDS = {"old": "the old hub serves again", "new": "the new hub serves", "unchang
 
 OVER = (ACCEPTED, RESTORED, ENDED)
 
+#: What becomes of a verified new hub that no controller accepts.
+KEEP, RESTORE = "keep", "restore"
+
 SECONDS_BETWEEN_HEARTBEATS = 1.0
 #: Size of the heartbeat and the lock.
 NOTE_BYTES = 80
@@ -71,7 +78,9 @@ class RunUnderWay(HubError):
 
     def __init__(self, folder: Path, run: Run) -> None:
         silent = silence(folder, run)
-        if silent <= run.confirm_timeout:
+        if outage_process.is_running(folder):
+            heartbeat, hint = "", "The host carries out its outage: wait until that has ended."
+        elif silent <= run.confirm_timeout:
             heartbeat = f"Its last heartbeat was {silent:.0f} s ago."
             hint = (
                 "Wait until it ends. If it is dead, it counts as such in "
@@ -82,7 +91,9 @@ class RunUnderWay(HubError):
         # The controller may know that its process has died.
         other = {"id": run.id, "process": run.process, "controller": run.controller}
         super().__init__(
-            f"This hub is being changed by another run. {summary(run)} {heartbeat}", hint, {"other": other}
+            f"This hub is being changed by another run. {summary(run)} {heartbeat}".rstrip(),
+            hint,
+            {"other": other},
         )
 
 
@@ -139,6 +150,8 @@ class Run:
     deployment: Deployment
     plan: Plan | None
     """None for a run that records only what was done, such as a backup."""
+    unconfirmed: str = KEEP
+    """What becomes of a verified new hub that no controller accepts in that time: ``keep`` or ``restore``."""
     recovery_point: str = ""
     phase: str = PREPARING
     """How it stands: one of the words above."""
@@ -187,6 +200,10 @@ class Run:
         return next(
             (each.measured for each in self.phases if each.name == name and each.result != FAILED), None
         )
+
+    def measured(self, name: str, key: str) -> str:
+        """One of the values that a phase has returned, '' where there is none."""
+        return str((self.taken(name) or {}).get(key) or "")
 
     def record(self, phase: Phase) -> None:
         """Add what a phase has done, in place of what it did before."""
@@ -272,7 +289,7 @@ def keep(folder: Path, run_id: str, name: str, content: bytes) -> Path:
 def begin(folder: Path, holder: dict[str, Any], confirm_timeout: float, **what: Any) -> Run:
     """Begin a run, unless another one is under way.
 
-    ``what`` has ``deployment``, ``plan`` and the ``phases`` that came before it.
+    ``what`` has ``deployment``, ``plan``, the ``phases`` that came before it, and ``unconfirmed``.
     ``holder`` identifies it: ``{user, controller, process, command}``. Raises HubError with the other run.
     """
     state.make_private(folder)
@@ -388,7 +405,7 @@ def prepare(folder: Path, run_id: str, name: str, work: Callable[[], dict[str, A
             require_none(folder)
             return work()
         run = mine(folder, run_id)
-        taken = run.taken(name) if run.phase == OUTAGE else None
+        taken = run.taken(name) if run.phase in (OUTAGE, VERIFIED) else None
         if taken is not None:
             return {**taken, "changed": False}
         with alive(folder, run), recording(folder, run, name) as measured:
@@ -475,6 +492,22 @@ def step(
         return result
 
 
+def mark_verified(folder: Path, run_id: str) -> None:
+    """Record that the new hub serves and is verified. Raises HubError as `step`."""
+    with lock(folder):
+        run = mine(folder, run_id)
+        require_in_time(folder, run)
+        run.phase = VERIFIED
+        beat(folder, run)
+        write(folder, run)
+
+
+def mark_reported(folder: Path, run: Run) -> None:
+    """Record that a controller has been told how a run ended."""
+    run.reported = True
+    write(folder, run)
+
+
 def mine(folder: Path, run_id: str) -> Run:
     """The run of that id. Raises HubError, with how it ended, when it is not under way any more."""
     run = read(folder)
@@ -523,6 +556,8 @@ def summary(run: Run) -> str:
 def _stands(run: Run) -> str:
     if run.phase == RESTORING:
         return f"is being undone (attempt {run.attempts})"
+    if run.phase == VERIFIED:
+        return "has a new hub that is verified and not accepted yet"
     if run.doing:
         return f"is at '{run.doing}'"
     return (
@@ -558,7 +593,7 @@ def lock(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
                         "Wait until it has ended.",
                     ) from None
                 time.sleep(0.02)
-        _note(descriptor, f"{os.getpid()} {birth(os.getpid())}")
+        _note(descriptor, identity())
         try:
             yield
         finally:
@@ -567,8 +602,4 @@ def lock(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
 
 def lock_holder(folder: Path) -> int | None:
     """The process that holds the lock, or None."""
-    try:
-        pid, born = state.lock_file(folder).read_text(encoding="utf-8").split()
-    except (FileNotFoundError, ValueError):
-        return None
-    return int(pid) if is_alive(int(pid)) and birth(int(pid)) == born else None
+    return recorded_in(state.lock_file(folder))

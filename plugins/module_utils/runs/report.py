@@ -190,9 +190,11 @@ def _failed(story: Story) -> str:
     point = _recovery_point(story)
     stopped = story.measured("stop", "stopped_at") is not None
     left = "The hub is down, and kept down, because it" if stopped else "The users' environments"
+    given_up = bool(story.run and story.run.phase == journal.STUCK)
+    again = "" if given_up else "The guard on the host tries again. "
     return (
         f"{left} could not be restored either: {why} "
-        "The guard on the host tries again. When the cause is fixed, restore on the host with: "
+        f"{again}When the cause is fixed, restore on the host with: "
         f"python3 {Path(point).parent.parent}/guard restore - or from the controller with: "
         "ansible HOST -m hubops.jupyterhub.recovery_point "
         f"-a 'state=restored path={point}'"

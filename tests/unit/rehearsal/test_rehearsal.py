@@ -175,7 +175,7 @@ def test_the_outage_is_estimated_from_measurements() -> None:
     found = Rehearsal(timings={"copy": 0.1, "migrate": 0.2, "start": 2.5, "stop": 0.2, "spawn": 9})
     assert found.expected_outage_seconds is None
     found.version = "6.1.1"
-    assert found.expected_outage_seconds == pytest.approx(4.8, abs=0.1)
+    assert found.expected_outage_seconds == pytest.approx(3.05, abs=0.1)
 
 
 def test_findings_are_reported_with_the_log_at_the_end() -> None:

@@ -1,0 +1,333 @@
+"""The outage: its steps in their order, and the program on the hub's host that takes them.
+
+No step waits for the controller. One that fails, or takes longer than it may, is followed by the restore of
+the old hub. Where this program is killed, the guard restores the old hub.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..databases import migration
+from ..databases.kinds import database_of
+from ..deployment import lifecycle, verification
+from ..deployment.model import Deployment
+from ..environments import transitions
+from ..environments.installer import InstallerOptions
+from ..errors import HubError
+from ..planning.plan import Plan
+from ..progress import Progress
+from ..runs import guard, journal, outage_process
+from ..runs.journal import Run
+from ..services.kinds import service_of
+from ..shapes import from_dict, to_dict
+from ..system import files, state
+from . import recovery_point, rollback
+
+#: Beyond what a step waits for, and knows how to end: reading, renaming, asking.
+MARGIN_SECONDS = 60.0
+#: A copy of a database of 100 GB takes this long.
+COPY_SECONDS = 1800.0
+#: An index that is this slow has failed.
+INSTALL_SECONDS = 3600.0
+EXCHANGE_SECONDS = 300.0
+LOOK_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an administrator may set of an outage; times in seconds."""
+
+    stop_timeout: float = 120
+    start_timeout: float = 120
+    lock_timeout: float = 30
+    migration_timeout: float = 3600
+    watch: float = 0
+    """For how long the new hub must run before it counts as verified."""
+    user: str = ""
+    """Whose server the verification starts."""
+    allow: tuple[str, ...] = ()
+    """Mismatches of versions that are no failure."""
+    installer: InstallerOptions = field(default_factory=InstallerOptions)
+    """For what is upgraded in place."""
+    variables: dict[str, str] = field(default_factory=dict)
+    """Environment variables, such as a proxy's address."""
+
+
+@dataclass(frozen=True)
+class Outage:
+    """What a step is given."""
+
+    folder: Path
+    run: Run
+    plan: Plan
+    settings: Settings
+
+    @property
+    def deployment(self) -> Deployment:
+        return self.run.deployment
+
+    @property
+    def base(self) -> str:
+        return str(self.folder.parent)
+
+    @property
+    def point(self) -> Path:
+        return Path(self.run.recovery_point)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: a phase of the run's record."""
+
+    name: str
+    message: str
+    """What an administrator reads who waits for it."""
+    take: Callable[[Outage], dict[str, Any]]
+    limit: Callable[[Settings], float]
+    """Seconds after which it counts as failed."""
+    is_needed: Callable[[Plan], bool] = lambda plan: plan.outage
+    progress: Callable[[Outage], Callable[[], Any] | None] = lambda outage: None
+    """What changes while it is alive, as in `journal.alive`."""
+    again: bool = False
+    """Whether a run that is completed takes it once more."""
+
+
+def _stop(outage: Outage) -> dict[str, Any]:
+    reason = f"upgrade to JupyterHub {outage.plan.to_version}"
+    return vars(lifecycle.stop(outage.deployment, outage.base, reason, outage.settings.stop_timeout))
+
+
+def _seal(outage: Outage) -> dict[str, Any]:
+    return {
+        "changed": True,
+        "database": to_dict(recovery_point.seal(outage.point, outage.settings.lock_timeout)),
+    }
+
+
+def _migrate(outage: Outage) -> dict[str, Any]:
+    deployment = outage.deployment
+    return migration.migrate(
+        database_of(deployment.database),
+        service_of(deployment.service).context(),
+        outage.plan.migrating_environment or deployment.hub_environment.path,
+        outage.folder,
+        intermediate=[each.staged_path for each in outage.plan.intermediate_versions],
+        timeout=outage.settings.migration_timeout,
+    )._asdict()
+
+
+def _exchange(in_place: bool) -> Callable[[Outage], dict[str, Any]]:
+    def take(outage: Outage) -> dict[str, Any]:
+        entries = [entry for entry in outage.plan.environments if entry.in_place == in_place]
+        options = outage.settings.installer
+        return transitions.apply("switched", entries, outage.point.name, options, Progress())
+
+    return take
+
+
+def _start(outage: Outage) -> dict[str, Any]:
+    version, timeout = outage.plan.to_version, outage.settings.start_timeout
+    return vars(lifecycle.start(outage.deployment, outage.base, version, timeout))
+
+
+def _verify(outage: Outage) -> dict[str, Any]:
+    settings, run = outage.settings, journal.mine(outage.folder, outage.run.id)
+    found = verification.prove(
+        outage.deployment,
+        version=outage.plan.to_version,
+        revision=run.measured("migrate", "to_revision"),
+        allow=settings.allow,
+        since=run.measured("stop", "log_mark"),
+        timeout=settings.start_timeout,
+        watch=settings.watch,
+        user=settings.user,
+    )
+    return {"changed": False, **found}
+
+
+#: In their order. The migration comes before the switch: see docs/architecture.md.
+STEPS = (
+    Step("stop", "Stopping the hub", _stop, lambda settings: settings.stop_timeout + MARGIN_SECONDS),
+    Step(
+        "seal",
+        "Backing up the stopped database",
+        _seal,
+        lambda settings: settings.lock_timeout + COPY_SECONDS,
+    ),
+    Step(
+        "upgrade in place",
+        "Upgrading the environments that could not be staged",
+        _exchange(in_place=True),
+        lambda settings: INSTALL_SECONDS,
+        is_needed=lambda plan: any(entry.in_place for entry in plan.environments),
+    ),
+    Step(
+        "migrate",
+        "Migrating the database",
+        _migrate,
+        lambda settings: settings.migration_timeout + MARGIN_SECONDS,
+        # It may take minutes. One that waits for a lock may take for ever, and is not alive.
+        progress=lambda outage: database_of(outage.deployment.database).progress,
+    ),
+    Step(
+        "switch",
+        "Switching to the new environments",
+        _exchange(in_place=False),
+        lambda settings: EXCHANGE_SECONDS,
+        is_needed=lambda plan: True,
+    ),
+    Step("start", "Starting the new hub", _start, lambda settings: settings.start_timeout + MARGIN_SECONDS),
+    Step(
+        "verify",
+        "Verifying the new hub",
+        _verify,
+        # It waits for the hub, and for the start and the stop of a user's server.
+        lambda settings: 3 * settings.start_timeout + settings.watch + MARGIN_SECONDS,
+        is_needed=lambda plan: True,
+        again=True,
+    ),
+)
+
+
+# The program
+
+
+def carry_out(folder: Path) -> str:
+    """Take all steps of the present run; '' when the new hub is verified, else why the old one is restored.
+
+    Raises HubError when the old hub could not be restored either; the guard tries again.
+    """
+    outage_process.report_begun(folder)
+    run = journal.read(folder)
+    if run is None or run.plan is None:
+        raise HubError("There is no run with an outage.", "Run upgrade.yml.")
+    settings = from_dict(Settings, json.loads(_settings_file(folder).read_text(encoding="utf-8")))
+    os.environ.update(settings.variables)
+    outage = Outage(folder, run, run.plan, settings)
+    name = ""
+    try:
+        for step in STEPS:
+            name = step.name
+            if step.is_needed(outage.plan):
+                take(step, outage)
+        journal.mark_verified(folder, run.id)
+    except HubError as error:
+        reason = str(error)
+    except Exception as error:
+        traceback.print_exc()
+        reason = f"The step '{name}' failed: {type(error).__name__}: {error}"
+    else:
+        outage_process.report_done(folder)
+        return ""
+    rollback.roll_back(folder, "the host", reason, run.id, name)
+    return reason
+
+
+def take(step: Step, outage: Outage) -> dict[str, Any]:
+    """Take one step within its time, and record it. Raises HubError when it fails."""
+    limit = step.limit(outage.settings)
+    deadline = time.monotonic() + limit
+
+    def until_late() -> float | None:
+        """What cannot be interrupted has no heartbeat any more, so that the guard ends it."""
+        now = time.monotonic()
+        return now if now < deadline + MARGIN_SECONDS else None
+
+    def action() -> dict[str, Any]:
+        with _limited(limit, step.name):
+            return step.take(outage)
+
+    return journal.step(
+        outage.folder,
+        outage.run.id,
+        step.name,
+        action,
+        progress=step.progress(outage) or until_late,
+        again=step.again,
+    )
+
+
+class _TimeIsUp(BaseException):
+    """No Exception, which a step may expect and survive."""
+
+
+@contextlib.contextmanager
+def _limited(limit: float, name: str) -> Iterator[None]:
+    """End the block with a HubError when it takes longer; whatever it waits for is interrupted."""
+
+    def end(*_: object) -> None:
+        raise _TimeIsUp
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, limit)
+    try:
+        yield
+    except _TimeIsUp:
+        raise HubError(f"The step '{name}' did not end within {limit:.0f} s.") from None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+# Its observer
+
+
+def conduct(folder: Path, run_id: str, settings: Settings, progress: Progress) -> Run:
+    """Have the host carry out the outage of a run; return the run once its new hub is verified.
+
+    Called again, it watches the outage that is under way. Raises HubError with the reason when the old hub
+    was restored instead.
+    """
+    run = journal.mine(folder, run_id)
+    if run.phase != journal.VERIFIED and not outage_process.is_running(folder):
+        journal.require_in_time(folder, run)
+        files.write(_settings_file(folder), json.dumps(to_dict(settings)).encode())
+        outage_process.start(folder)
+    return _watched(folder, run_id, progress)
+
+
+def _watched(folder: Path, run_id: str, progress: Progress) -> Run:
+    shown = ""
+    while True:
+        # First who works, then the record: whatever has ended in between is in it.
+        works = outage_process.is_running(folder) or guard.is_active(folder) or journal.lock_holder(folder)
+        run = journal.recorded(folder, run_id)
+        if run is None:
+            raise HubError(f"Run {run_id} is not under way any more.", "Run the playbook again.")
+        if run.phase in (journal.VERIFIED, journal.ACCEPTED):
+            return run
+        if run.is_over or run.phase == journal.STUCK:
+            raise HubError(_why(run))
+        if not works:
+            raise HubError(f"Neither the program of the outage nor the guard works. {journal.summary(run)}")
+        if run.phase == journal.ARMED and outage_process.has_died(folder):
+            raise HubError(f"The outage has not begun: {outage_process.output(folder)}")
+        message = next((step.message for step in STEPS if step.name == run.doing), "")
+        message = "Restoring the old hub" if run.phase == journal.RESTORING else message
+        if message not in ("", shown):
+            shown = message
+            progress(message)
+        time.sleep(LOOK_SECONDS)
+
+
+def _why(run: Run) -> str:
+    """Why the old hub serves again: what the step that failed has said."""
+    failed = [
+        phase.message for phase in run.phases if phase.result == journal.FAILED and phase.name != "restore"
+    ]
+    return failed[-1] if failed else journal.summary(run)
+
+
+def _settings_file(folder: Path) -> Path:
+    """For the time of the run alone: an index's address may have a password in it."""
+    return state.guard_folder(folder) / "outage.json"

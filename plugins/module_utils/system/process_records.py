@@ -1,0 +1,22 @@
+"""Files that say which process does something, and whether it still does."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .processes import birth, is_alive
+
+
+def identity() -> str:
+    """This process's number and birth, as `recorded_in` reads them from a file."""
+    return f"{os.getpid()} {birth(os.getpid())}"
+
+
+def recorded_in(path: Path) -> int | None:
+    """The process whose `identity` a file has; None where it has ended or there is no such file."""
+    try:
+        pid, born = path.read_text(encoding="utf-8").split()
+    except (FileNotFoundError, ValueError):
+        return None
+    return int(pid) if is_alive(int(pid)) and birth(int(pid)) == born else None

@@ -1,0 +1,154 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: jupyterhub_outage
+short_description: Has the host carry out the outage of an upgrade, and waits for its end
+version_added: 0.1.0
+author:
+  - The hubops.jupyterhub maintainers (@hubops)
+description:
+  - A program on the hub's host, which was installed with the guard, stops the hub, backs up its database,
+    upgrades what could not be staged, migrates, switches to the new environments, starts the hub and verifies
+    it. It takes the steps that the run's plan needs, and needs no connection for them.
+  - Where a step fails, or takes longer than it may, the program restores the old hub, and the task fails with
+    the reason of the step. Where the program is killed, the guard restores the old hub at once.
+  - The new hub is verified then, and remains to be accepted with M(hubops.jupyterhub.jupyterhub_guard).
+  - For a run whose outage is under way the module only waits for its end.
+  - A line of progress is shown about every second.
+extends_documentation_fragment:
+  - hubops.jupyterhub.deployment
+  - hubops.jupyterhub.installer
+  - hubops.jupyterhub.mismatches
+  - hubops.jupyterhub.state_folder
+  - hubops.jupyterhub.progress_file
+  - hubops.jupyterhub.attributes
+attributes:
+  check_mode:
+    description: Returns changed status, and begins nothing.
+options:
+  run:
+    description: The run, with an active guard.
+    type: str
+    required: true
+  stop_timeout:
+    description: Seconds that stopping the hub may take.
+    type: int
+    default: 120
+  lock_timeout:
+    description: Seconds to wait for a lock of the database.
+    type: int
+    default: 30
+  migration_timeout:
+    description: Seconds that the migration may take.
+    type: int
+    default: 3600
+  start_timeout:
+    description: Seconds that starting the hub may take, and a server of O(user), each.
+    type: int
+    default: 120
+  watch:
+    description: Seconds for which the hub must go on, as the same process, after all else was found well.
+    type: int
+    default: 0
+  user:
+    description:
+      - A user whose server is started, as that user would, and stopped again; one that runs is left alone.
+        See M(hubops.jupyterhub.jupyterhub_verify).
+    type: str
+    default: ""
+"""
+
+EXAMPLES = r"""
+- name: Carry out the outage
+  hubops.jupyterhub.jupyterhub_outage:
+    deployment: "{{ jupyterhub_deployment }}"
+    run: "{{ jupyterhub_run.id }}"
+    watch: 30
+"""
+
+RETURN = r"""
+phases:
+  description: What the run has done up to now, the steps of the outage among it.
+  returned: success, not in check mode
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The step.
+      type: str
+      sample: migrate
+    seconds:
+      description: How long it took.
+      type: float
+      sample: 0.31
+    result:
+      description: V(changed), or V(ok) where nothing was changed.
+      type: str
+      sample: changed
+seconds:
+  description: How long it took.
+  returned: always
+  type: float
+  sample: 38.2
+"""
+
+import os
+from typing import Any
+
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import (
+    installer_options,
+)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import outage
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
+
+
+def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """Have the host carry out the outage, and wait."""
+    if check:
+        return {"changed": True}
+    folder = state_folder(params["deployment"]["name"], params["state_folder"])
+    settings = outage.Settings(
+        stop_timeout=params["stop_timeout"],
+        lock_timeout=params["lock_timeout"],
+        migration_timeout=params["migration_timeout"],
+        start_timeout=params["start_timeout"],
+        watch=params["watch"],
+        user=params["user"],
+        allow=tuple(params["allow"]),
+        installer=installer_options(params),
+        variables=dict(os.environ),
+    )
+    with Progress(params["progress_file"]) as progress:
+        run = outage.conduct(folder, params["run"], settings, progress)
+    phases = [{"name": each.name, "seconds": each.seconds, "result": each.result} for each in run.phases]
+    return {"changed": True, "phases": phases}
+
+
+def main() -> None:
+    """Arguments, call, result."""
+    arguments.run(
+        dict(
+            **arguments.DEPLOYMENT,
+            **arguments.STATE_FOLDER,
+            run=dict(type="str", required=True),
+            stop_timeout=dict(type="int", default=120),
+            lock_timeout=dict(type="int", default=30),
+            migration_timeout=dict(type="int", default=3600),
+            start_timeout=dict(type="int", default=120),
+            watch=dict(type="int", default=0),
+            user=dict(type="str", default=""),
+            **arguments.MISMATCHES,
+            **arguments.INSTALLER,
+            **arguments.PROGRESS_FILE,
+        ),
+        apply,
+    )
+
+
+if __name__ == "__main__":
+    main()
