@@ -1,7 +1,7 @@
 """Waits for the outage, which the host carries out whether anybody waits or not, and shows what takes long.
 
-The module is run again and again, each time for a while: a background job of Ansible's would never end on a host
-that was rebooted meanwhile.
+The module is run again and again, each time for a while: a background job of Ansible's would never end on a
+host that was rebooted meanwhile.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ options:
     type: str
     default: ""
   wait:
-    description: Seconds after which the module returns although the outage is not over; set by the action plugin.
+    description: Seconds after which the module returns, whatever the host does; set by the action plugin.
     type: int
 """
 
