@@ -17,13 +17,12 @@ description:
     the reason of the step. Where the program is killed, the guard restores the old hub at once.
   - The new hub is verified then, and remains to be accepted with M(hubops.jupyterhub.jupyterhub_guard).
   - For a run whose outage is under way the module only waits for its end.
-  - A line of progress is shown about every second.
+  - What the host does is shown from time to time while it takes long.
 extends_documentation_fragment:
   - hubops.jupyterhub.deployment
   - hubops.jupyterhub.installer
   - hubops.jupyterhub.mismatches
   - hubops.jupyterhub.state_folder
-  - hubops.jupyterhub.progress_file
   - hubops.jupyterhub.attributes
 attributes:
   check_mode:
@@ -59,6 +58,9 @@ options:
         See M(hubops.jupyterhub.jupyterhub_verify).
     type: str
     default: ""
+  wait:
+    description: Seconds after which the module returns, whatever the host does; set by the action plugin.
+    type: int
 """
 
 EXAMPLES = r"""
@@ -70,6 +72,16 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+verified:
+  description: Whether the new hub is verified; V(false) where O(wait) was over before.
+  returned: success, not in check mode
+  type: bool
+  sample: true
+doing:
+  description: What the host does, where the new hub is not verified yet.
+  returned: success, not in check mode
+  type: str
+  sample: Migrating the database
 phases:
   description: What the run has done up to now, the steps of the outage among it.
   returned: success, not in check mode
@@ -102,8 +114,8 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import (
     installer_options,
 )
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import outage
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
 
@@ -123,10 +135,12 @@ def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
         installer=installer_options(params),
         variables=dict(os.environ),
     )
-    with Progress(params["progress_file"]) as progress:
-        run = outage.conduct(folder, params["run"], settings, progress)
+    wait = float("inf") if params["wait"] is None else params["wait"]
+    run = outage.conduct(folder, params["run"], settings, wait)
+    verified = run.phase in (journal.VERIFIED, journal.ACCEPTED)
     phases = [{"name": each.name, "seconds": each.seconds, "result": each.result} for each in run.phases]
-    return {"changed": True, "phases": phases}
+    doing = "" if verified else outage.message(run)
+    return {"changed": True, "verified": verified, "doing": doing, "phases": phases}
 
 
 def main() -> None:
@@ -144,7 +158,7 @@ def main() -> None:
             user=dict(type="str", default=""),
             **arguments.MISMATCHES,
             **arguments.INSTALLER,
-            **arguments.PROGRESS_FILE,
+            wait=dict(type="int"),
         ),
         apply,
     )

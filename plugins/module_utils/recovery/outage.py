@@ -282,28 +282,23 @@ def _limited(limit: float, name: str) -> Iterator[None]:
 # Its observer
 
 
-def conduct(folder: Path, run_id: str, settings: Settings, progress: Progress) -> Run:
+def conduct(folder: Path, run_id: str, settings: Settings, wait: float = float("inf")) -> Run:
     """Have the host carry out the outage of a run; return the run once its new hub is verified.
 
-    Called again, it watches the outage that is under way. Raises HubError with the reason when the old hub
-    was restored instead.
+    It is returned as it is after ``wait`` seconds. Called again, it watches the outage that is under way.
+    Raises HubError with the reason when the old hub was restored instead.
     """
-    run = journal.mine(folder, run_id)
-    if run.phase != journal.VERIFIED and not outage_process.is_running(folder):
+    run = journal.recorded(folder, run_id) or journal.mine(folder, run_id)
+    begun = outage_process.is_running(folder) or outage_process.has_died(folder)
+    if run.phase in (journal.PREPARING, journal.ARMED, journal.OUTAGE) and not begun:
         journal.require_in_time(folder, run)
         files.write(_settings_file(folder), json.dumps(to_dict(settings)).encode())
         outage_process.start(folder)
-    return _watched(folder, run_id, progress)
-
-
-def _watched(folder: Path, run_id: str, progress: Progress) -> Run:
-    shown = ""
+    deadline = time.monotonic() + wait
     while True:
         # First who works, then the record: whatever has ended in between is in it.
         works = outage_process.is_running(folder) or guard.is_active(folder) or journal.lock_holder(folder)
-        run = journal.recorded(folder, run_id)
-        if run is None:
-            raise HubError(f"Run {run_id} is not under way any more.", "Run the playbook again.")
+        run = journal.recorded(folder, run_id) or journal.mine(folder, run_id)
         if run.phase in (journal.VERIFIED, journal.ACCEPTED):
             return run
         if run.is_over or run.phase == journal.STUCK:
@@ -312,12 +307,16 @@ def _watched(folder: Path, run_id: str, progress: Progress) -> Run:
             raise HubError(f"Neither the program of the outage nor the guard works. {journal.summary(run)}")
         if run.phase == journal.ARMED and outage_process.has_died(folder):
             raise HubError(f"The outage has not begun: {outage_process.output(folder)}")
-        message = next((step.message for step in STEPS if step.name == run.doing), "")
-        message = "Restoring the old hub" if run.phase == journal.RESTORING else message
-        if message not in ("", shown):
-            shown = message
-            progress(message)
+        if time.monotonic() > deadline:
+            return run
         time.sleep(LOOK_SECONDS)
+
+
+def message(run: Run) -> str:
+    """What the host does at this moment, for an administrator who waits."""
+    if run.phase == journal.RESTORING:
+        return "Restoring the old hub"
+    return next((step.message for step in STEPS if step.name == run.doing), "Carrying out the outage")
 
 
 def _why(run: Run) -> str:
@@ -325,7 +324,11 @@ def _why(run: Run) -> str:
     failed = [
         phase.message for phase in run.phases if phase.result == journal.FAILED and phase.name != "restore"
     ]
-    return failed[-1] if failed else journal.summary(run)
+    if failed:
+        return failed[-1]
+    # Nobody but the guard and its like ends a run whose outage has not begun.
+    late = "This run came too late. " if run.phase == journal.ENDED else ""
+    return f"{late}{journal.summary(run)}"
 
 
 def _settings_file(folder: Path) -> Path:

@@ -67,7 +67,7 @@ class Hub:
         return run.id
 
     def conduct(self, run_id: str, watch: float = 0) -> journal.Run:
-        return outage.conduct(self.folder, run_id, Settings(start_timeout=60, watch=watch), Progress())
+        return outage.conduct(self.folder, run_id, Settings(start_timeout=60, watch=watch))
 
     def now(self) -> journal.Run:
         found = journal.read(self.folder)

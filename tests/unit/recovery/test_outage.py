@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import lifecycle
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import Plan
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import (
     guard_program,
     outage,
+    resumption,
     rollback,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery.outage import Outage, Settings, Step
@@ -163,4 +164,51 @@ def test_who_waits_is_told_when_neither_program_nor_guard_works(tmp_path: Path) 
     run = armed(tmp_path)
     dead_program(tmp_path)
     with pytest.raises(HubError, match="^Neither the program of the outage nor the guard works"):
-        outage._watched(tmp_path, run.id, Progress())
+        outage.conduct(tmp_path, run.id, Settings())
+
+
+@pytest.mark.parametrize(
+    ("unconfirmed", "keep", "serves", "phase"),
+    [
+        (journal.KEEP, False, True, journal.ACCEPTED),
+        (journal.KEEP, False, False, "rolled back"),
+        (journal.RESTORE, False, True, "rolled back"),
+        (journal.RESTORE, True, True, journal.ACCEPTED),
+    ],
+)
+def test_what_becomes_of_a_verified_hub_whose_controller_is_gone(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    unconfirmed: str,
+    keep: bool,
+    serves: bool,
+    phase: str,
+) -> None:
+    def start(*_: Any) -> lifecycle.Started:
+        if not serves:
+            raise HubError("It does not start.")
+        return lifecycle.Started(changed=False, answered_at=0, version="6.1.1", main_pid=1)
+
+    def roll_back(folder: Path, _by: str, _reason: str) -> None:
+        run = now(folder)
+        run.phase = "rolled back"
+        journal.write(folder, run)
+
+    monkeypatch.setattr(lifecycle, "start", start)
+    monkeypatch.setattr(rollback, "roll_back", roll_back)
+    monkeypatch.setattr(rollback, "_removals", lambda *_: [])
+    run = armed(tmp_path, phase=journal.VERIFIED, unconfirmed=unconfirmed)
+    rollback.settle(tmp_path, "the guard", "", keep)
+    assert now(tmp_path).phase == phase
+    if phase == journal.ACCEPTED:
+        assert rollback.accept(tmp_path, run.id)["by"] == "the guard", "a late controller is not told"
+        assert now(tmp_path).reported
+
+
+def test_no_other_run_takes_over_while_the_host_carries_out_an_outage(tmp_path: Path) -> None:
+    run = armed(tmp_path / "hub", phase=journal.OUTAGE)
+    outage_process.report_begun(tmp_path / "hub")
+    with pytest.raises(
+        journal.RunUnderWay, match="The host carries out its outage: wait until that has ended"
+    ):
+        resumption.resume(str(tmp_path), "", "restore", run.id, ADA, check=False)
