@@ -150,13 +150,13 @@ def test_a_hub_that_cannot_write_its_database_fails(hub: Deployment) -> None:
         holder.execute("BEGIN IMMEDIATE")
         # Another process reads what is locked: this one would lose its lock by opening the file itself.
         program = (
-            "import json, sys; sys.path.insert(0, sys.argv[1]); import conftest\n"
+            "import json, sys; sys.path.insert(0, sys.argv[1]); import tests\n"
             "from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import verification\n"
             "from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import model\n"
             "from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict\n"
             "verification.verify(from_dict(model.Deployment, json.load(sys.stdin)), version='6.1.1')\n"
         )
-        argv = [sys.executable, "-c", program, str(REPOSITORY / "tests")]
+        argv = [sys.executable, "-c", program, str(REPOSITORY)]
         ended = subprocess.run(argv, input=json.dumps(to_dict(hub)), capture_output=True, text=True)
     assert "No token could be written into" in ended.stderr
     assert "database is locked" in ended.stderr

@@ -456,7 +456,7 @@ def test_what_is_upgraded_in_place_cannot_be_rehearsed(stage: Stage) -> None:
 PROGRAM = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-import tests.conftest
+import tests
 from pathlib import Path
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.planned import planned
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.rehearsal import rehearsal

@@ -338,7 +338,7 @@ def test_a_target_that_cannot_be_is_refused(tmp_path: Path, destination: str, me
 ON_A_SMALL_DISK = """
 import os, resource, sys
 sys.path.insert(0, sys.argv[1])
-import conftest
+import tests
 from pathlib import Path
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import sqlite
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
@@ -383,7 +383,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, how: str, size: str, 
         sys.executable,
         "-c",
         ON_A_SMALL_DISK,
-        str(REPOSITORY / "tests"),
+        str(REPOSITORY),
         str(source),
         str(small),
         how,

@@ -19,7 +19,7 @@ from tests import REPOSITORY
 MODULE = """
 import json, runpy, sys
 sys.path.insert(0, sys.argv[1])
-import conftest
+import tests
 from ansible.module_utils.testing import patch_module_args
 
 with patch_module_args(json.loads(sys.argv[2])):
@@ -31,7 +31,7 @@ with patch_module_args(json.loads(sys.argv[2])):
 def run(*, check: bool = False, **options: object) -> dict[str, Any]:
     """Run the module on this machine; return its result."""
     arguments = json.dumps({**options, "_ansible_check_mode": check})
-    command = [sys.executable, "-c", MODULE, str(REPOSITORY / "tests"), arguments]
+    command = [sys.executable, "-c", MODULE, str(REPOSITORY), arguments]
     answered = subprocess.run(command, capture_output=True, text=True)
     assert answered.stdout, answered.stderr
     result: dict[str, Any] = json.loads(answered.stdout)

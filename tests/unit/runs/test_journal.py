@@ -266,6 +266,7 @@ HOLD = """
 import sys
 from pathlib import Path
 sys.path[:0] = sys.argv[2:]
+import tests
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
 with journal.lock(Path(sys.argv[1])):
     print("mine", flush=True)
@@ -289,15 +290,8 @@ def test_heartbeat_and_lock_need_no_space_on_a_full_disk(tmp_path: Path) -> None
 
 
 def test_the_lock_ends_with_the_process(tmp_path: Path) -> None:
-    program = REPOSITORY / "tests" / "conftest.py"
-    argv = [
-        sys.executable,
-        "-c",
-        f"exec(open({str(program)!r}).read(), {{'__file__': {str(program)!r}}})\n{HOLD}",
-    ]
-    with subprocess.Popen(
-        [*argv, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as other:
+    argv: list[str | Path] = [sys.executable, "-c", HOLD, tmp_path, REPOSITORY]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout and other.stdout.readline() == "mine\n"
         assert journal.lock_holder(tmp_path) == other.pid
         with pytest.raises(HubError, match=f"Process {other.pid} holds the lock of this hub"), journal.lock(
