@@ -18,6 +18,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery.catalog
     Comparison,
     ListedPoint,
 )
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery.status import Status
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
 
 MODULES = "ansible_collections.hubops.jupyterhub.plugins.modules"
@@ -52,6 +53,7 @@ def _sample(value: dict[str, Any]) -> Any:
         (Finding, ("jupyterhub_rehearse", "findings")),
         (ListedPoint, ("recovery_point_info", "points")),
         (Comparison, ("recovery_point_info", "comparison")),
+        (Status, ("jupyterhub_status", "hubs")),
     ],
     ids=lambda value: ".".join(value) if isinstance(value, tuple) else value.__name__,
 )

@@ -26,6 +26,14 @@ def test_it_can_be_verified_alone(hub: Hub, target: str) -> None:
     assert result.changed == 0
 
 
+def test_its_status_is_one_screen(hub: Hub, target: str) -> None:
+    result = hub.playbook("status.yml")
+    assert re.search(rf"-> {target}, upgraded, outage [\d.]+ s", result.stdout)
+    assert ": the new hub serves." in result.stdout
+    assert "Held down" not in result.stdout
+    assert result.changed == 0
+
+
 def test_a_user_s_server_is_started_and_stopped_as_a_proof(hub: Hub) -> None:
     assert hub.playbook("verify.yml", {"jupyterhub_verify_user": "user-002"}).changed == 0
     assert re.search(r"User user-002 took [\d.]+ seconds to start", hub.log())

@@ -52,11 +52,21 @@ def listed(base: str | None, service: str = "") -> list[ListedPoint]:
 
     Found by the folders alone: a hub that is too broken to be found can still be rolled back.
     """
+    points = [point for folder in folders(base, service) for point in listed_in(folder)]
+    return sorted(points, key=lambda point: point.id, reverse=True)
+
+
+def listed_in(folder: Path) -> list[ListedPoint]:
+    """The recovery points of one state folder, newest first."""
+    points = manifests.listed(state.recovery_folder(folder))
+    return [_described(point) for point in sorted(points, key=lambda point: point.name, reverse=True)]
+
+
+def folders(base: str | None, service: str = "") -> list[Path]:
+    """The state folders below ``base``, or that of the one hub whose ``service`` is named."""
     name = service.rpartition(":")[2]
     name = name[: -len(".service")] if name.endswith(".service") else name
-    folders = [folder for folder in state.state_folders(base) if name in ("", folder.name)]
-    points = [point for folder in folders for point in manifests.listed(state.recovery_folder(folder))]
-    return [_described(point) for point in sorted(points, key=lambda point: point.name, reverse=True)]
+    return [folder for folder in state.state_folders(base) if name in ("", folder.name)]
 
 
 def choose(points: list[ListedPoint], wanted: str = "") -> ListedPoint:

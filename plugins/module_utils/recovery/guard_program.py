@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 
 from ..errors import HubError
-from ..runs import guard, journal, outage_process, report
-from . import outage, rollback
+from ..runs import guard, journal, outage_process
+from . import outage, rollback, status
 
 SECONDS_BETWEEN_LOOKS = 1.0
 SECONDS_BETWEEN_ATTEMPTS = 5.0
@@ -102,18 +102,12 @@ def carry_out(folder: Path) -> None:
 def restore(folder: Path) -> None:
     """Restore the old hub, whatever was tried before."""
     rollback.roll_back(folder, "hand", "")
-    status(folder)
+    print_status(folder)
 
 
-def status(folder: Path) -> None:
-    """Print the state of the run, and its report so far."""
-    run = journal.read(folder)
-    if run is None:
-        say("No run is known.")
-        return
-    for line in dict.fromkeys(
-        [journal.summary(run), *report.lines(report.compose(report.of_run(run)), folder.name)]
-    ):
+def print_status(folder: Path) -> None:
+    """Print the state of the run, its report so far, and what is kept."""
+    for line in status.lines(status.of_hub(folder)):
         say(line)
 
 
@@ -124,7 +118,7 @@ def say(line: str) -> None:
 
 def main(folder: Path) -> int:
     """Arguments, call, exit status; ``folder`` is the state folder that the program lies in."""
-    actions = {"watch": watch, outage_process.VERB: carry_out, "restore": restore, "status": status}
+    actions = {"watch": watch, outage_process.VERB: carry_out, "restore": restore, "status": print_status}
     if len(sys.argv) != 2 or sys.argv[1] not in actions:
         say(f"usage: {guard.command(folder, '|'.join(actions))}")
         return 2

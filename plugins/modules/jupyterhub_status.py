@@ -1,0 +1,97 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: jupyterhub_status
+short_description: Tells how the last run of each hub of a host ended or stands, and what is kept of it
+version_added: 0.1.0
+author:
+  - The hubops.jupyterhub maintainers (@hubops)
+description:
+  - Reads the state folders of the host, whatever has become of the hubs themselves. Nothing is changed, no
+    hub is asked, and no lock is taken, so that a run which is under way is not disturbed.
+extends_documentation_fragment:
+  - hubops.jupyterhub.state_folder
+  - hubops.jupyterhub.service
+  - hubops.jupyterhub.attributes.reads
+"""
+
+EXAMPLES = r"""
+- name: See how the last upgrade ended
+  hubops.jupyterhub.jupyterhub_status:
+"""
+
+RETURN = r"""
+hubs:
+  description: The hubs of which a run or a recovery point is kept.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The deployment.
+      type: str
+      sample: jupyterhub
+    run:
+      description: How the last run ended or stands, or why its record cannot be read; empty without one.
+      type: str
+      sample: "Run 20261120T211500Z, begun 2026-11-20T21:15:00+00:00, is at 'migrate'."
+    report:
+      description: Its report so far, as lines.
+      type: list
+      elements: str
+      sample: ["jupyterhub: JupyterHub 4.1.6 -> 6.1.1, upgraded, outage 3.2 s, 0 warnings"]
+    held:
+      description: Why the hub is held down; empty where it is not.
+      type: str
+      sample: ""
+    guarded:
+      description: Whether a guard watches the run.
+      type: bool
+      sample: true
+    outage:
+      description: Whether the host carries out an outage now.
+      type: bool
+      sample: true
+    recovery_points:
+      description: As in RV(hubops.jupyterhub.recovery_point_info#module:points).
+      type: list
+      elements: dict
+      sample: []
+messages:
+  description: The same for people, by the names of the hubs.
+  returned: always
+  type: dict
+  sample: {"jupyterhub": ["No run is known.", "1 recovery point, the newest /var/lib/hubops/..."]}
+seconds:
+  description: How long it took.
+  returned: always
+  type: float
+  sample: 0.02
+"""
+
+from typing import Any
+
+from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import status
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
+
+
+def look(params: dict[str, Any], _check: bool) -> dict[str, Any]:
+    """Read the state folders."""
+    hubs = status.of_host(params["state_folder"], params["service"])
+    return {
+        "hubs": [to_dict(hub) for hub in hubs],
+        "messages": {hub.name: status.lines(hub) for hub in hubs},
+    }
+
+
+def main() -> None:
+    """Arguments, call, result."""
+    arguments.run(dict(**arguments.STATE_FOLDER, **arguments.SERVICE), look)
+
+
+if __name__ == "__main__":
+    main()
