@@ -245,6 +245,10 @@ plan:
       description: What each step of the rehearsal took; V(null) before that.
       type: dict
       sample: {"migrate": 0.4, "start": 2.1}
+    basis:
+      description: Digest of what the upgrade starts from; it is the same where nothing has changed.
+      type: str
+      sample: 3f1c9a0e5b7d2c4f
 blockers:
   description: The findings that forbid the upgrade, as sentences.
   returned: success
@@ -268,7 +272,9 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.ins
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import planner
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import sentence
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
 #: The parameters that are an administrator's policy, by the same names.
 POLICY = ("strategy", "python", "packages", "user_packages", "accept", "verify_user")
@@ -278,9 +284,9 @@ def planned(params: dict[str, Any], _check: bool) -> dict[str, Any]:
     """The plan, and what forbids it."""
     deployment = from_dict(Deployment, params["deployment"])
     policy = Policy(**{key: params[key] for key in POLICY})
-    plan = planner.plan(
-        deployment, params["version"], policy, installer_options(params), params["state_folder"]
-    )
+    base = params["state_folder"]
+    failed = journal.failed_upgrade(state_folder(deployment.name, base))
+    plan = planner.plan(deployment, params["version"], policy, installer_options(params), base, failed)
     blockers = [f"{finding.id}: {sentence(finding)}" for finding in plan.blockers]
     return {"changed": False, "plan": to_dict(plan), "blockers": blockers}
 

@@ -24,6 +24,8 @@ VARIABLES: dict[str, Any] = {
     "jupyterhub_watch_seconds": 2,
     # The faults are for what it lets pass; a row of their own is about those that it finds.
     "jupyterhub_rehearse": False,
+    # The same upgrade must succeed after the fault.
+    "jupyterhub_retry": True,
 }
 CACHE = REPOSITORY / "build/faults"
 

@@ -18,7 +18,7 @@ from ..environments.discovery import find_program
 from ..environments.packages import all_packages
 from ..errors import HubError
 from ..system import state
-from . import live_process, site_files
+from . import basis, live_process, site_files
 from .target import installed_options
 from .upgrade import Host
 
@@ -61,6 +61,7 @@ def look(deployment: Deployment, base: str | None, python: str, user: str = "") 
         read={path: site_files.within(path, site_files.read(deployment)) for path in environments},
         unanswered=verification.unanswered(deployment) if _can_be_asked(deployment) else {},
         differences=live_process.differences(deployment),
+        of_site=basis.files_of_site(deployment),
         installed={path: all_packages(path) for path in environments},
         options=installed_options(deployment.hub_environment.path),
         templates=_templates(deployment.config.template_folders),

@@ -49,6 +49,7 @@ def make_plan(deployment: Deployment, target: Target, host: Host, policy: Policy
         bytes_needed=bytes_needed(deployment, host, environments),
         findings=tuple(kinds.find(upgrade)),
         steps=(),
+        basis=upgrade.basis,
     )
     return replace(plan, steps=_steps(deployment, plan))
 

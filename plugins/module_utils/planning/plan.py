@@ -31,6 +31,7 @@ class Plan:
     packages: dict[str, tuple[PackageChange, ...]] | None = None
     expected_outage_seconds: float | None = None
     rehearsal_seconds: dict[str, float] | None = None
+    basis: str = ""
 
     @property
     def staged(self) -> tuple[Planned, ...]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from ..deployment.model import Deployment
 from ..environments.installer import InstallerOptions
 from . import host, newest
+from .basis import FailedUpgrade
 from .findings import kinds
 from .making import make_plan
 from .plan import Plan
@@ -22,10 +23,11 @@ def plan(
     policy: Policy,
     options: InstallerOptions,
     state_base: str | None = None,
+    failed: FailedUpgrade | None = None,
 ) -> Plan:
     """The plan of an upgrade to ``version``, which may be a word of `newest`.
 
-    Raises HubError for what no plan can be made of.
+    ``failed`` is the last upgrade, where it was undone. Raises HubError for what no plan can be made of.
     The index is asked for the target and for what the environments would become at the same time: each
     costs about a second, most of it waiting.
     """
@@ -36,4 +38,4 @@ def plan(
         resolved = pool.submit(resolve, deployment, version, policy, options)
         seen = host.look(deployment, state_base, policy.python, policy.verify_user)
         found, packages = target.result(), resolved.result()
-    return make_plan(deployment, found, replace(seen, resolved=packages), policy)
+    return make_plan(deployment, found, replace(seen, resolved=packages, failed=failed), policy)

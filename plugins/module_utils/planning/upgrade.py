@@ -10,6 +10,7 @@ from ..environments.facts import EnvironmentFacts
 from ..environments.planned import PlannedEnvironment
 from ..releases.requirements import parse_requirement, satisfies
 from ..releases.versions import parse_release
+from .basis import FailedUpgrade, digest
 
 #: A copied environment needs its own size again, and space for what is downloaded and compiled.
 STAGING_RESERVE_BYTES = 400 * 1024 * 1024
@@ -60,6 +61,7 @@ class Host:
     {path: setting}; ``read`` those of the site that the hub only reads.
     ``unanswered`` has the reason why what runs does not pass its later checks, by `verification.unanswered`.
     ``differences`` are those between the hub that runs and the one that would be started now.
+    ``of_site`` are digests of the site's files; ``failed`` is the last upgrade, where it was undone.
     ``options`` are those that the hub of today knows, by class; ``templates`` the custom ones' texts by
     path; ``single_user_script`` path and text of the single-user command where that is a script;
     ``knows_user`` says whether the hub has the user whose server is to be started.
@@ -77,6 +79,8 @@ class Host:
     read: dict[str, list[str]] = field(default_factory=dict)
     unanswered: dict[str, str] = field(default_factory=dict)
     differences: list[str] = field(default_factory=list)
+    of_site: dict[str, str] = field(default_factory=dict)
+    failed: FailedUpgrade | None = None
     installed: dict[str, dict[str, str]] = field(default_factory=dict)
     resolved: dict[str, Resolution] = field(default_factory=dict)
     options: dict[str, list[str]] = field(default_factory=dict)
@@ -116,6 +120,11 @@ class Upgrade:
     def current(self) -> str:
         """The version that the hub runs."""
         return self.deployment.jupyterhub
+
+    @property
+    def basis(self) -> str:
+        """What identifies the same upgrade of the same hub."""
+        return digest(self.target.version, self.environments, self.host.installed, self.host.of_site)
 
     @property
     def is_downgrade(self) -> bool:

@@ -229,7 +229,7 @@ def carry_out(folder: Path) -> str:
     else:
         outage_process.report_done(folder)
         return ""
-    rollback.roll_back(folder, "the host", reason, run.id, name)
+    rollback.roll_back(folder, journal.BY_THE_HOST, reason, run.id, name)
     return reason
 
 

@@ -23,7 +23,8 @@ from typing import Any, Callable, TypedDict
 
 from ..deployment.model import Deployment, of_format_1
 from ..errors import HubError
-from ..planning.plan import Plan, outline, read_plan
+from ..planning.basis import FailedUpgrade
+from ..planning.plan import UPGRADE, Plan, outline, read_plan
 from ..shapes import from_dict, to_dict
 from ..system import files, state
 from ..system.process_records import identity, recorded_in
@@ -62,6 +63,9 @@ SEEN = ("errors", "access", "unrecognized", "deprecated")
 ENDS = {"old": "the old hub serves again", "new": "the new hub serves", "unchanged": "nothing was changed"}
 
 OVER = (ACCEPTED, RESTORED, ENDED)
+
+#: Who has ended a run in which a step of the outage failed.
+BY_THE_HOST = "the host"
 
 #: What becomes of a verified new hub that no controller accepts.
 KEEP, RESTORE = "keep", "restore"
@@ -263,6 +267,22 @@ def _read(file: Path, folder: Path) -> Run | None:
         )
     run.format = FORMAT
     return run
+
+
+def failed_upgrade(folder: Path) -> FailedUpgrade | None:
+    """The last upgrade, where the host has undone it since a step of the outage failed; else None."""
+    for file in sorted(state.runs_folder(folder).glob("*/run.json"), reverse=True):
+        try:
+            run = _read(file, folder)
+        except HubError:
+            continue
+        if run is None or run.plan is None or run.plan.action != UPGRADE:
+            continue
+        outcome = run.outcome
+        if outcome.get("ended") != "old" or outcome.get("by") != BY_THE_HOST:
+            return None
+        return FailedUpgrade(run.plan.basis, run.id, outcome["at"], outcome["reason"])
+    return None
 
 
 def _archive(folder: Path, run_id: str) -> Path:

@@ -144,6 +144,9 @@ def test_a_step_that_fails_is_followed_by_the_restore(hub: Hub) -> None:
     assert hub.version() == OLD
     assert not hub.staged.exists()
     assert not state.guard_folder(hub.folder).exists()
+    remembered = journal.failed_upgrade(hub.folder)
+    assert remembered and remembered.run == run_id
+    assert "The hub exited at its start" in remembered.reason
 
 
 def test_the_guard_restores_the_old_hub_when_the_program_is_killed(hub: Hub) -> None:

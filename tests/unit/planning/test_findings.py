@@ -12,6 +12,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import InstallerOptions
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import planner
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.basis import FailedUpgrade
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings import kinds as findings
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import (
     Finding,
@@ -48,7 +49,20 @@ class Case(NamedTuple):
     policy: Policy = Policy()
 
 
+#: What the upgrade of the healthy hub starts from.
+BASIS = make_plan(hub(), TARGET, machine(), Policy()).basis
+
+
+def failed(basis: str) -> FailedUpgrade:
+    return FailedUpgrade(basis, "20261120T211500Z", "2026-11-20T21:15:30+00:00", "The hub exited.")
+
+
 CASES = [
+    Case(
+        "failed-before",
+        "Run 20261120T211500Z was undone at 2026-11-20T21:15:30+00:00: The hub exited.",
+        host=machine(failed=failed(BASIS)),
+    ),
     Case(
         "known-bad-target",
         "JupyterHub 5.4.1 is known to be bad: it mishandles stopped servers when it starts "
@@ -641,6 +655,14 @@ HEALTHY = [
     Case("database-revision-unknown", "", target=Target("6.1.1", ">=3.10", "f460b0348206")),
     Case("no-space", "", host=machine(free_bytes={"/srv/jupyterhub": GIBIBYTE})),
     Case("hub-not-running", "", hub(hub_environment__jupyterhub="4.1.6")),
+    Case("failed-before", "", host=machine(failed=failed("another"))),
+    Case(
+        "failed-before",
+        "",
+        target=Target("5.4.6", ">=3.8", "4621fec11365"),
+        host=machine(failed=failed(BASIS)),
+    ),
+    Case("failed-before", "", host=machine(failed=failed(BASIS), of_site={CONFIG: "changed"})),
     Case("synchronized-at-start", "", hub(service__command=["uv", "run", "--no-sync", "jupyterhub"])),
     Case(
         "synchronized-at-start",

@@ -33,7 +33,15 @@ KNOWN_BAD_TARGET = Kind(
     "The upgrade would install the fault.",
     "Take the newest release of the series.",
 )
-KINDS = (TARGET_NOT_AVAILABLE, DOWNGRADE, KNOWN_BAD_TARGET)
+FAILED_BEFORE = Kind(
+    "failed-before",
+    BLOCKER,
+    "The same upgrade was undone the last time, since a step of its outage failed, and nothing has changed.",
+    "It would fail again: users would have one more outage for nothing.",
+    "Remove the cause; to try again without a change: jupyterhub_retry: true.",
+    accept=True,
+)
+KINDS = (TARGET_NOT_AVAILABLE, DOWNGRADE, KNOWN_BAD_TARGET, FAILED_BEFORE)
 
 
 def check(upgrade: Upgrade) -> Iterator[Finding]:
@@ -42,6 +50,9 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
     if target.problem:
         yield TARGET_NOT_AVAILABLE.found(target.problem, target.hint)
         return
+    failed = upgrade.host.failed
+    if failed and failed.basis == upgrade.basis:
+        yield FAILED_BEFORE.found(f"Run {failed.run} was undone at {failed.at}: {failed.reason}")
     if upgrade.is_downgrade:
         yield DOWNGRADE.found(
             f"The hub runs JupyterHub {upgrade.current}, which is newer than {target.version}."
