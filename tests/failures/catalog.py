@@ -43,6 +43,21 @@ def main(*_arguments, **_options):
     raise SystemExit("no server from this release")
 """
 LOGIN_WITHOUT_XSRF = '<form action="{{ login_url }}" method="post"><input name="username"></form>\n'
+#: An authenticator to which another site posts what it knows of a user.
+LAUNCHES = """
+from jupyterhub.auth import DummyAuthenticator
+from jupyterhub.handlers import BaseHandler
+
+class LaunchHandler(BaseHandler):
+    async def post(self):
+        self.finish("launched")
+
+class LaunchAuthenticator(DummyAuthenticator):
+    def get_handlers(self, app):
+        return [*super().get_handlers(app), ("/launch", LaunchHandler)]
+
+c.JupyterHub.authenticator_class = LaunchAuthenticator
+"""
 #: A package that an administrator has built for the old hub.
 OLD_COMPANION = """Metadata-Version: 2.1
 Name: old-companion
@@ -190,6 +205,14 @@ def _of_the_old_hub() -> list[Failure]:
             REHEARSAL,
             "rehearsal-old-start",
         ),
+        Failure("packages replaced under the running hub", packages_replaced, PREFLIGHT, "packages-replaced"),
+        Failure(
+            "launch from another site (2.3.1)",
+            config(LAUNCHES),
+            REHEARSAL,
+            "rehearsal-post-refused",
+            kind="old",
+        ),
     ]
 
 
@@ -283,6 +306,18 @@ def packages_behind_a_link(hub: Hub) -> dict[str, Any]:
     place = hub.layout.environments[0]
     move = "cd {}/lib/python3.* && mv site-packages /srv/packages && ln -s /srv/packages site-packages"
     hub.exec(["sh", "-c", move.format(place)])
+    return {}
+
+
+def packages_replaced(hub: Hub) -> dict[str, Any]:
+    """What an upgrade by pip leaves: the hub serves the code that it has read before."""
+    place = hub.layout.environments[0]
+    rename = (
+        "cd {}/lib/python3.*/site-packages && sed -i 's/^Version: .*/Version: 5.4.6/' jupyterhub-4*/METADATA"
+    )
+    hub.exec(
+        ["sh", "-c", f"{rename.format(place)} && mv jupyterhub-4.1.6.dist-info jupyterhub-5.4.6.dist-info"]
+    )
     return {}
 
 
