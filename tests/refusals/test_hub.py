@@ -67,6 +67,18 @@ def test_neither_root_nor_become(hub: Hub) -> None:
     assert "ansible_become: true" in said
 
 
+def test_file_system_within_an_environment(hub: Hub) -> None:
+    point = f"{hub.layout.environments[0]}/data"
+    hub.exec(["mkdir", point])
+    hub.exec(["mount", "-t", "tmpfs", "tmpfs", point])
+    try:
+        said = refusal(hub)
+    finally:
+        hub.exec(["umount", point])
+        hub.exec(["rmdir", point])
+    assert f"{point} of the environment {hub.layout.environments[0]} is a mount point." in said
+
+
 def test_conda_environment(hub: Hub) -> None:
     path = "/usr/local/share/conda"
     hub.exec(["mkdir", "-p", f"{path}/conda-meta"])

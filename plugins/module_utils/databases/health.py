@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..releases import catalogue
+from ..system import mounts
 from ..system.execution_context import ExecutionContext
 from . import sqlite
 
@@ -27,26 +28,11 @@ def place(file: Path, context: ExecutionContext) -> dict[str, Any]:
     script = 'for path in "$@"; do test -w "$path" && echo yes || echo no; done'
     done = context.run(["/bin/sh", "-c", script, "sh", *paths], timeout=20)
     answers = done.stdout.split()
+    mount = mounts.of_path(file, mounts.mounts())
     return {
-        "file_system": file_system_of(file, Path("/proc/self/mountinfo").read_text(errors="replace")),
+        "file_system": mount.kind if mount else None,
         "writable": {path: answer == "yes" for path, answer in zip(paths, answers) if os.path.exists(path)},
     }
-
-
-def file_system_of(path: Path, mounts: str) -> str | None:
-    """The kind of file system that ``path`` is on, by the text of ``mountinfo`` (proc(5)): ``ext4``, ..."""
-    real = os.path.realpath(path)
-    found, longest = None, -1
-    for line in mounts.splitlines():
-        fields, _dash, rest = line.partition(" - ")
-        words = fields.split()
-        if len(words) < 5 or not rest:
-            continue
-        # A blank is written as \040.
-        point = words[4].encode().decode("unicode_escape")
-        if (real + "/").startswith(point.rstrip("/") + "/") and len(point) >= longest:
-            found, longest = rest.split()[0], len(point)
-    return found
 
 
 def examine(path: Path, revision: str | None, timeout: float) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from ..environments import links
 from ..environments.discovery import find_program
 from ..environments.packages import all_packages
 from ..errors import HubError
-from ..system import state
+from ..system import mounts, state
 from . import basis, live_process, site_files
 from .target import installed_options
 from .upgrade import Host
@@ -43,6 +43,7 @@ def look(deployment: Deployment, base: str | None, python: str, user: str = "") 
         must_write += [str(database), str(database.parent)]
         folders.add(str(database.parent))
     written = site_files.written(deployment, str(folder))
+    known_mounts = mounts.mounts()
     interpreters = [python, *(entry.python for entry in deployment.environments)]
     return Host(
         root=os.geteuid() == 0,
@@ -55,6 +56,7 @@ def look(deployment: Deployment, base: str | None, python: str, user: str = "") 
         ],
         python_versions=_python_versions([each for each in interpreters if each]),
         links={path: [(link.path, link.target) for link in links.in_the_way(path)] for path in environments},
+        mounts={path: mounts.within(path, known_mounts) for path in environments},
         written={
             path: {file: written[file] for file in site_files.within(path, written)} for path in environments
         },

@@ -57,6 +57,7 @@ class Host:
 
     ``python_versions`` are those that the interpreters print, by path, '' where one does not run.
     ``links`` are those of each environment through which an installer would leave it, as (path, target).
+    ``mounts`` are the points of each at which a file system is mounted, itself among them.
     ``written`` has the files within each environment that are written while the hub serves, as
     {path: setting}; ``read`` those of the site that the hub only reads.
     ``unanswered`` has the reason why what runs does not pass its later checks, by `verification.unanswered`.
@@ -75,6 +76,7 @@ class Host:
     not_writable: list[str] = field(default_factory=list)
     python_versions: dict[str, str] = field(default_factory=dict)
     links: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    mounts: dict[str, list[str]] = field(default_factory=dict)
     written: dict[str, dict[str, str]] = field(default_factory=dict)
     read: dict[str, list[str]] = field(default_factory=dict)
     unanswered: dict[str, str] = field(default_factory=dict)

@@ -382,27 +382,6 @@ def test_a_check_that_takes_too_long_is_given_up(database: Path, monkeypatch: py
     assert (examined(database)["damage"], examined(database)["broken_references"]) == (None, {})
 
 
-MOUNTS = (
-    "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
-    "30 22 0:40 / /srv rw shared:1 - nfs4 server:/srv rw\n"
-    "31 30 0:41 / /srv/a\\040b rw - xfs /dev/sdb rw\n"
-    "32 22 0:42 / /srv-old rw - btrfs /dev/sdc rw\n"
-)
-
-
-@pytest.mark.parametrize(
-    ("path", "kind"),
-    [
-        ("/srv/hub/jupyterhub.sqlite", "nfs4"),
-        ("/srv/a b/jupyterhub.sqlite", "xfs"),
-        ("/srv-old/x", "btrfs"),
-        ("/srv-older/x", "ext4"),
-    ],
-)
-def test_the_file_system_of_a_path(path: str, kind: str) -> None:
-    assert health.file_system_of(Path(path), MOUNTS) == kind
-
-
 @pytest.fixture
 def stranger() -> Iterator[ExecutionContext]:
     """Another user where the test runs as root, else the same user; in a folder that every user may enter."""

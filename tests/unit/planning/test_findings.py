@@ -167,6 +167,11 @@ CASES = [
         host=machine(links={HUB: [("/opt/jupyterhub/share", "/srv/share")]}),
     ),
     Case(
+        "mounted-inside",
+        f"{HUB}/data of the environment {HUB} is a mount point.",
+        host=machine(mounts={HUB: [f"{HUB}/data"]}),
+    ),
+    Case(
         "written-inside",
         f"{HUB} has files that are written while the hub serves: {HUB}/jupyterhub.sqlite "
         f"(c.JupyterHub.db_url), {HUB}/secret (c.JupyterHub.cookie_secret_file).",

@@ -83,6 +83,13 @@ WRITTEN_INSIDE = Kind(
     "Stop the hub, move them to their own folder, and name that in the settings; where the service's "
     "WorkingDirectory leads into the environment, change it.",
 )
+MOUNTED_INSIDE = Kind(
+    "mounted-inside",
+    BLOCKER,
+    "An environment is a mount point, or a file system is mounted within it.",
+    "A mount point cannot be exchanged, and what is mounted within would go away with the old environment.",
+    "Mount it elsewhere, with a link to it; an environment must be a folder of the file system around it.",
+)
 READ_INSIDE = Kind(
     "read-inside",
     BLOCKER,
@@ -101,6 +108,7 @@ KINDS = (
     IN_PLACE,
     LINK_LEADS_OUT,
     WRITTEN_INSIDE,
+    MOUNTED_INSIDE,
     READ_INSIDE,
 )
 
@@ -145,6 +153,9 @@ def _files_of_the_site(upgrade: Upgrade, entry: PlannedEnvironment) -> Iterator[
     if written:
         files = ", ".join(f"{file} ({setting})" for file, setting in written.items())
         yield WRITTEN_INSIDE.found(f"{path} has files that are written while the hub serves: {files}.")
+    points = upgrade.host.mounts.get(path, [])
+    if points:
+        yield MOUNTED_INSIDE.found(f"{', '.join(points)} of the environment {path} is a mount point.")
     if read and entry.strategy == REBUILD:
         yield READ_INSIDE.found(f"{path} is rebuilt, and has {listing(read)}.")
 
