@@ -288,8 +288,9 @@ def conduct(folder: Path, run_id: str, settings: Settings, wait: float = float("
     It is returned as it is after ``wait`` seconds. Called again, it watches the outage that is under way.
     Raises HubError with the reason when the old hub was restored instead.
     """
-    run = journal.recorded(folder, run_id) or journal.mine(folder, run_id)
+    # In this order: one that ends in between has left its verdict in the record.
     begun = outage_process.is_running(folder) or outage_process.has_died(folder)
+    run = journal.recorded(folder, run_id) or journal.mine(folder, run_id)
     if run.phase in (journal.PREPARING, journal.ARMED, journal.OUTAGE) and not begun:
         journal.require_in_time(folder, run)
         files.write(_settings_file(folder), json.dumps(to_dict(settings)).encode())
