@@ -180,6 +180,13 @@ SERIES = (
                 source="https://github.com/jupyterhub/ldapauthenticator/issues/305",
                 until="5.0",
             ),
+            IncompatiblePackage(
+                "jupyterhub-ltiauthenticator",
+                "<1.5.1",
+                problem="sends launches that the hub's XSRF check refuses, so that no user can log in",
+                better="jupyterhub-ltiauthenticator>=1.6.3",
+                source="https://github.com/jupyterhub/ltiauthenticator/issues/157",
+            ),
         ),
     ),
     Series(
