@@ -31,6 +31,7 @@ class Measurement(NamedTuple):
 def measure(procedure: Procedure) -> Measurement:
     """Upgrade a fresh hub. Raises when it does not answer with the new version afterwards."""
     with Hub.start(IMAGE) as hub:
+        _renew(hub)
         procedure.prepare(hub)
         preflight = preflight_seconds(hub) if procedure.reports else None
         with Probe(hub) as probe:
@@ -45,6 +46,13 @@ def measure(procedure: Procedure) -> Measurement:
             noop=_upgraded_again(hub) if procedure.reports else None,
             preflight=preflight,
         )
+
+
+def _renew(hub: Hub) -> None:
+    """Have the newest jsonschema, as users do: with that of the test bed, new hubs start faster."""
+    for environment in hub.layout.environments:
+        install = ["uv", "pip", "install", "--quiet", "--upgrade", "--python", f"{environment}/bin/python"]
+        hub.exec([*install, "jsonschema"])
 
 
 def _upgraded_again(hub: Hub) -> float:
