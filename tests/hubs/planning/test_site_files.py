@@ -77,7 +77,7 @@ def test_a_hub_that_works_in_its_environment_is_refused(place: Path, tmp_path: P
             f"{place} has files that are written while the hub serves: "
             f"{place}/jupyterhub-proxy.pid (c.ConfigurableHTTPProxy.pid_file), "
             f"{place}/jupyterhub_cookie_secret (c.JupyterHub.cookie_secret_file), "
-            f"{place}/jupyterhub.sqlite (c.JupyterHub.db_url), {place}/hub.log (stdout_logfile)."
+            f"{place}/jupyterhub.sqlite (c.JupyterHub.db_url), {place}/hub.log (the service's log)."
         )
         assert findings_of(deployment, tmp_path, strategy="in_place").keys() == {"written-inside"}
 
