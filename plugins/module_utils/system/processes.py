@@ -60,7 +60,9 @@ class Process:
             os.setuid(owner.st_uid)
 
         if os.geteuid() == 0 and owner.st_uid != 0:
-            done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=become)
+            done = subprocess.run(
+                argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=become, check=False
+            )
             if done.returncode == 0:
                 return done.stdout
         raise PermissionError(f"The process {self.pid} may not be looked at.")
