@@ -33,6 +33,10 @@ RETENTION: dict[str, Any] = {
     "keep": {"type": "int", "default": 5},
     "keep_days": {"type": "int", "default": 0},
 }
+PROOF: dict[str, Any] = {
+    "watch": {"type": "int", "default": 0},
+    "user": {"type": "str", "default": ""},
+}
 PROGRESS_FILE: dict[str, Any] = {"progress_file": {"type": "path", "default": ""}}
 
 

@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - hubops.jupyterhub.deployment
   - hubops.jupyterhub.installer
   - hubops.jupyterhub.mismatches
+  - hubops.jupyterhub.proof
   - hubops.jupyterhub.state_folder
   - hubops.jupyterhub.attributes
 attributes:
@@ -48,16 +49,6 @@ options:
     description: Seconds that starting the hub may take, and a server of O(user), each.
     type: int
     default: 120
-  watch:
-    description: Seconds for which the hub must go on, as the same process, after all else was found well.
-    type: int
-    default: 0
-  user:
-    description:
-      - A user whose server is started, as that user would, and stopped again; one that runs is left alone.
-        See M(hubops.jupyterhub.jupyterhub_verify).
-    type: str
-    default: ""
   wait:
     description: Seconds after which the module returns, whatever the host does; set by the action plugin.
     type: int
@@ -154,8 +145,7 @@ def main() -> None:
             lock_timeout=dict(type="int", default=30),
             migration_timeout=dict(type="int", default=3600),
             start_timeout=dict(type="int", default=120),
-            watch=dict(type="int", default=0),
-            user=dict(type="str", default=""),
+            **arguments.PROOF,
             **arguments.MISMATCHES,
             **arguments.INSTALLER,
             wait=dict(type="int"),

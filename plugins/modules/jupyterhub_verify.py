@@ -26,6 +26,7 @@ extends_documentation_fragment:
   - hubops.jupyterhub.state_folder
   - hubops.jupyterhub.run
   - hubops.jupyterhub.mismatches
+  - hubops.jupyterhub.proof
   - hubops.jupyterhub.attributes
 attributes:
   check_mode:
@@ -54,18 +55,6 @@ options:
     description: Seconds to wait until the hub answers.
     type: int
     default: 120
-  watch:
-    description: Seconds for which the hub must go on, as the same process, after all else was found well.
-    type: int
-    default: 0
-  user:
-    description:
-      - A user whose server is started, as that user would, and stopped again; one that runs is left alone.
-      - The hub's own spawner, and what it needs, are proven by nothing else. It leaves what a server leaves,
-        in the user's home and in the hub's database.
-      - Not in check mode.
-    type: str
-    default: ""
 """
 
 EXAMPLES = r"""
@@ -184,8 +173,7 @@ def main() -> None:
             environment=dict(type="path"),
             since=dict(type="str", default=""),
             timeout=dict(type="int", default=120),
-            watch=dict(type="int", default=0),
-            user=dict(type="str", default=""),
+            **arguments.PROOF,
             **arguments.MISMATCHES,
         ),
         apply,

@@ -25,7 +25,7 @@ from ..hub_scripts import token_lender
 from ..services.base import Service
 from ..services.kinds import service_of
 from ..system.execution_context import ExecutionContext
-from ..system.processes import is_alive, started_at
+from ..system.processes import age, is_alive
 from ..system.source import source_of
 from . import compatibility, lifecycle
 from .model import Deployment
@@ -162,7 +162,7 @@ def unanswered(deployment: Deployment) -> dict[str, str]:
 def _exits(service: Service) -> str:
     """That the hub, started just now, had exited again and again, with its log; '' where it had not."""
     pid = service.main_pid()
-    if pid and time.time() - started_at(pid) > FRESH_SECONDS:
+    if pid and age(pid) > FRESH_SECONDS:
         return ""
     lines = service.log_since(service.log_mark_at(time.time() - EXITS_SECONDS))
     exits = logs.starts(lines) - logs.stops(lines) - 1

@@ -1,6 +1,7 @@
 """Runs inside the hub's environment, handed over as text: migrates a database to that environment.
 
 It is run with ``-I``, so that neither PYTHONPATH nor the working directory brings in another version.
+
 Equal to ``jupyterhub upgrade-db`` of hubs 1.5 to 6.1, except that it starts Python once, needs no ``alembic``
 on PATH, and migrates exactly the database it is given. There are two ways to use it. With a request (one
 line of JSON) on standard input it answers with one line on standard output. With a listening socket as

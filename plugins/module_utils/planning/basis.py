@@ -27,7 +27,10 @@ class FailedUpgrade:
 
 
 def files_of_site(deployment: Deployment) -> dict[str, str]:
-    """Digests of the files that the site has written for its hub, by path; they have no secrets in them."""
+    """Digests of the files that the hub is started with, by path.
+
+    Some have secrets in them: only `digest`, which is one for all of them, is kept.
+    """
     paths = [path for path in site_files.read(deployment) if os.path.isfile(path)]
     return {path: files.sha256(Path(path)) for path in paths if os.access(path, os.R_OK)}
 

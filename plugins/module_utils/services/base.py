@@ -73,12 +73,14 @@ class Service(ABC):
         configured = self.configured_context()
         command = hub_command(self.command())
         running = None if command and command.complete else self.hub_process()
-        if running is None:
-            return command.within(configured) if command else configured
-        try:
-            return configured.of_process(running)
-        except PermissionError:
-            raise HubError(f"The process of {self.name} may not be looked at.", NEEDS_ROOT) from None
+        if running:
+            try:
+                return configured.of_process(running)
+            except PermissionError:
+                raise HubError(f"The process of {self.name} may not be looked at.", NEEDS_ROOT) from None
+            except OSError:  # It has ended meanwhile.
+                pass
+        return command.within(configured) if command else configured
 
     def hub_command(self) -> HubCommand | None:
         """The hub's part of the command, or the running hub's command line where that does not tell all."""

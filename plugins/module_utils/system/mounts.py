@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import NamedTuple
 
+#: A blank is written as ``\\040``.
+_ESCAPED = re.compile(r"\\([0-7]{3})")
 _TABLE = Path("/proc/self/mountinfo")
 
 
@@ -28,8 +31,7 @@ def parsed(table: str) -> list[Mount]:
         fields, _dash, rest = line.partition(" - ")
         words = fields.split()
         if len(words) >= 5 and rest:
-            # A blank is written as \040.
-            found.append(Mount(words[4].encode().decode("unicode_escape"), rest.split()[0]))
+            found.append(Mount(_ESCAPED.sub(lambda code: chr(int(code[1], 8)), words[4]), rest.split()[0]))
     return found
 
 

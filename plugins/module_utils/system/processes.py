@@ -35,7 +35,7 @@ class Process:
         try:
             return os.readlink(link)
         except PermissionError:
-            return os.fsdecode(self._as_owner("readlink", "--no-newline", str(link)))
+            return os.fsdecode(self._as_owner("readlink", "-n", str(link)))
 
     def environment(self) -> dict[str, str]:
         """The environment it was started with; may hold secrets. Raises OSError as `directory`."""
@@ -128,6 +128,14 @@ def started_at(pid: int) -> float:
     ticks = int((PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[19])
     since_boot = ticks / os.sysconf("SC_CLK_TCK")
     return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + since_boot
+
+
+def age(pid: int) -> float:
+    """For how many seconds a process has run; 0 once it has ended."""
+    try:
+        return time.time() - started_at(pid)
+    except OSError:
+        return 0.0
 
 
 def birth(pid: int) -> str:

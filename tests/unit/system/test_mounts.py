@@ -9,6 +9,7 @@ MOUNTS = (
     "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
     "30 22 0:40 / /srv rw shared:1 - nfs4 server:/srv rw\n"
     "31 30 0:41 / /srv/a\\040b rw - xfs /dev/sdb rw\n"
+    "34 22 0:44 / /srv/ä rw - zfs pool rw\n"
     "32 22 0:42 / /srv-old rw - btrfs /dev/sdc rw\n"
 )
 
@@ -19,6 +20,7 @@ MOUNTS = (
         ("/srv/hub/jupyterhub.sqlite", "nfs4"),
         ("/srv/a b/jupyterhub.sqlite", "xfs"),
         ("/srv-old/x", "btrfs"),
+        ("/srv/ä/x", "zfs"),
         ("/srv-older/x", "ext4"),
     ],
 )
@@ -35,7 +37,7 @@ def test_a_later_mount_hides_an_earlier_one() -> None:
 
 def test_what_is_mounted_within_a_folder() -> None:
     known = mounts.parsed(MOUNTS)
-    assert mounts.within("/srv", known) == ["/srv", "/srv/a b"]
+    assert mounts.within("/srv", known) == ["/srv", "/srv/a b", "/srv/ä"]
     assert mounts.within("/srv/a b", known) == ["/srv/a b"]
     assert mounts.within("/opt/jupyterhub", known) == []
 

@@ -52,7 +52,9 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
         return
     failed = upgrade.host.failed
     if failed and failed.basis == upgrade.basis:
-        yield FAILED_BEFORE.found(f"Run {failed.run} was undone at {failed.at}: {failed.reason}")
+        # What follows is the end of a log, which the run's report has.
+        reason = failed.reason.partition("\n")[0]
+        yield FAILED_BEFORE.found(f"Run {failed.run} was undone at {failed.at}: {reason}")
     if upgrade.is_downgrade:
         yield DOWNGRADE.found(
             f"The hub runs JupyterHub {upgrade.current}, which is newer than {target.version}."
