@@ -343,15 +343,23 @@ def _has_hub(program: Program) -> bool:
 
 def running_supervisors() -> list[Supervisor]:
     """Every supervisord that runs on this host and may be looked at."""
-    found = []
+    found = {}
+    parents = {}
     for process in processes():
         if _is_supervisord(process.argv):
             try:
-                found.append(_read_supervisor(process))
+                found[process.pid] = _read_supervisor(process)
+                parents[process.pid] = process.parent()
             except (OSError, configparser.Error):
                 # It has ended meanwhile, belongs to another user, or its config was broken since.
                 continue
-    return found
+
+    def is_fork(supervisor: Supervisor) -> bool:
+        """Whether it is another one's child, which is about to become a program."""
+        parent = found.get(parents.get(supervisor.pid, 0))
+        return parent is not None and parent.config == supervisor.config
+
+    return [supervisor for supervisor in found.values() if not is_fork(supervisor)]
 
 
 def _is_supervisord(argv: list[str]) -> bool:

@@ -71,6 +71,10 @@ class Process:
         """The number of its user. Raises OSError when it has ended."""
         return self.folder.stat().st_uid
 
+    def parent(self) -> int:
+        """The number of the process that started it. Raises OSError when it has ended."""
+        return int((self.folder / "stat").read_text().rpartition(")")[2].split()[1])
+
     def is_in_container(self) -> bool:
         """Whether it sees another file system than we do, so that its paths mean nothing here.
 

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import os
 import pwd
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +66,22 @@ def test_the_programs_that_run_hubs_are_found(folder: Path) -> None:
     found = [service for service in supervisord.SupervisordProgram.find() if service.config.parent == folder]
     assert [service.name for service in found] == ["good", "teaching:deaf", "teaching:absent"]
     assert [service.deployment_name for service in found] == ["good", "deaf", "absent"]
+
+
+def test_a_supervisord_that_is_starting_a_program_is_one(tmp_path: Path) -> None:
+    """Between fork and exec its child has the same command line: here for as long as the test needs it."""
+    config = tmp_path / "supervisord.conf"
+    config.write_text("[supervisord]\n")
+    script = tmp_path / "supervisord"
+    script.write_text("import os, signal\nif os.fork():\n    print('forked', flush=True)\nsignal.pause()\n")
+    argv = [sys.executable, str(script), "-c", str(config)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdout and process.stdout.readline()
+        try:
+            found = [each.pid for each in supervisord.running_supervisors() if each.config == config]
+            assert found == [process.pid]
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_a_hub_is_found_by_either_name(folder: Path) -> None:
