@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.rebuilding import Rebuilt
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.planned import (
     IntermediateVersion,
     PlannedEnvironment,
@@ -54,6 +55,7 @@ def _sample(value: dict[str, Any]) -> Any:
         (ListedPoint, ("recovery_point_info", "points")),
         (Comparison, ("recovery_point_info", "comparison")),
         (Status, ("jupyterhub_status", "hubs")),
+        (Rebuilt, ("jupyterhub_rebuild", "environments")),
     ],
     ids=lambda value: ".".join(value) if isinstance(value, tuple) else value.__name__,
 )

@@ -46,7 +46,7 @@ def find_deployment(
     service = choose(find_services(name), name)
     context = service.context()
     command = service.hub_command()
-    environment_path = hub_environment or _hub_environment(service, command, context)
+    environment_path = hub_environment or environment_of_hub(service, command, context)
     hub = read_environment(environment_path)
     if hub.jupyterhub is None:
         raise HubError(
@@ -109,7 +109,8 @@ def _listing(services: Sequence[Service]) -> str:
     )
 
 
-def _hub_environment(service: Service, command: HubCommand | None, context: ExecutionContext) -> str:
+def environment_of_hub(service: Service, command: HubCommand | None, context: ExecutionContext) -> str:
+    """Path of the environment that a service's hub runs in. Raises HubError where nothing tells it."""
     found = None
     if command:
         find = environment_of_python if command.is_python else environment_of_script

@@ -31,8 +31,12 @@ def environment_of_script(script: str, search_path: str) -> str | None:
 
 
 def environment_of_python(python: str, search_path: str) -> str | None:
-    """Path of the environment of an interpreter, which is a path or a bare name on ``search_path``."""
-    found = find_program(python, search_path)
+    """Path of the environment of an interpreter, which is a path or a bare name on ``search_path``.
+
+    The path of one that is gone still tells it.
+    """
+    gone = os.path.isabs(python) and os.path.islink(python)
+    found = Path(python) if gone else find_program(python, search_path)
     return str(found.parent.parent) if found else None
 
 

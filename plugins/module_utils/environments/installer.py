@@ -270,17 +270,6 @@ class Installer:
         _returned, output = self._run(argv)
         return [line for line in output.splitlines() if re.search(r" requires | has requirement ", line)]
 
-    def freeze(self, environment: str) -> list[str]:
-        """Requirements that describe an environment exactly: ``["alembic==1.13.1", "x @ file:///x.whl"]``."""
-        python = _python(environment)
-        if self._uv:
-            returned, output = self._run([self._uv, "pip", "freeze", "--python", python])
-        else:
-            returned, output = self._run([*self._pip(python), "freeze", "--all"])
-        if returned:
-            raise HubError(f"The packages of {environment} cannot be listed: {_last_line(output)}")
-        return [line for line in output.splitlines() if re.match(r"(-e |[A-Za-z0-9][\w.-]*(==| @ ))", line)]
-
     def fetch(self, version: str, folder: Path) -> Path:
         """Unpack what can be read of a JupyterHub release from its wheel, and return the folder.
 

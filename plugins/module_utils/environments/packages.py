@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import json
 import os
 import re
 from pathlib import Path
@@ -61,6 +62,24 @@ def all_packages(path: str | os.PathLike[str]) -> dict[str, str]:
             # The first folder on sys.path wins, as it does for an import.
             packages.setdefault(name, version)
     return packages
+
+
+def addresses(root: Path) -> dict[str, str]:
+    """``{normalised name: address}`` of what was not installed from an index, as PEP 610 has it recorded."""
+    found: dict[str, str] = {}
+    for folder in site_packages(root):
+        for record in folder.glob("*.dist-info/direct_url.json"):
+            read = _read_metadata(record.with_name("METADATA"))
+            origin = json.loads(record.read_text(encoding="utf-8"))
+            version_control = origin.get("vcs_info")
+            address = str(origin["url"])
+            if version_control:
+                address = f"{version_control['vcs']}+{address}@{version_control['commit_id']}"
+            if origin.get("subdirectory"):
+                address += f"#subdirectory={origin['subdirectory']}"
+            if read:
+                found.setdefault(read[0], address)
+    return found
 
 
 def declared_requirements(root: Path) -> dict[str, list[str]]:

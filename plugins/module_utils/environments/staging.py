@@ -16,12 +16,12 @@ from typing import Any, Iterable, Union
 
 from ..errors import HubError
 from ..progress import Progress
-from ..releases.requirements import parse_requirement, requirement_name
+from ..releases.requirements import requirement_name
 from ..system import files
 from ..system.trees import tree_stamp
-from . import links
+from . import interpreter, links, own_files
 from .installer import Installer
-from .packages import all_packages
+from .packages import addresses, all_packages
 from .planned import REBUILD, IntermediateVersion, Planned, PlannedEnvironment
 from .relocation import Inodes, fit, inodes, own, walk
 from .staged import Staged, package_changes
@@ -170,9 +170,10 @@ def _build(
     requirements = entry.requirements
     known: Inodes = {}
     if entry.strategy == REBUILD:
-        conflicts = installer.check(str(old))
         installer.create(str(new), entry.python, prompt=old.name, system_packages=_sees_system_packages(old))
-        installer.fill(str(new), _wanted(installer.freeze(str(old)), before), requirements, progress)
+        installer.fill(str(new), {**before, **addresses(old)}, requirements, progress)
+        # An old one that cannot run does not tell which conflicts it had.
+        conflicts = installer.check(str(new if interpreter.fault(old) else old))
     else:
         _copy(old, new, count, progress)
         known = inodes(new)
@@ -183,6 +184,7 @@ def _build(
     progress(f"Relocating {new}")
     warnings = fit(entry, new, old, known, installer, conflicts)
     if entry.strategy == REBUILD:
+        own_files.carry_over(old, new)
         warnings += _rebuild_warnings(before, all_packages(new), requirements)
     return warnings
 
@@ -220,16 +222,6 @@ def _request(entry: Planned, installer: Installer, packages: dict[str, str]) -> 
         "index": hashlib.sha256(options.index_url.encode()).hexdigest(),
     }
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
-
-
-def _wanted(frozen: Iterable[str], packages: dict[str, str]) -> dict[str, str]:
-    """Packages to have again: versions from the metadata, addresses of those that came from one."""
-    wanted = dict(packages)
-    for line in frozen:
-        requirement = parse_requirement(line)
-        if requirement and requirement.address:
-            wanted[requirement.name] = requirement.address
-    return wanted
 
 
 def _rebuild_warnings(

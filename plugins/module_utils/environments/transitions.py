@@ -39,12 +39,12 @@ def apply(
             f"Environments cannot be {wanted} without a recovery point.", "Give its id in recovery_point_id."
         )
 
-    with contextlib.nullcontext() if check else _alone(entries):
+    with contextlib.nullcontext() if check else alone(entries):
         return _apply(wanted, entries, recovery_point_id, options, progress, check)
 
 
 @contextlib.contextmanager
-def _alone(entries: Sequence[Planned]) -> Iterator[None]:
+def alone(entries: Sequence[Planned]) -> Iterator[None]:
     """Keep other processes from the environments while this one works on them, or dies; no file is written.
 
     Staging continues when its controller is interrupted, and the next run would find it half done.

@@ -6,14 +6,13 @@ import concurrent.futures
 import getpass
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 from ..databases.facts import DatabaseFacts
 from ..databases.kinds import database_of
 from ..deployment import verification
 from ..deployment.model import Deployment
-from ..environments import links
+from ..environments import interpreter, links
 from ..environments.discovery import find_program
 from ..environments.packages import all_packages
 from ..errors import HubError
@@ -60,7 +59,6 @@ def look(deployment: Deployment, base: str | None, python: str, user: str = "") 
         written={
             path: {file: written[file] for file in site_files.within(path, written)} for path in environments
         },
-        read={path: site_files.within(path, site_files.read(deployment)) for path in environments},
         unanswered=verification.unanswered(deployment) if _can_be_asked(deployment) else {},
         differences=live_process.differences(deployment),
         of_site=basis.files_of_site(deployment),
@@ -133,16 +131,4 @@ def _text(file: Path) -> str:
 def _python_versions(interpreters: list[str]) -> dict[str, str]:
     """The versions of interpreters, which are started in parallel: a start is mostly waiting."""
     with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
-        return dict(zip(interpreters, pool.map(_python_version, interpreters)))
-
-
-def _python_version(python: str) -> str:
-    """The version of an interpreter, '' where it does not run."""
-    code = "import platform; print(platform.python_version())"
-    try:
-        done = subprocess.run(
-            [python, "-I", "-S", "-c", code], capture_output=True, text=True, timeout=20, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+        return dict(zip(interpreters, pool.map(interpreter.version_of, interpreters)))

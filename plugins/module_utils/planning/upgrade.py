@@ -59,7 +59,7 @@ class Host:
     ``links`` are those of each environment through which an installer would leave it, as (path, target).
     ``mounts`` are the points of each at which a file system is mounted, itself among them.
     ``written`` has the files within each environment that are written while the hub serves, as
-    {path: setting}; ``read`` those of the site that the hub only reads.
+    {path: setting}.
     ``unanswered`` has the reason why what runs does not pass its later checks, by `verification.unanswered`.
     ``differences`` are those between the hub that runs and the one that would be started now.
     ``of_site`` are digests of the site's files; ``failed`` is the last upgrade, where it was undone.
@@ -78,7 +78,6 @@ class Host:
     links: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     mounts: dict[str, list[str]] = field(default_factory=dict)
     written: dict[str, dict[str, str]] = field(default_factory=dict)
-    read: dict[str, list[str]] = field(default_factory=dict)
     unanswered: dict[str, str] = field(default_factory=dict)
     differences: list[str] = field(default_factory=list)
     of_site: dict[str, str] = field(default_factory=dict)

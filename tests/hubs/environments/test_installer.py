@@ -294,12 +294,6 @@ def test_an_option_is_no_requirement(copy: Path, wheels: Path, tool: str, requir
     assert str(refusal.value) == f'"{requirement}" is not a requirement. Write it like "oauthenticator>=17".'
 
 
-def test_freeze_names_every_package(copy: Path, wheels: Path, tool: str) -> None:
-    frozen = Installer(InstallerOptions(installer=tool), str(copy)).freeze(str(copy))
-    assert {"jupyterhub==1.0.0", "theauthenticator==1.0"} <= set(frozen)
-    assert any(line.startswith("pip==") for line in frozen)
-
-
 class _PrivateIndex(http.server.SimpleHTTPRequestHandler):
     """A package index that requires user and password, and records the logins."""
 

@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.ins
     Installer,
     InstallerOptions,
 )
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.own_files import own_files
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.planned import PlannedEnvironment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.staging import stage
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
@@ -41,7 +43,7 @@ def findings_of(deployment: Deployment, base: Path, **policy: Any) -> dict[str, 
     """The findings about the files of the site, by their ids."""
     seen = host.look(deployment, str(base), policy.get("python", ""))
     plan = make_plan(deployment, Target(NEW, ">=3.8"), seen, Policy(**policy))
-    return {each.id: each for each in plan.findings if each.id in ("written-inside", "read-inside")}
+    return {each.id: each for each in plan.findings if each.id == "written-inside"}
 
 
 def add_user(deployment: Deployment, name: str) -> None:
@@ -93,17 +95,13 @@ def test_a_hub_that_works_in_its_environment_is_refused(place: Path, tmp_path: P
         assert "ada" not in users(Path(entry.staged_path) / "jupyterhub.sqlite")
 
 
-def test_a_config_in_the_environment_is_copied_but_not_rebuilt(place: Path, tmp_path: Path) -> None:
+def test_a_config_in_the_environment_is_no_obstacle(place: Path, tmp_path: Path) -> None:
     folder = place / "etc"
     folder.mkdir()
     with supervised(OLD, tmp_path, CONFIG, place) as name:
         (tmp_path / "jupyterhub_config.py").rename(folder / "jupyterhub_config.py")
         (tmp_path / "jupyterhub_config.py").symlink_to(folder / "jupyterhub_config.py")
-        deployment = find_deployment(name)
-        assert findings_of(deployment, tmp_path) == {}
-        found = findings_of(deployment, tmp_path, python=f"{place}/bin/python")["read-inside"]
-    assert found.severity == "blocker"
-    assert found.found == f"{place} is rebuilt, and has {tmp_path}/jupyterhub_config.py."
+        assert findings_of(find_deployment(name), tmp_path) == {}
 
 
 @pytest.fixture
@@ -117,6 +115,27 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[PlannedEnvir
     (venv / "jupyterhub_config.d").mkdir()
     (venv / "jupyterhub_config.d/one.py").write_text("1")
     return planned_environment(venv, "2.0.0"), Installer(InstallerOptions(wheels=str(wheels)), str(venv))
+
+
+def test_an_environment_that_is_rebuilt_has_the_files_of_the_site(
+    small: tuple[PlannedEnvironment, Installer],
+) -> None:
+    entry, installer = small
+    old = Path(entry.path)
+    [packages] = old.glob("lib/python3*/site-packages")
+    (packages / "site_policy.py").write_text("")
+    (old / "jupyterhub_config.d").chmod(0o750)
+    (old / "jupyterhub_config.d/one.py").chmod(0o640)
+    (old / "bin/start").symlink_to("jupyterhub")
+    stage(replace(entry, strategy="rebuild"), installer, Progress())
+    new = Path(entry.staged_path)
+    assert (new / "jupyterhub_config.d/one.py").read_text() == "1"
+    assert (new / "jupyterhub_config.d/one.py").stat().st_mode & 0o777 == 0o640
+    assert (new / "jupyterhub_config.d").stat().st_mode & 0o777 == 0o750
+    assert (new / "bin/start").readlink() == Path("jupyterhub")
+    assert [path.name for path in new.glob("lib/python3*/site-packages/site_policy.py")] == ["site_policy.py"]
+    assert {"jupyterhub_config.d/one.py", "bin/start"} < set(own_files(old))
+    assert len(own_files(old)) == 3
 
 
 @pytest.mark.parametrize("change", ["written", "as long as before", "added", "removed", "linked elsewhere"])

@@ -185,15 +185,6 @@ CASES = [
         ),
     ),
     Case(
-        "read-inside",
-        f"{HUB} is rebuilt, and has {HUB}/etc/jupyterhub_config.py.",
-        host=machine(
-            read={HUB: [f"{HUB}/etc/jupyterhub_config.py"]},
-            python_versions={"/usr/bin/python3": "3.11.2"},
-        ),
-        policy=Policy(python="/usr/bin/python3"),
-    ),
-    Case(
         "no-such-python",
         "The interpreter /usr/bin/python4 does not exist on the host or does not run.",
         host=machine(python_versions={"/usr/bin/python4": ""}),
@@ -653,7 +644,6 @@ HEALTHY = [
         ),
         policy=Policy(python="/usr/bin/python3"),
     ),
-    Case("read-inside", "", host=machine(read={HUB: [f"{HUB}/etc/jupyterhub_config.py"]})),
     Case("kill-mode", "", hub(config__cleanup_servers=False, service__kills_servers=False)),
     Case("kill-mode", "", hub(config__cleanup_servers=False, spawner__local=False)),
     Case("changes-5", "", hub(hub_environment__jupyterhub="5.4.6")),

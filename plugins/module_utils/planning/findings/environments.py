@@ -9,7 +9,7 @@ from ...environments.facts import EnvironmentFacts
 from ...environments.planned import REBUILD, PlannedEnvironment
 from ...releases.requirements import satisfies
 from ..upgrade import Upgrade, environments_of
-from .finding import BLOCKER, WARNING, Finding, Kind, listing
+from .finding import BLOCKER, WARNING, Finding, Kind
 
 NO_JUPYTERHUB_FOR_USERS = Kind(
     "no-jupyterhub-for-users",
@@ -51,14 +51,16 @@ INTERPRETER_GONE = Kind(
     BLOCKER,
     "The interpreter of an environment is not there or does not run.",
     "An upgrade of the operating system does that to a venv; nothing can be installed into it.",
-    "Name an interpreter in jupyterhub_python, to rebuild the environment.",
+    "Rebuild it at its own version first (rebuild.yml), or for the upgrade: name an interpreter in "
+    "jupyterhub_python.",
 )
 INTERPRETER_CHANGED = Kind(
     "interpreter-changed",
     BLOCKER,
     "The interpreter of an environment is another Python than the one that the environment was made for.",
     "An upgrade of the operating system does that to a venv; Python does not find the packages in it.",
-    "Name an interpreter in jupyterhub_python, to rebuild the environment.",
+    "Rebuild it at its own version first (rebuild.yml), or for the upgrade: name an interpreter in "
+    "jupyterhub_python.",
 )
 IN_PLACE = Kind(
     "in-place",
@@ -90,13 +92,6 @@ MOUNTED_INSIDE = Kind(
     "A mount point cannot be exchanged, and what is mounted within would go away with the old environment.",
     "Mount it elsewhere, with a link to it; an environment must be a folder of the file system around it.",
 )
-READ_INSIDE = Kind(
-    "read-inside",
-    BLOCKER,
-    "Files of the site, such as its config, are within an environment that is rebuilt.",
-    "They belong to no package, so the new environment would not have them.",
-    "Move them to another folder, such as /etc/jupyterhub; or leave out jupyterhub_python: a copy has them.",
-)
 KINDS = (
     NO_JUPYTERHUB_FOR_USERS,
     VERSION_MISMATCH,
@@ -109,7 +104,6 @@ KINDS = (
     LINK_LEADS_OUT,
     WRITTEN_INSIDE,
     MOUNTED_INSIDE,
-    READ_INSIDE,
 )
 
 
@@ -149,15 +143,13 @@ def _single_user(upgrade: Upgrade) -> Iterator[Finding]:
 def _files_of_the_site(upgrade: Upgrade, entry: PlannedEnvironment) -> Iterator[Finding]:
     """Files that are no part of the environment, but would be exchanged with it."""
     path = entry.path
-    written, read = upgrade.host.written.get(path, {}), upgrade.host.read.get(path, [])
+    written = upgrade.host.written.get(path, {})
     if written:
         files = ", ".join(f"{file} ({setting})" for file, setting in written.items())
         yield WRITTEN_INSIDE.found(f"{path} has files that are written while the hub serves: {files}.")
     points = upgrade.host.mounts.get(path, [])
     if points:
         yield MOUNTED_INSIDE.found(f"{', '.join(points)} of the environment {path} is a mount point.")
-    if read and entry.strategy == REBUILD:
-        yield READ_INSIDE.found(f"{path} is rebuilt, and has {listing(read)}.")
 
 
 def _python(upgrade: Upgrade, path: str, own: str | None) -> Iterator[Finding]:
