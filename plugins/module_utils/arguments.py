@@ -26,6 +26,9 @@ INSTALLER: dict[str, Any] = {
 INTERMEDIATE_ENVIRONMENTS: dict[str, Any] = {
     "intermediate_environments": {"type": "list", "elements": "path", "default": []}
 }
+ENVIRONMENT_FAILURES: dict[str, Any] = {
+    "environment_failures": {"type": "str", "choices": ["fail", "report"], "default": "fail"}
+}
 MISMATCHES: dict[str, Any] = {
     "allow": {"type": "list", "elements": "str", "choices": ["other_major", "newer"], "default": []}
 }

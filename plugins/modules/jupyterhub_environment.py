@@ -18,6 +18,7 @@ description:
   - While it stages, a line of progress is shown about every second.
 extends_documentation_fragment:
   - hubops.jupyterhub.deployment
+  - hubops.jupyterhub.environment_failures
   - hubops.jupyterhub.installer
   - hubops.jupyterhub.state_folder
   - hubops.jupyterhub.run
@@ -122,6 +123,10 @@ environments:
       type: list
       elements: str
       sample: ["cffi 1.15.1 became 1.17.1 for the new Python."]
+    fault:
+      description: Why it could not be staged, with O(environment_failures=report); else empty.
+      type: str
+      sample: ""
 seconds:
   description: How long it took.
   returned: always
@@ -149,7 +154,9 @@ def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
     with Progress(None if check else params["progress_file"]) as progress:
         result = transition(params, progress, check)
     warnings = {line for each in result["environments"] for line in each["warnings"]}
-    return {**result, "warnings": sorted(warnings)}
+    unable = [each for each in result["environments"] if each["fault"]]
+    faults = {f"{each['path']} stays as it is. {each['fault']}" for each in unable}
+    return {**result, "warnings": sorted(warnings | faults)}
 
 
 def transition(params: dict[str, Any], progress: Progress, check: bool) -> dict[str, Any]:
@@ -164,6 +171,7 @@ def transition(params: dict[str, Any], progress: Progress, check: bool) -> dict[
             installer_options(params),
             progress,
             check,
+            params["environment_failures"],
         )
 
     folder = state_folder(params["deployment"]["name"], params["state_folder"])
@@ -187,6 +195,7 @@ def main() -> None:
             state=dict(type="str", choices=["staged", "switched", "restored", "absent"], required=True),
             environments=dict(type="list", elements="dict", required=True),
             recovery_point_id=dict(type="str", default=""),
+            **arguments.ENVIRONMENT_FAILURES,
             **arguments.INSTALLER,
             **arguments.PROGRESS_FILE,
         ),

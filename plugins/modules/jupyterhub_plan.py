@@ -16,6 +16,7 @@ description:
     become with it (a dry run of the installer), unless they have all that is wanted.
 extends_documentation_fragment:
   - hubops.jupyterhub.deployment
+  - hubops.jupyterhub.environment_failures
   - hubops.jupyterhub.installer
   - hubops.jupyterhub.state_folder
   - hubops.jupyterhub.attributes.reads
@@ -249,6 +250,19 @@ plan:
       description: Digest of what the upgrade starts from; it is the same where nothing has changed.
       type: str
       sample: 3f1c9a0e5b7d2c4f
+    left_out:
+      description: Single-user environments that stay as they are, with O(environment_failures=report).
+      type: list
+      elements: dict
+      contains:
+        path:
+          description: Where the environment is used from.
+          type: str
+          sample: /home/ada/venv
+        why:
+          description: Why it cannot be upgraded.
+          type: str
+          sample: JupyterHub 6.1.1 needs Python >=3.10, /home/ada/venv has 3.9.2.
 blockers:
   description: The findings that forbid the upgrade, as sentences.
   returned: success
@@ -277,7 +291,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import fr
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
 #: The parameters that are an administrator's policy, by the same names.
-POLICY = ("strategy", "python", "packages", "user_packages", "accept", "verify_user")
+POLICY = ("strategy", "python", "packages", "user_packages", "accept", "verify_user", "environment_failures")
 
 
 def planned(params: dict[str, Any], _check: bool) -> dict[str, Any]:
@@ -304,6 +318,7 @@ def main() -> None:
             strategy=dict(type="str", choices=["auto", "in_place"], default="auto"),
             accept=dict(type="list", elements="str", default=[]),
             verify_user=dict(type="str", default=""),
+            **arguments.ENVIRONMENT_FAILURES,
             details=dict(type="bool", default=False),
             **arguments.INSTALLER,
         ),

@@ -151,6 +151,7 @@ def verified(deployment: Deployment, params: dict[str, Any], version: str, may_w
             version=version,
             revision=run.measured("migrate", "to_revision") if run else "",
             allow=params["allow"],
+            without=[each.path for each in run.plan.left_out] if run and run.plan else [],
             environment=params["environment"] or "",
             since=params["since"] or (run.measured("stop", "log_mark") if run else ""),
             timeout=params["timeout"],

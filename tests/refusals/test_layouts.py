@@ -26,6 +26,50 @@ c.JupyterHub.bind_url = "http://:8000"
 """
 
 
+#: What makes an environment that can be installed into, and not be used.
+RULE = """
+import importlib.abc, sys
+
+class Rule(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == "jupyterhub.singleuser":
+            raise ImportError("the site's own rule")
+
+sys.meta_path.insert(0, Rule())
+"""
+
+
+def test_the_upgrade_goes_on_without_environments_that_cannot_be_upgraded(fresh_hub: Hub) -> None:
+    hub = fresh_hub
+    for name in ("ada", "bob", "cyd"):
+        hub.exec(["mkdir", "--parents", f"/srv/people/{name}"])
+        hub.exec(["cp", "--archive", "/opt/user-env", f"/srv/people/{name}/venv"])
+    hub.exec(["ln", "--symbolic", "--force", "/usr/bin/gone", "/srv/people/bob/venv/bin/python"])
+    hub.exec(["rm", "/srv/people/bob/venv/bin/python3"])
+    [packages] = hub.exec(["sh", "-c", "echo /srv/people/cyd/venv/lib/python3*/site-packages"]).stdout.split()
+    hub.write(f"{packages}/sitecustomize.py", RULE)
+
+    staged.lay_out(hub)
+    variables = {"jupyterhub_version": TARGET, "jupyterhub_user_environments": ["/srv/people/*/venv"]}
+    finished = hub.playbook("upgrade.yml", {**variables, "jupyterhub_environment_failures": "report"})
+
+    assert finished.report["outcome"] == "upgraded", finished.report
+    warnings = " ".join(finished.report["warnings"])
+    assert "/srv/people/bob/venv stays as it is. /srv/people/bob/venv/bin/python is not there" in warnings
+    assert (
+        "/srv/people/cyd/venv stays as it is. The new environment for /srv/people/cyd/venv does" in warnings
+    )
+    versions = {
+        name: hub.exec(["sh", "-c", f"ls -d /srv/people/{name}/venv/lib/python3*/site-packages/jupyterhub-*"])
+        .stdout.split("jupyterhub-")[-1]
+        .partition(".dist-info")[0]
+        for name in ("ada", "bob", "cyd")
+    }
+    assert versions == {"ada": TARGET, "bob": "4.1.6", "cyd": "4.1.6"}
+    assert hub.version() == TARGET
+    assert "staged" not in hub.exec(["ls", "/srv/people/cyd", "/srv/people/bob"]).stdout
+
+
 def test_a_shell_that_reads_files_and_changes_the_user(fresh_hub: Hub) -> None:
     hub = fresh_hub
     unit = f"/etc/systemd/system/{hub.layout.systemd_unit}"

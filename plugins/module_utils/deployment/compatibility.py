@@ -40,8 +40,11 @@ def match_deployment(
     revision: str,
     allow: Collection[str],
     more: Iterable[str] = (),
+    without: Collection[str] = (),
 ) -> dict[str, Any]:
     """`match` for a deployment's environments, and those at ``more`` paths, with a hub of this version.
+
+    Those at the paths of ``without`` are left out.
 
     ``revision`` is the database's, the one that was found unless given.
     """
@@ -50,7 +53,8 @@ def match_deployment(
     place = deployment.hub_environment.path if deployment else None
     hub = parse_release(version)
     wanted = wanted_revision(hub, place) if place else None
-    return match(hub, list(dict.fromkeys([*known, *more])), found, allow, wanted)
+    paths = [path for path in dict.fromkeys([*known, *more]) if path.rstrip("/") not in without]
+    return match(hub, paths, found, allow, wanted)
 
 
 def judge_environment(hub: Release, path: str, allow: Collection[str] = ()) -> dict[str, Any]:

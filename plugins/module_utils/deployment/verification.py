@@ -116,14 +116,20 @@ def verify(
 
 
 def prove(
-    deployment: Deployment, *, version: str, revision: str, allow: Collection[str], **how: Any
+    deployment: Deployment,
+    *,
+    version: str,
+    revision: str,
+    allow: Collection[str],
+    without: Collection[str] = (),
+    **how: Any,
 ) -> dict[str, Any]:
     """`verify`, and compare the hub with its single-user environments and its database; what was found.
 
-    ``revision`` and ``allow`` as in `compatibility.match_deployment`, ``how`` as in `verify`.
+    ``revision``, ``allow`` and ``without`` as in `compatibility.match_deployment`, ``how`` as in `verify`.
     """
     found = verify(deployment, version=version, **how)._asdict()
-    match = compatibility.match_deployment(deployment, version, revision, allow)
+    match = compatibility.match_deployment(deployment, version, revision, allow, without=without)
     failed = compatibility.failures(match)
     if failed:
         raise HubError(compatibility.message(failed))

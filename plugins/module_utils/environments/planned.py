@@ -7,6 +7,8 @@ from typing import Any, Union
 
 from ..shapes import from_dict
 
+#: What becomes of an upgrade when a single-user environment cannot take part: it stops, or goes on without.
+FAIL, REPORT = ENVIRONMENT_FAILURES = ("fail", "report")
 IN_PLACE = "in_place"
 REBUILD = "rebuild"
 INTERMEDIATE = "intermediate"
@@ -30,6 +32,14 @@ class PlannedEnvironment:
     def in_place(self) -> bool:
         """Whether it is upgraded where it is; nothing is staged then."""
         return self.strategy == IN_PLACE
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A single-user environment that stays as it is, because it cannot be upgraded."""
+
+    path: str
+    why: str
 
 
 @dataclass(frozen=True)

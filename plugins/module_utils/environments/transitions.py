@@ -17,7 +17,7 @@ from ..shapes import to_dict
 from .base import Environment
 from .installer import Installer, InstallerOptions
 from .kinds import environment_of
-from .planned import IntermediateVersion, Planned, PlannedEnvironment
+from .planned import FAIL, IntermediateVersion, Planned, PlannedEnvironment
 from .staged import package_changes
 
 
@@ -28,10 +28,12 @@ def apply(
     options: InstallerOptions,
     progress: Progress,
     check: bool = False,
+    failures: str = FAIL,
 ) -> dict[str, Any]:
     """Change the environments of a plan to a state and return the module's result.
 
-    ``wanted`` is staged, switched, restored or absent; ``check`` only says what would change. Raises HubError
+    ``wanted`` is staged, switched, restored or absent; ``check`` only says what would change. With
+    ``failures`` `REPORT` a single-user environment that cannot be staged has its ``fault``. Raises HubError
     as staging and switching do, and when another process works on one of the environments.
     """
     if wanted in ("switched", "restored") and not recovery_point_id:
@@ -40,7 +42,7 @@ def apply(
         )
 
     with contextlib.nullcontext() if check else alone(entries):
-        return _apply(wanted, entries, recovery_point_id, options, progress, check)
+        return _apply(wanted, entries, recovery_point_id, options, progress, check, failures)
 
 
 @contextlib.contextmanager
@@ -72,12 +74,13 @@ def _apply(
     options: InstallerOptions,
     progress: Progress,
     check: bool,
+    failures: str,
 ) -> dict[str, Any]:
     def installer_for(path: str) -> Installer:
         return Installer(options, path, progress, may_build=not check)
 
     if wanted == "staged" and not check:
-        done = _stage_side_by_side(entries, installer_for, progress)
+        done = _stage_side_by_side(entries, installer_for, progress, failures)
     elif wanted == "staged":
         done = [_would_stage(entry, installer_for(entry.path)) for entry in entries]
     else:
@@ -114,17 +117,27 @@ def _apply(
 
 
 def _stage_side_by_side(
-    entries: Sequence[Planned], installer_for: Callable[[str], Installer], progress: Progress
+    entries: Sequence[Planned],
+    installer_for: Callable[[str], Installer],
+    progress: Progress,
+    failures: str,
 ) -> list[dict[str, Any]]:
     """Stage all of them; each waits in turns for the index, the disk and its own Python."""
     # One after the other: the first may have to fetch the installer.
     installers = [installer_for(entry.path) for entry in entries]
+
+    def stage(entry: Planned, installer: Installer) -> dict[str, Any]:
+        try:
+            return {**_in_place(entry).stage(entry, installer, progress).result(), "fault": ""}
+        except HubError as error:
+            if failures == FAIL or not isinstance(entry, PlannedEnvironment) or entry.role != "user":
+                raise
+            progress(f"{entry.path} cannot be upgraded")
+            packages = _in_place(entry).packages()
+            return {**_result(entry, False, packages, packages, 0.0), "fault": str(error)}
+
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        staged = [
-            pool.submit(_in_place(entry).stage, entry, installer, progress)
-            for entry, installer in zip(entries, installers)
-        ]
-        return [each.result().result() for each in staged]
+        return list(pool.map(stage, entries, installers))
 
 
 def switch(
@@ -184,6 +197,7 @@ def _result(
         "changes": [to_dict(change) for change in package_changes(before, after)],
         "seconds": seconds,
         "warnings": [],
+        "fault": "",
     }
 
 

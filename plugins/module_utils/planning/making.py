@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..deployment.model import Deployment
-from ..environments.planned import IN_PLACE, REBUILD, PlannedEnvironment
+from ..environments.planned import IN_PLACE, REBUILD, REPORT, LeftOut, PlannedEnvironment
 from . import intermediate_versions
 from .findings import kinds
+from .findings.finding import BLOCKER, Finding, sentence
 from .plan import NOTHING, UPGRADE, FallbackPath, Plan
 from .upgrade import (
     STAGING_RESERVE_BYTES,
@@ -31,9 +32,12 @@ def make_plan(deployment: Deployment, target: Target, host: Host, policy: Policy
         for entry in environments_of(deployment)
         if missing(entry, target.version, host.installed.get(entry.facts.path, entry.facts.packages), policy)
     )
+    upgrade = Upgrade(deployment, target, host, policy, environments, bool(environments) or bool(migrate))
+    if policy.environment_failures == REPORT:
+        upgrade = _without_unable(upgrade)
+        environments = upgrade.environments
     changes = bool(environments) or bool(migrate)
     outage = bool(migrate) or any(entry.role != "user" for entry in environments)
-    upgrade = Upgrade(deployment, target, host, policy, environments, changes)
     plan = Plan(
         from_version=upgrade.current,
         to_version=target.version,
@@ -50,8 +54,33 @@ def make_plan(deployment: Deployment, target: Target, host: Host, policy: Policy
         findings=tuple(kinds.find(upgrade)),
         steps=(),
         basis=upgrade.basis,
+        left_out=upgrade.left_out,
     )
     return replace(plan, steps=_steps(deployment, plan))
+
+
+def _without_unable(upgrade: Upgrade) -> Upgrade:
+    """The same without those single-user environments that, each by itself, forbid it."""
+    for entry in upgrade.environments:
+        if entry.role != "user":
+            continue
+        deployment = upgrade.deployment
+        others = [each for each in deployment.user_environments if each.path.rstrip("/") != entry.path]
+        without = replace(
+            upgrade,
+            deployment=replace(deployment, user_environments=others),
+            environments=tuple(each for each in upgrade.environments if each != entry),
+        )
+        remaining = _blockers(without)
+        why = [sentence(each) for each in _blockers(upgrade) if each not in remaining]
+        if why:
+            left_out = (*upgrade.left_out, LeftOut(entry.path, " ".join(why)))
+            upgrade = replace(without, left_out=left_out)
+    return upgrade
+
+
+def _blockers(upgrade: Upgrade) -> list[Finding]:
+    return [finding for finding in kinds.find(upgrade) if finding.severity == BLOCKER]
 
 
 def fallback_path(plan: Plan, deployment: Deployment, why: str) -> FallbackPath | None:

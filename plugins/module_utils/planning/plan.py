@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ..environments.planned import IntermediateVersion, PackageChange, Planned, PlannedEnvironment
+from ..environments.planned import IntermediateVersion, LeftOut, PackageChange, Planned, PlannedEnvironment
 from ..shapes import from_dict
 from .findings.finding import BLOCKER, Finding
 
@@ -32,6 +33,7 @@ class Plan:
     expected_outage_seconds: float | None = None
     rehearsal_seconds: dict[str, float] | None = None
     basis: str = ""
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def staged(self) -> tuple[Planned, ...]:
@@ -43,6 +45,15 @@ class Plan:
         """Where the hub's new environment is before the switch, '' where it is the one that is there."""
         staged = (each for each in self.environments if each.role != "user" and not each.in_place)
         return next((each.staged_path for each in staged), "")
+
+    def without(self, left_out: Sequence[LeftOut]) -> Plan:
+        """The same without environments that cannot be upgraded after all."""
+        paths = {each.path for each in left_out}
+        return replace(
+            self,
+            environments=tuple(each for each in self.environments if each.path not in paths),
+            left_out=(*self.left_out, *left_out),
+        )
 
     @property
     def blockers(self) -> list[Finding]:

@@ -7,7 +7,7 @@ from typing import NamedTuple, Sequence
 
 from ..deployment.model import Deployment
 from ..environments.facts import EnvironmentFacts
-from ..environments.planned import PlannedEnvironment
+from ..environments.planned import FAIL, LeftOut, PlannedEnvironment
 from ..releases.requirements import parse_requirement, satisfies
 from ..releases.versions import parse_release
 from .basis import FailedUpgrade, digest
@@ -100,14 +100,15 @@ class Policy:
     user_packages: list[str] = field(default_factory=list)
     accept: list[str] = field(default_factory=list)
     verify_user: str = ""  # whose server is started to prove the new hub
+    environment_failures: str = FAIL  # or REPORT, and go on without a single-user environment
 
 
 @dataclass(frozen=True)
 class Upgrade:
     """All that a check may look at.
 
-    ``environments`` are those that the upgrade changes, as the plan lists them; ``changes`` says whether it
-    changes anything at all.
+    ``environments`` are those that the upgrade changes, as the plan lists them, ``left_out`` those that it
+    should and cannot; ``changes`` says whether it changes anything at all.
     """
 
     deployment: Deployment
@@ -116,6 +117,7 @@ class Upgrade:
     policy: Policy = field(default_factory=Policy)
     environments: tuple[PlannedEnvironment, ...] = ()
     changes: bool = True
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def current(self) -> str:

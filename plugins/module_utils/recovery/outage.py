@@ -147,6 +147,7 @@ def _verify(outage: Outage) -> dict[str, Any]:
         version=outage.plan.to_version,
         revision=run.measured("migrate", "to_revision"),
         allow=settings.allow,
+        without=[each.path for each in outage.plan.left_out],
         since=run.measured("stop", "log_mark"),
         timeout=settings.start_timeout,
         watch=settings.watch,

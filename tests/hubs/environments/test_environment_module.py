@@ -159,6 +159,17 @@ def test_a_refusal_is_a_failure_with_its_reason(controller: Controller) -> None:
     assert list((controller.folder / "home" / ".ansible_async").iterdir()) == []
 
 
+def test_a_users_environment_that_cannot_be_staged_is_left_as_it_is(controller: Controller) -> None:
+    controller.entry = replace(controller.entry, requirements=("jupyterhub==9.9.9",), role="user")
+    before = fingerprint(controller.place)
+    (done,), _printed = controller.run("staged", environment_failures="report")
+    assert not done["failed"] and not done["changed"]
+    [environment] = done["environments"]
+    assert environment["fault"].startswith("jupyterhub==9.9.9 cannot be installed into ")
+    assert environment["packages_after"] == {"jupyterhub": "1.0.0"}
+    assert fingerprint(controller.place) == before and not controller.staged.exists()
+
+
 def test_nothing_is_staged_beside_a_run_that_is_under_way(controller: Controller) -> None:
     run = journal.begin(
         controller.folder / "state/hub", ADA, 600, deployment=to_dict(deployment(name="hub")), plan=None

@@ -157,6 +157,14 @@ CASES = [
         host=machine(free_bytes={"/var/lib/hubops/jupyterhub": 1}),
     ),
     Case(
+        "environment-left-out",
+        "/opt/user-env stays as it is. /opt/user-env/bin/python is not there or does not run. An upgrade "
+        "of the operating system does that to a venv; nothing can be installed into it. Rebuild it at its "
+        "own version first (rebuild.yml), or for the upgrade: name an interpreter in jupyterhub_python.",
+        host=machine(python_versions={"/opt/user-env/bin/python": ""}),
+        policy=Policy(environment_failures="report"),
+    ),
+    Case(
         "in-place",
         "/opt/jupyterhub is upgraded in place.",
         policy=Policy(strategy="in_place"),
@@ -644,6 +652,7 @@ HEALTHY = [
         ),
         policy=Policy(python="/usr/bin/python3"),
     ),
+    Case("environment-left-out", "", policy=Policy(environment_failures="report")),
     Case("kill-mode", "", hub(config__cleanup_servers=False, service__kills_servers=False)),
     Case("kill-mode", "", hub(config__cleanup_servers=False, spawner__local=False)),
     Case("changes-5", "", hub(hub_environment__jupyterhub="5.4.6")),

@@ -50,6 +50,34 @@ def test_a_lagging_users_environment_alone_needs_no_outage() -> None:
     assert [entry.path for entry in plan.environments] == [USERS]
 
 
+BROKEN = replace(host(), python_versions={f"{USERS}/bin/python": ""})
+
+
+def test_a_users_environment_that_cannot_be_upgraded_forbids_it_or_is_left_out() -> None:
+    plan = make_plan(deployment(), TARGET, BROKEN, Policy())
+    assert [finding.id for finding in plan.blockers] == ["interpreter-gone"]
+
+    plan = make_plan(deployment(), TARGET, BROKEN, Policy(environment_failures="report"))
+    assert (findings_of(plan), plan.blockers) == (["environment-left-out"], [])
+    assert [entry.path for entry in plan.environments] == [HUB]
+    assert [each.path for each in plan.left_out] == [USERS]
+    assert "does not run" in plan.left_out[0].why
+
+
+def test_the_hubs_own_environment_is_never_left_out() -> None:
+    broken = replace(host(), python_versions={f"{HUB}/bin/python": ""})
+    plan = make_plan(deployment(), TARGET, broken, Policy(environment_failures="report"))
+    assert [finding.id for finding in plan.blockers] == ["interpreter-gone"]
+
+
+def test_an_upgrade_of_nothing_but_what_cannot_be_upgraded_does_nothing() -> None:
+    lagging = upgraded()
+    lagging.user_environments[0].packages["jupyterhub"] = "5.4.6"
+    plan = make_plan(lagging, TARGET, BROKEN, Policy(environment_failures="report"))
+    assert (plan.action, plan.outage, plan.environments) == ("nothing", False, ())
+    assert [each.path for each in plan.left_out] == [USERS]
+
+
 def test_a_database_that_lags_behind_its_hub_is_migrated() -> None:
     hub = upgraded()
     behind = replace(hub, database=replace(hub.database, revision="0eee8c825d24"))

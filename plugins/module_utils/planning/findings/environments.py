@@ -62,6 +62,13 @@ INTERPRETER_CHANGED = Kind(
     "Rebuild it at its own version first (rebuild.yml), or for the upgrade: name an interpreter in "
     "jupyterhub_python.",
 )
+ENVIRONMENT_LEFT_OUT = Kind(
+    "environment-left-out",
+    WARNING,
+    "A single-user environment cannot be upgraded; jupyterhub_environment_failures says to go on without it.",
+    "Servers that are started from it have another version than the hub, and may not work.",
+    "Remove the obstacle, and run the upgrade again: it upgrades what is missing, without an outage.",
+)
 IN_PLACE = Kind(
     "in-place",
     WARNING,
@@ -100,6 +107,7 @@ KINDS = (
     PYTHON_TOO_OLD,
     INTERPRETER_GONE,
     INTERPRETER_CHANGED,
+    ENVIRONMENT_LEFT_OUT,
     IN_PLACE,
     LINK_LEADS_OUT,
     WRITTEN_INSIDE,
@@ -110,6 +118,8 @@ KINDS = (
 def check(upgrade: Upgrade) -> Iterator[Finding]:
     """What prevents environments from the upgrade, and where those of hub and users differ now."""
     yield from _single_user(upgrade)
+    for left in upgrade.left_out:
+        yield ENVIRONMENT_LEFT_OUT.found(f"{left.path} stays as it is. {left.why}")
     known = {entry.path: entry.facts for entry in environments_of(upgrade.deployment)}
     for entry in upgrade.environments:
         environment = known[entry.path]
