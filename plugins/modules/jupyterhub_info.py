@@ -39,6 +39,8 @@ options:
     description:
       - Paths and globs of single-user environments besides the one of the spawner's command.
       - A glob takes only folders that have a C(bin/python).
+      - C({username}) stands for the name of each user that the hub's database knows, as in
+        V(/home/{username}/venv).
     type: list
     elements: str
     default: []

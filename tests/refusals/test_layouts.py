@@ -26,6 +26,8 @@ c.JupyterHub.bind_url = "http://:8000"
 """
 
 
+#: Users of the hub with an environment of their own: one that can be upgraded, and two that cannot.
+PEOPLE = ("user-000", "user-001", "user-002")
 #: What makes an environment that can be installed into, and not be used.
 RULE = """
 import importlib.abc, sys
@@ -41,33 +43,42 @@ sys.meta_path.insert(0, Rule())
 
 def test_the_upgrade_goes_on_without_environments_that_cannot_be_upgraded(fresh_hub: Hub) -> None:
     hub = fresh_hub
-    for name in ("ada", "bob", "cyd"):
+    for name in (*PEOPLE, "nobody"):
         hub.exec(["mkdir", "--parents", f"/srv/people/{name}"])
         hub.exec(["cp", "--archive", "/opt/user-env", f"/srv/people/{name}/venv"])
-    hub.exec(["ln", "--symbolic", "--force", "/usr/bin/gone", "/srv/people/bob/venv/bin/python"])
-    hub.exec(["rm", "/srv/people/bob/venv/bin/python3"])
-    [packages] = hub.exec(["sh", "-c", "echo /srv/people/cyd/venv/lib/python3*/site-packages"]).stdout.split()
+    hub.exec(["ln", "--symbolic", "--force", "/usr/bin/gone", "/srv/people/user-001/venv/bin/python"])
+    hub.exec(["rm", "/srv/people/user-001/venv/bin/python3"])
+    [packages] = hub.exec(
+        ["sh", "-c", "echo /srv/people/user-002/venv/lib/python3*/site-packages"]
+    ).stdout.split()
     hub.write(f"{packages}/sitecustomize.py", RULE)
 
     staged.lay_out(hub)
-    variables = {"jupyterhub_version": TARGET, "jupyterhub_user_environments": ["/srv/people/*/venv"]}
+    variables = {
+        "jupyterhub_version": TARGET,
+        "jupyterhub_user_environments": ["/srv/people/{username}/venv"],
+    }
     finished = hub.playbook("upgrade.yml", {**variables, "jupyterhub_environment_failures": "report"})
 
     assert finished.report["outcome"] == "upgraded", finished.report
     warnings = " ".join(finished.report["warnings"])
-    assert "/srv/people/bob/venv stays as it is. /srv/people/bob/venv/bin/python is not there" in warnings
     assert (
-        "/srv/people/cyd/venv stays as it is. The new environment for /srv/people/cyd/venv does" in warnings
+        "/srv/people/user-001/venv stays as it is. /srv/people/user-001/venv/bin/python is not there"
+        in warnings
+    )
+    assert (
+        "/srv/people/user-002/venv stays as it is. The new environment for /srv/people/user-002/venv does"
+        in warnings
     )
     versions = {
         name: hub.exec(["sh", "-c", f"ls -d /srv/people/{name}/venv/lib/python3*/site-packages/jupyterhub-*"])
         .stdout.split("jupyterhub-")[-1]
         .partition(".dist-info")[0]
-        for name in ("ada", "bob", "cyd")
+        for name in (*PEOPLE, "nobody")
     }
-    assert versions == {"ada": TARGET, "bob": "4.1.6", "cyd": "4.1.6"}
+    assert versions == {"user-000": TARGET, "user-001": "4.1.6", "user-002": "4.1.6", "nobody": "4.1.6"}
     assert hub.version() == TARGET
-    assert "staged" not in hub.exec(["ls", "/srv/people/cyd", "/srv/people/bob"]).stdout
+    assert "staged" not in hub.exec(["ls", "/srv/people/user-002", "/srv/people/user-001"]).stdout
 
 
 def test_a_shell_that_reads_files_and_changes_the_user(fresh_hub: Hub) -> None:

@@ -117,8 +117,8 @@ class Database(ABC):
         """Something that is another whenever a migration has got on."""
 
     @abstractmethod
-    def has_user(self, name: str) -> bool:
-        """Whether the hub has a user of this name. Raises HubError as `contents`."""
+    def users(self) -> set[str]:
+        """The names of the hub's users. Raises HubError as `contents`."""
 
     @abstractmethod
     def scratch(self, context: ExecutionContext) -> AbstractContextManager[Path]:

@@ -139,9 +139,9 @@ class ServerDatabase(Database):
         """Statements that wait for a lock end by themselves, so what runs gets on."""
         return time.monotonic()
 
-    def has_user(self, name: str) -> bool:
-        [found] = self.read([f"SELECT 1 FROM users WHERE name = {self.literal(name)}"])
-        return bool(found)
+    def users(self) -> set[str]:
+        [found] = self.read(["SELECT name FROM users"])
+        return {str(name) for (name,) in found}
 
     @property
     def scratch_folder(self) -> Path:

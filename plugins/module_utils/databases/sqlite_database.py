@@ -84,9 +84,9 @@ class SqliteDatabase(Database):
                 found.append((status.st_size, status.st_mtime_ns))
         return found
 
-    def has_user(self, name: str) -> bool:
+    def users(self) -> set[str]:
         with sqlite.reading(self.path, timeout=10) as connection:
-            return connection.execute("SELECT 1 FROM users WHERE name = ?", (name,)).fetchone() is not None
+            return {str(name) for (name,) in connection.execute("SELECT name FROM users")}
 
     def scratch(self, context: ExecutionContext) -> AbstractContextManager[Path]:
         return scratch_folders.scratch(self.scratch_folder, context)

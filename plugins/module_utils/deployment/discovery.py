@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..databases.access import DatabaseConfig
-from ..databases.kinds import find_database
+from ..databases.kinds import database_of, find_database, kind_of
 from ..databases.sqlite_database import SqliteDatabase
 from ..environments.discovery import (
     environment_of_command,
@@ -41,7 +41,8 @@ def find_deployment(
 ) -> Deployment:
     """The one hub of this host, or the one whose service is called ``name``.
 
-    What is given is used instead of what is found; ``user_environments`` (paths and globs) come on top of it.
+    What is given is used instead of what is found; ``user_environments`` come on top of it: paths and globs,
+    with ``{username}`` for the name of each user that the database knows.
     Raises HubError when there is no hub, there are several, its config does not load, or root is needed.
     """
     service = choose(find_services(name), name)
@@ -57,20 +58,23 @@ def find_deployment(
     config = load_config(hub, command, context, config_file)
     facts = service.facts()
     described = describe_config(config, facts.main_pid)
+    sqlalchemy = hub.packages.get("sqlalchemy", "")
+    database_config = DatabaseConfig(config.db_url, config.db_connect_args)
+    database = (
+        SqliteDatabase.at(Path(database_path), config.db_url, context, LOCK_SECONDS)
+        if database_path
+        else find_database(database_config, context, sqlalchemy, LOCK_SECONDS)
+    )
+
+    def users() -> set[str]:
+        access = kind_of(database).access_of(database_config, context, sqlalchemy)
+        return database_of(database, access).users()
+
     return Deployment(
         name=service.deployment_name,
         service=facts,
         config=described,
-        database=(
-            SqliteDatabase.at(Path(database_path), config.db_url, context, LOCK_SECONDS)
-            if database_path
-            else find_database(
-                DatabaseConfig(config.db_url, config.db_connect_args),
-                context,
-                hub.packages.get("sqlalchemy", ""),
-                LOCK_SECONDS,
-            )
-        ),
+        database=database,
         secrets=describe_secrets(config, context, facts),
         proxy=replace(
             config.proxy,
@@ -81,7 +85,7 @@ def find_deployment(
         authenticator=config.authenticator,
         hub_environment=hub,
         user_environments=_user_environments(
-            config.spawner.command, context, user_environments, environment_path
+            config.spawner.command, context, expand_environments(user_environments, users), environment_path
         ),
     )
 
@@ -140,7 +144,7 @@ def _user_environments(
 ) -> list[EnvironmentFacts]:
     """The environment of the single-user command and those that were named, without the hub's own."""
     found = environment_of_command(command, context.path)
-    paths = [*([found] if found else []), *expand_environments(given)]
+    paths = [*([found] if found else []), *given]
     seen = {os.path.realpath(hub_path)}
     environments = []
     for path in paths:

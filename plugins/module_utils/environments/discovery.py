@@ -7,10 +7,13 @@ import os
 import re
 import shlex
 from pathlib import Path
-from typing import Iterable, Sequence
+from typing import Callable, Iterable, Sequence
 
 from ..errors import HubError
 from .layout import SYSTEM, kind_of
+
+#: In a pattern of environments: the name of a user of the hub.
+USERNAME = "{username}"
 
 
 def environment_of_script(script: str, search_path: str) -> str | None:
@@ -64,21 +67,31 @@ def find_program(name: str, search_path: str) -> Path | None:
     return None
 
 
-def expand_environments(patterns: Iterable[str]) -> list[str]:
+def expand_environments(
+    patterns: Iterable[str], users: Callable[[], Iterable[str]] = lambda: ["*"]
+) -> list[str]:
     """Paths of environments from paths and globs; a glob takes only folders that have a ``bin/python``.
 
+    `USERNAME` stands for the name of each of the ``users``, which are asked for only then, or for any name.
     Raises HubError when a pattern leads to nothing.
     """
     found: dict[str, None] = {}
     for pattern in patterns:
-        if glob.has_magic(pattern):
-            matches = [path for path in sorted(glob.glob(pattern)) if os.path.lexists(f"{path}/bin/python")]
+        if glob.has_magic(pattern) or USERNAME in pattern:
+            globs = _for_each(pattern, users) if USERNAME in pattern else [pattern]
+            paths = sorted(path for each in globs for path in glob.glob(each))
+            matches = [path for path in paths if os.path.lexists(f"{path}/bin/python")]
         else:
             matches = [pattern.rstrip("/") or "/"] if Path(pattern).is_dir() else []
         if not matches:
             raise HubError(f"There is no Python environment at {pattern}.")
         found.update(dict.fromkeys(matches))
     return list(found)
+
+
+def _for_each(pattern: str, users: Callable[[], Iterable[str]]) -> list[str]:
+    names = ["*" if name == "*" else glob.escape(name) for name in users()]
+    return [pattern.replace(USERNAME, name) for name in names]
 
 
 def _interpreter_of(script: Path, search_path: str) -> str | None:

@@ -72,7 +72,7 @@ def look(deployment: Deployment, base: str | None, python: str, user: str = "") 
 def _knows_user(deployment: Deployment, user: str) -> bool:
     """Whether the hub has this user; True where it cannot be asked, which is a finding of its own."""
     try:
-        return database_of(deployment).has_user(user)
+        return user in database_of(deployment).users()
     except HubError:
         return True
 

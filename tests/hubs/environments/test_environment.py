@@ -176,6 +176,9 @@ def test_globs_take_environments_only(tmp_path: Path) -> None:
     (tmp_path / "not one").mkdir()
     expected = [str(tmp_path / "2023"), str(tmp_path / "2024")]
     assert discovery.expand_environments([f"{tmp_path}/*", f"{tmp_path}/2024/"]) == expected
+    names = ["2024", "20*", "nobody"]
+    assert discovery.expand_environments([f"{tmp_path}/{{username}}"], lambda: names) == [f"{tmp_path}/2024"]
+    assert discovery.expand_environments([f"{tmp_path}/{{username}}"]) == expected
 
 
 @pytest.mark.parametrize("pattern", ["nothing", "nothing-*"])
