@@ -51,7 +51,8 @@ def test_the_upgrade_goes_on_without_environments_that_cannot_be_upgraded(fresh_
     [packages] = hub.exec(
         ["sh", "-c", "echo /srv/people/user-002/venv/lib/python3*/site-packages"]
     ).stdout.split()
-    hub.write(f"{packages}/sitecustomize.py", RULE)
+    hub.write(f"{packages}/rule.py", RULE)
+    hub.write(f"{packages}/rule.pth", "import rule\n")
 
     staged.lay_out(hub)
     variables = {
