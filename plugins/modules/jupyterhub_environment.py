@@ -150,13 +150,9 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state imp
 
 
 def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
-    """Take each environment to its ``state``, and show what its staging warns of."""
+    """Take each environment to its ``state``."""
     with Progress(None if check else params["progress_file"]) as progress:
-        result = transition(params, progress, check)
-    warnings = {line for each in result["environments"] for line in each["warnings"]}
-    unable = [each for each in result["environments"] if each["fault"]]
-    faults = {f"{each['path']} stays as it is. {each['fault']}" for each in unable}
-    return {**result, "warnings": sorted(warnings | faults)}
+        return transition(params, progress, check)
 
 
 def transition(params: dict[str, Any], progress: Progress, check: bool) -> dict[str, Any]:

@@ -113,7 +113,14 @@ def _apply(
         "changed": any(each["changed"] for each in done),
         "environments": done,
         "diff": [_diff(each) for each in done if each["changes"]],
+        "warnings": _warnings(done),
     }
+
+
+def _warnings(done: Sequence[dict[str, Any]]) -> list[str]:
+    """What an administrator should know of, each once."""
+    faults = [f"{each['path']} stays as it is. {each['fault']}" for each in done if each["fault"]]
+    return sorted({*faults, *(line for each in done for line in each["warnings"])})
 
 
 def _stage_side_by_side(
