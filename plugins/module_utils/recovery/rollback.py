@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ..databases import migration
-from ..databases.kinds import database_of
 from ..deployment import lifecycle, verification
+from ..deployment.database import database_of
 from ..deployment.model import Deployment
 from ..environments import transitions
 from ..environments.installer import InstallerOptions
@@ -153,7 +153,7 @@ def _restore(folder: Path, run: Run, by: str) -> Outcome:
             migration.abandon(folder)
             point, mark = Path(run.recovery_point), stopped.get("log_mark", "")
             restored.update(recovery_point.restore(point, TIMEOUT, STOP_TIMEOUT, mark))
-            verified = _verify(run.deployment, restored["version"])
+            verified = _verify(run.deployment, restored["version"], point)
     except HubError as error:
         run.failures += 1
         if run.failures >= MOST_FAILURES or run.attempts >= MOST_ATTEMPTS:
@@ -202,7 +202,7 @@ def _removals(folder: Path, run: Run) -> list[Callable[[], object]]:
     point = Path(run.recovery_point)
     removals: list[Callable[[], object]] = [
         lambda: migration.abandon(folder),
-        lambda: rehearsed_hub.tidy(database_of(run.deployment.database)),
+        lambda: rehearsed_hub.tidy(database_of(run.deployment, point if run.recovery_point else None)),
     ]
     for entry in run.plan.staged if run.plan else ():
         arguments = ("absent", [entry], point.name, InstallerOptions(), Progress())
@@ -215,10 +215,10 @@ def _removals(folder: Path, run: Run) -> list[Callable[[], object]]:
     return removals
 
 
-def _verify(deployment: Deployment, version: str) -> str:
+def _verify(deployment: Deployment, version: str, point: Path) -> str:
     """What is wrong with the restored hub, or ''; no reason to restore it again."""
     try:
-        verification.verify(deployment, version=version)
+        verification.verify(deployment, version=version, point=point)
     except HubError as error:
         return str(error)
     return ""
