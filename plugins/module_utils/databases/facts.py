@@ -30,6 +30,10 @@ class ServerFacts:
     """Views of others on the hub's tables."""
     foreign_tables: list[str] = field(default_factory=list)
     """Tables of the hub that belong to another role."""
+    no_restore: str = ""
+    """What an administrator has to run so that all of it can be dumped and restored; '' as above."""
+    foreign_triggers: list[str] = field(default_factory=list)
+    """Triggers of other users, with these, that the hub's could not make again."""
     unsafe_tables: dict[str, str] = field(default_factory=dict)
     """Tables whose engine has no transactions, with its name."""
 
