@@ -64,13 +64,21 @@ def link_environment(version: str, path: Path, *more: str) -> Path:
 
 
 def make_database(version: str, path: Path, users: int = 5) -> None:
-    """A database as that hub makes it, with users, a group, roles and a token for each user."""
+    """A SQLite file with what `fill_database` makes."""
+    # SQLAlchemy before 2.1 takes a name as it is, later ones decode it; a plain name means the same to all.
+    plain = path.with_name("plain.sqlite")
+    fill_database(environment(version), f"sqlite:///{plain}", users)
+    plain.rename(path)
+
+
+def fill_database(place: Path, url: str, users: int = 5) -> None:
+    """A database as an environment's hub makes it, with users, a group, roles and a token for each user."""
     program = """
         import sys
         import jupyterhub
         from jupyterhub import orm
 
-        session = orm.new_session_factory("sqlite:///" + sys.argv[1])()
+        session = orm.new_session_factory(sys.argv[1])()
         if hasattr(orm, "Role"):
             from jupyterhub import roles
             client = orm.OAuthClient(identifier="jupyterhub", secret="", redirect_uri="", description="")
@@ -90,12 +98,8 @@ def make_database(version: str, path: Path, users: int = 5) -> None:
             session.commit()
             user.new_api_token(note="a test's")
     """
-    # SQLAlchemy before 2.1 takes a name as it is, later ones decode it; a plain name means the same to all.
-    plain = path.with_name("plain.sqlite")
-    python = environment(version) / "bin" / "python"
-    argv: list[str | Path] = [python, "-c", textwrap.dedent(program), plain, str(users)]
+    argv: list[str | Path] = [place / "bin" / "python", "-c", textwrap.dedent(program), url, str(users)]
     subprocess.run(argv, check=True, stderr=subprocess.DEVNULL)
-    plain.rename(path)
 
 
 @contextlib.contextmanager

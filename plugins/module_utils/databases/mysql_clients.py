@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -42,15 +43,15 @@ class Client:
 
 def find(what: str, search_path: str) -> Client | None:
     """The program that is the ``client``, or makes a ``dump``; None where there is none that runs."""
-    for name in PROGRAMS[what]:
-        for path in clients.found(name, search_path, FOLDERS):
-            said = clients.version_line(path)
-            version = re.search(r"(?:Distrib|from) (\d+\.\d+\.\d+)", said) or re.search(
-                r"Ver (\d+\.\d+\.\d+)", said
-            )
-            if version:
-                return Client(path, MARIADB if "MariaDB" in said else MYSQL, version[1])
-    return None
+    paths = (path for name in PROGRAMS[what] for path in clients.found(name, search_path, FOLDERS))
+    return next(filter(None, map(_identified, paths)), None)
+
+
+@functools.lru_cache(maxsize=None)
+def _identified(path: str) -> Client | None:
+    said = clients.version_line(path)
+    version = re.search(r"(?:Distrib|from) (\d+\.\d+\.\d+)", said) or re.search(r"Ver (\d+\.\d+\.\d+)", said)
+    return Client(path, MARIADB if "MariaDB" in said else MYSQL, version[1]) if version else None
 
 
 def need(what: str, search_path: str) -> Client:

@@ -322,13 +322,16 @@ class MysqlDatabase(ServerDatabase):
         return sql.digest(columns)
 
     def dump(self, target: Path, timeout: float = LOCK_SECONDS) -> None:
-        mysql_dumps.write(self.access, target, self._foreign_views(), COPY_SECONDS)
+        mysql_dumps.write(self.access, target, self._foreign(), COPY_SECONDS)
 
-    def _foreign_views(self) -> list[str]:
-        """Views of other users that the hub's cannot make again: they are left alone, and have no rows."""
-        [views, grants] = self.read([sql.FOREIGN_VIEWS, sql.GRANTS])
+    def _foreign(self) -> list[Row]:
+        """Views, routines and events of other users that the hub's cannot make again: they are left alone.
+
+        None of them has rows, and no migration changes them.
+        """
+        [foreign, grants] = self.read([sql.FOREIGN, sql.GRANTS])
         allowed = sql.privileges_on(self.access.database, sql.grants(grants))
-        return [] if allowed & sql.DEFINERS_PRIVILEGES else [str(name) for name, _definer in views]
+        return [] if allowed & sql.DEFINERS_PRIVILEGES else foreign
 
     def contents_of(self, dump: Path) -> Contents:
         return mysql_dumps.contents(dump)
@@ -346,8 +349,8 @@ class MysqlDatabase(ServerDatabase):
         self._take_in(dump, mysql_dumps.REVISION, mysql_dumps.REVISION)
 
     def _drop(self, objects: Sequence[str]) -> None:
-        kept = {("VIEW", name) for name in self._foreign_views()}
-        dropped = [row for rows in self.read(objects) for row in rows if row not in kept]
+        foreign = self._foreign()
+        dropped = [row for rows in self.read(objects) for row in rows if row not in foreign]
         self._run(sql.drop(dropped), LOCK_SECONDS)
 
     def _take_in(self, dump: Path, first: str, last: str) -> None:
@@ -360,7 +363,7 @@ class MysqlDatabase(ServerDatabase):
 
     def _routines(self) -> bytes:
         with tempfile.TemporaryFile() as file:
-            mysql_dumps.routines(self.access, file, READ_SECONDS)
+            mysql_dumps.routines(self.access, file, self._foreign(), READ_SECONDS)
             file.seek(0)
             return file.read()
 
@@ -398,7 +401,7 @@ class MysqlDatabase(ServerDatabase):
         checksums = [f"CHECKSUM TABLE {sql.quoted(str(table))}" for (table,) in tables]
         digest = hashlib.sha256(self._run(checksums, LOCK_SECONDS))
         with tempfile.TemporaryFile() as file:
-            mysql_dumps.schema(self.access, file, READ_SECONDS)
+            mysql_dumps.schema(self.access, file, self._foreign(), READ_SECONDS)
             file.seek(0)
             digest.update(file.read())
         return digest.hexdigest()
@@ -407,9 +410,10 @@ class MysqlDatabase(ServerDatabase):
         character_set, collation = backup.particulars["character_set"], backup.particulars["collation"]
         made = sql.make_database(self.access.database, character_set, collation)
         self._run([made], LOCK_SECONDS, selected=False)
-        super().restore(folder, backup, aside)
         if self.particulars()["collation"] != collation:
+            # Triggers and routines remember the one that they were made under.
             self._run([f"ALTER DATABASE CHARACTER SET {character_set} COLLATE {collation}"], LOCK_SECONDS)
+        super().restore(folder, backup, aside)
 
     def has_owner_of(self, backup: DatabaseBackup) -> bool:
         """A restore changes no grant."""

@@ -19,6 +19,7 @@ from ..system import files
 from . import mysql_clients
 from .access import Access
 from .base import Contents
+from .server import Row
 
 STAMP = "alembic_version"
 TABLES, TRIGGERS, ROUTINES, REVISION = PARTS = ("tables", "triggers", "routines", "revision")
@@ -29,7 +30,6 @@ ARGUMENTS = (
 )
 #: Of MySQL's program alone, which else asks the server for what MariaDB's does not have.
 ARGUMENTS_OF_MYSQL = ("--column-statistics=0", "--set-gtid-purged=OFF")
-_ONLY_ROUTINES = ("--no-create-info", "--no-data", "--skip-triggers", "--routines", "--events")
 #: The first line of newer dumps, which older clients refuse.
 SANDBOX = re.compile(rb"/\*M?!999999\\- enable the sandbox mode \*/ ?")
 COMPLETE = b"-- Dump completed"
@@ -40,19 +40,20 @@ _TEXT = re.compile(rb"'(?:[^'\\]|\\.)*'", re.DOTALL)
 _REVISION = re.compile(rb"\('([^']*)'\)")
 
 
-def write(access: Access, target: Path, without: Iterable[str], timeout: float) -> None:
+def write(access: Access, target: Path, foreign: Sequence[Row], timeout: float) -> None:
     """Dump the database into a new file, complete or not there at all; ``timeout`` in seconds.
 
-    The views ``without`` are left out.
+    ``foreign`` are kind and name of what the hub's user cannot make again: views are left out, and all
+    routines or events where there is one of that kind.
 
     Raises HubError when it cannot be read, or the folder has no space.
     """
     database = access.database
-    own = (*(f"--ignore-table={database}.{name}" for name in (STAMP, *without)), database)
+    own = (*_without(database, [STAMP]), *_views(database, foreign), database)
     what = {
         TABLES: ("--skip-triggers", *own),
         TRIGGERS: ("--no-create-info", "--no-data", "--triggers", *own),
-        ROUTINES: (*_ONLY_ROUTINES, database),
+        ROUTINES: (*_only_routines(foreign), database),
         REVISION: (database, STAMP),
     }
     with files.scratch(target) as part:
@@ -71,9 +72,34 @@ def header(ends: Sequence[int]) -> bytes:
     return f"-- Parts of this dump end at {' '.join(f'{end:015d}' for end in ends)}.\n".encode()
 
 
-def schema(access: Access, target: IO[bytes], timeout: float) -> None:
-    """Write the text of everything in a database but its rows; the same text for the same schema."""
-    _append(access, ("--no-data", "--triggers", "--routines", "--events", access.database), target, timeout)
+def schema(access: Access, target: IO[bytes], foreign: Sequence[Row], timeout: float) -> None:
+    """Write the text of everything that `write` writes but the rows; the same text for the same schema."""
+    own = (*_views(access.database, foreign), *_code(foreign))
+    _append(access, ("--no-data", "--triggers", *own, access.database), target, timeout)
+
+
+def routines(access: Access, target: IO[bytes], foreign: Sequence[Row], timeout: float) -> None:
+    """Write what the part of a dump with routines and events would be."""
+    _append(access, (*_only_routines(foreign), access.database), target, timeout)
+
+
+def _only_routines(foreign: Sequence[Row]) -> tuple[str, ...]:
+    return ("--no-create-info", "--no-data", "--skip-triggers", *_code(foreign))
+
+
+def _code(foreign: Sequence[Row]) -> list[str]:
+    """Which code is dumped: the programs know no single routine or event."""
+    kinds = {kind for kind, _name in foreign}
+    routines = [] if kinds & {"FUNCTION", "PROCEDURE", "PACKAGE", "PACKAGE BODY"} else ["--routines"]
+    return [*routines, *([] if "EVENT" in kinds else ["--events"])]
+
+
+def _views(database: str, foreign: Sequence[Row]) -> list[str]:
+    return _without(database, [str(name) for kind, name in foreign if kind == "VIEW"])
+
+
+def _without(database: str, tables: Iterable[str]) -> list[str]:
+    return [f"--ignore-table={database}.{name}" for name in tables]
 
 
 def _append(access: Access, arguments: tuple[str, ...], file: IO[bytes], timeout: float) -> int:
@@ -117,11 +143,6 @@ def text(dump: Path, name: str) -> bytes:
     with dump.open("rb") as file:
         file.seek(start)
         return file.read(end - start)
-
-
-def routines(access: Access, target: IO[bytes], timeout: float) -> None:
-    """Write what the part of a dump with routines and events would be."""
-    _append(access, (*_ONLY_ROUTINES, access.database), target, timeout)
 
 
 def feed(access: Access, dump: Path, first: str, last: str, lock_seconds: float, timeout: float) -> None:

@@ -65,10 +65,14 @@ UNSAFE_TABLES = (
     f"SELECT TABLE_NAME, ENGINE FROM information_schema.TABLES WHERE {_TABLES} AND ENGINE <> 'InnoDB' "
     "ORDER BY TABLE_NAME"
 )
-#: Views and triggers of other users. Whoever may not act for these cannot make them again.
-FOREIGN_VIEWS = (
-    "SELECT TABLE_NAME, DEFINER FROM information_schema.VIEWS "
-    "WHERE TABLE_SCHEMA = DATABASE() AND DEFINER <> CURRENT_USER() ORDER BY TABLE_NAME"
+#: What other users have defined. Whoever may not act for these cannot make it again, nor read all of it.
+FOREIGN = (
+    "SELECT 'VIEW', TABLE_NAME FROM information_schema.VIEWS "
+    "WHERE TABLE_SCHEMA = DATABASE() AND DEFINER <> CURRENT_USER() UNION ALL "
+    "SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES "
+    "WHERE ROUTINE_SCHEMA = DATABASE() AND DEFINER <> CURRENT_USER() UNION ALL "
+    "SELECT 'EVENT', EVENT_NAME FROM information_schema.EVENTS "
+    "WHERE EVENT_SCHEMA = DATABASE() AND DEFINER <> CURRENT_USER()"
 )
 FOREIGN_TRIGGERS = (
     "SELECT TRIGGER_NAME, DEFINER FROM information_schema.TRIGGERS "

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import signal
+import hashlib
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .server import Server, running
-
-SUPERUSER = "root"
 
 
 class Mysql(Server):
@@ -21,56 +19,53 @@ class Mysql(Server):
     def __init__(self, folder: Path, *options: str) -> None:
         super().__init__(folder)
         self.options = options
+        #: Users that may make copies.
+        self._may_copy: set[str] = set()
 
     @property
     def socket(self) -> Path:
         return self.folder / "socket"
 
-    def prepare(self) -> None:
-        self.run(
-            [
-                *("mariadb-install-db", "--no-defaults", f"--datadir={self.folder / 'data'}"),
-                *("--auth-root-authentication-method=normal", "--skip-test-db", *self._log_size),
-                *(option for option in self.options if "lower-case" in option),
-            ]
-        )
-        # The account without a name would be taken for that of any user without one at this host.
-        (self.folder / "log").touch()
-
     @property
-    def _log_size(self) -> Sequence[str]:
-        return ("--innodb-log-file-size=8M",)
+    def _data(self) -> Sequence[str]:
+        return (f"--datadir={self.folder / 'data'}", "--innodb-log-file-size=8M", *self.options)
+
+    def prepare(self) -> None:
+        accounts = ("--auth-root-authentication-method=normal", "--skip-test-db")
+        self.run(["mariadb-install-db", "--no-defaults", *accounts, *self._data])
 
     def command(self) -> Sequence[str | Path]:
         return [
-            *("/usr/sbin/mariadbd", "--no-defaults", f"--datadir={self.folder / 'data'}"),
-            *(f"--socket={self.socket}", f"--port={self.port}", "--bind-address=127.0.0.1"),
-            *(f"--pid-file={self.folder / 'pid'}", f"--tmpdir={self.folder}", "--skip-log-bin"),
-            *("--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=0", *self._log_size),
-            *self.options,
+            *("/usr/sbin/mariadbd", "--no-defaults", *self._data, f"--port={self.port}"),
+            *(f"--socket={self.socket}", f"--pid-file={self.folder / 'pid'}", f"--tmpdir={self.folder}"),
+            *("--bind-address=127.0.0.1", "--skip-log-bin", "--innodb-buffer-pool-size=32M"),
+            "--innodb-flush-log-at-trx-commit=0",
         ]
-
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        super().stop(how)
 
     def sql(self, statement: str, database: str = "", **variables: str) -> str:
-        argv: list[str | Path] = [
-            *("mariadb", "--no-defaults", "--batch", "--skip-column-names", "--raw"),
-            # Whatever the server's is.
-            "--init-command=SET SESSION sql_mode = ''",
-            *("--default-character-set=utf8mb4", f"--socket={self.socket}", f"--user={SUPERUSER}", database),
-        ]
-        return self.run([each for each in argv if each], input=statement)
+        return self.run(
+            [
+                *("mariadb", "--no-defaults", "--batch", "--skip-column-names", "--raw"),
+                *(f"--socket={self.socket}", "--user=root", "--default-character-set=utf8mb4"),
+                # Whatever the server's is.
+                "--init-command=SET SESSION sql_mode = ''",
+                *([database] if database else []),
+            ],
+            input=statement,
+        )
 
     def make_role(self, user: str, password: str, *, may_copy: bool = True) -> None:
-        self.sql(f"CREATE USER '{user}'@'localhost' IDENTIFIED BY {_text(password)}")
-        self._roles = {**getattr(self, "_roles", {}), user: may_copy}
+        # As mysql_native_password keeps what PyMySQL, the driver of the tests' hubs, sends.
+        sent = hashlib.sha1(password.encode("latin-1")).digest()
+        kept = f"*{hashlib.sha1(sent).hexdigest().upper()}"
+        self.sql(f"CREATE USER '{user}'@'localhost' IDENTIFIED BY PASSWORD '{kept}'")
+        self._may_copy |= {user} if may_copy else set()
 
     def make_database(self, name: str, owner: str) -> None:
-        self.sql(f"CREATE DATABASE `{name}`")
-        self.sql(f"GRANT ALL ON `{_escaped(name)}`.* TO '{owner}'@'localhost'")
-        if self._roles[owner]:
-            self.sql(f"GRANT ALL ON `{_escaped(name)}\\_hubops\\_%`.* TO '{owner}'@'localhost'")
+        pattern = name.replace("_", r"\_")
+        self.sql(f"CREATE DATABASE `{name}`; GRANT ALL ON `{pattern}`.* TO '{owner}'@'localhost'")
+        if owner in self._may_copy:
+            self.sql(rf"GRANT ALL ON `{pattern}\_hubops\_%`.* TO '{owner}'@'localhost'")
 
     def answers(self) -> bool:
         try:
@@ -78,14 +73,6 @@ class Mysql(Server):
         except subprocess.CalledProcessError:
             return False
         return True
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def _escaped(name: str) -> str:
-    return name.replace("_", "\\_")
 
 
 @contextlib.contextmanager
