@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..databases import drivers
 from ..deployment.model import Deployment
 from ..environments.planned import INTERMEDIATE, IntermediateVersion
 from ..releases import catalogue
@@ -44,6 +45,7 @@ def _entry(deployment: Deployment, release: str, python: str, why: str, source: 
     hub = deployment.hub_environment
     series = catalogue.series_of(parse_release(release))
     sqlalchemy = [f"sqlalchemy{series.sqlalchemy}"] if series and series.sqlalchemy else []
+    needed_drivers = drivers.missing(deployment.database, "1" if sqlalchemy else "", ())
     path = hub.path.rstrip("/")
     return IntermediateVersion(
         version=release,
@@ -52,7 +54,7 @@ def _entry(deployment: Deployment, release: str, python: str, why: str, source: 
         staged_path=f"{path}.intermediate-{release}",
         strategy=INTERMEDIATE,
         python=python or hub.python or "",
-        requirements=(f"jupyterhub=={release}", *sqlalchemy),
+        requirements=(f"jupyterhub=={release}", *sqlalchemy, *needed_drivers),
         why=why,
         source=source,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ..databases import drivers
 from ..deployment.model import Deployment
 from ..environments.planned import IN_PLACE, REBUILD, PlannedEnvironment
 from . import intermediate_versions
@@ -20,6 +21,7 @@ from .upgrade import (
     environments_of,
     missing,
     requirements_of,
+    sqlalchemy_after,
 )
 
 
@@ -89,9 +91,20 @@ def _environment_plan(
         python=policy.python or environment.facts.python or "",
         staged_path=f"{path}.staged-{target.version}",
         jupyterhub=environment.facts.jupyterhub,
-        requirements=tuple(requirements_of(environment, target.version, policy)),
+        requirements=(
+            *requirements_of(environment, target.version, policy),
+            *_drivers(environment, deployment, host),
+        ),
         imports=() if environment.role == "user" else _configured_modules(deployment),
     )
+
+
+def _drivers(environment: UsedEnvironment, deployment: Deployment, host: Host) -> list[str]:
+    """Requirements for the database's driver that the hub's new environment would not have."""
+    if environment.role == "user":
+        return []
+    hub = deployment.hub_environment
+    return drivers.missing(deployment.database, sqlalchemy_after(deployment, host), hub.packages)
 
 
 def _configured_modules(deployment: Deployment) -> tuple[str, ...]:

@@ -138,6 +138,11 @@ class Upgrade:
         return resolution.packages if resolution else self.host.installed.get(path, {})
 
     @property
+    def sqlalchemy_after(self) -> str:
+        """The SQLAlchemy of the hub after the upgrade; '' where that is not known."""
+        return sqlalchemy_after(self.deployment, self.host)
+
+    @property
     def major(self) -> int:
         """The target's major."""
         return parse_release(self.target.version).major
@@ -180,6 +185,12 @@ def requirements_of(environment: UsedEnvironment, version: str, policy: Policy) 
     if environment.role in ("user", "both"):
         requirements += policy.user_packages
     return list(dict.fromkeys(requirements))
+
+
+def sqlalchemy_after(deployment: Deployment, host: Host) -> str:
+    """The SQLAlchemy that the hub's new environment is going to have; '' where that is not known."""
+    resolution = host.resolved.get(deployment.hub_environment.path.rstrip("/"))
+    return resolution.packages.get("sqlalchemy", "") if resolution and not resolution.problem else ""
 
 
 def missing(
