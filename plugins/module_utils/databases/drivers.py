@@ -58,6 +58,11 @@ def drivers_of(url: str, sqlalchemy: str) -> list[Driver]:
     return [driver] if driver else []
 
 
+def is_known(url: str) -> bool:
+    """Whether a URL of a server's database names a driver that is known here, or none."""
+    return bool(drivers_of(url, ""))
+
+
 def missing_drivers(url: str, packages: Mapping[str, str]) -> list[Driver]:
     """Those that an environment with these packages (normalised name: version) lacks."""
     drivers = drivers_of(url, packages.get("sqlalchemy", ""))

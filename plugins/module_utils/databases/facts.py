@@ -22,8 +22,11 @@ class ServerFacts:
     """Whether they refuse this server."""
     no_copies: str = ""
     """What the server's administrator has to run so that it can be copied; '' where it can be."""
-    by_copy: bool = False
-    """Whether the stopped hub's database is backed up as a database on the server, and not as a dump."""
+    by_copy: bool | None = None
+    """Whether the stopped hub's database is backed up as a database on the server, and not as a dump.
+
+    None where the server can only make dumps.
+    """
     sessions: list[str] = field(default_factory=list)
     """Of others that are connected to the database: program, user, what they do."""
     views: list[str] = field(default_factory=list)

@@ -19,7 +19,7 @@ from typing import Any
 
 from ..errors import HubError
 from ..system.execution_context import ExecutionContext
-from . import health, mysql_clients, mysql_dumps, mysql_option_files, urls
+from . import mysql_clients, mysql_dumps, mysql_option_files, urls
 from . import mysql_statements as sql
 from .access import Access, DatabaseConfig, home, variables
 from .base import Contents
@@ -148,7 +148,7 @@ class MysqlDatabase(ServerDatabase):
                 program.is_too_old_for(product, version) for program in programs.values() if program
             ),
             no_copies=""
-            if sql.privileges_on(self.name_beside("scratch"), granted) >= sql.NEEDED_PRIVILEGES
+            if sql.privileges_on(self.scratch_name, granted) >= sql.NEEDED_PRIVILEGES
             else self.grant_for_copies(),
             no_restore=self._grant_for_restore(allowed),
             sessions=[
@@ -168,32 +168,8 @@ class MysqlDatabase(ServerDatabase):
             revision=found.revision,
             rows=found.rows,
             server=server,
-            **self.examined(found),
+            **self.health(found),
         )
-
-    def examined(self, found: Contents) -> dict[str, Any]:
-        """What a plan has to know of a hub's database, as `health.examine` finds it in SQLite."""
-        columns = {table: [each.name for each in names] for table, names in self.columns().items()}
-        wanted = (
-            ("alembic_version", "version_num"),
-            ("spawners", "server_id"),
-            ("users", "encrypted_auth_state"),
-        )
-        known = [(table, column) for table, column in wanted if column in columns.get(table, [])]
-        queries = [f"SELECT COUNT({column}) FROM {table}" for table, column in known]
-        names = "name" in columns.get("spawners", [])
-        if names:
-            first = f"ORDER BY name LIMIT {health.SHOWN_NAMES}"
-            queries.append(f"SELECT DISTINCT name FROM spawners WHERE name <> '' {first}")
-        answers = self.read(queries)
-        counts = {table: int(str(rows[0][0])) for (table, _column), rows in zip(known, answers)}
-        return {
-            "revisions": counts.get("alembic_version", 0),
-            "ahead": health.ahead_of(found.revision, columns),
-            "servers": counts.get("spawners", 0),
-            "server_names": [str(name) for (name,) in answers[-1]] if names else [],
-            "encrypted": counts.get("users", 0),
-        }
 
     def grant_for_copies(self) -> str:
         """The statement by which the hub's user may make copies."""

@@ -54,6 +54,10 @@ class Mysql(Server):
             input=statement,
         )
 
+    def databases(self) -> list[str]:
+        own = {"information_schema", "mysql", "performance_schema", "sys"}
+        return [name for name in self.sql("SHOW DATABASES").splitlines() if name not in own]
+
     def make_role(self, user: str, password: str, *, may_copy: bool = True) -> None:
         # As mysql_native_password keeps what PyMySQL, the driver of the tests' hubs, sends.
         sent = hashlib.sha1(password.encode("latin-1")).digest()
@@ -66,6 +70,35 @@ class Mysql(Server):
         self.sql(f"CREATE DATABASE `{name}`; GRANT ALL ON `{pattern}`.* TO '{owner}'@'localhost'")
         if owner in self._may_copy:
             self.sql(rf"GRANT ALL ON `{pattern}\_hubops\_%`.* TO '{owner}'@'localhost'")
+
+    def content(self, database: str) -> list[str]:
+        own = ("--no-defaults", f"--socket={self.socket}", "--user=root", "--skip-comments")
+        rows = ("--hex-blob", "--order-by-primary", "--skip-extended-insert")
+        dump = self.run(
+            [
+                "mariadb-dump",
+                *own,
+                *rows,
+                "--routines",
+                "--events",
+                "--triggers",
+                "--skip-dump-date",
+                database,
+            ]
+        )
+        formats = self.sql(
+            "SELECT TABLE_NAME, TABLE_TYPE, ENGINE, ROW_FORMAT, TABLE_COLLATION, AUTO_INCREMENT, "
+            f"CREATE_OPTIONS FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{database}' ORDER BY 1; "
+            f"SELECT * FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = '{database}'"
+        )
+        grants = self.sql(
+            "SELECT * FROM mysql.db ORDER BY Db, User; "
+            "SELECT User, Db, Table_name, Table_priv, Column_priv FROM mysql.tables_priv ORDER BY 1, 2, 3; "
+            "SELECT User, Db, Table_name, Column_name, Column_priv FROM mysql.columns_priv "
+            "ORDER BY 1, 2, 3, 4; "
+            "SELECT User, Db, Routine_name, Proc_priv FROM mysql.procs_priv ORDER BY 1, 2, 3"
+        )
+        return [*dump.splitlines(), *formats.splitlines(), *grants.splitlines()]
 
     def answers(self) -> bool:
         try:

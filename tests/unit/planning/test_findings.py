@@ -92,7 +92,7 @@ CASES = [
     ),
     Case(
         "database-not-supported",
-        "The database sqlite:///jupyterhub.sqlite is not SQLite.",
+        "The database sqlite:///jupyterhub.sqlite is none of: mysql, postgresql, sqlite.",
         hub(database__kind="other"),
     ),
     Case(
@@ -396,7 +396,7 @@ CASES += [
     Case(
         "database-driver",
         "psycopg[binary] is added to /opt/jupyterhub, for postgresql://hub:***@db/hub.",
-        hub(database__url="postgresql://hub:***@db/hub"),
+        hub(database__url="postgresql://hub:***@db/hub", database__server={"product": "PostgreSQL"}),
         host=with_packages(
             {"sqlalchemy": "2.1.9", "psycopg2": "2.9.9"},
             drivers=drivers_of("postgresql://hub:***@db/hub", "2.1.9"),

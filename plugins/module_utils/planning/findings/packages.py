@@ -10,7 +10,7 @@ from ...releases import catalogue
 from ...releases.requirements import seems_to_satisfy
 from ...releases.versions import parse_release
 from ..upgrade import Upgrade
-from .finding import BLOCKER, NOTE, WARNING, Finding, Kind
+from .finding import BLOCKER, WARNING, Finding, Kind
 
 PACKAGES_CONFLICT = Kind(
     "packages-conflict",
@@ -47,14 +47,6 @@ DATABASE_PATH_DECODED = Kind(
     "From 2.1 on escapes in the name are decoded: the new hub would open another file, and start empty.",
     'Write each % as %25 after the upgrade; or keep SQLAlchemy 2.0: jupyterhub_packages: ["sqlalchemy<2.1"].',
 )
-DATABASE_DRIVER = Kind(
-    "database-driver",
-    NOTE,
-    "The new environment would lack the driver of the hub's database, so it gets it.",
-    "The driver that db_url stands for depends on SQLAlchemy: postgresql:// is psycopg from 2.1 on, and was "
-    "psycopg2. Without its driver the new hub does not start.",
-    "Nothing. To keep a driver, name it in db_url, as in postgresql+psycopg2://.",
-)
 PACKAGE_TOO_OLD = Kind(
     "package-too-old",
     WARNING,
@@ -75,7 +67,6 @@ KINDS = (
     PACKAGES_NOT_CHECKED,
     SQLALCHEMY_TOO_NEW,
     DATABASE_PATH_DECODED,
-    DATABASE_DRIVER,
     PACKAGE_TOO_OLD,
     PACKAGES_SHADOWED,
 )
@@ -93,10 +84,6 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
     hub = upgrade.deployment.hub_environment.path
     after = upgrade.packages_after(hub)
     yield from _sqlalchemy(upgrade, after.get("sqlalchemy", ""))
-    for driver in upgrade.added_drivers:
-        yield DATABASE_DRIVER.found(
-            f"{driver.requirement} is added to {hub}, for {upgrade.deployment.database.url}."
-        )
     for package in catalogue.incompatible_packages(parse_release(upgrade.target.version)):
         version = after.get(package.name)
         if version and seems_to_satisfy(version, package.versions, unclear=False):
