@@ -79,8 +79,8 @@ def verify(
     as in `database_of`. ``since`` is a mark in the service's log, the start of its process unless given.
     Lines in the log are reported and fail nothing. The server of ``user``, where one is named, is started and
     stopped again, unless it runs. For ``watch`` seconds more the hub must keep running as the same process,
-    and still answer then. ``lender`` is one that was started before the hub; without one, an idle hub may take
-    as long as its database's `seen_within` to see the token.
+    and still answer then. ``lender`` is one that was started before the hub; without it, an idle hub may
+    take as long as its database's `seen_within` to see the token.
 
     Raises HubError, with the end of the log, when the hub exits or does not answer within ``timeout``
     seconds, runs in another environment, is still the old process, does not read its database, cannot be

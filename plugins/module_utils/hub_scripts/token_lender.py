@@ -20,7 +20,8 @@ import secrets
 import select
 import signal
 import sys
-from typing import Any, BinaryIO
+from io import FileIO
+from typing import Any
 
 # A leftover's row in these tables is identified by its name.
 PREFIX = "hubops-verify-"
@@ -39,8 +40,8 @@ def main() -> None:
         # `python -c` imports from the working directory first; the hub's own script does not.
         del sys.path[0]
     signal.signal(signal.SIGTERM, end)
-    # Without a buffer: whether there is another line can be asked then.
-    stdin = open(0, "rb", buffering=0)
+    # Without a buffer, for whether there is another line is asked later.
+    stdin = FileIO(0)
     request = json.loads(stdin.readline())
     from jupyterhub import orm
 
@@ -61,7 +62,7 @@ def main() -> None:
         session.close()
 
 
-def wait_for_start(session: Any, name: str, stdin: BinaryIO) -> None:
+def wait_for_start(session: Any, name: str, stdin: FileIO) -> None:
     """Return once the hub has removed a service of this name, or something more is to be read."""
     from jupyterhub import orm
 
