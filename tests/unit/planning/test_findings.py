@@ -57,6 +57,25 @@ def failed(basis: str) -> FailedUpgrade:
     return FailedUpgrade(basis, "20261120T211500Z", "2026-11-20T21:15:30+00:00", "The hub exited.")
 
 
+SERVER = "postgresql://hub:***@db/hub"
+
+
+def on_server(driver: str = "", **server: Any) -> Deployment:
+    """A healthy hub with a PostgreSQL database, and what is known of its server."""
+    clients = dict.fromkeys(("psql", "pg_dump", "pg_restore"), "15.13")
+    known = {"product": "PostgreSQL", "version": "15.13", "clients": clients, "by_copy": True, **server}
+    database = {
+        **DEPLOYMENT["database"],
+        "kind": "postgresql",
+        "url": SERVER,
+        "path": None,
+        "writable": None,
+        "server": known,
+        "driver": driver,
+    }
+    return hub(database=database)
+
+
 CASES = [
     Case(
         "failed-before",
@@ -91,8 +110,55 @@ CASES = [
     ),
     Case(
         "database-not-supported",
-        "The database sqlite:///jupyterhub.sqlite is not SQLite.",
+        "The database sqlite:///jupyterhub.sqlite is none of: postgresql, sqlite.",
         hub(database__kind="other"),
+    ),
+    Case(
+        "database-clients-missing",
+        "PostgreSQL's pg_dump, pg_restore are not on this host.",
+        on_server(clients={"psql": "15.13", "pg_dump": "", "pg_restore": ""}),
+    ),
+    Case(
+        "database-clients-too-old",
+        f"The server of {SERVER} has version 18.1, the clients of this host have 15.13.",
+        on_server(version="18.1", clients_too_old=True),
+    ),
+    Case(
+        "database-no-copies",
+        f"The hub's role may not make databases, so {SERVER} cannot be copied.",
+        on_server(no_copies='CREATE DATABASE "hub_hubops_scratch" OWNER "hub";'),
+    ),
+    Case(
+        "database-foreign-tables",
+        f"In {SERVER}: users (root's).",
+        on_server(foreign_tables=["users (root's)"]),
+    ),
+    Case(
+        "database-unsafe-tables",
+        f"In {SERVER}: users (MyISAM).",
+        on_server(unsafe_tables={"users": "MyISAM"}),
+    ),
+    Case(
+        "database-sessions",
+        f"Connected to {SERVER}: (psql of root, process 7).",
+        on_server(sessions=["psql of root, process 7"]),
+    ),
+    Case(
+        "database-views",
+        f"In {SERVER}: names (reads users).",
+        on_server(views=["names (reads users)"]),
+    ),
+    Case("database-dumped", f"{SERVER} is backed up by a dump.", on_server(by_copy=False)),
+    Case(
+        "database-driver",
+        f"{HUB} gets psycopg[binary] for {SERVER}.",
+        on_server(),
+        host=machine(resolved={HUB: Resolution({"sqlalchemy": "2.1.9"})}),
+    ),
+    Case(
+        "database-driver-unknown",
+        f"{SERVER} is reached with the driver asyncpg.",
+        on_server(driver="asyncpg"),
     ),
     Case(
         "database-not-readable",
