@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -24,12 +26,17 @@ def found(program: str, search_path: str, folders: Iterable[Path]) -> list[str]:
 
 def version(program: str) -> str:
     """The version that a program says it is, ``15.13``; '' where it does not run."""
+    told = re.search(r"(\d+\.\d+(?:\.\d+)?)(?:\s|,|$)", version_line(program))
+    return told[1] if told else ""
+
+
+def version_line(program: str) -> str:
+    """What a program prints when it is asked for its version; '' where it does not run."""
     try:
         done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    told = re.search(r"(\d+\.\d+(?:\.\d+)?)(?:-MariaDB|\s|,|$)", done.stdout)
-    return told[1] if done.returncode == 0 and told else ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def run(
@@ -39,6 +46,7 @@ def run(
     input: str | None = None,
     source: IO[bytes] | None = None,
     target: IO[bytes] | None = None,
+    pass_fds: Sequence[int] = (),
     timeout: float | None = None,
 ) -> str:
     """Run a client to its end and return what it prints; it ends with this process.
@@ -51,6 +59,7 @@ def run(
         stdin=source.fileno() if source else subprocess.PIPE,
         stdout=target.fileno() if target else subprocess.PIPE,
         stderr=subprocess.PIPE,
+        pass_fds=pass_fds,
         outlives_us=False,
     )
     with process:
@@ -67,8 +76,40 @@ def run(
     return printed or ""
 
 
+@contextlib.contextmanager
+def piped(
+    context: ExecutionContext, argv: Sequence[str], *, source: IO[bytes] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """A client that is read and written while it runs; it has ended after the block.
+
+    Its input is a pipe, or the file ``source``. Raises HubError with the reason that it gives for a failure.
+    """
+    with tempfile.TemporaryFile("w+", errors="replace") as complaint:
+        process = context.start(
+            argv,
+            stdin=source.fileno() if source else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaint,
+            outlives_us=False,
+        )
+        with process:
+            try:
+                yield process
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode:
+            complaint.seek(0)
+            why = reason(complaint.read()) or f"status {process.returncode}"
+            raise HubError(f"{Path(argv[0]).name}: {why}.")
+
+
 def reason(complaint: str) -> str:
     """The lines of a client's output that say why it has failed, as one, without secrets."""
     lines = [line.strip() for line in complaint.splitlines() if line.strip()]
     wrong = [line for line in lines if re.search(r"(?i)error|fatal|denied|refuse", line)] or lines
-    return logs.scrub(" ".join(wrong[:3])).rstrip(".")
+    said = [
+        re.sub(r"^(psql|pg_dump|pg_restore): (psql:<stdin>:\d+: )?|^psql:<stdin>:\d+: ", "", each)
+        for each in wrong
+    ]
+    return logs.scrub(" ".join(said[:3])).rstrip(".")

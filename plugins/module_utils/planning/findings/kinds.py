@@ -17,6 +17,7 @@ from . import (
     changes,
     config,
     database,
+    database_server,
     disk_space,
     environments,
     packages,
@@ -35,6 +36,7 @@ from .finding import BLOCKER, SEVERITIES, WARNING, Finding, Kind
 SUBJECTS = (
     target,
     database,
+    database_server,
     environments,
     packages,
     security,
