@@ -249,6 +249,10 @@ plan:
       description: Digest of what the upgrade starts from; it is the same where nothing has changed.
       type: str
       sample: 3f1c9a0e5b7d2c4f
+    move:
+      description: Where the database is moved to; V(null) but for M(hubops.jupyterhub.jupyterhub_move).
+      type: dict
+      sample: null
 blockers:
   description: The findings that forbid the upgrade, as sentences.
   returned: success

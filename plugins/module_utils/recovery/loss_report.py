@@ -6,6 +6,7 @@ from .catalogue import Comparison, ListedPoint
 
 OCCASIONS = {
     "upgrade": "before its upgrade to {to_version}",
+    "move": "before its database was moved",
     "rollback": "before it was rolled back from {from_version}",
     "backup": "when a backup was made",
 }
