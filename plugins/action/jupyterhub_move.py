@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -28,12 +29,14 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         if not self._task.args.get("database_url"):
             return {**result, "failed": True, "msg": NO_DATABASE}
-        plans_it = self._task.args.get("state") == "planned"
-        result.update(self._plan(task_vars) if plans_it else self._rehearse(task_vars))
+        # Ansible replaces the whole value, which must not be logged, wherever else it finds it: in the plan.
+        arguments = {**self._task.args, "database_url": json.dumps({"url": self._task.args["database_url"]})}
+        act = self._plan if arguments.get("state") == "planned" else self._rehearse
+        result.update(act(arguments, task_vars))
         return result
 
-    def _plan(self, task_vars: dict[str, Any]) -> dict[str, Any]:
-        result = dict(self._execute_module(task_vars=task_vars))
+    def _plan(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        result = dict(self._execute_module(module_args=arguments, task_vars=task_vars))
         if "plan" in result:
             phases = with_phase(task_vars, "plan", result)
             hand_on(result, jupyterhub_upgrade_plan=result["plan"], jupyterhub_phases=phases)
@@ -42,12 +45,11 @@ class ActionModule(ActionBase):
             self._show(task_vars, plan, [*plans.lines_of(plan.findings, details=False), *shown])
         return result
 
-    def _rehearse(self, task_vars: dict[str, Any]) -> dict[str, Any]:
-        arguments = self._task.args
+    def _rehearse(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         if self._task.check_mode:
             return {"changed": False}
         limit = int(arguments.get("start_timeout") or 120) + int(arguments.get("move_timeout") or 3600)
-        result = run_with_progress(self, task_vars, limit + MORE_SECONDS)
+        result = run_with_progress(self, task_vars, limit + MORE_SECONDS, arguments=arguments)
         if "expected_outage_seconds" in result:
             plan = replace(
                 from_dict(Plan, arguments["plan"]),

@@ -35,6 +35,7 @@ options:
   database_url:
     description:
       - The new database, as C(c.JupyterHub.db_url) is going to name it; it is empty.
+      - The action plugin hands it on as C({"url": ...}), so that a URL without a password can be shown.
     type: str
     required: true
   write_config:
@@ -110,6 +111,7 @@ seconds:
   sample: 9.1
 """
 
+import json
 from typing import Any
 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
@@ -126,6 +128,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state imp
 
 def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Do what ``state`` asks for."""
+    params["database_url"] = json.loads(params["database_url"])["url"]
     with Progress(params["progress_file"]) as progress:
         if params["state"] == "planned":
             return planned(params)

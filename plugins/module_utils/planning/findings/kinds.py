@@ -50,9 +50,10 @@ SUBJECTS = (
     changes,
 )
 
-KINDS: dict[str, Kind] = {
-    kind.id: kind for subject in (*SUBJECTS, rehearsal, moving) for kind in subject.KINDS
-}
+#: With those whose findings are not made of an `Upgrade`.
+ALL_SUBJECTS = (*SUBJECTS, rehearsal, moving)
+
+KINDS: dict[str, Kind] = {kind.id: kind for subject in ALL_SUBJECTS for kind in subject.KINDS}
 
 
 def find(upgrade: Upgrade) -> list[Finding]:
