@@ -101,8 +101,8 @@ from typing import Any
 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import migration, schema
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.kinds import database_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery.kept_database import of_run
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds import service_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
@@ -133,7 +133,7 @@ def foresee(deployment: Deployment, environment: str, folder: Path, wanted: str)
         return {"changed": True}
     if wanted == "prepared":
         return {"changed": not migration.is_prepared(environment, folder)}
-    before = database_of(deployment.database).contents().revision
+    before = of_run(folder, deployment).contents().revision
     after = schema.head_revision(environment)
     return {"changed": before != after, "from_revision": before, "to_revision": after}
 
@@ -142,7 +142,7 @@ def act(deployment: Deployment, environment: str, folder: Path, params: dict[str
     """Do it."""
     if params["state"] == "abandoned":
         return {"changed": migration.abandon(folder)}
-    database, context = database_of(deployment.database), service_of(deployment.service).context()
+    database, context = of_run(folder, deployment), service_of(deployment.service).context()
     if params["state"] == "prepared":
 
         def prepare() -> dict[str, Any]:

@@ -84,7 +84,7 @@ from typing import Any
 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import migration
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.kinds import database_of
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.database import database_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import Plan
@@ -110,15 +110,15 @@ def arm(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
     """Have everything ready that the outage needs, and the guard."""
     plan = journal.mine(folder, params["run"]).plan
     if plan and plan.outage and plan.migrating_environment:
-        journal.prepare(folder, params["run"], "prepare", lambda: prepare(folder, params["deployment"], plan))
+        journal.prepare(folder, params["run"], "prepare", lambda: prepare(folder, params, plan))
     return {"changed": arming.arm(folder, params["run"], Path(params["recovery_point"]))}
 
 
-def prepare(folder: Path, found: dict[str, Any], plan: Plan) -> dict[str, Any]:
+def prepare(folder: Path, params: dict[str, Any], plan: Plan) -> dict[str, Any]:
     """Have the migration of the outage wait, with everything imported."""
-    deployment = from_dict(Deployment, found)
+    deployment = from_dict(Deployment, params["deployment"])
     changed = migration.prepare(
-        database_of(deployment.database),
+        database_of(deployment, Path(params["recovery_point"])),
         service_of(deployment.service).context(),
         plan.migrating_environment,
         folder,

@@ -150,6 +150,8 @@ deployment:
         server_names: []
         encrypted: 0
         problem: null
+        server: null
+        driver: ""
     secrets:
       description: Where the hub's secrets come from, never what they are.
       type: dict

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..system.execution_context import ExecutionContext
+from .access import Access, DatabaseConfig
 from .facts import DatabaseBackup, DatabaseFacts
 
 
@@ -64,13 +65,17 @@ class Database(ABC):
 
     #: As in `DatabaseFacts`.
     kind: str
+    #: Whether programs need an `Access`, beyond the facts, to reach it.
+    needs_access: bool
+    #: Seconds after which a hub that serves sees what another program has written.
+    seen_within: float = 0
 
     @classmethod
     @abstractmethod
     def find(
-        cls, url: str, context: ExecutionContext, sqlalchemy: str, timeout: float
+        cls, config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str, timeout: float
     ) -> DatabaseFacts | None:
-        """The database of a hub's config, None where ``url`` is of another kind.
+        """The database of a hub's config, None where its URL is of another kind.
 
         ``context`` is the hub's, ``sqlalchemy`` the version that it has. One that is missing, locked or
         damaged is no error: the facts say so. ``timeout`` is in seconds, for each lock.
@@ -78,7 +83,12 @@ class Database(ABC):
 
     @classmethod
     @abstractmethod
-    def of(cls, facts: DatabaseFacts) -> Database:
+    def access_of(cls, config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str) -> Access | None:
+        """How programs reach the database of a hub's config; None where this kind needs no access."""
+
+    @classmethod
+    @abstractmethod
+    def of(cls, facts: DatabaseFacts, access: Access | None) -> Database:
         """The database that `find` has found."""
 
     @property
@@ -89,6 +99,10 @@ class Database(ABC):
     @abstractmethod
     def url(self, sqlalchemy: str) -> str:
         """Where programs in an environment with this version of SQLAlchemy find it; may hold a password."""
+
+    @abstractmethod
+    def wait(self, seconds: float) -> None:
+        """Wait until it can be reached, such as while its server starts. Raises HubError when it cannot."""
 
     @abstractmethod
     def contents(self, timeout: float = 10) -> Contents:
@@ -154,12 +168,19 @@ class Database(ABC):
         """Remove from the folder of a recovery point the copy that ``backup`` is not (any more)."""
 
     @abstractmethod
+    def discard(self, folder: Path, backup: DatabaseBackup) -> None:
+        """Remove what a recovery point, which is about to be removed, has outside of its folder."""
+
+    @abstractmethod
     def is_as_backed_up(self, backup: DatabaseBackup) -> bool:
         """Whether it is unchanged since its backup, or is the restored copy itself."""
 
     @abstractmethod
     def restore(self, folder: Path, backup: DatabaseBackup, aside: Path) -> None:
-        """Put the copy in its place; what stood there goes into the folder ``aside``. May be repeated."""
+        """Put the copy in its place; may be interrupted and repeated.
+
+        What stood there goes into the folder ``aside``, or to where `discard` finds it.
+        """
 
     @abstractmethod
     def has_owner_of(self, backup: DatabaseBackup) -> bool:

@@ -8,20 +8,9 @@ from pathlib import Path
 from ..errors import HubError
 from . import sqlite
 from .base import Since, TableChange
+from .hub_tables import ACTIVITY, CREATED, MOST_NAMES, PASSING, is_peoples
 
 LOCK_SECONDS = 10
-#: What a serving hub writes by itself: its loss does not matter.
-ACTIVITY = {"last_activity", "last_used"}
-#: Servers come and go, and each version rewrites its clients and its own roles' scopes when it starts.
-PASSING = {"alembic_version", "servers", "spawners", "oauth_clients", "oauth_codes", "api_token_role_map"}
-BUILT_IN_ROLES = ("user", "admin", "server", "token")
-#: Rows that belong to the hub, or to a server: table, column, and the condition on it.
-NOT_PEOPLES = (
-    ("roles", "name", f"name IN {BUILT_IN_ROLES}"),
-    ("api_tokens", "note", "COALESCE(note, '') LIKE 'Server at %'"),
-    ("api_tokens", "client_id", "COALESCE(client_id, 'jupyterhub') <> 'jupyterhub'"),
-)
-MOST_NAMES = 50
 
 
 def since(copy: Path, database: Path) -> Since:
@@ -73,8 +62,7 @@ def _change(connection: sqlite3.Connection, table: str) -> TableChange:
 def _is_peoples(connection: sqlite3.Connection, table: str) -> str:
     """A condition on rows of the present database: they are user data, whose loss matters."""
     columns = {row[1] for row in connection.execute(f"PRAGMA main.table_info({_quoted(table)})")}
-    not_peoples = [rule for name, column, rule in NOT_PEOPLES if name == table and column in columns]
-    return f"NOT ({' OR '.join(not_peoples) or '0'})"
+    return is_peoples(table, columns)
 
 
 def _is_new(connection: sqlite3.Connection, table: str, key: list[str]) -> str:
@@ -96,7 +84,7 @@ def _new_users(connection: sqlite3.Connection) -> list[str]:
 def _newest(connection: sqlite3.Connection, table: str) -> str:
     """The time of creation of the newest row that is new; empty where the table has none."""
     columns = [row[1] for row in connection.execute(f"PRAGMA main.table_info({_quoted(table)})")]
-    created = next((name for name in ("created", "created_at") if name in columns), None)
+    created = next((name for name in CREATED if name in columns), None)
     if created is None or table not in _tables(connection, "beside"):
         return ""
     key, _common = _columns(connection, table)

@@ -7,6 +7,34 @@ from typing import Any
 
 
 @dataclass(frozen=True)
+class ServerFacts:
+    """What is known of the server that a database belongs to, and of this host's clients for it."""
+
+    product: str
+    """``PostgreSQL``, ``MariaDB`` or ``MySQL``."""
+    version: str = ""
+    """Empty where it could not be asked."""
+    clients: dict[str, str] = field(default_factory=dict)
+    """Versions of the client programs on this host, by name; '' where one is missing."""
+    package: str = ""
+    """Debian's, that has these programs."""
+    clients_too_old: bool = False
+    """Whether they refuse this server."""
+    no_copies: str = ""
+    """What the server's administrator has to run so that it can be copied; '' where it can be."""
+    by_copy: bool = False
+    """Whether the stopped hub's database is backed up as a database on the server, and not as a dump."""
+    sessions: list[str] = field(default_factory=list)
+    """Of others that are connected to the database: program, user, what they do."""
+    views: list[str] = field(default_factory=list)
+    """Views of others on the hub's tables."""
+    foreign_tables: list[str] = field(default_factory=list)
+    """Tables of the hub that belong to another role."""
+    unsafe_tables: dict[str, str] = field(default_factory=dict)
+    """Tables whose engine has no transactions, with its name."""
+
+
+@dataclass(frozen=True)
 class DatabaseFacts:
     """The hub's database, as far as it could be read."""
 
@@ -40,6 +68,10 @@ class DatabaseFacts:
     """Of named servers."""
     encrypted: int = 0
     """Users with auth_state."""
+    server: ServerFacts | None = None
+    """The server that has it; None for a file."""
+    driver: str = ""
+    """The one that the URL names, ``psycopg2``; '' where SQLAlchemy chooses."""
 
     @property
     def name(self) -> str:

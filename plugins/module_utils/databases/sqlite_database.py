@@ -11,7 +11,8 @@ from pathlib import Path
 from ..errors import HubError
 from ..system import files
 from ..system.execution_context import ExecutionContext
-from . import comparison, health, scratch_copies, sqlite, sqlite_backups, urls
+from . import comparison, health, scratch_copies, scratch_folders, sqlite, sqlite_backups, urls
+from .access import Access, DatabaseConfig
 from .base import Contents, Database, DatabaseCopy, Keys, Since
 from .facts import DatabaseBackup, DatabaseFacts
 
@@ -20,16 +21,21 @@ class SqliteDatabase(Database):
     """A SQLite file."""
 
     kind = "sqlite"
+    needs_access = False
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @classmethod
     def find(
-        cls, url: str, context: ExecutionContext, sqlalchemy: str, timeout: float
+        cls, config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str, timeout: float
     ) -> DatabaseFacts | None:
-        path = urls.resolve_sqlite(url, context.directory, sqlalchemy)
-        return cls.at(path, url, context, timeout) if path else None
+        path = urls.resolve_sqlite(config.url, context.directory, sqlalchemy)
+        return cls.at(path, config.url, context, timeout) if path else None
+
+    @classmethod
+    def access_of(cls, config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str) -> None:
+        return None
 
     @classmethod
     def at(cls, path: Path, url: str, context: ExecutionContext, timeout: float) -> DatabaseFacts:
@@ -50,7 +56,7 @@ class SqliteDatabase(Database):
             return replace(facts, problem=str(error))
 
     @classmethod
-    def of(cls, facts: DatabaseFacts) -> SqliteDatabase:
+    def of(cls, facts: DatabaseFacts, access: Access | None) -> SqliteDatabase:
         if facts.path is None:
             raise AssertionError("A SQLite database has a file.")
         return cls(Path(facts.path))
@@ -61,6 +67,9 @@ class SqliteDatabase(Database):
 
     def url(self, sqlalchemy: str) -> str:
         return urls.of_sqlite(self.path.resolve(), sqlalchemy)
+
+    def wait(self, seconds: float) -> None:
+        """A file is there at once."""
 
     def contents(self, timeout: float = 10) -> Contents:
         found = sqlite.inspect(self.path, timeout)
@@ -80,14 +89,14 @@ class SqliteDatabase(Database):
             return connection.execute("SELECT 1 FROM users WHERE name = ?", (name,)).fetchone() is not None
 
     def scratch(self, context: ExecutionContext) -> AbstractContextManager[Path]:
-        return scratch_copies.scratch(self.path, context)
+        return scratch_folders.scratch(self.scratch_folder, context)
 
     @property
     def scratch_folder(self) -> Path:
         return scratch_copies.folder_of(self.path)
 
     def remove_scratch(self) -> None:
-        scratch_copies.remove(self.path)
+        scratch_folders.remove(self.scratch_folder)
 
     def copy(self, scratch: Path, context: ExecutionContext, name: str) -> SqliteCopy:
         return SqliteCopy(scratch_copies.copy(self.path, scratch, context, name))
@@ -106,6 +115,9 @@ class SqliteDatabase(Database):
 
     def remove_other_copies(self, folder: Path, backup: DatabaseBackup) -> None:
         sqlite_backups.remove_other_copies(folder, backup)
+
+    def discard(self, folder: Path, backup: DatabaseBackup) -> None:
+        """All is in the folder."""
 
     def is_as_backed_up(self, backup: DatabaseBackup) -> bool:
         return sqlite_backups.is_as_backed_up(self.path, backup)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import parse_qs, quote, unquote
+from urllib.parse import parse_qs, quote, unquote, urlencode
 
 from ..errors import HubError
 
 # SQLAlchemy's own grammar (sqlalchemy.engine.url); the first question mark ends the name of the database.
+# A password may have an @ as it is, which SQLAlchemy before 1.4 accepts.
 URL = re.compile(
     r"""
     (?P<dialect>\w+) (?:\+(?P<driver>\w+))? ://
-    (?: (?P<username>[^:/]*) (?::(?P<password>[^@]*))? @ )?
-    (?P<host> (?:\[[^/?]+\] | [^/:?]*) (?::[^/?]*)? )
+    (?: (?P<username>[^:/]*) (?::(?P<password>(?:[^@]|@(?=[^/?]*@))*))? @ )?
+    (?: \[(?P<address>[^/?]+)\] | (?P<host>[^/:?]*) ) (?: :(?P<port>[^/?]*) )?
     (?: /(?P<database>[^?]*) )?
     (?: \?(?P<query>.*) )?
     """,
@@ -25,11 +26,14 @@ SECRET_ARGUMENT = re.compile(r"(?i)([?&][^=&]*(?:password|passwd|pwd|secret|toke
 
 
 class Url(NamedTuple):
-    """The parts of a database URL that decide which file it names."""
+    """The parts of a database URL: without percent escapes, but for the database's name."""
 
     dialect: str
     driver: str
+    username: str
+    password: str | None
     host: str
+    port: str
     database: str
     query: dict[str, list[str]]
 
@@ -47,7 +51,10 @@ def parse(url: str) -> Url:
     return Url(
         dialect=match["dialect"],
         driver=match["driver"] or "",
-        host=match["host"],
+        username=unquote(match["username"] or ""),
+        password=None if match["password"] is None else unquote(match["password"]),
+        host=match["address"] or match["host"] or "",
+        port=match["port"] or "",
         database=match["database"] or "",
         query=parse_qs(match["query"] or "", keep_blank_values=True),
     )
@@ -75,7 +82,7 @@ def resolve_sqlite(url: str, directory: str | Path, sqlalchemy: str = "") -> Pat
             f"{mask(url)} names no file: a SQLite URL has three slashes, and four for an absolute path.",
             "Correct JupyterHub.db_url in the hub's config.",
         )
-    name = unquote(parts.database) if decodes(sqlalchemy) else parts.database
+    name = database_name(parts, sqlalchemy)
     if name.startswith("file:") and parts.query.get("uri", [""])[-1].lower() in ("true", "1", "yes", "on"):
         if parts.query.get("mode", [""])[-1] == "memory":
             return None
@@ -84,6 +91,23 @@ def resolve_sqlite(url: str, directory: str | Path, sqlalchemy: str = "") -> Pat
     if name in ("", ":memory:"):
         return None
     return Path(directory, name)
+
+
+def database_name(parts: Url, sqlalchemy: str) -> str:
+    """The name of the database, as that version of SQLAlchemy reads it."""
+    return unquote(parts.database) if decodes(sqlalchemy) else parts.database
+
+
+def of_server(parts: Url, sqlalchemy: str) -> str:
+    """The URL with which that version of SQLAlchemy finds a server's database: the inverse of `parse`."""
+    driver = f"+{parts.driver}" if parts.driver else ""
+    password = "" if parts.password is None else f":{quote(parts.password, safe='')}"
+    user = f"{quote(parts.username, safe='')}{password}@" if parts.username or password else ""
+    host = f"[{parts.host}]" if ":" in parts.host else parts.host
+    port = f":{parts.port}" if parts.port else ""
+    name = quote(parts.database, safe="") if decodes(sqlalchemy) else parts.database
+    query = urlencode(parts.query, doseq=True, quote_via=quote)
+    return f"{parts.dialect}{driver}://{user}{host}{port}/{name}{f'?{query}' if query else ''}"
 
 
 def of_sqlite(path: Path, sqlalchemy: str) -> str:

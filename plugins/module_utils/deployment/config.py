@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from ..environments.facts import EnvironmentFacts
@@ -34,6 +35,7 @@ class LoadedConfig:
     files: list[str]
     warnings: list[str]
     db_url: str
+    db_connect_args: dict[str, Any]
     base_url: str
     hub_prefix: str
     bind_url: str

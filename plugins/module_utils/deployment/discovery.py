@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ..databases.access import DatabaseConfig
 from ..databases.kinds import find_database
 from ..databases.sqlite_database import SqliteDatabase
 from ..environments.discovery import (
@@ -63,7 +64,12 @@ def find_deployment(
         database=(
             SqliteDatabase.at(Path(database_path), config.db_url, context, LOCK_SECONDS)
             if database_path
-            else find_database(config.db_url, context, hub.packages.get("sqlalchemy", ""), LOCK_SECONDS)
+            else find_database(
+                DatabaseConfig(config.db_url, config.db_connect_args),
+                context,
+                hub.packages.get("sqlalchemy", ""),
+                LOCK_SECONDS,
+            )
         ),
         secrets=describe_secrets(config, context, facts),
         proxy=replace(

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..databases.kinds import database_of
+from ..databases.base import Database
 from ..databases.migration import python_of
 from ..environments.packages import installed_version
 from ..errors import HubError
@@ -28,6 +28,7 @@ from ..system.execution_context import ExecutionContext
 from ..system.processes import age, is_alive
 from ..system.source import source_of
 from . import compatibility, lifecycle
+from .database import database_of
 from .model import Deployment
 
 TOKEN_SECONDS = 600
@@ -63,6 +64,7 @@ def verify(
     *,
     version: str,
     environment: str = "",
+    point: Path | None = None,
     since: str = "",
     timeout: float = 120,
     watch: float = 0,
@@ -71,10 +73,11 @@ def verify(
 ) -> Verification:
     """Wait until the hub answers as ``version``, and prove that it is the one it should be.
 
-    ``environment`` is the path of the environment it must run in, the deployment's unless given. ``since`` is
-    a mark in the service's log, the start of its process unless given. Lines in the log are reported and fail
-    nothing. The server of ``user``, where one is named, is started and stopped again, unless it runs. For
-    ``watch`` seconds more the hub must keep running as the same process, and still answer then.
+    ``environment`` is the path of the environment it must run in, the deployment's unless given. ``point`` is
+    as in `database_of`. ``since`` is a mark in the service's log, the start of its process unless given.
+    Lines in the log are reported and fail nothing. The server of ``user``, where one is named, is started and
+    stopped again, unless it runs. For ``watch`` seconds more the hub must keep running as the same process,
+    and still answer then.
 
     Raises HubError, with the end of the log, when the hub exits or does not answer within ``timeout``
     seconds, runs in another environment, is still the old process, does not read its database, cannot be
@@ -91,9 +94,10 @@ def verify(
         main_pid = _require_new_process(deployment, service, version)
         executable, users = None, None
         if may_write:
-            with _borrowed_token(deployment, environment, service.context(), user) as token:
+            database = database_of(deployment, point)
+            with _borrowed_token(database, environment, service.context(), user) as token:
                 executable = _require_environment(api_url, token, environment, version)
-                users = _require_users(deployment, api_url, token, version)
+                users = _require_users(database, api_url, token, version)
                 if not deployment.proxy.managed:
                     _require_route(api_url, token)
                 if user:
@@ -199,10 +203,9 @@ def _require_lasting(service: Service, main_pid: int, seconds: float) -> None:
 
 @contextlib.contextmanager
 def _borrowed_token(
-    deployment: Deployment, environment: str, context: ExecutionContext, user: str
+    database: Database, environment: str, context: ExecutionContext, user: str
 ) -> Iterator[str]:
     """Give a token of the hub's, which may have ``user``'s server; afterwards its rows are gone again."""
-    database = database_of(deployment.database)
     # SQLAlchemy would create one that is not there.
     database.contents()
     url = database.url(installed_version(environment, "sqlalchemy") or "")
@@ -243,12 +246,11 @@ def _require_environment(api_url: str, token: str, environment: str, version: st
     return executable
 
 
-def _require_users(deployment: Deployment, api_url: str, token: str, version: str) -> int:
+def _require_users(database: Database, api_url: str, token: str, version: str) -> int:
     """Compare the number of users that the hub reads with the rows of the database that we know.
 
     No user is in the answer: for each, hubs before 5.0 would write a row of a spawner into the database.
     """
-    database = database_of(deployment.database)
     before = database.contents().rows["users"]
     if version.startswith("1."):
         # It cannot count. That it found the token that we wrote shows that it reads this database.

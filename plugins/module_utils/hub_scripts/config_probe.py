@@ -72,6 +72,7 @@ def look(arguments):  # type: ignore[no-untyped-def]
         "files": files.included(),
         "warnings": list(warnings),
         "db_url": app.db_url,
+        "db_connect_args": connect_args(app),
         "base_url": app.base_url,
         "hub_prefix": app.hub_prefix,
         "bind_url": app.bind_url,
@@ -95,6 +96,13 @@ def look(arguments):  # type: ignore[no-untyped-def]
         "spawner": look_at_spawner(app),
         "authenticator": look_at_authenticator(app),
     }
+
+
+def connect_args(app):  # type: ignore[no-untyped-def]
+    """Parameters of the database's connections besides its URL, without objects such as TLS contexts."""
+    given = app.db_kwargs.get("connect_args", {})
+    plain = (str, int, float, bool, dict)
+    return {name: value for name, value in given.items() if isinstance(value, plain)}
 
 
 def hub_bind_url(app):  # type: ignore[no-untyped-def]

@@ -9,9 +9,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from ..databases.facts import DatabaseFacts
-from ..databases.kinds import database_of
 from ..deployment import verification
+from ..deployment.database import database_of
 from ..deployment.model import Deployment
 from ..environments import links
 from ..environments.discovery import find_program
@@ -68,14 +67,14 @@ def look(deployment: Deployment, base: str | None, python: str, user: str = "") 
         options=installed_options(deployment.hub_environment.path),
         templates=_templates(deployment.config.template_folders),
         single_user_script=_single_user_script(deployment),
-        knows_user=not user or _knows_user(deployment.database, user),
+        knows_user=not user or _knows_user(deployment, user),
     )
 
 
-def _knows_user(database: DatabaseFacts, user: str) -> bool:
+def _knows_user(deployment: Deployment, user: str) -> bool:
     """Whether the hub has this user; True where it cannot be asked, which is a finding of its own."""
     try:
-        return database_of(database).has_user(user)
+        return database_of(deployment).has_user(user)
     except HubError:
         return True
 

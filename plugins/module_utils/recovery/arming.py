@@ -24,7 +24,7 @@ def arm(folder: Path, run_id: str, point: Path) -> bool:
             return False
         with journal.recording(folder, run, "arm") as armed, journal.alive(folder, run):
             recovery_point.test_restore(point)
-            _ask_old_hub(run)
+            _ask_old_hub(run, point)
             recovery_point.reserve(point)
             lifecycle.arm(run.deployment, str(folder.parent))
             run.phase, run.recovery_point = journal.ARMED, str(point)
@@ -34,7 +34,7 @@ def arm(folder: Path, run_id: str, point: Path) -> bool:
         return True
 
 
-def _ask_old_hub(run: Run) -> None:
+def _ask_old_hub(run: Run, point: Path) -> None:
     """Verify the present hub as it will be verified after a rollback."""
     # A rollback leaves a hub that may be broken; one that did not run is accepted as it is.
     if (
@@ -44,7 +44,9 @@ def _ask_old_hub(run: Run) -> None:
         and run.deployment.service.state == "running"
     ):
         try:
-            verification.verify(run.deployment, version=run.plan.from_version, timeout=rollback.TIMEOUT)
+            verification.verify(
+                run.deployment, version=run.plan.from_version, point=point, timeout=rollback.TIMEOUT
+            )
         except HubError as error:
             raise HubError(
                 f"The hub could not be verified after a rollback, for it fails today: {error.message}",

@@ -108,7 +108,7 @@ def compare(point: Path) -> Comparison:
     """
     manifest = recovery_point.verify(point, environments=True)
     kept_environments.require(manifest)
-    database = kept_database.of_manifest(manifest)
+    database = kept_database.of_manifest(point, manifest)
     found = recovery_point.differences(point, manifest, afresh=True)
     different = {each.path: each for each in found}
     environments = [entry.path for entry in manifest.environments]
@@ -167,6 +167,6 @@ def _leads_elsewhere(point: Path) -> bool:
     except HubError:
         return True
     hub = [entry for entry in manifest.environments if entry.path == manifest.deployment.hub_environment.path]
-    revision = kept_database.revision_now(kept_database.of_manifest(manifest), manifest.database)
+    revision = kept_database.revision_now(kept_database.of_manifest(point, manifest), manifest.database)
     elsewhere = any(kept_environments.state_of(entry) != kept_environments.HERE for entry in hub)
     return elsewhere or revision != manifest.database.revision

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from ..databases.base import Contents, Database
 from ..databases.facts import DatabaseBackup
-from ..databases.kinds import database_of
+from ..deployment.database import database_of
+from ..deployment.model import Deployment
 from ..errors import HubError
+from ..runs import journal
 from ..system import files
 from .manifest import Manifest
 
@@ -17,9 +19,16 @@ RESTORED = "restored.json"
 LOCK_SECONDS = 1
 
 
-def of_manifest(manifest: Manifest) -> Database:
-    """The database on the host that a recovery point has a copy of."""
-    return database_of(manifest.deployment.database)
+def of_manifest(point: Path, manifest: Manifest) -> Database:
+    """The hub's database that a recovery point has a copy of."""
+    return database_of(manifest.deployment, point)
+
+
+def of_run(folder: Path, deployment: Deployment) -> Database:
+    """The hub's database; as the recovery point of a run knows it that is under way in this state folder."""
+    run = journal.read(folder)
+    known = run is not None and not run.is_over and run.recovery_point
+    return database_of(deployment, Path(known) if known else None)
 
 
 def differs(point: Path, manifest: Manifest, afresh: bool = False) -> bool:
@@ -31,7 +40,7 @@ def differs(point: Path, manifest: Manifest, afresh: bool = False) -> bool:
     missing or has another revision. With ``afresh`` it is asked what a new change would find, which forgets
     that something was restored before.
     """
-    database, backup = of_manifest(manifest), manifest.database
+    database, backup = of_manifest(point, manifest), manifest.database
     if not database.exists():
         return True
     if database.is_as_backed_up(backup):

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from ..databases import migration
-from ..databases.kinds import database_of
 from ..deployment import lifecycle, verification
+from ..deployment.database import database_of
 from ..deployment.model import Deployment
 from ..environments import transitions
 from ..environments.installer import InstallerOptions
@@ -125,7 +125,7 @@ def _seal(outage: Outage) -> dict[str, Any]:
 def _migrate(outage: Outage) -> dict[str, Any]:
     deployment = outage.deployment
     return migration.migrate(
-        database_of(deployment.database),
+        database_of(deployment, outage.point),
         service_of(deployment.service).context(),
         outage.plan.migrating_environment or deployment.hub_environment.path,
         outage.folder,
@@ -165,6 +165,7 @@ def _verify(outage: Outage) -> dict[str, Any]:
     found = verification.prove(
         outage.new_deployment,
         version=outage.plan.to_version,
+        point=outage.point,
         revision=run.measured("migrate", "to_revision"),
         allow=settings.allow,
         since=run.measured("stop", "log_mark"),
@@ -198,7 +199,7 @@ STEPS = (
         lambda settings: settings.migration_timeout + MARGIN_SECONDS,
         is_needed=lambda plan: plan.outage and plan.move is None,
         # It may take minutes. One that waits for a lock may take for ever, and is not alive.
-        progress=lambda outage: database_of(outage.deployment.database).progress,
+        progress=lambda outage: database_of(outage.deployment, outage.point).progress,
     ),
     Step(
         "move",

@@ -2,6 +2,7 @@
 
     <state folder>/recovery/<id>/
         manifest.json          written last: a folder without it is no recovery point
+        database-access.json   how a server is reached that has the database
         database.sqlite        or sealed.sqlite, once the hub has stopped
         files/<absolute path>  config and what it includes, unit, environment files, secrets
         environments/<n>.txt   every package of each environment, as ``name==version``
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any, Iterable
 
 from ..databases.facts import DatabaseBackup
-from ..databases.kinds import database_of
+from ..deployment.database import database_of, keep_access
 from ..deployment.lifecycle import start, take_down
 from ..deployment.model import Deployment
 from ..environments.kept import KeptEnvironment
@@ -35,6 +36,9 @@ from ..system import files, state
 from . import kept_database, kept_environments, kept_files, reserved_space, restore_test
 from . import manifest as manifests
 from .manifest import Manifest
+
+#: How long a restore waits for the server of a database.
+SERVER_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ def create(
     point = folder / manifests.new_id(folder, from_version, to_version, datetime.now(timezone.utc))
     state.make_private(point)
     try:
+        keep_access(deployment, point)
         manifest = Manifest(
             format=manifests.FORMAT,
             id=point.name,
@@ -84,7 +89,7 @@ def create(
             environments=kept_environments.keep(point, deployment, plan),
             files=tuple(kept_files.keep(point, path) for path in kept_files.of_deployment(deployment)),
             homes=tuple(kept_files.keep_home(point, number, Path(home)) for number, home in enumerate(homes)),
-            database=database_of(deployment.database).back_up(point, lock_timeout),
+            database=database_of(deployment, point).back_up(point, lock_timeout),
         )
         manifests.write(point, manifest)
     except (OSError, HubError) as error:
@@ -105,7 +110,7 @@ def seal(point: Path, lock_timeout: float) -> DatabaseBackup:
     """
     manifest = manifests.read(point)
     kept_database.forget_restore(point)
-    on_host = kept_database.of_manifest(manifest)
+    on_host = kept_database.of_manifest(point, manifest)
     database = on_host.seal(point, manifest.database, lock_timeout)
     manifests.write(point, replace(manifest, database=database))
     on_host.remove_other_copies(point, database)
@@ -144,7 +149,7 @@ def test_restore(point: Path) -> None:
 def reserve(point: Path) -> None:
     """Take the disk space that sealing and restoring need; may be called again. HubError if there is none."""
     manifest = manifests.read(point)
-    database, backup = kept_database.of_manifest(manifest), manifest.database
+    database, backup = kept_database.of_manifest(point, manifest), manifest.database
     try:
         database.prepare_seal(point, backup)
         reserved_space.reserve(state_folder_of(point), database, backup)
@@ -156,7 +161,7 @@ def reserve(point: Path) -> None:
 def release_reserve(point: Path) -> None:
     """Release the disk space that `reserve` has taken, if any."""
     manifest = manifests.read(point)
-    database, backup = kept_database.of_manifest(manifest), manifest.database
+    database, backup = kept_database.of_manifest(point, manifest), manifest.database
     database.remove_other_copies(point, backup)
     reserved_space.release(state_folder_of(point), database, backup)
 
@@ -183,6 +188,7 @@ def restore(point: Path, timeout: float, stop_timeout: float, log_mark: str = ""
         kept_environments.require(manifest)
         deployment = manifest.deployment
         base = str(state_folder_of(point).parent)
+        kept_database.of_manifest(point, manifest).wait(SERVER_SECONDS)
         different = differences(point, manifest)
         if different or service_of(deployment.service).state() == "stopping":
             reserved_space.release_aside(state_folder_of(point))
@@ -194,7 +200,7 @@ def restore(point: Path, timeout: float, stop_timeout: float, log_mark: str = ""
             make_equal(point, manifest, aside)
         for entry in kept_environments.restorable(manifest):
             kept_environments.tidy(entry, point.parent)
-        database = kept_database.of_manifest(manifest)
+        database = kept_database.of_manifest(point, manifest)
         reserved_space.release(state_folder_of(point), database, manifest.database)
         # Before the first row of the hub that serves again: it must survive another restore.
         kept_database.remember_restore(point)
@@ -241,7 +247,7 @@ def differences(point: Path, manifest: Manifest, afresh: bool = False) -> list[D
         for entry in kept_environments.restorable(manifest)
         if kept_environments.state_of(entry) != kept_environments.HERE
     ]
-    database, backup = kept_database.of_manifest(manifest), manifest.database
+    database, backup = kept_database.of_manifest(point, manifest), manifest.database
     if kept_database.differs(point, manifest, afresh):
         now, then = kept_database.described_on_host(database), kept_database.described(backup)
         found.append(Difference(database.name, now, then))
@@ -257,7 +263,7 @@ def make_equal(point: Path, manifest: Manifest, aside: Path) -> None:
     """Restore all that differs, and set aside what is replaced; the hub must be stopped."""
     for entry in kept_environments.restorable(manifest):
         kept_environments.restore(entry, point.parent)
-    database, backup = kept_database.of_manifest(manifest), manifest.database
+    database, backup = kept_database.of_manifest(point, manifest), manifest.database
     if kept_database.differs(point, manifest):
         reserved_space.release_beside(database, backup)
         database.restore(point, backup, aside)

@@ -32,7 +32,7 @@ def try_database(point: Path, manifest: Manifest) -> list[str]:
     """Open the kept database; what is not as the manifest says."""
     kept = manifest.database
     try:
-        found = kept_database.of_manifest(manifest).prove(point, kept)
+        found = kept_database.of_manifest(point, manifest).prove(point, kept)
     except HubError as error:
         return [error.message.rstrip(".")]
     wrong = []
@@ -56,7 +56,7 @@ def try_environments(point: Path, manifest: Manifest) -> list[str]:
     deployment = manifest.deployment
     context = service_of(deployment.service).context()
     wrong = []
-    with kept_database.of_manifest(manifest).restored_copy(point, manifest.database, context) as copy:
+    with kept_database.of_manifest(point, manifest).restored_copy(point, manifest.database, context) as copy:
         for entry in kept_environments.required(manifest):
             found = kept_environments.find(entry)
             is_hub = entry.path == deployment.hub_environment.path

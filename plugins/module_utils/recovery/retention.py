@@ -10,7 +10,7 @@ from typing import Iterable
 
 from ..errors import HubError
 from ..system import files, state
-from . import kept_environments, manifest
+from . import kept_database, kept_environments, manifest
 
 #: A manifest under this name: the point is no more, and what belongs to it has yet to go.
 DISCARDED = "manifest.discarded.json"
@@ -74,6 +74,7 @@ def _discard(point: Path) -> None:
     if not discarded.exists() and (point / manifest.MANIFEST).exists():
         files.rename(point / manifest.MANIFEST, discarded)
     if discarded.exists():
+        _discard_outside(point)
         kept_environments.remove_unneeded(_environments(point), point.parent)
     for path in point.iterdir():
         if path.is_dir() and not path.is_symlink():
@@ -81,6 +82,15 @@ def _discard(point: Path) -> None:
         elif path != discarded:
             path.unlink()
     shutil.rmtree(point, ignore_errors=True)
+
+
+def _discard_outside(point: Path) -> None:
+    """Remove what the point has elsewhere. Raises HubError when that cannot be reached: it is tried again."""
+    try:
+        found = manifest.read(point, DISCARDED)
+    except HubError:
+        return  # too damaged to tell what belongs to it
+    kept_database.of_manifest(point, found).discard(point, found.database)
 
 
 def _environments(point: Path) -> Iterable[manifest.KeptEnvironment]:

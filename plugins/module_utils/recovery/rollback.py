@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ..databases import migration
-from ..databases.kinds import database_of
 from ..deployment import lifecycle, verification
+from ..deployment.database import database_of
 from ..deployment.model import Deployment
 from ..environments import transitions
 from ..environments.installer import InstallerOptions
@@ -154,7 +154,7 @@ def _restore(folder: Path, run: Run, by: str) -> Outcome:
             migration.abandon(folder)
             point, mark = Path(run.recovery_point), stopped.get("log_mark", "")
             restored.update(recovery_point.restore(point, TIMEOUT, STOP_TIMEOUT, mark))
-            verified = _verify(run.deployment, restored["version"])
+            verified = _verify(run.deployment, restored["version"], point)
     except HubError as error:
         run.failures += 1
         if run.failures >= MOST_FAILURES or run.attempts >= MOST_ATTEMPTS:
@@ -203,7 +203,7 @@ def _removals(folder: Path, run: Run) -> list[Callable[[], object]]:
     point = Path(run.recovery_point)
     removals: list[Callable[[], object]] = [
         lambda: migration.abandon(folder),
-        lambda: rehearsed_hub.tidy(database_of(run.deployment.database)),
+        lambda: rehearsed_hub.tidy(database_of(run.deployment, point if run.recovery_point else None)),
     ]
     if run.plan and run.plan.move:
         removals.append(lambda: moving.settle(folder, run.deployment, is_moved=run.phase == journal.ACCEPTED))
@@ -218,10 +218,10 @@ def _removals(folder: Path, run: Run) -> list[Callable[[], object]]:
     return removals
 
 
-def _verify(deployment: Deployment, version: str) -> str:
+def _verify(deployment: Deployment, version: str, point: Path) -> str:
     """What is wrong with the restored hub, or ''; no reason to restore it again."""
     try:
-        verification.verify(deployment, version=version)
+        verification.verify(deployment, version=version, point=point)
     except HubError as error:
         return str(error)
     return ""

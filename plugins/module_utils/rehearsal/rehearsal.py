@@ -16,10 +16,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable
 
-from ..databases import migration, schema, scratch_copies
+from ..databases import hub_tables, migration, schema
 from ..databases.base import Database, DatabaseCopy
-from ..databases.kinds import database_of
 from ..deployment.config import LoadedConfig, load_config
+from ..deployment.database import database_of
 from ..deployment.model import Deployment
 from ..environments.discovery import environment_of_command
 from ..environments.environment import read_environment
@@ -164,7 +164,7 @@ def rehearse(
     staged = {entry.path: entry.staged_path for entry in environments}
     scene = Scene(
         deployment=deployment,
-        database=database_of(deployment.database),
+        database=database_of(deployment),
         staged=staged,
         version=version,
         state_folder=state_folder,
@@ -279,7 +279,7 @@ def _migrated(rehearsal: Rehearsal, scene: Scene, copy: DatabaseCopy) -> bool:
         for table in sorted(before.rows.keys() | after.keys())
     }
     given_up = schema.given_up(scene.hub_environment, before.revision)
-    wrong = scratch_copies.compare(keys, copy.keys(), given_up)
+    wrong = hub_tables.compare(keys, copy.keys(), given_up)
     if wrong:
         rehearsal.migration_fails = f"The migration changes what it must not: {'; '.join(wrong)}."
         rehearsal.findings.append(kinds.ROWS.found(rehearsal.migration_fails))

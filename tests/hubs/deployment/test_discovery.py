@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.access import DatabaseConfig
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.kinds import find_database
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import discovery
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.config import (
@@ -249,7 +250,9 @@ def test_a_database_is_found_beside_the_service(
 ) -> None:
     database = Path(here.directory, name)
     shutil.copyfile(made, database)
-    found = find_database(url.format(here=here.directory), here, "2.0.30", discovery.LOCK_SECONDS)
+    found = find_database(
+        DatabaseConfig(url.format(here=here.directory)), here, "2.0.30", discovery.LOCK_SECONDS
+    )
     assert found.path == str(database)
     assert (found.kind, found.exists, found.problem) == ("sqlite", True, None)
     assert found.bytes == database.stat().st_size
@@ -259,13 +262,15 @@ def test_a_database_is_found_beside_the_service(
 
 
 def test_a_database_elsewhere_is_reported_without_its_password(here: ExecutionContext) -> None:
-    found = find_database(here.environment["DB_URL"], here, "2.0.30", discovery.LOCK_SECONDS)
+    found = find_database(DatabaseConfig(here.environment["DB_URL"]), here, "2.0.30", discovery.LOCK_SECONDS)
     assert found.url == "postgresql://hub:***@db/hub"
     assert (found.kind, found.path, found.exists) == ("other", None, False)
 
 
 def test_a_database_that_is_missing_is_not_made(here: ExecutionContext) -> None:
-    found = find_database("sqlite:///jupyterhub.sqlite", here, "2.0.30", discovery.LOCK_SECONDS)
+    found = find_database(
+        DatabaseConfig("sqlite:///jupyterhub.sqlite"), here, "2.0.30", discovery.LOCK_SECONDS
+    )
     assert (found.exists, found.rows) == (False, None)
     assert f"{here.directory}/jupyterhub.sqlite" in str(found.problem)
     assert os.listdir(here.directory) == []
@@ -276,14 +281,18 @@ def test_a_locked_database_is_reported_soon(here: ExecutionContext, made: Path) 
     shutil.copyfile(made, path)
     with sqlite3.connect(path, isolation_level=None) as writer:
         writer.execute("BEGIN EXCLUSIVE")
-        found = find_database("sqlite:///jupyterhub.sqlite", here, "2.0.30", discovery.LOCK_SECONDS)
+        found = find_database(
+            DatabaseConfig("sqlite:///jupyterhub.sqlite"), here, "2.0.30", discovery.LOCK_SECONDS
+        )
     assert (found.exists, found.revision, found.rows) == (True, None, None)
     assert "locked" in str(found.problem)
 
 
 def test_a_database_that_is_none(here: ExecutionContext) -> None:
     Path(here.directory, "jupyterhub.sqlite").write_text("no database" * 1000)
-    found = find_database("sqlite:///jupyterhub.sqlite", here, "2.0.30", discovery.LOCK_SECONDS)
+    found = find_database(
+        DatabaseConfig("sqlite:///jupyterhub.sqlite"), here, "2.0.30", discovery.LOCK_SECONDS
+    )
     assert (found.exists, found.revision) == (True, None)
     assert "jupyterhub.sqlite" in str(found.problem)
 

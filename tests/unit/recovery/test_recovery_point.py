@@ -210,7 +210,7 @@ def test_rows_that_are_still_in_the_write_ahead_log_are_sealed(point: Path, depl
 
 def test_missing_disk_space_is_reported_and_nothing_is_left(point: Path) -> None:
     manifest = manifests.read(point)
-    database, backup = kept_database.of_manifest(manifest), replace(manifest.database, bytes=1 << 60)
+    database, backup = kept_database.of_manifest(point, manifest), replace(manifest.database, bytes=1 << 60)
     with pytest.raises(HubError, match="has no space for a restore"):
         reserved_space.reserve(point.parents[1], database, backup)
     assert not Path(f"{database.name}{reserved_space.SUFFIX}").exists()

@@ -9,8 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import scratch_copies
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.scratch_copies import Keys, compare
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import (
+    scratch_copies,
+    scratch_folders,
+)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.base import Keys
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.hub_tables import compare
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub.facts import ProxyFacts
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings import rehearsal as kinds
@@ -92,7 +96,7 @@ def test_servers_are_removed_and_users_are_not(tmp_path: Path) -> None:
 
 
 def take(database: Path) -> None:
-    with scratch_copies.scratch(database, here(database.parent)):
+    with scratch_folders.scratch(scratch_copies.folder_of(database), here(database.parent)):
         pass
 
 
@@ -101,7 +105,7 @@ def test_the_folder_of_a_rehearsal_is_its_own_and_leaves_nothing(tmp_path: Path)
     folder = scratch_copies.folder_of(database)
     folder.mkdir()
     (folder / "of a rehearsal that was killed").touch()
-    with scratch_copies.scratch(database, here(tmp_path)) as scratch:
+    with scratch_folders.scratch(scratch_copies.folder_of(database), here(tmp_path)) as scratch:
         assert scratch == folder
         assert list(scratch.iterdir()) == []
         with pytest.raises(HubError, match="Another rehearsal works in .* Wait until it has ended."):

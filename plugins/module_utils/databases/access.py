@@ -1,0 +1,74 @@
+"""Access: what programs need to reach a database that a server has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..system.execution_context import ExecutionContext, account
+
+
+@dataclass(frozen=True)
+class DatabaseConfig:
+    """What a hub's config says of its database; may hold passwords, so ``repr`` shows nothing."""
+
+    url: str = field(repr=False)
+    connect_args: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """``connect_args`` of ``JupyterHub.db_kwargs``."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """Server, database and credentials, wherever the hub has them from: everything is known here.
+
+    It is kept in the files of recovery points, open to their owner alone, and nowhere else.
+    """
+
+    dialect: str
+    """As the config's URL begins."""
+    driver: str
+    """``psycopg``, ``pymysql``; '' where SQLAlchemy chooses."""
+    user: str
+    password: str | None = field(repr=False)
+    host: str
+    """A name, an address, the folder or the file of a socket; '' for the clients' own default."""
+    port: str
+    database: str
+    options: dict[str, str] = field(repr=False)
+    """Further parameters of a connection, TLS for instance, under the names that they have in the URL."""
+    system_user: str
+    """The hub's: whom a server recognizes at its socket, and who may read certificates."""
+    directory: str
+    """The hub's working directory."""
+    variables: dict[str, str] = field(repr=False)
+    """The hub's environment variables that clients read."""
+
+    def context(self) -> ExecutionContext:
+        """How clients are run: as the hub's user. Raises HubError when there is no such user."""
+        entry, gid, groups = account(self.system_user)
+        return ExecutionContext(
+            user=entry.pw_name,
+            uid=entry.pw_uid,
+            gid=gid,
+            groups=groups,
+            home=entry.pw_dir,
+            directory="/",
+            environment=dict(self.variables),
+        )
+
+
+def variables(context: ExecutionContext, *prefixes: str) -> dict[str, str]:
+    """The variables of the hub that clients read: those that begin so, and where programs and files are."""
+    names = ("HOME", "PATH", "TMPDIR")
+    return {
+        name: value
+        for name, value in context.environment.items()
+        if name in names or name.startswith(prefixes)
+    }
+
+
+def home(context: ExecutionContext) -> Path:
+    """Where clients look for their files of the hub's user."""
+    return Path(context.environment.get("HOME") or context.home)

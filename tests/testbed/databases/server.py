@@ -1,0 +1,122 @@
+"""A database server in a folder of its own, on a port and a socket of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+#: As whom it runs where the tests are root's: no server starts as root.
+USER = "nobody"
+START_SECONDS = 60
+
+
+class Server(ABC):
+    """A server; `running` starts one."""
+
+    #: As a URL of SQLAlchemy's begins, with a driver that the hubs of the tests have.
+    dialect: str
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Make its data folder."""
+
+    @abstractmethod
+    def command(self) -> Sequence[str | Path]:
+        """What starts it, in the foreground."""
+
+    @abstractmethod
+    def sql(self, statement: str, database: str = "", **variables: str) -> str:
+        """Have its superuser carry out a statement; what it prints, in lines of tab-separated columns.
+
+        Raises CalledProcessError. ``variables`` are of the client's environment.
+        """
+
+    @abstractmethod
+    def make_role(self, user: str, password: str, *, may_copy: bool = True) -> None:
+        """Make a role for a hub; whether it may make databases."""
+
+    @abstractmethod
+    def make_database(self, name: str, owner: str) -> None:
+        """Make a database that this role may do anything in."""
+
+    @abstractmethod
+    def answers(self) -> bool:
+        """Whether it can be used."""
+
+    def url(self, user: str, password: str, database: str, query: str = "") -> str:
+        """The URL for a hub's config, over TCP."""
+        credentials = f"{quote(user, safe='')}:{quote(password, safe='')}"
+        return f"{self.dialect}://{credentials}@127.0.0.1:{self.port}/{database}{query}"
+
+    def start(self) -> None:
+        """Start it, and return when it can be used."""
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", **as_user()
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not self.answers():
+            assert self._process.poll() is None, (self.folder / "log").read_text()
+            assert time.monotonic() < deadline, "the server does not come up"
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(0.05)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Stop it; by SIGKILL as a power cut would."""
+        if self._process:
+            self._process.send_signal(how)
+            self._process.wait(START_SECONDS)
+            self._process = None
+
+    def run(self, argv: Sequence[str | Path], **options: Any) -> str:
+        """Run a program as the server's user; what it prints. Raises CalledProcessError."""
+        done: subprocess.CompletedProcess[str] = subprocess.run(
+            list(map(str, argv)),
+            **{"check": True, "capture_output": True, "text": True, "cwd": "/", **as_user(), **options},
+        )
+        return done.stdout
+
+
+def as_user() -> dict[str, Any]:
+    """How a process becomes the servers' user; nothing where the tests are not root's."""
+    if os.geteuid():
+        return {}
+    entry = pwd.getpwnam(USER)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+@contextlib.contextmanager
+def running(kind: type[Server], *arguments: object) -> Iterator[Server]:
+    """A server that can be used; it is gone afterwards, with its folder."""
+    folder = Path(tempfile.mkdtemp(prefix="hubops-server-"))
+    try:
+        if not os.geteuid():
+            shutil.chown(folder, USER)
+        server = kind(folder, *arguments)
+        server.prepare()
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop(signal.SIGKILL)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
