@@ -116,8 +116,10 @@ from typing import Any
 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import moving
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import sentence
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import Plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.rehearsal import moved_hub
@@ -150,12 +152,16 @@ def planned(params: dict[str, Any]) -> dict[str, Any]:
 
 def rehearsed(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """What the rehearsal has shown, as a phase of the run."""
-    deployment = from_dict(Deployment, params["deployment"])
+    deployment, plan = from_dict(Deployment, params["deployment"]), from_dict(Plan, params["plan"])
+    if plan.move is None:
+        raise HubError("The plan is of no move.", "Plan one first, with state: planned.")
+    move = plan.move
     folder = state_folder(deployment.name, params["state_folder"])
 
     def rehearse() -> dict[str, Any]:
         shown = moved_hub.rehearse(
             deployment,
+            move,
             params["database_url"],
             folder,
             start_timeout=params["start_timeout"],

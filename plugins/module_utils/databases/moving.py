@@ -26,7 +26,7 @@ from ..hub_scripts import row_copier
 from ..system.execution_context import ExecutionContext
 from ..system.source import source_of
 from . import urls
-from .scratch_copies import SERVERS
+from .hub_tables import SERVERS
 
 LOOK_SECONDS = 60.0
 

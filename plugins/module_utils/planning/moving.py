@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from ..databases import urls
+from ..databases.access import DatabaseConfig
 from ..databases.facts import DatabaseFacts
 from ..databases.kinds import KINDS, find_database
 from ..databases.moving import Target
 from ..deployment import config_file
 from ..deployment.config_file import Assignment
+from ..deployment.database import database_of, keep_access
 from ..deployment.model import Deployment
 from ..environments.installer import InstallerOptions
 from ..errors import HubError
@@ -28,8 +31,9 @@ from .target import find_target
 from .upgrade import Policy, Upgrade, bytes_needed
 
 LOCK_SECONDS = 10
-#: In the state folder, for the time of a run and for its owner alone: the address of the new database.
-FILE = "move.json"
+#: In the state folder, for the time of a run and for its owner alone: how the new database is reached.
+FOLDER = "move"
+FILE = "target.json"
 #: What an outage needs of a hub, whatever it is for.
 SUBJECTS = (database, proxy, service, disk_space)
 
@@ -89,15 +93,25 @@ def target_of(deployment: Deployment, url: str, folder: Path) -> Target:
     )
 
 
-def remember(folder: Path, target: Target) -> None:
-    """Keep for the host's own programs where the run of this state folder moves the database to."""
-    files.write(folder / FILE, json.dumps({"url": target.url}).encode())
+def moved(deployment: Deployment, move: Move) -> Deployment:
+    """The deployment as a move is going to leave it."""
+    return replace(deployment, database=move.database)
+
+
+def remember(folder: Path, deployment: Deployment, target: Target) -> None:
+    """Keep for the host's own programs where a run moves the database to.
+
+    ``folder`` is the state folder, ``deployment`` as the move is going to leave it.
+    """
+    state.make_private(folder / FOLDER)
+    keep_access(deployment, folder / FOLDER, DatabaseConfig(target.url))
+    files.write(folder / FOLDER / FILE, json.dumps({"url": target.url}).encode())
 
 
 def remembered(folder: Path, deployment: Deployment) -> Target | None:
     """Where the run moves the database to; None where it has not come to that."""
     try:
-        url = json.loads((folder / FILE).read_text(encoding="utf-8"))["url"]
+        url = json.loads((folder / FOLDER / FILE).read_text(encoding="utf-8"))["url"]
     except FileNotFoundError:
         return None
     return target_of(deployment, url, folder)
@@ -115,13 +129,13 @@ def settle(folder: Path, deployment: Deployment, is_moved: bool) -> None:
         target.release()
     else:
         target.empty()
-    (folder / FILE).unlink()
+    shutil.rmtree(folder / FOLDER)
 
 
 def find_new(deployment: Deployment, target: Target) -> DatabaseFacts:
     """The new database as the hub's config is going to name it."""
     sqlalchemy = deployment.hub_environment.packages.get("sqlalchemy", "")
-    return find_database(target.url, target.context, sqlalchemy, LOCK_SECONDS)
+    return find_database(DatabaseConfig(target.url), target.context, sqlalchemy, LOCK_SECONDS)
 
 
 def _of_databases(deployment: Deployment, target: Target, new: DatabaseFacts) -> Iterator[Finding]:
@@ -137,11 +151,15 @@ def _of_databases(deployment: Deployment, target: Target, new: DatabaseFacts) ->
             f"The new database {new.url} is none of {', '.join(sorted(KINDS))}."
         )
         return
+    sqlalchemy = deployment.hub_environment.packages.get("sqlalchemy", "")
     try:
         content = target.look()
+        views = target.look(database_of(deployment).url(sqlalchemy)).views
     except HubError as error:
         yield findings.MOVE_NOT_REACHABLE.found(f"The new database cannot be opened. {error.message}")
         return
+    if views:
+        yield findings.MOVE_VIEWS.found(f"{deployment.database.name} has views: {', '.join(views)}.")
     if content.owner == target.owner:
         yield findings.MOVE_LEFTOVER.found(f"{new.name} has what an earlier move of this hub has left.")
     elif content.tables:

@@ -13,7 +13,7 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +81,12 @@ class Outage:
     @property
     def new_deployment(self) -> Deployment:
         """As the outage is going to have left it."""
-        move = self.plan.move
-        return replace(self.deployment, database=move.database) if move else self.deployment
+        return moving.moved(self.deployment, self.plan.move) if self.plan.move else self.deployment
+
+    @property
+    def access(self) -> Path:
+        """The folder that says how the database of the new hub is reached."""
+        return self.folder / moving.FOLDER if self.plan.move else self.point
 
     @property
     def base(self) -> str:
@@ -140,7 +144,7 @@ def _move(outage: Outage) -> dict[str, Any]:
     if target is None:
         raise HubError("The address of the new database is gone.", "Run move_database.yml again.")
     sqlalchemy = installed_version(deployment.hub_environment.path, "sqlalchemy") or ""
-    source = database_of(deployment.database).url(sqlalchemy)
+    source = database_of(deployment, outage.point).url(sqlalchemy)
     copied = target.fill(source, outage.settings.migration_timeout)
     moving.line_of(deployment).write(target.url)
     return {"changed": True, **copied._asdict()}
@@ -165,7 +169,7 @@ def _verify(outage: Outage) -> dict[str, Any]:
     found = verification.prove(
         outage.new_deployment,
         version=outage.plan.to_version,
-        point=outage.point,
+        point=outage.access,
         revision=run.measured("migrate", "to_revision"),
         allow=settings.allow,
         since=run.measured("stop", "log_mark"),

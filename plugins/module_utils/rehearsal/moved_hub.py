@@ -10,13 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..databases.kinds import database_of
 from ..databases.moving import Target
 from ..deployment.config import load_config
+from ..deployment.database import database_of
 from ..deployment.model import Deployment
 from ..environments.layout import python_of
 from ..errors import HubError
 from ..planning import moving
+from ..planning.plan import Move
 from ..services.kinds import service_of
 from . import checks, rehearsed_hub
 from .rehearsed_hub import HubExited, NoAnswer, Wanted
@@ -24,6 +25,7 @@ from .rehearsed_hub import HubExited, NoAnswer, Wanted
 
 def rehearse(
     deployment: Deployment,
+    move: Move,
     url: str,
     folder: Path,
     *,
@@ -31,16 +33,16 @@ def rehearse(
     move_timeout: float = 3600,
     progress: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
-    """Rehearse a move to the database at ``url``; ``folder`` is the state folder.
+    """Rehearse a ``move`` to the database at ``url``; ``folder`` is the state folder.
 
     Returns ``{timings, rows, expected_outage_seconds}``: seconds of each part, the number of rows of each
     table, and the seconds from the word to stop to the first answer. Raises HubError with what would fail.
     """
-    database = database_of(deployment.database)
+    database = database_of(deployment)
     context = service_of(deployment.service).context()
     target = moving.target_of(deployment, url, folder)
     sqlalchemy = deployment.hub_environment.packages.get("sqlalchemy", "")
-    moving.remember(folder, target)
+    moving.remember(folder, moving.moved(deployment, move), target)
     with database.scratch(context) as scratch:
         rehearsed_hub.end_leftovers(scratch)
         began = time.monotonic()
