@@ -80,23 +80,10 @@ class Target:
         arguments = {"source": source, "target": self.url, "owner": self.owner}
         copied = self._ask(timeout, progress, do="copy", **arguments)
         compared = time.monotonic()
-        self._require_equal(source, deadline - compared)
+        self.require_equal(source, deadline - compared)
         return Copied(copied["rows"], round(compared - began, 3), round(time.monotonic() - compared, 3))
 
-    def forget_servers(self) -> None:
-        """Take single-user servers out of the copy, as `DatabaseCopy.forget_servers` does."""
-        tables = list(SERVERS)
-        self._ask(LOOK_SECONDS, do="forget servers", url=self.url, tables=tables, owner=self.owner)
-
-    def empty(self) -> list[str]:
-        """Remove what the move has made; the names of the tables that are gone. Raises HubError."""
-        return list(self._ask(LOOK_SECONDS, do="empty", url=self.url, owner=self.owner)["tables"])
-
-    def release(self) -> None:
-        """Remove the mark: from here on nothing is removed any more. Raises HubError."""
-        self._ask(LOOK_SECONDS, do="release", url=self.url, owner=self.owner)
-
-    def _require_equal(self, source: str, timeout: float) -> None:
+    def require_equal(self, source: str, timeout: float) -> None:
         """Raise HubError that names the tables whose rows differ, and how many each database has."""
         with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
             digests = [
@@ -114,6 +101,19 @@ class Target:
                 f"The rows in {self.name} are not those of the old database: {', '.join(different)}.",
                 "Report it; nothing of it is used.",
             )
+
+    def forget_servers(self) -> None:
+        """Take single-user servers out of the copy, as `DatabaseCopy.forget_servers` does."""
+        tables = list(SERVERS)
+        self._ask(LOOK_SECONDS, do="forget servers", url=self.url, tables=tables, owner=self.owner)
+
+    def empty(self) -> list[str]:
+        """Remove what the move has made; the names of the tables that are gone. Raises HubError."""
+        return list(self._ask(LOOK_SECONDS, do="empty", url=self.url, owner=self.owner)["tables"])
+
+    def release(self) -> None:
+        """Remove the mark: from here on nothing is removed any more. Raises HubError."""
+        self._ask(LOOK_SECONDS, do="release", url=self.url, owner=self.owner)
 
     @property
     def name(self) -> str:

@@ -119,8 +119,9 @@ def _assignments(path: Path) -> Iterator[tuple[Path, ast.expr]]:
 
 def _value_of(assignment: Assignment) -> object:
     """What stands at its place, as Python reads it; None where that is no literal."""
+    found = assignment.file.read_bytes()[assignment.start : assignment.end]
     try:
-        return ast.literal_eval(assignment.file.read_bytes()[assignment.start : assignment.end].decode())
+        return ast.literal_eval(f"({found.decode()})")
     except (SyntaxError, ValueError):
         return None
 

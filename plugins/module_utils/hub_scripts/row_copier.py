@@ -108,19 +108,27 @@ def copy(source: str, target: str, owner: str) -> dict[str, Any]:
         raise NotPossible(f"The new database is not empty: it has {', '.join(tables_of(new)[:5])}.")
     make_tables(old, new, owner)
     tables = reflected(new, tables_of(old))
-    rows: dict[str, int] = {}
+    rows = {}
     with old.connect() as reading:
         counts = Counts(reading, tables)
         for table in tables:
-            columns = common_columns(old, table)
-            with new.begin() as writing:
-                rows[table.name] = 0
-                for batch in in_order(table, columns, read(reading, table, columns)):
-                    writing.execute(table.insert(), [dict(zip(columns, row)) for row in batch])
-                    rows[table.name] += len(batch)
-                    counts.add(len(batch))
-                set_sequences(writing, table)
+            try:
+                rows[table.name] = copy_table(reading, common_columns(old, table), new, table, counts)
+            except Exception as error:
+                raise NotPossible(f"The rows of {table.name} cannot be copied: {reason(error)}") from error
     return {"rows": rows}
+
+
+def copy_table(reading: Any, columns: list[str], new: Any, table: Any, counts: Counts) -> int:
+    """Copy the rows of one table; how many there are."""
+    rows = 0
+    with new.begin() as writing:
+        for batch in in_order(table, columns, read(reading, table, columns)):
+            writing.execute(table.insert(), [dict(zip(columns, row)) for row in batch])
+            rows += len(batch)
+            counts.add(len(batch))
+        set_sequences(writing, table)
+    return rows
 
 
 def make_tables(old: Any, new: Any, owner: str) -> None:
