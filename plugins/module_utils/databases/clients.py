@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -67,8 +69,40 @@ def run(
     return printed or ""
 
 
+@contextlib.contextmanager
+def piped(
+    context: ExecutionContext, argv: Sequence[str], *, source: IO[bytes] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """A client that is read and written while it runs; it has ended after the block.
+
+    Its input is a pipe, or the file ``source``. Raises HubError with the reason that it gives for a failure.
+    """
+    with tempfile.TemporaryFile("w+", errors="replace") as complaint:
+        process = context.start(
+            argv,
+            stdin=source.fileno() if source else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaint,
+            outlives_us=False,
+        )
+        with process:
+            try:
+                yield process
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode:
+            complaint.seek(0)
+            why = reason(complaint.read()) or f"status {process.returncode}"
+            raise HubError(f"{Path(argv[0]).name}: {why}.")
+
+
 def reason(complaint: str) -> str:
     """The lines of a client's output that say why it has failed, as one, without secrets."""
     lines = [line.strip() for line in complaint.splitlines() if line.strip()]
     wrong = [line for line in lines if re.search(r"(?i)error|fatal|denied|refuse", line)] or lines
-    return logs.scrub(" ".join(wrong[:3])).rstrip(".")
+    said = [
+        re.sub(r"^(psql|pg_dump|pg_restore): (psql:<stdin>:\d+: )?|^psql:<stdin>:\d+: ", "", each)
+        for each in wrong
+    ]
+    return logs.scrub(" ".join(said[:3])).rstrip(".")

@@ -8,9 +8,10 @@ from . import urls
 from .access import Access, DatabaseConfig
 from .base import Database
 from .facts import DatabaseFacts
+from .postgresql_database import PostgresqlDatabase
 from .sqlite_database import SqliteDatabase
 
-KINDS: dict[str, type[Database]] = {kind.kind: kind for kind in (SqliteDatabase,)}
+KINDS: dict[str, type[Database]] = {kind.kind: kind for kind in (SqliteDatabase, PostgresqlDatabase)}
 #: What `find_database` calls a database of no kind that is known here.
 OTHER = "other"
 

@@ -21,6 +21,7 @@ from . import hub_tables, scratch_folders
 from .access import Access
 from .base import Contents, Database, DatabaseCopy, Keys, Since, TableChange
 from .facts import DatabaseBackup, DatabaseFacts
+from .health import SHOWN_NAMES, ahead_of
 
 #: A row as clients print it: everything is text, None is SQL's NULL.
 Row = Tuple[Optional[str], ...]
@@ -124,6 +125,37 @@ class ServerDatabase(Database):
 
     # What is the same for all
 
+    def health(self, contents: Contents) -> dict[str, Any]:
+        """What an upgrade has to know of its content, under the names of `DatabaseFacts`."""
+        columns = {name: [column.name for column in found] for name, found in self.columns().items()}
+        queries = {
+            "servers": ("spawners", "server_id", "SELECT count(*) FROM spawners WHERE server_id IS NOT NULL"),
+            "server_names": (
+                "spawners",
+                "name",
+                f"SELECT DISTINCT name FROM spawners WHERE name <> '' ORDER BY name LIMIT {SHOWN_NAMES}",
+            ),
+            "encrypted": (
+                "users",
+                "encrypted_auth_state",
+                "SELECT count(*) FROM users WHERE encrypted_auth_state IS NOT NULL",
+            ),
+        }
+        known = {
+            name: query
+            for name, (table, column, query) in queries.items()
+            if column in columns.get(table, [])
+        }
+        found = dict(zip(known, self.read(list(known.values())))) if known else {}
+        [[servers]], [[encrypted]] = (found.get(name, [("0",)]) for name in ("servers", "encrypted"))
+        return {
+            "revisions": contents.rows.get("alembic_version", 0),
+            "ahead": ahead_of(contents.revision, columns),
+            "servers": int(servers or 0),
+            "server_names": [str(name) for (name,) in found.get("server_names", [])],
+            "encrypted": int(encrypted or 0),
+        }
+
     def wait(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while True:
@@ -149,12 +181,16 @@ class ServerDatabase(Database):
         return Path(self.access.directory, f"{name}{scratch_folders.SUFFIX}")
 
     @property
-    def _scratch_copy(self) -> ServerCopy:
+    def scratch_name(self) -> str:
         """The database that rehearsals use: always the same, so that nothing can pile up.
 
         Where the hub's role may not make databases, an administrator has made this one for good.
         """
-        return self.beside(self.name_beside("scratch"))
+        return self.name_beside("scratch")
+
+    @property
+    def _scratch_copy(self) -> ServerCopy:
+        return self.beside(self.scratch_name)
 
     def name_beside(self, purpose: str) -> str:
         """The name of a database for a purpose, which cannot be confused with one of somebody else's."""

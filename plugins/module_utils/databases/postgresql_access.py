@@ -1,0 +1,90 @@
+"""How a hub reaches its PostgreSQL database: from its URL, as libpq and SQLAlchemy read it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..system.execution_context import ExecutionContext
+from . import urls
+from .access import Access, DatabaseConfig, home, variables
+
+DIALECTS = ("postgresql", "postgres")
+#: In this order they take precedence over each other: what the drivers are given, the URL, the environment.
+_VARIABLES = {
+    "host": "PGHOST",
+    "port": "PGPORT",
+    "user": "PGUSER",
+    "password": "PGPASSWORD",
+    "dbname": "PGDATABASE",
+    "passfile": "PGPASSFILE",
+    "options": "PGOPTIONS",
+}
+DEFAULT_PORT = "5432"
+#: A line of a password file: host, port, database, user, and the password, which is all the rest.
+_KEPT = re.compile(r"((?:[^:\\]|\\.)*):" * 4 + r"(.*)")
+
+
+def of(config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str) -> Access:
+    """The access of a hub's config. Raises HubError where its URL is none."""
+    url = urls.parse(config.url)
+    words = {name: context.environment.get(variable, "") for name, variable in _VARIABLES.items()}
+    given = {
+        "host": url.host,
+        "port": url.port,
+        "user": url.username,
+        "password": url.password or "",
+        "dbname": urls.database_name(url, sqlalchemy),
+        **{name: ",".join(values) for name, values in url.query.items()},
+        **{name: str(value) for name, value in config.connect_args.items()},
+    }
+    words.update({name: word for name, word in given.items() if word})
+    words["user"] = words["user"] or context.user
+    words["dbname"] = words.pop("database", "") or words["dbname"] or words["user"]
+    passfile = Path(words.pop("passfile") or home(context) / ".pgpass")
+    password = words.pop("password") or _kept_password(passfile, words)
+    return Access(
+        dialect=url.dialect,
+        driver=url.driver,
+        user=words.pop("user"),
+        password=password,
+        host=words.pop("host"),
+        port=words.pop("port"),
+        database=words.pop("dbname"),
+        options={name: word for name, word in words.items() if word},
+        system_user=context.user,
+        directory=context.directory,
+        variables=variables(context, "PG"),
+    )
+
+
+def _kept_password(file: Path, words: Mapping[str, str]) -> str | None:
+    """The password that the hub's user has in a file for this database, as libpq finds it."""
+    host = "localhost" if words["host"].startswith("/") else words["host"] or "localhost"
+    wanted = (host, words["port"] or DEFAULT_PORT, words["dbname"], words["user"])
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return None
+    for line in lines:
+        kept = _KEPT.fullmatch(line)
+        fields = [re.sub(r"\\(.)", r"\1", field) for field in kept.groups()] if kept else []
+        if fields and all(field in ("*", word) for field, word in zip(fields, wanted)):
+            return fields[4]
+    return None
+
+
+def url(access: Access, sqlalchemy: str, lock_seconds: float) -> str:
+    """The URL for programs in the hub's environment; none of their statements waits longer for a lock."""
+    options = f"{access.options.get('options', '')} -c lock_timeout={int(lock_seconds * 1000)}".strip()
+    query = {name: [word] for name, word in {**access.options, "options": options}.items()}
+    host, port = access.host, access.port
+    if "/" in host or "," in host:
+        query["host"] = [host]
+        query.update({"port": [port]} if port else {})
+        host = port = ""
+    parts = urls.Url(
+        access.dialect, access.driver, access.user, access.password, host, port, access.database, query
+    )
+    return urls.of_server(parts, sqlalchemy)

@@ -1,0 +1,178 @@
+"""PostgreSQL's client programs: found in one folder, of one version, and connected by an access."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from ..errors import HubError
+from ..system.execution_context import ExecutionContext
+from . import clients
+from .access import Access
+from .server import Row
+
+PROGRAMS = ("psql", "pg_dump", "pg_restore")
+PACKAGE = "postgresql-client"
+#: Where Debian's and Red Hat's packages have those of each version, without a wrapper.
+FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin")
+#: The name of our sessions on the server.
+APPLICATION = "hubops"
+CONNECT_SECONDS = "10"
+#: Printed after the rows of each query: no value looks like this, for COPY doubles each backslash.
+END = "\\hubops"
+READ_ONLY = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+#: Variables whose meaning is in the access already.
+KNOWN = ("PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGPASSWORD", "PGPASSFILE", "PGOPTIONS", "PGAPPNAME")
+#: Parameters that may not be on a command line; without them the server says what is missing.
+SECRET = ("sslpassword",)
+_PSQL = ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-f", "-")
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+
+
+class Programs(NamedTuple):
+    """The programs of one folder."""
+
+    folder: Path
+    version: str
+
+    @property
+    def major(self) -> int:
+        return major(self.version)
+
+    def path(self, program: str) -> str:
+        return str(self.folder / program)
+
+
+def major(version: str) -> int:
+    """The number that decides which clients go with which server."""
+    return int(version.partition(".")[0] or 0)
+
+
+@lru_cache(maxsize=None)
+def installed(search_path: str) -> tuple[Programs, ...]:
+    """The folders of this host that have all programs, newest version first."""
+    folders = [folder for pattern in FOLDERS for folder in Path("/").glob(pattern[1:])]
+    found = [
+        Programs(Path(path).parent, clients.version(path))
+        for path in clients.found(PROGRAMS[0], search_path, folders)
+        if all(os.access(Path(path).with_name(program), os.X_OK) for program in PROGRAMS)
+        and not _is_script(Path(path))
+    ]
+    return tuple(sorted(found, key=lambda each: each.major, reverse=True))
+
+
+def _is_script(path: Path) -> bool:
+    """Whether it is Debian's wrapper, which looks for the programs in `FOLDERS` at each start."""
+    with path.open("rb") as file:
+        return file.read(2) == b"#!"
+
+
+class Clients:
+    """The programs, connected to one database. Raises HubError where they are not on this host."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._context = _context(access)
+        self._installed = installed(self._context.path)
+        if not self._installed:
+            raise HubError(
+                f"This host does not have PostgreSQL's programs {', '.join(PROGRAMS)}.",
+                f"Install the package {PACKAGE}.",
+            )
+
+    @property
+    def newest(self) -> Programs:
+        return self._installed[0]
+
+    def rows(self, queries: Iterable[str]) -> list[list[Row]]:
+        """The rows of each query, all as of one moment."""
+        script = [READ_ONLY]
+        for query in queries:
+            script += [f"COPY ({query}) TO STDOUT;", "\\echo '\\\\hubops'"]
+        parts = self.psql([*script, "COMMIT;"]).split(f"{END}\n")[:-1]
+        return [[parsed(line) for line in part.split("\n")[:-1]] for part in parts]
+
+    def psql(self, script: Sequence[str]) -> str:
+        """Carry out a script in one session, up to its first statement that fails; what it prints."""
+        argv = [self.newest.path("psql"), *_PSQL, self._connection()]
+        return clients.run(self._context, argv, input="\n".join(script) + "\n")
+
+    def dump(self, target: IO[bytes], server: int, arguments: Sequence[str]) -> None:
+        """Write a dump in the custom format; ``server`` is the major version of the server."""
+        argv = [self._for(server).path("pg_dump"), "-Fc", "-Z1", *arguments, self._connection()]
+        clients.run(self._context, argv, target=target)
+
+    @contextlib.contextmanager
+    def script_of(self, dump: Path, server: int) -> Iterator[IO[bytes]]:
+        """The SQL that a dump consists of. Raises HubError, at the end, when the dump is damaged."""
+        argv = [self._for(server).path("pg_restore"), "-f", "-"]
+        with dump.open("rb") as source, clients.piped(self._context, argv, source=source) as process:
+            if process.stdout is None:
+                raise AssertionError("pg_restore has no output.")
+            yield process.stdout.buffer  # type: ignore[attr-defined]
+
+    @contextlib.contextmanager
+    def session(self) -> Iterator[IO[bytes]]:
+        """A session of psql to write SQL to; what has no COMMIT at the end of the block is undone.
+
+        Raises HubError with the first statement's error.
+        """
+        argv = [self.newest.path("psql"), *_PSQL, "-o", "/dev/null", self._connection()]
+        with clients.piped(self._context, argv) as process:
+            if process.stdin is None:
+                raise AssertionError("psql has no input.")
+            with contextlib.suppress(BrokenPipeError), process.stdin as writer:
+                yield writer.buffer  # type: ignore[attr-defined]
+
+    def _for(self, server: int) -> Programs:
+        """The oldest programs that know this server: newer ones write what older servers do not know."""
+        known = [each for each in self._installed if each.major >= server]
+        if not known:
+            raise HubError(
+                f"The pg_dump of this host has version {self.newest.version} and refuses a server of "
+                f"version {server}.",
+                f"Install the package {PACKAGE}-{server}.",
+            )
+        return known[-1]
+
+    def _connection(self) -> str:
+        """The connection in words, without the password."""
+        access = self._access
+        words = {
+            "connect_timeout": CONNECT_SECONDS,
+            **{name: word for name, word in access.options.items() if name not in SECRET},
+            "host": access.host,
+            "port": access.port,
+            "user": access.user,
+            "dbname": access.database,
+            "application_name": APPLICATION,
+        }
+        return "--dbname=" + " ".join(f"{name}={_quoted(word)}" for name, word in words.items() if word)
+
+
+def _context(access: Access) -> ExecutionContext:
+    context = access.context()
+    variables = {name: value for name, value in context.environment.items() if name not in KNOWN}
+    variables.update(LC_ALL="C.UTF-8", PGCLIENTENCODING="UTF8")
+    if access.password is not None:
+        variables["PGPASSWORD"] = access.password
+    return replace(context, environment=variables)
+
+
+def _quoted(word: str) -> str:
+    return "'" + word.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def parsed(line: str) -> Row:
+    """A line of COPY's text format."""
+    return tuple(
+        None if field == "\\N" else _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), field)
+        for field in line.split("\t")
+    )

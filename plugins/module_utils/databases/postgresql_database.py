@@ -1,0 +1,449 @@
+"""PostgreSQL as the hub's database.
+
+The stopped hub's database is copied by the server itself, and restored by renaming databases: exact, with all
+owners and grants, in seconds. Where the hub's role may not do that, or others are connected, a dump takes the
+place of that copy; it is brought back in one transaction.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+from ..errors import HubError
+from ..system import files
+from ..system.execution_context import ExecutionContext
+from . import postgresql_access, urls
+from . import postgresql_statements as statements
+from .access import Access, DatabaseConfig
+from .base import Contents
+from .facts import DatabaseBackup, DatabaseFacts, ServerFacts
+from .postgresql_clients import PACKAGE, PROGRAMS, READ_ONLY, Clients, installed, major, parsed
+from .server import LOCK_SECONDS, NAMES, Column, Row, ServerCopy, ServerDatabase
+
+#: Databases that every server has: where to ask for another one that is not there.
+EVERYWHERE = ("postgres", "template1")
+#: In the particulars of a backup: the database on the server that is the copy.
+COPY = "copy"
+#: A database of more bytes is copied by its files, which need not pass through the server's log.
+LARGE_BYTES = 256 * 1024 * 1024
+#: A dump's statements about a schema, which may be somebody else's here.
+_OF_SCHEMA = re.compile(
+    rb"CREATE SCHEMA (?P<made>\S+);\n|ALTER SCHEMA (\S+) OWNER |COMMENT ON SCHEMA (\S+) IS |"
+    rb"(?:GRANT|REVOKE) \S+ ON SCHEMA (\S+) "
+)
+#: What servers before 17 do not know, and what only an extension's owner may say.
+_LEFT_OUT = (b"SET transaction_timeout ", b"COMMENT ON EXTENSION ")
+_ROWS = re.compile(rb"COPY (?P<table>.+?) \(.*\) FROM stdin;\n")
+_END_OF_ROWS = b"\\.\n"
+
+
+class PostgresqlDatabase(ServerDatabase):
+    """A database of a PostgreSQL server."""
+
+    kind = "postgresql"
+
+    def __init__(self, access: Access, name: str, origin: PostgresqlDatabase | None = None) -> None:
+        super().__init__(access, name)
+        self.origin = origin or self
+        """The hub's own database: from there others are made and removed."""
+
+    @classmethod
+    def find(
+        cls, config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str, timeout: float
+    ) -> DatabaseFacts | None:
+        if urls.parse(config.url).dialect not in postgresql_access.DIALECTS:
+            return None
+        access = postgresql_access.of(config, context, sqlalchemy)
+        programs = installed(access.context().path)
+        server = ServerFacts(
+            "PostgreSQL",
+            clients=dict.fromkeys(PROGRAMS, programs[0].version if programs else ""),
+            package=PACKAGE,
+        )
+        facts = DatabaseFacts(
+            cls.kind, urls.mask(config.url), exists=True, server=server, driver=access.driver
+        )
+        try:
+            return cls(access, facts.name).examined(facts, server)
+        except HubError as error:
+            return replace(facts, problem=str(error))
+
+    @classmethod
+    def access_of(cls, config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str) -> Access:
+        return postgresql_access.of(config, context, sqlalchemy)
+
+    def examined(self, facts: DatabaseFacts, server: ServerFacts) -> DatabaseFacts:
+        """The facts, with what the server says of the database. Raises HubError where it cannot be asked."""
+        [[answer], sessions, views, foreign] = self.read(
+            [statements.SERVER, statements.SESSIONS, statements.VIEWS, statements.FOREIGN]
+        )
+        _number, version, may_create, owns, size, _owner, database, role, hangs_on, *_rest = map(str, answer)
+        newest = max((major(each) for each in server.clients.values()), default=0)
+        too_old = newest < major(version)
+        described = replace(
+            server,
+            version=version,
+            package=f"{PACKAGE}-{major(version)}" if too_old else PACKAGE,
+            clients_too_old=too_old,
+            by_copy=may_create == owns == "t" and hangs_on == "f",
+            sessions=[_session(row) for row in sessions],
+            views=[f"{view} (reads {tables})" for view, tables in views],
+            foreign_tables=[f"{table} ({owner}'s)" for table, owner in foreign],
+            no_copies=""
+            if may_create == "t" or self.beside(self.scratch_name).is_there()
+            else self._remedy(role),
+        )
+        contents = self.contents()
+        return replace(
+            facts,
+            bytes=int(size),
+            server=described,
+            revision=contents.revision,
+            rows=contents.rows,
+            **self.health(contents),
+        )
+
+    def _remedy(self, role: str) -> str:
+        scratch = statements.quoted(self.scratch_name)
+        return f"CREATE DATABASE {scratch} OWNER {statements.quoted(role)};"
+
+    # The hooks of ServerDatabase
+
+    @property
+    def clients(self) -> Clients:
+        return Clients(self.access)
+
+    def read(self, queries: Sequence[str], timeout: float = LOCK_SECONDS) -> list[list[Row]]:
+        return self.clients.rows(queries)
+
+    def run(self, commands: Sequence[str], timeout: float = LOCK_SECONDS) -> None:
+        script = [f"{command};" for command in commands]
+        self.clients.psql(["BEGIN;", *_patient(timeout), *script, "COMMIT;"])
+
+    def contents(self, timeout: float = LOCK_SECONDS) -> Contents:
+        script = [READ_ONLY, *_patient(timeout), *statements.count_rows(), "COMMIT;"]
+        rows = [parsed(line) for line in self.clients.psql(script).split("\n")[:-1]]
+        revisions = [value for name, value in rows if name is None]
+        return Contents(
+            revisions[0] if revisions else None,
+            {name: int(value or 0) for name, value in rows if name is not None},
+        )
+
+    def columns(self) -> dict[str, list[Column]]:
+        [rows] = self.read([statements.COLUMNS])
+        found: dict[str, list[Column]] = {}
+        for table, column, in_key in rows:
+            found.setdefault(str(table), []).append(Column(str(column), in_key == "t"))
+        return found
+
+    def quoted(self, name: str) -> str:
+        return ".".join(map(statements.quoted, name.split(".", 1)))
+
+    def literal(self, text: str) -> str:
+        return statements.literal(text)
+
+    def digest(self, columns: Sequence[str]) -> str:
+        return f"md5(ROW({', '.join(map(statements.quoted, columns))})::text)"
+
+    def url(self, sqlalchemy: str) -> str:
+        return postgresql_access.url(self.access, sqlalchemy, LOCK_SECONDS)
+
+    def exists(self) -> bool:
+        try:
+            self.read(["SELECT 1"])
+        except HubError:
+            return self._is_elsewhere_known()
+        return True
+
+    def _is_elsewhere_known(self) -> bool:
+        """Whether the server has this database. Raises HubError where no database of it can be reached."""
+        for number, name in enumerate(EVERYWHERE, 1):
+            try:
+                [found] = self.beside(name).read([statements.exists(self.access.database)])
+            except HubError:
+                if number == len(EVERYWHERE):
+                    raise
+            else:
+                return bool(found)
+        raise AssertionError("Some database is there.")
+
+    def is_there(self) -> bool:
+        """Whether the server has this database, asked from the hub's."""
+        [found] = self.origin.read([statements.exists(self.access.database)])
+        return bool(found)
+
+    def beside(self, name: str) -> PostgresqlCopy:
+        access = replace(self.access, database=name)
+        return PostgresqlCopy(access, f"the copy {name} of {self.origin.name}", self.origin)
+
+    def dump(self, target: Path, timeout: float = LOCK_SECONDS) -> None:
+        [[server], excluded] = self.read([statements.SERVER, statements.EXCLUDED])
+        arguments = [f"--lock-wait-timeout={timeout:g}s", *statements.exclude(excluded)]
+        try:
+            with files.scratch(target) as part:
+                with part.open("wb") as opened:
+                    self.clients.dump(opened, major(str(server[1])), arguments)
+                part.chmod(0o600)
+                files.rename(part, target)
+        except OSError as error:
+            raise HubError(
+                f"{target.parent} has no space for a dump: {error.strerror}.", "Make space there."
+            ) from error
+
+    def contents_of(self, dump: Path) -> Contents:
+        [[server], [schema]] = self.read([statements.SERVER, f"SELECT {statements.HUB_SCHEMA}"])
+        prefix = f"{schema[0]}."
+        rows: dict[str, int] = {}
+        revisions: list[str] = []
+        with self.clients.script_of(dump, major(str(server[1]))) as script:
+            for table, count, first in _counted(script):
+                name = table[len(prefix) :] if table.startswith(prefix) else table
+                rows[name] = count
+                if name == "alembic_version":
+                    revisions.append(first)
+        return Contents(revisions[0] if revisions else None, rows)
+
+    def replace_with(self, dump: Path) -> None:
+        clients = self.clients
+        [[server], foreign] = self.read([statements.SERVER, statements.FOREIGN_SCHEMAS])
+        others = {statements.quoted(str(name)).encode() for (name,) in foreign}
+        others |= {str(name).encode() for (name,) in foreign}
+        before = ["BEGIN;", *_patient(LOCK_SECONDS), *statements.DROP_ALL]
+        with clients.session() as session:
+            session.write("\n".join(before).encode() + b"\n")
+            with clients.script_of(dump, major(str(server[1]))) as script:
+                for line in _fitting(script, others):
+                    session.write(line)
+            session.write(b"COMMIT;\n")
+
+    def make_empty(self) -> None:
+        [[server]] = self.origin.read([statements.SERVER])
+        if server[2] == "t":
+            name = self.access.database
+            script = [
+                statements.drop(name, force=True),
+                statements.create_like(name, self.origin.access.database),
+            ]
+            found = self.origin.database_facts()
+            script += _settings(name, [each for each in found["settings"] if each[0] in (None, server[7])])
+            self.origin.clients.psql(script)
+        elif self.is_there():
+            self.clients.psql(["BEGIN;", *statements.DROP_ALL, "COMMIT;"])
+        else:
+            raise HubError(
+                f"The role {server[7]} may not make databases, so {self.origin.name} cannot be copied.",
+                f"As an administrator of the server: {self.origin._remedy(str(server[7]))}",
+            )
+
+    def remove(self) -> None:
+        [[server]] = self.origin.read([statements.SERVER])
+        if server[2] == "t":
+            self.origin.clients.psql([statements.drop(self.access.database, force=True)])
+        elif self.is_there():
+            self.clients.psql(["BEGIN;", *statements.DROP_ALL, "COMMIT;"])
+
+    def particulars(self) -> dict[str, Any]:
+        return self.database_facts()
+
+    def database_facts(self) -> dict[str, Any]:
+        """What hangs on the database itself: its owner, grants and settings."""
+        [[[owner, limit, comment]], grants, settings] = self.read(statements.settings(self.access.database))
+        return {
+            "owner": owner,
+            "limit": int(limit or -1),
+            "comment": comment,
+            "grants": [list(each) for each in grants],
+            "settings": [list(each) for each in settings],
+        }
+
+    # By a copy on the server
+
+    def seal(self, folder: Path, backup: DatabaseBackup, timeout: float) -> DatabaseBackup:
+        copy = self._copy_of(folder)
+        [[server], sessions] = self.read([statements.SERVER, statements.SESSIONS])
+        if server[2] == server[3] == "t" and server[8] == "f" and not sessions:
+            with contextlib.suppress(HubError):
+                # Sessions of the hub that has just stopped are waited for by the server, for some seconds.
+                self.clients.psql(
+                    [statements.drop(copy.access.database), self._copied(copy.access.database, server)]
+                )
+                found = copy.contents(timeout)
+                particulars = {**backup.particulars, COPY: copy.access.database}
+                return replace(
+                    backup, revision=found.revision, rows=found.rows, sealed=True, particulars=particulars
+                )
+        return super().seal(folder, backup, timeout)
+
+    def _copied(self, name: str, server: Row) -> str:
+        """The statement that copies this database, or another one that the session is in."""
+        number, size, owner = int(server[0] or 0), int(server[4] or 0), str(server[5])
+        return statements.create_from(name, self.access.database, owner, number, size > LARGE_BYTES)
+
+    def _copy_of(self, folder: Path) -> PostgresqlCopy:
+        """The database that is the copy of a recovery point."""
+        return self.beside(self.name_beside(folder.name[:16].lower()))
+
+    def restore(self, folder: Path, backup: DatabaseBackup, aside: Path) -> None:
+        copy = self._kept_copy(backup)
+        if copy is None:
+            super().restore(folder, backup, aside)
+            return
+        try:
+            copy.take_the_place_of(self)
+        except HubError as error:
+            # Somebody is connected: what is in it can be replaced nevertheless.
+            dump = folder / NAMES[1]
+            copy.dump(dump)
+            try:
+                super().restore(folder, replace(backup, file=dump.name), aside)
+            except HubError as second:
+                raise HubError(f"{second.message} {error.message}", second.hint) from error
+            finally:
+                dump.unlink()
+
+    def _kept_copy(self, backup: DatabaseBackup) -> PostgresqlCopy | None:
+        name = backup.particulars.get(COPY)
+        return self.beside(name) if name else None
+
+    def take_the_place_of(self, database: PostgresqlDatabase) -> None:
+        """Have a copy of this one be that database, which is kept under a name that begins as this one's.
+
+        From a session in this one: that database need not be there.
+        """
+        own, name = self.access.database, database.access.database
+        [[server], kept] = self.read([statements.SERVER, statements.databases_like(f"{own}_")])
+        new, aside = f"{own}_new", f"{own}_{len(kept) + 1}"
+        self.clients.psql(
+            [
+                statements.drop(new, force=True),
+                self._copied(new, server),
+                statements.end_sessions(name),
+                *statements.swap(new, name, aside),
+            ]
+        )
+
+    def prove(self, folder: Path, backup: DatabaseBackup) -> Contents:
+        copy = self._kept_copy(backup)
+        return copy.contents() if copy else super().prove(folder, backup)
+
+    @contextlib.contextmanager
+    def opened(self, folder: Path, backup: DatabaseBackup) -> Iterator[ServerDatabase]:
+        copy = self._kept_copy(backup)
+        if copy:
+            yield copy
+        else:
+            with super().opened(folder, backup) as restored:
+                yield restored
+
+    def remove_other_copies(self, folder: Path, backup: DatabaseBackup) -> None:
+        super().remove_other_copies(folder, backup)
+        if COPY not in backup.particulars:
+            self._copy_of(folder).drop_all()
+
+    def discard(self, folder: Path, backup: DatabaseBackup) -> None:
+        self._copy_of(folder).drop_all()
+
+    def drop_all(self) -> None:
+        """Remove this database and those whose names begin with its own."""
+        [found] = self.origin.read([statements.databases_like(self.access.database)])
+        if found:
+            self.origin.clients.psql([statements.drop(str(name)) for (name,) in found])
+
+    # What hangs on the database
+
+    def has_owner_of(self, backup: DatabaseBackup) -> bool:
+        return all(backup.particulars[name] == value for name, value in self.database_facts().items())
+
+    def give_owner_of(self, backup: DatabaseBackup) -> None:
+        now, then, name = self.database_facts(), backup.particulars, self.access.database
+        if all(then[each] == value for each, value in now.items()):
+            return
+        database = statements.quoted(name)
+        script = [
+            *(f"REVOKE ALL ON DATABASE {database} FROM {statements.grantee(role)};" for role in _roles(now)),
+            *(
+                f"GRANT {right} ON DATABASE {database} TO {statements.grantee(role)}"
+                f"{' WITH GRANT OPTION' if grantable == 't' else ''};"
+                for role, right, grantable in then["grants"]
+            ),
+            *(statements.take_setting(name, role, setting) for role, setting, _value in now["settings"]),
+            *_settings(name, then["settings"]),
+        ]
+        if now["limit"] != then["limit"]:
+            script.append(f"ALTER DATABASE {database} CONNECTION LIMIT {then['limit']};")
+        if now["comment"] != then["comment"]:
+            comment = "NULL" if then["comment"] is None else statements.literal(then["comment"])
+            script.append(f"COMMENT ON DATABASE {database} IS {comment};")
+        if now["owner"] != then["owner"]:
+            script.append(f"ALTER DATABASE {database} OWNER TO {statements.quoted(then['owner'])};")
+        self.clients.psql(["BEGIN;", *script, "COMMIT;"])
+
+
+class PostgresqlCopy(PostgresqlDatabase, ServerCopy):
+    """Another database of the same server: a copy of the hub's."""
+
+
+def _patient(timeout: float) -> list[str]:
+    return [
+        f"SET LOCAL lock_timeout = '{int(timeout * 1000)}ms';",
+        "SET LOCAL client_min_messages = warning;",
+    ]
+
+
+def _session(row: Row) -> str:
+    number, role, program, address, state = row
+    parts = [f"{program or 'a program'} of {role}", f"process {number}"]
+    parts += [f"from {address}"] if address else []
+    return ", ".join([*parts, *([state] if state else [])])
+
+
+def _settings(database: str, settings: Sequence[Sequence[Any]]) -> list[str]:
+    return [
+        command
+        for role, name, value in settings
+        for command in statements.give_setting(database, role, name, value)
+    ]
+
+
+def _roles(found: dict[str, Any]) -> list[str | None]:
+    return list(dict.fromkeys(role for role, _right, _grantable in found["grants"]))
+
+
+def _counted(script: IO[bytes]) -> Iterator[tuple[str, int, str]]:
+    """Of each table in a dump: ``schema.name``, the number of its rows, and the first row."""
+    for line in script:
+        begins = _ROWS.fullmatch(line)
+        if begins:
+            count, first = 0, b""
+            for row in script:
+                if row == _END_OF_ROWS:
+                    break
+                first = first or row
+                count += 1
+            yield _unquoted(begins["table"].decode()), count, first.decode().rstrip("\n")
+
+
+def _unquoted(table: str) -> str:
+    names = re.findall(r'"((?:[^"]|"")*)"|([^."]+)', table)
+    return ".".join(quoted.replace('""', '"') or plain for quoted, plain in names)
+
+
+def _fitting(script: IO[bytes], others: set[bytes]) -> Iterator[bytes]:
+    """The lines of a dump's script that go with this server; schemas of others stay as they are."""
+    in_rows = False
+    for line in script:
+        if in_rows:
+            in_rows = line != _END_OF_ROWS
+        elif line.startswith(_LEFT_OUT):
+            continue
+        else:
+            of_schema = _OF_SCHEMA.match(line)
+            if of_schema and next(name for name in of_schema.groups() if name) in others:
+                continue
+            in_rows = line.startswith(b"COPY ") and bool(_ROWS.fullmatch(line))
+        yield line
