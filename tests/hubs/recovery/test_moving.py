@@ -14,9 +14,12 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.disco
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import api
 
 from tests.hubs.playbook import run_playbook
-from tests.hubs.real_hub import running_hub
+from tests.hubs.real_hub import environment, running_hub
+from tests.testbed.databases import POSTGRESQL_15, Server
+from tests.testbed.databases.postgresql import postgresql
 
 VERSION = "4.1.6"
+PASSWORD = "p@s:/%?#'\" ö"
 ADMIN = "an-admin-of-tests-0123456789"
 #: As Fernet makes it, with bytes that a text must not have.
 STATE = b"gAAAA\x00\xff'\""
@@ -32,8 +35,8 @@ c.JupyterHub.load_roles = [
 class Hub:
     """A hub with the new database that it is moved to."""
 
-    def __init__(self, name: str, folder: Path, url: str) -> None:
-        self.name, self.folder, self.url = name, folder, url
+    def __init__(self, name: str, folder: Path, url: str, server: Server) -> None:
+        self.name, self.folder, self.url, self.server = name, folder, url, server
         self.config = folder / "jupyterhub_config.py"
         self.api_url = find_deployment(name).config.hub_api_url
 
@@ -60,10 +63,20 @@ class Hub:
         return {user["name"] for user in self.ask("users")}
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with postgresql(POSTGRESQL_15) as started:
+        started.make_role("hub", PASSWORD)
+        started.make_database("hub", "hub")
+        yield started
+
+
 @pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    with running_hub(VERSION, tmp_path, config=CONFIG) as deployment:
-        yield Hub(deployment.name, tmp_path, f"sqlite:///{tmp_path}/new.sqlite")
+def hub(tmp_path: Path, server: Server) -> Iterator[Hub]:
+    place = environment(VERSION, "psycopg2-binary")
+    with running_hub(VERSION, tmp_path, config=CONFIG, place=place) as deployment:
+        url = server.url("hub", PASSWORD, "hub").replace("://", "+psycopg2://")
+        yield Hub(deployment.name, tmp_path, url, server)
 
 
 def test_a_move(hub: Hub) -> None:
@@ -75,11 +88,13 @@ def test_a_move(hub: Hub) -> None:
     before = hub.config.read_text()
 
     report, printed = hub.move("--check")
-    assert f"Nothing was changed: the database of JupyterHub {VERSION} would be moved to {hub.url}" in printed
+    print(printed)
+    assert f"Nothing was changed: the database of JupyterHub {VERSION} would be moved to postgresql" in printed
     assert hub.config.read_text() == before
 
     report, printed = hub.move()
     print(printed)
     assert report["outcome"] == "moved", printed
-    assert hub.config.read_text() == before.replace("sqlite:///jupyterhub.sqlite", hub.url)
+    assert hub.config.read_text() == before.replace("'sqlite:///jupyterhub.sqlite'", ascii(hub.url))
     assert hub.ask("user", token)["name"] == "ada"
+    assert PASSWORD not in printed
