@@ -64,13 +64,21 @@ def link_environment(version: str, path: Path, *more: str) -> Path:
 
 
 def make_database(version: str, path: Path, users: int = 5) -> None:
-    """A database as that hub makes it, with users, a group, roles and a token for each user."""
+    """A SQLite database as `fill_database` makes it."""
+    # SQLAlchemy before 2.1 takes a name as it is, later ones decode it; a plain name means the same to all.
+    plain = path.with_name("plain.sqlite")
+    fill_database(environment(version), f"sqlite:///{plain}", users)
+    plain.rename(path)
+
+
+def fill_database(environment: Path, url: str, users: int = 5) -> None:
+    """A database as the hub of an environment makes it: users, a group, roles and a token for each user."""
     program = """
         import sys
         import jupyterhub
         from jupyterhub import orm
 
-        session = orm.new_session_factory("sqlite:///" + sys.argv[1])()
+        session = orm.new_session_factory(sys.stdin.read())()
         if hasattr(orm, "Role"):
             from jupyterhub import roles
             client = orm.OAuthClient(identifier="jupyterhub", secret="", redirect_uri="", description="")
@@ -80,7 +88,7 @@ def make_database(version: str, path: Path, users: int = 5) -> None:
                 roles.create_role(session, role)
         group = orm.Group(name="people")
         session.add(group)
-        for number in range(int(sys.argv[2])):
+        for number in range(int(sys.argv[1])):
             user = orm.User(name="user%d" % number)
             session.add(user)
             session.commit()
@@ -90,12 +98,8 @@ def make_database(version: str, path: Path, users: int = 5) -> None:
             session.commit()
             user.new_api_token(note="a test's")
     """
-    # SQLAlchemy before 2.1 takes a name as it is, later ones decode it; a plain name means the same to all.
-    plain = path.with_name("plain.sqlite")
-    python = environment(version) / "bin" / "python"
-    argv: list[str | Path] = [python, "-c", textwrap.dedent(program), plain, str(users)]
-    subprocess.run(argv, check=True, stderr=subprocess.DEVNULL)
-    plain.rename(path)
+    argv: list[str | Path] = [environment / "bin" / "python", "-c", textwrap.dedent(program), str(users)]
+    subprocess.run(argv, check=True, input=url, text=True, stderr=subprocess.DEVNULL)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -32,6 +33,8 @@ def make_wheel(
     metadata = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}"]
     metadata += [f"Requires-Python: {requires_python}"] if requires_python else []
     metadata += [f"Requires-Dist: {requirement}" for requirement in requires]
+    extras = re.findall(r"extra == '(\w+)'", "\n".join(requires))
+    metadata += [f"Provides-Extra: {extra}" for extra in extras]
     files = {
         **(sources if sources is not None else {f"{module}/__init__.py": ""}),
         f"{information}/METADATA": "\n".join(metadata) + "\n\n",

@@ -26,12 +26,17 @@ def found(program: str, search_path: str, folders: Iterable[Path]) -> list[str]:
 
 def version(program: str) -> str:
     """The version that a program says it is, ``15.13``; '' where it does not run."""
+    told = re.search(r"(\d+\.\d+(?:\.\d+)?)(?:\s|,|$)", version_line(program))
+    return told[1] if told else ""
+
+
+def version_line(program: str) -> str:
+    """What a program prints when it is asked for its version; '' where it does not run."""
     try:
         done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    told = re.search(r"(\d+\.\d+(?:\.\d+)?)(?:-MariaDB|\s|,|$)", done.stdout)
-    return told[1] if done.returncode == 0 and told else ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def run(
@@ -41,6 +46,7 @@ def run(
     input: str | None = None,
     source: IO[bytes] | None = None,
     target: IO[bytes] | None = None,
+    pass_fds: Sequence[int] = (),
     timeout: float | None = None,
 ) -> str:
     """Run a client to its end and return what it prints; it ends with this process.
@@ -53,6 +59,7 @@ def run(
         stdin=source.fileno() if source else subprocess.PIPE,
         stdout=target.fileno() if target else subprocess.PIPE,
         stderr=subprocess.PIPE,
+        pass_fds=pass_fds,
         outlives_us=False,
     )
     with process:

@@ -22,14 +22,21 @@ class ServerFacts:
     """Whether they refuse this server."""
     no_copies: str = ""
     """What the server's administrator has to run so that it can be copied; '' where it can be."""
-    by_copy: bool = False
-    """Whether the stopped hub's database is backed up as a database on the server, and not as a dump."""
+    by_copy: bool | None = None
+    """Whether the stopped hub's database is backed up as a database on the server, and not as a dump.
+
+    None where the server can only make dumps.
+    """
     sessions: list[str] = field(default_factory=list)
     """Of others that are connected to the database: program, user, what they do."""
     views: list[str] = field(default_factory=list)
     """Views of others on the hub's tables."""
     foreign_tables: list[str] = field(default_factory=list)
     """Tables of the hub that belong to another role."""
+    no_restore: str = ""
+    """What an administrator has to run so that all of it can be dumped and restored; '' as above."""
+    foreign_triggers: list[str] = field(default_factory=list)
+    """Triggers of other users, with these, that the hub's could not make again."""
     unsafe_tables: dict[str, str] = field(default_factory=dict)
     """Tables whose engine has no transactions, with its name."""
 

@@ -8,10 +8,13 @@ from . import urls
 from .access import Access, DatabaseConfig
 from .base import Database
 from .facts import DatabaseFacts
+from .mysql_database import MysqlDatabase
 from .postgresql_database import PostgresqlDatabase
 from .sqlite_database import SqliteDatabase
 
-KINDS: dict[str, type[Database]] = {kind.kind: kind for kind in (SqliteDatabase, PostgresqlDatabase)}
+KINDS: dict[str, type[Database]] = {
+    kind.kind: kind for kind in (SqliteDatabase, PostgresqlDatabase, MysqlDatabase)
+}
 #: What `find_database` calls a database of no kind that is known here.
 OTHER = "other"
 

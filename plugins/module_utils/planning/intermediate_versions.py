@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..databases.drivers import drivers_of
 from ..deployment.model import Deployment
 from ..environments.planned import INTERMEDIATE, IntermediateVersion
 from ..releases import catalogue
@@ -9,6 +10,8 @@ from ..releases.versions import parse_release
 
 #: The source of intermediate versions that the catalogue does not have.
 REHEARSAL = "the rehearsal on this host"
+#: What their environments have, as far as the choice of the database's driver goes.
+SQLALCHEMY = "2.0"
 
 
 def needed(deployment: Deployment, target: str, python: str = "") -> tuple[IntermediateVersion, ...]:
@@ -43,7 +46,11 @@ def through_the_majors(
 def _entry(deployment: Deployment, release: str, python: str, why: str, source: str) -> IntermediateVersion:
     hub = deployment.hub_environment
     series = catalogue.series_of(parse_release(release))
-    sqlalchemy = [f"sqlalchemy{series.sqlalchemy}"] if series and series.sqlalchemy else []
+    url = deployment.database.url
+    # Where it decides on the driver, the version before 2.1: the old hub's driver goes with it.
+    versions = (series.sqlalchemy if series else "") or ("<2.1" if len(drivers_of(url, "")) > 1 else "")
+    sqlalchemy = [f"sqlalchemy{versions}"] if versions else []
+    drivers = [driver.requirement for driver in drivers_of(url, SQLALCHEMY)]
     path = hub.path.rstrip("/")
     return IntermediateVersion(
         version=release,
@@ -52,7 +59,7 @@ def _entry(deployment: Deployment, release: str, python: str, why: str, source: 
         staged_path=f"{path}.intermediate-{release}",
         strategy=INTERMEDIATE,
         python=python or hub.python or "",
-        requirements=(f"jupyterhub=={release}", *sqlalchemy),
+        requirements=(f"jupyterhub=={release}", *sqlalchemy, *drivers),
         why=why,
         source=source,
     )

@@ -16,6 +16,7 @@ from .upgrade import (
     Target,
     Upgrade,
     UsedEnvironment,
+    added_drivers,
     bytes_needed,
     environments_of,
     missing,
@@ -81,6 +82,12 @@ def _environment_plan(
 ) -> PlannedEnvironment:
     """How one environment is upgraded to the target."""
     path = environment.path
+    requirements = requirements_of(environment, target.version, policy)
+    imports: tuple[str, ...] = ()
+    if environment.role != "user":
+        drivers = added_drivers(deployment, host)
+        requirements += [driver.requirement for driver in drivers]
+        imports = (*_configured_modules(deployment), *(driver.module for driver in drivers))
     return PlannedEnvironment(
         path=path,
         kind=environment.facts.kind,
@@ -89,8 +96,8 @@ def _environment_plan(
         python=policy.python or environment.facts.python or "",
         staged_path=f"{path}.staged-{target.version}",
         jupyterhub=environment.facts.jupyterhub,
-        requirements=tuple(requirements_of(environment, target.version, policy)),
-        imports=() if environment.role == "user" else _configured_modules(deployment),
+        requirements=tuple(requirements),
+        imports=imports,
     )
 
 

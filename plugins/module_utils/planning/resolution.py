@@ -6,6 +6,7 @@ import concurrent.futures
 import re
 from pathlib import Path
 
+from ..databases.drivers import missing_drivers
 from ..deployment.model import Deployment
 from ..environments.installer import InstallerOptions, passing_installer
 from ..environments.packages import all_packages, declared_requirements
@@ -30,28 +31,43 @@ def resolve(
     for environment in environments_of(deployment):
         path = environment.path
         if environment.facts.python and missing(environment, version, all_packages(path), policy):
-            wanted[path] = requirements_of(environment, version, policy), environment.facts.python_version
+            url = "" if environment.role == "user" else deployment.database.url
+            wanted[path] = (
+                requirements_of(environment, version, policy),
+                url,
+                environment.facts.python_version,
+            )
     with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
         found = {
-            path: pool.submit(_resolve_one, path, requirements, python, options)
-            for path, (requirements, python) in wanted.items()
+            path: pool.submit(_resolve_one, path, requirements, url, python, options)
+            for path, (requirements, url, python) in wanted.items()
         }
         return {path: future.result() for path, future in found.items()}
 
 
 def _resolve_one(
-    path: str, requirements: list[str], python: str | None, options: InstallerOptions
+    path: str, requirements: list[str], url: str, python: str | None, options: InstallerOptions
 ) -> Resolution:
     before = all_packages(path)
+    drivers = missing_drivers(url, before)
     try:
         with passing_installer(path, options) as installer:
             changes = installer.planned(path, requirements)
+            drivers = missing_drivers(url, {**before, **changes})
+            if drivers:
+                added = [driver.requirement for driver in drivers]
+                changes = installer.planned(path, [*requirements, *added])
     except HubError as error:
         return Resolution(
-            before, problem=error.message, hint=error.hint, answered=not _NO_ANSWER.search(str(error))
+            before,
+            drivers=drivers,
+            problem=error.message,
+            hint=error.hint,
+            answered=not _NO_ANSWER.search(str(error)),
         )
     after = {**before, **changes}
-    return Resolution(after, conflicts(declared_requirements(Path(path)), before, after, python or ""))
+    conflicting = conflicts(declared_requirements(Path(path)), before, after, python or "")
+    return Resolution(after, conflicting, drivers)
 
 
 def conflicts(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple, Sequence
 
+from ..databases.drivers import Driver, missing_drivers
 from ..deployment.model import Deployment
 from ..environments.facts import EnvironmentFacts
 from ..environments.planned import PlannedEnvironment
@@ -41,11 +42,13 @@ class Resolution:
     """What the installer would make of an environment.
 
     ``packages`` are all that it would have, ``conflicts`` those between them, a sentence each.
+    ``drivers`` are the database's that it would lack if they were not added.
     ``problem`` says why there is no answer; ``answered`` is False where that is not the packages' fault.
     """
 
     packages: dict[str, str]
     conflicts: list[str] = field(default_factory=list)
+    drivers: list[Driver] = field(default_factory=list)
     problem: str = ""
     hint: str = ""
     answered: bool = True
@@ -138,6 +141,11 @@ class Upgrade:
         return resolution.packages if resolution else self.host.installed.get(path, {})
 
     @property
+    def added_drivers(self) -> list[Driver]:
+        """The database's drivers that the hub's environment gets, because it would lack them."""
+        return added_drivers(self.deployment, self.host)
+
+    @property
     def major(self) -> int:
         """The target's major."""
         return parse_release(self.target.version).major
@@ -180,6 +188,19 @@ def requirements_of(environment: UsedEnvironment, version: str, policy: Policy) 
     if environment.role in ("user", "both"):
         requirements += policy.user_packages
     return list(dict.fromkeys(requirements))
+
+
+def added_drivers(deployment: Deployment, host: Host) -> list[Driver]:
+    """The database's drivers that the hub's new environment would lack.
+
+    Where it is rebuilt, its SQLAlchemy is chosen only then: it gets all that the URL may stand for.
+    """
+    hub = deployment.hub_environment.path.rstrip("/")
+    if hub in host.resolved:
+        return host.resolved[hub].drivers
+    packages = host.installed.get(hub, deployment.hub_environment.packages)
+    unsettled = {name: version for name, version in packages.items() if name != "sqlalchemy"}
+    return missing_drivers(deployment.database.url, unsettled)
 
 
 def missing(

@@ -118,9 +118,13 @@ class ExecutionContext:
         stdin: Stream = None,
         stdout: Stream = None,
         stderr: Stream = None,
+        pass_fds: Sequence[int] = (),
         outlives_us: bool = True,
     ) -> subprocess.Popen[str]:
-        """Start ``argv`` and return at once. Raises HubError when that is not possible."""
+        """Start ``argv`` and return at once; it inherits the descriptors ``pass_fds``.
+
+        Raises HubError when that is not possible.
+        """
         if not Path(self.directory).is_dir():
             raise HubError(
                 f"The working directory {self.directory} of the service does not exist or cannot be read."
@@ -131,6 +135,7 @@ class ExecutionContext:
                 stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
+                pass_fds=pass_fds,
                 cwd=self.directory,
                 env=self.environment,
                 text=True,

@@ -72,12 +72,32 @@ class Postgresql(Server):
         ]
         return self.run(argv, input=statement, env={**os.environ, **variables})
 
+    def as_role(self, user: str) -> str:
+        return f'SET ROLE "{user}"; '
+
     def make_role(self, user: str, password: str, *, may_copy: bool = True) -> None:
         quoted = password.replace("'", "''")
         self.sql(f"CREATE ROLE \"{user}\" LOGIN {'CREATEDB' if may_copy else ''} PASSWORD '{quoted}'")
 
     def make_database(self, name: str, owner: str) -> None:
         self.sql(f'CREATE DATABASE "{name}" OWNER "{owner}"')
+
+    def databases(self) -> list[str]:
+        return self.sql(
+            "SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres' ORDER BY 1"
+        ).split()
+
+    def content(self, database: str) -> list[str]:
+        connection = ("-h", self.folder, "-p", str(self.port), "-U", "postgres", database)
+        dump = [self.programs / "pg_dump", "--inserts", "--create", *connection]
+        of_database = (
+            "SELECT datname, pg_get_userbyid(datdba), datacl, datconnlimit, datcollate, "
+            "shobj_description(d.oid, 'pg_database'), setrole, setconfig FROM pg_database d "
+            f"LEFT JOIN pg_db_role_setting ON setdatabase = d.oid WHERE datname = '{database}' ORDER BY 7"
+        )
+        # psql's restriction has another key each time.
+        lines = [line for line in self.run(dump).splitlines() if "restrict" not in line]
+        return [*sorted(lines), *self.sql(of_database).splitlines()]
 
     def answers(self) -> bool:
         try:

@@ -50,13 +50,25 @@ class Server(ABC):
         Raises CalledProcessError. ``variables`` are of the client's environment.
         """
 
+    def as_role(self, user: str) -> str:
+        """What comes before a statement so that this role carries it out; '' where that is all the same."""
+        return ""
+
     @abstractmethod
     def make_role(self, user: str, password: str, *, may_copy: bool = True) -> None:
         """Make a role for a hub; whether it may make databases."""
 
     @abstractmethod
+    def databases(self) -> list[str]:
+        """Names of the databases that are not the server's own."""
+
+    @abstractmethod
     def make_database(self, name: str, owner: str) -> None:
         """Make a database that this role may do anything in."""
+
+    @abstractmethod
+    def content(self, database: str) -> list[str]:
+        """All that a restore must bring back: schema, owners, grants, settings and every row, as lines."""
 
     @abstractmethod
     def answers(self) -> bool:

@@ -8,6 +8,7 @@ import sys
 from typing import Any, NamedTuple
 
 import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.drivers import drivers_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import InstallerOptions
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
@@ -91,7 +92,7 @@ CASES = [
     ),
     Case(
         "database-not-supported",
-        "The database sqlite:///jupyterhub.sqlite is not SQLite.",
+        "The database sqlite:///jupyterhub.sqlite is none of: mysql, postgresql, sqlite.",
         hub(database__kind="other"),
     ),
     Case(
@@ -391,6 +392,15 @@ CASES += [
             hub_environment__packages={"jupyterhub": "4.1.6", "sqlalchemy": "2.0.30"},
         ),
         host=with_packages({"sqlalchemy": "2.1.0"}),
+    ),
+    Case(
+        "database-driver",
+        "psycopg[binary] is added to /opt/jupyterhub, for postgresql://hub:***@db/hub.",
+        hub(database__url="postgresql://hub:***@db/hub", database__server={"product": "PostgreSQL"}),
+        host=with_packages(
+            {"sqlalchemy": "2.1.9", "psycopg2": "2.9.9"},
+            drivers=drivers_of("postgresql://hub:***@db/hub", "2.1.9"),
+        ),
     ),
     Case(
         "package-too-old",

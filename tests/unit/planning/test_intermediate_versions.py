@@ -33,6 +33,29 @@ def test_an_intermediate_version_is_planned_where_one_step_fails(
     assert [intermediate.version for intermediate in found] == through
 
 
+@pytest.mark.parametrize(
+    ("url", "requirements"),
+    [
+        ("sqlite:///jupyterhub.sqlite", ()),
+        ("postgresql://hub@/hub", ("sqlalchemy<2.1", "psycopg2-binary")),
+        ("postgresql+psycopg://hub@/hub", ("psycopg[binary]",)),
+        ("mysql+pymysql://hub@/hub", ("PyMySQL",)),
+    ],
+)
+def test_an_intermediate_version_has_the_driver_of_the_database(
+    url: str, requirements: tuple[str, ...]
+) -> None:
+    deployment = hub(database__revision=OF_2, database__servers=1, database__url=url)
+    (found,) = intermediate_versions.needed(deployment, "6.1.1")
+    assert found.requirements == ("jupyterhub==4.1.6", *requirements)
+
+
+def test_a_hub_before_sqlalchemy_2_has_the_driver_that_it_knows() -> None:
+    deployment = hub(hub_environment__jupyterhub="1.5.1", database__url="postgresql://hub@/hub")
+    found = intermediate_versions.through_the_majors(deployment, "5.4.6", "", "It failed.")
+    assert found[0].requirements == ("jupyterhub==2.3.1", "sqlalchemy<2", "psycopg2-binary")
+
+
 def test_the_plan_names_the_intermediate_version_and_the_reason() -> None:
     deployment = hub(database__revision=OF_2, database__servers=3, hub_environment__jupyterhub="2.3.1")
     plan = make_plan(deployment, TARGET, host(), Policy(python="/usr/bin/python3.12"))

@@ -12,8 +12,8 @@ from .finding import BLOCKER, NOTE, WARNING, Finding, Kind, listing
 DATABASE_NOT_SUPPORTED = Kind(
     "database-not-supported",
     BLOCKER,
-    "The database is not SQLite.",
-    "Only SQLite can be backed up yet, so nothing could be restored.",
+    "The database is of a kind that cannot be backed up.",
+    "Nothing could be restored.",
     "Upgrade this hub manually, with a dump by the database's own tools.",
 )
 DATABASE_MISSING = Kind(
@@ -26,7 +26,7 @@ DATABASE_MISSING = Kind(
 DATABASE_NOT_READABLE = Kind(
     "database-not-readable",
     BLOCKER,
-    "The database is locked, damaged or no SQLite database.",
+    "The database is locked, damaged, out of reach or of another kind than its URL says.",
     "Nothing can be migrated safely before this is fixed.",
     "Follow the message, then try again.",
 )
@@ -113,13 +113,16 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
     """What is wrong with the database."""
     database = upgrade.deployment.database
     if database.kind not in kinds.KINDS:
-        yield DATABASE_NOT_SUPPORTED.found(f"The database {database.url} is not SQLite.")
+        known = ", ".join(sorted(kinds.KINDS))
+        yield DATABASE_NOT_SUPPORTED.found(f"The database {database.url} is none of: {known}.")
         return
     if not database.exists:
         yield DATABASE_MISSING.found(f"The hub's database {database.name} does not exist.")
         return
     yield from _place(database)
     if database.problem:
+        if database.server and not all(database.server.clients.values()):
+            return  # without clients nobody has asked
         yield DATABASE_NOT_READABLE.found(
             f"The hub's database {database.name} cannot be used: {database.problem}"
         )

@@ -17,6 +17,7 @@ from . import (
     changes,
     config,
     database,
+    database_server,
     disk_space,
     environments,
     moving,
@@ -36,6 +37,7 @@ from .finding import BLOCKER, SEVERITIES, WARNING, Finding, Kind
 SUBJECTS = (
     target,
     database,
+    database_server,
     environments,
     packages,
     security,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Iterator
 
-from ...databases.urls import decodes
+from ...databases import urls
 from ...releases import catalogue
 from ...releases.requirements import seems_to_satisfy
 from ...releases.versions import parse_release
@@ -119,8 +119,8 @@ def _sqlalchemy(upgrade: Upgrade, after: str) -> Iterator[Finding]:
         )
     before = upgrade.deployment.hub_environment.packages.get("sqlalchemy", "")
     url = upgrade.deployment.database.url
-    escaped = re.search(r"%[0-9A-Fa-f]{2}", url.partition("?")[0])
-    if escaped and before and after and decodes(after) and not decodes(before):
+    escaped = re.search(r"%[0-9A-Fa-f]{2}", urls.parse(url).database)
+    if escaped and before and after and urls.decodes(after) and not urls.decodes(before):
         yield DATABASE_PATH_DECODED.found(
             f"The database {url} has {escaped[0]} in its name, and SQLAlchemy {before} becomes {after}."
         )

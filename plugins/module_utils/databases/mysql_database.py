@@ -1,0 +1,457 @@
+"""MySQL and MariaDB as the hub's database: dumped and restored by their own clients.
+
+Every change of a schema is committed by itself, so that a migration or a restore that was cut off is half
+done. Grants hang on the names of databases and tables, so a restore keeps these and replaces what they have.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+import secrets
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import HubError
+from ..system.execution_context import ExecutionContext
+from . import mysql_clients, mysql_dumps, mysql_option_files, urls
+from . import mysql_statements as sql
+from .access import Access, DatabaseConfig, home, variables
+from .base import Contents
+from .facts import DatabaseBackup, DatabaseFacts, ServerFacts
+from .server import (
+    COPY_SECONDS,
+    LOCK_SECONDS,
+    LOOK_SECONDS,
+    READ_SECONDS,
+    Column,
+    Row,
+    ServerCopy,
+    ServerDatabase,
+)
+
+DIALECTS = ("mysql", "mariadb")
+#: A hub that nobody uses keeps what it has read, and looks again when it writes its users' activity.
+IDLE_HUB_SECONDS = 330.0
+#: Drivers that carry out a statement when they connect.
+WITH_INIT_COMMAND = ("", "mysqldb", "pymysql")
+#: Parameters of drivers that an option file names otherwise, by the names that files have.
+IN_FILES = {"socket": "unix_socket"}
+
+
+class MysqlDatabase(ServerDatabase):
+    """A database of a MySQL or MariaDB server."""
+
+    kind = "mysql"
+
+    @classmethod
+    def find(
+        cls, config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str, timeout: float
+    ) -> DatabaseFacts | None:
+        parts = urls.parse(config.url)
+        if parts.dialect not in DIALECTS:
+            return None
+        facts = DatabaseFacts(kind=cls.kind, url=urls.mask(config.url), driver=parts.driver)
+        try:
+            database = cls(cls.access_of(config, context, sqlalchemy), facts.name)
+            return database.described(facts, timeout)
+        except HubError as error:
+            return replace(facts, exists=True, problem=str(error))
+
+    @classmethod
+    def access_of(cls, config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str) -> Access:
+        parts = urls.parse(config.url)
+        given = {name: values[-1] for name, values in parts.query.items()}
+        for name, value in config.connect_args.items():
+            if isinstance(value, dict):
+                given.update({f"{name}_{key}": str(each) for key, each in value.items()})
+            else:
+                given[name] = str(value)
+        file = _from_option_file(given, context)
+
+        def first(*values: str | None) -> str:
+            return next((value for value in values if value), "")
+
+        password = first(given.get("passwd"), given.get("password"), parts.password, file.get("password"))
+        named = ("user", "passwd", "password", "host", "port", "db", "database", "unix_socket")
+        return Access(
+            dialect=parts.dialect,
+            driver=parts.driver,
+            user=first(given.get("user"), parts.username, file.get("user")),
+            password=password or None,
+            host=first(
+                *(given.get("unix_socket"), file.get("unix_socket")),
+                *(given.get("host"), parts.host, file.get("host")),
+            ),
+            port=first(given.get("port"), parts.port, file.get("port")),
+            database=first(
+                *(given.get("database"), given.get("db")),
+                *(urls.database_name(parts, sqlalchemy), file.get("database")),
+            ),
+            options={
+                name: value
+                for name, value in {**_tls(file), **given}.items()
+                if name not in named and not name.startswith("read_default_")
+            },
+            system_user=context.user,
+            directory=context.directory,
+            variables=variables(context),
+        )
+
+    def described(self, facts: DatabaseFacts, timeout: float) -> DatabaseFacts:
+        """What is known of it, beyond what the config says. Raises HubError when it cannot be reached."""
+        path = self.access.context().path
+        programs = {what: mysql_clients.find(what, path) for what in mysql_clients.PROGRAMS}
+        server = ServerFacts(
+            product=mysql_clients.MARIADB if self.access.dialect == "mariadb" else mysql_clients.MYSQL,
+            clients={
+                mysql_clients.PROGRAMS[what][0]: program.version if program else ""
+                for what, program in programs.items()
+            },
+            package=mysql_clients.PACKAGE,
+        )
+        if programs["client"] is None:
+            return replace(facts, exists=True, server=server)
+        if not self.exists():
+            return replace(facts, server=server)
+        found = self.contents(timeout)
+        [
+            [(version, comment)],
+            [(size,)],
+            unsafe,
+            triggers,
+            grants,
+            sessions,
+            [(me,)],
+        ] = self.read(
+            [
+                *(sql.VERSION, sql.SIZE, sql.UNSAFE_TABLES, sql.FOREIGN_TRIGGERS, sql.GRANTS),
+                *(sql.SESSIONS, sql.OWN_NAME),
+            ],
+            timeout,
+        )
+        granted = sql.grants(grants)
+        allowed = sql.privileges_on(self.access.database, granted)
+        product = mysql_clients.MARIADB if "MariaDB" in f"{version} {comment}" else mysql_clients.MYSQL
+        number = re.match(r"\d+\.\d+\.\d+", str(version))
+        version = number[0] if number else str(version)
+        server = replace(
+            server,
+            product=product,
+            version=version,
+            clients_too_old=any(
+                program.is_too_old_for(product, version) for program in programs.values() if program
+            ),
+            no_copies=""
+            if sql.privileges_on(self.scratch_name, granted) >= sql.NEEDED_PRIVILEGES
+            else self.grant_for_copies(),
+            no_restore=self._grant_for_restore(allowed),
+            sessions=[
+                f"{user}@{host} ({command}, {seconds} s)"
+                for _id, user, host, command, seconds, _state in sessions
+                if user != me
+            ],
+            foreign_triggers=[]
+            if allowed & sql.DEFINERS_PRIVILEGES
+            else [f"{name} ({definer})" for name, definer in triggers],
+            unsafe_tables={str(name): str(engine) for name, engine in unsafe},
+        )
+        return replace(
+            facts,
+            exists=True,
+            bytes=int(size or 0),
+            revision=found.revision,
+            rows=found.rows,
+            server=server,
+            **self.health(found),
+        )
+
+    def grant_for_copies(self) -> str:
+        """The statement by which the hub's user may make copies."""
+        pattern = self.name_beside("%").replace("\\", "\\\\").replace("_", "\\_")
+        return self._grant("ALL PRIVILEGES", pattern)
+
+    def _grant_for_restore(self, allowed: frozenset[str]) -> str:
+        """The statement by which the hub's user may dump and restore all of it; '' where it may."""
+        lacking = sorted(sql.NEEDED_PRIVILEGES - allowed)
+        pattern = self.access.database.replace("\\", "\\\\").replace("_", "\\_")
+        return self._grant(", ".join(lacking), pattern) if lacking else ""
+
+    def _grant(self, privileges: str, pattern: str) -> str:
+        [[(account,)]] = self.read(["SELECT CURRENT_USER()"])
+        user, _at, host = str(account).rpartition("@")
+        return f"GRANT {privileges} ON {sql.quoted(pattern)}.* TO '{user}'@'{host}';"
+
+    def url(self, sqlalchemy: str) -> str:
+        access, query = self.access, dict(self.access.options)
+        if access.driver in WITH_INIT_COMMAND:
+            # A migration that waits for another session's lock fails, and does not wait for a day.
+            waits = f"lock_wait_timeout={LOCK_SECONDS}"
+            theirs = query.get("init_command", "")
+            if not theirs:
+                query["init_command"] = f"SET SESSION {waits}"
+        socket = access.host.startswith("/")
+        parts = urls.Url(
+            dialect=access.dialect,
+            driver=access.driver,
+            username=access.user,
+            password=access.password,
+            host="" if socket else access.host,
+            port="" if socket else access.port,
+            database=access.database,
+            query={name: [value] for name, value in query.items()},
+        )
+        if socket:
+            parts.query["unix_socket"] = [access.host]
+        return urls.of_server(parts, sqlalchemy)
+
+    @property
+    def seen_within(self) -> float:  # type: ignore[override]
+        """The hub's transactions see one state of the database until they end, and an idle hub ends none."""
+        if "READ COMMITTED" in self.access.options.get("init_command", "").upper().replace("-", " "):
+            return 0
+        [[(_name, isolation), *_]] = self.read(["SHOW GLOBAL VARIABLES LIKE '%\\_isolation'"])
+        return 0 if isolation == "READ-COMMITTED" else IDLE_HUB_SECONDS
+
+    def exists(self) -> bool:
+        name = sql.literal(self.access.database)
+        query = f"SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = {name}"
+        return bool(sql.rows(self._run([query], LOCK_SECONDS, selected=False)))
+
+    def contents(self, timeout: float = 10) -> Contents:
+        [stamps, counts] = self._answers([[*sql.STAMP], [*sql.COUNTS]], timeout)
+        revision = stamps[0][0] if stamps else None
+        return Contents(revision, {str(table): int(str(count)) for table, count in counts})
+
+    def progress(self) -> object:
+        """A statement that waits for a lock does not get on."""
+        sessions = self.read([sql.SESSIONS])[0]
+        return [
+            (
+                session[0],
+                state,
+                None if re.search(r"(?i)waiting for .*lock", state or "") else time.monotonic(),
+            )
+            for *session, state in sessions
+        ]
+
+    def read(self, queries: Sequence[str], timeout: float = LOCK_SECONDS) -> list[list[Row]]:
+        return self._answers([[query] for query in queries], timeout)
+
+    def run(self, statements: Sequence[str], timeout: float = LOCK_SECONDS) -> None:
+        self._run(["START TRANSACTION", *statements, "COMMIT"], timeout)
+
+    def _answers(self, queries: Sequence[Sequence[str]], timeout: float) -> list[list[Row]]:
+        """The rows that each group of statements yields, all in one transaction that writes nothing."""
+        mark = secrets.token_hex(16)
+        statements = [sql.SNAPSHOT]
+        for query in queries:
+            statements += [*query, f"SELECT '{mark}'"]
+        found: list[list[Row]] = [[]]
+        for row in sql.rows(self._run(statements, timeout)):
+            if row == (mark,):
+                found.append([])
+            else:
+                found[-1].append(row)
+        return found[:-1]
+
+    def _run(self, statements: Sequence[str], timeout: float, selected: bool = True) -> bytes:
+        """What a client prints in one session. ``selected``: the database is its own."""
+        arguments = ["--batch", "--skip-column-names", "--binary-mode", "--quick", "--skip-reconnect"]
+        with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as target:
+            source.write(sql.script([*sql.settings(timeout), *statements]))
+            source.seek(0)
+            try:
+                mysql_clients.run(
+                    self.access,
+                    "client",
+                    [*arguments, *([self.access.database] if selected else [])],
+                    source=source,
+                    target=target,
+                    timeout=timeout + READ_SECONDS,
+                )
+            except HubError as error:
+                raise HubError(
+                    f"The database {self.name} cannot be used. {error.message}", error.hint
+                ) from error
+            target.seek(0)
+            return target.read()
+
+    def columns(self) -> dict[str, list[Column]]:
+        found: dict[str, list[Column]] = {}
+        for table, column, in_key in self.read([sql.COLUMNS])[0]:
+            found.setdefault(str(table), []).append(Column(str(column), in_key == "1"))
+        return found
+
+    def quoted(self, name: str) -> str:
+        return sql.quoted(name)
+
+    def literal(self, text: str) -> str:
+        return sql.literal(text)
+
+    def digest(self, columns: Sequence[str]) -> str:
+        return sql.digest(columns)
+
+    def dump(self, target: Path, timeout: float = LOCK_SECONDS) -> None:
+        mysql_dumps.write(self.access, target, self._foreign(), COPY_SECONDS)
+
+    def _foreign(self) -> list[Row]:
+        """Views, routines and events of other users that the hub's cannot make again: they are left alone.
+
+        None of them has rows, and no migration changes them.
+        """
+        [foreign, grants] = self.read([sql.FOREIGN, sql.GRANTS])
+        allowed = sql.privileges_on(self.access.database, sql.grants(grants))
+        return [] if allowed & sql.DEFINERS_PRIVILEGES else foreign
+
+    def contents_of(self, dump: Path) -> Contents:
+        return mysql_dumps.contents(dump)
+
+    def replace_with(self, dump: Path) -> None:
+        mysql_dumps.require_whole(dump)
+        self._end_sessions()
+        # Others' grants on a routine go with it, so those that are as they were stay.
+        kept = self._routines() == mysql_dumps.text(dump, mysql_dumps.ROUTINES)
+        self._drop([sql.OBJECTS] if kept else [sql.OBJECTS, sql.ROUTINES])
+        self._take_in(dump, mysql_dumps.TABLES, mysql_dumps.TRIGGERS)
+        if not kept:
+            self._take_in(dump, mysql_dumps.ROUTINES, mysql_dumps.ROUTINES)
+        # It is the last: without it, nothing takes what is half restored for a hub's database.
+        self._take_in(dump, mysql_dumps.REVISION, mysql_dumps.REVISION)
+
+    def _drop(self, objects: Sequence[str]) -> None:
+        foreign = self._foreign()
+        dropped = [row for rows in self.read(objects) for row in rows if row not in foreign]
+        self._run(sql.drop(dropped), LOCK_SECONDS)
+
+    def _take_in(self, dump: Path, first: str, last: str) -> None:
+        try:
+            mysql_dumps.feed(self.access, dump, first, last, LOCK_SECONDS, COPY_SECONDS)
+        except HubError as error:
+            raise HubError(
+                f"{dump} cannot be restored into {self.name}. {error.message}", error.hint
+            ) from error
+
+    def _routines(self) -> bytes:
+        with tempfile.TemporaryFile() as file:
+            mysql_dumps.routines(self.access, file, self._foreign(), READ_SECONDS)
+            file.seek(0)
+            return file.read()
+
+    def _end_sessions(self) -> None:
+        """End what is left of the hub and of a migration that was killed: the server still works on it."""
+        deadline = time.monotonic() + LOCK_SECONDS
+        while time.monotonic() < deadline:
+            [sessions, [(me,)]] = self.read([sql.SESSIONS, sql.OWN_NAME])
+            own = [session[0] for session in sessions if session[1] == me]
+            if not own:
+                return
+            for number in own:
+                with contextlib.suppress(HubError):
+                    # It may have ended by itself.
+                    self._run([f"KILL {number}"], LOCK_SECONDS, selected=False)
+            time.sleep(LOOK_SECONDS / 10)
+
+    def particulars(self) -> dict[str, Any]:
+        [[(character_set, collation)]] = self.read([sql.CHARACTER_SET])
+        return {"character_set": character_set, "collation": collation}
+
+    def seal(self, folder: Path, backup: DatabaseBackup, timeout: float) -> DatabaseBackup:
+        sealed = super().seal(folder, backup, timeout)
+        return replace(sealed, particulars={**sealed.particulars, "fingerprint": self._fingerprint()})
+
+    def is_as_backed_up(self, backup: DatabaseBackup) -> bool:
+        known = backup.particulars.get("fingerprint")
+        with contextlib.suppress(HubError):
+            return bool(known) and known == self._fingerprint()
+        return False
+
+    def _fingerprint(self) -> str:
+        """Of all that is in the database: the text of its schema, and the server's checksum of each table."""
+        [tables] = self.read([sql.TABLES])
+        checksums = [f"CHECKSUM TABLE {sql.quoted(str(table))}" for (table,) in tables]
+        digest = hashlib.sha256(self._run(checksums, LOCK_SECONDS))
+        with tempfile.TemporaryFile() as file:
+            mysql_dumps.schema(self.access, file, self._foreign(), READ_SECONDS)
+            file.seek(0)
+            digest.update(file.read())
+        return digest.hexdigest()
+
+    def restore(self, folder: Path, backup: DatabaseBackup, aside: Path) -> None:
+        character_set, collation = backup.particulars["character_set"], backup.particulars["collation"]
+        made = sql.make_database(self.access.database, character_set, collation)
+        self._run([made], LOCK_SECONDS, selected=False)
+        if self.particulars()["collation"] != collation:
+            # Triggers and routines remember the one that they were made under.
+            self._run([f"ALTER DATABASE CHARACTER SET {character_set} COLLATE {collation}"], LOCK_SECONDS)
+        super().restore(folder, backup, aside)
+
+    def has_owner_of(self, backup: DatabaseBackup) -> bool:
+        """A restore changes no grant."""
+        return True
+
+    def give_owner_of(self, backup: DatabaseBackup) -> None:
+        """Nothing to do, as above."""
+
+    def beside(self, name: str) -> MysqlCopy:
+        return MysqlCopy(self, name)
+
+    def make_empty(self) -> None:
+        raise AssertionError("The hub's own database is never emptied.")
+
+    def remove(self) -> None:
+        raise AssertionError("The hub's own database is never removed.")
+
+
+class MysqlCopy(MysqlDatabase, ServerCopy):
+    """Another database on the same server, for a rehearsal or a test: without triggers, routines and events.
+
+    These may name the hub's own database and would write into that.
+    """
+
+    def __init__(self, origin: MysqlDatabase, name: str) -> None:
+        super().__init__(replace(origin.access, database=name), name)
+        self.origin = origin
+
+    def replace_with(self, dump: Path) -> None:
+        mysql_dumps.require_whole(dump)
+        self._end_sessions()
+        self._drop([sql.OBJECTS])
+        self._take_in(dump, mysql_dumps.TABLES, mysql_dumps.TABLES)
+        self._take_in(dump, mysql_dumps.REVISION, mysql_dumps.REVISION)
+
+    def make_empty(self) -> None:
+        self.remove()
+        like = self.origin.particulars()
+        made = sql.make_database(self.access.database, like["character_set"], like["collation"])
+        try:
+            self._run([made], LOCK_SECONDS, selected=False)
+        except HubError as error:
+            raise HubError(
+                f"The copy {self.name} of the database cannot be made. {error.message}",
+                f"Run on the server: {self.origin.grant_for_copies()}",
+            ) from error
+
+    def remove(self) -> None:
+        if self.exists():
+            self._end_sessions()
+            self._run([f"DROP DATABASE {sql.quoted(self.access.database)}"], LOCK_SECONDS, selected=False)
+
+
+def _from_option_file(given: dict[str, str], context: ExecutionContext) -> dict[str, str]:
+    """What the option file says that the config names, as drivers call it."""
+    name = given.get("read_default_file") or ("~/.my.cnf" if "read_default_group" in given else "")
+    if not name:
+        return {}
+    path = home(context) / name[2:] if name.startswith("~/") else Path(context.directory, name)
+    found = mysql_option_files.read(path, ["client", given.get("read_default_group", "client")])
+    return {IN_FILES.get(key, key): value for key, value in found.items()}
+
+
+def _tls(file: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in file.items() if name.startswith("ssl")}

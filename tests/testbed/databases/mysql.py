@@ -1,0 +1,116 @@
+"""MariaDB: Debian's 10.11."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from .server import Server, running
+
+
+class Mysql(Server):
+    """A MariaDB server; its superuser needs no password. ``options`` are further ones of the server."""
+
+    dialect = "mysql+pymysql"
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        super().__init__(folder)
+        self.options = options
+        #: Users that may make copies.
+        self._may_copy: set[str] = set()
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / "socket"
+
+    @property
+    def _data(self) -> Sequence[str]:
+        return (f"--datadir={self.folder / 'data'}", "--innodb-log-file-size=8M", *self.options)
+
+    def prepare(self) -> None:
+        accounts = ("--auth-root-authentication-method=normal", "--skip-test-db")
+        self.run(["mariadb-install-db", "--no-defaults", *accounts, *self._data])
+
+    def command(self) -> Sequence[str | Path]:
+        return [
+            *("/usr/sbin/mariadbd", "--no-defaults", *self._data, f"--port={self.port}"),
+            *(f"--socket={self.socket}", f"--pid-file={self.folder / 'pid'}", f"--tmpdir={self.folder}"),
+            *("--bind-address=127.0.0.1", "--skip-log-bin", "--innodb-buffer-pool-size=32M"),
+            "--innodb-flush-log-at-trx-commit=0",
+        ]
+
+    def sql(self, statement: str, database: str = "", **variables: str) -> str:
+        return self.run(
+            [
+                *("mariadb", "--no-defaults", "--batch", "--skip-column-names", "--raw"),
+                *(f"--socket={self.socket}", "--user=root", "--default-character-set=utf8mb4"),
+                # Whatever the server's is.
+                "--init-command=SET SESSION sql_mode = ''",
+                *([database] if database else []),
+            ],
+            input=statement,
+        )
+
+    def databases(self) -> list[str]:
+        own = {"information_schema", "mysql", "performance_schema", "sys"}
+        return [name for name in self.sql("SHOW DATABASES").splitlines() if name not in own]
+
+    def make_role(self, user: str, password: str, *, may_copy: bool = True) -> None:
+        # As mysql_native_password keeps what PyMySQL, the driver of the tests' hubs, sends.
+        sent = hashlib.sha1(password.encode("latin-1")).digest()
+        kept = f"*{hashlib.sha1(sent).hexdigest().upper()}"
+        self.sql(f"CREATE USER '{user}'@'localhost' IDENTIFIED BY PASSWORD '{kept}'")
+        self._may_copy |= {user} if may_copy else set()
+
+    def make_database(self, name: str, owner: str) -> None:
+        pattern = name.replace("_", r"\_")
+        self.sql(f"CREATE DATABASE `{name}`; GRANT ALL ON `{pattern}`.* TO '{owner}'@'localhost'")
+        if owner in self._may_copy:
+            self.sql(rf"GRANT ALL ON `{pattern}\_hubops\_%`.* TO '{owner}'@'localhost'")
+
+    def content(self, database: str) -> list[str]:
+        own = ("--no-defaults", f"--socket={self.socket}", "--user=root", "--skip-comments")
+        rows = ("--hex-blob", "--order-by-primary", "--skip-extended-insert")
+        dump = self.run(
+            [
+                "mariadb-dump",
+                *own,
+                *rows,
+                "--routines",
+                "--events",
+                "--triggers",
+                "--skip-dump-date",
+                database,
+            ]
+        )
+        formats = self.sql(
+            "SELECT TABLE_NAME, TABLE_TYPE, ENGINE, ROW_FORMAT, TABLE_COLLATION, AUTO_INCREMENT, "
+            f"CREATE_OPTIONS FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{database}' ORDER BY 1; "
+            f"SELECT * FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = '{database}'"
+        )
+        grants = self.sql(
+            "SELECT * FROM mysql.db ORDER BY Db, User; "
+            "SELECT User, Db, Table_name, Table_priv, Column_priv FROM mysql.tables_priv ORDER BY 1, 2, 3; "
+            "SELECT User, Db, Table_name, Column_name, Column_priv FROM mysql.columns_priv "
+            "ORDER BY 1, 2, 3, 4; "
+            "SELECT User, Db, Routine_name, Proc_priv FROM mysql.procs_priv ORDER BY 1, 2, 3"
+        )
+        return [*dump.splitlines(), *formats.splitlines(), *grants.splitlines()]
+
+    def answers(self) -> bool:
+        try:
+            self.sql("SELECT 1")
+        except subprocess.CalledProcessError:
+            return False
+        return True
+
+
+@contextlib.contextmanager
+def mysql(*options: str) -> Iterator[Mysql]:
+    """A MariaDB server that can be used; gone afterwards."""
+    with running(Mysql, *options) as server:
+        assert isinstance(server, Mysql)
+        yield server
