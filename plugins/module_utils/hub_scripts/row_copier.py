@@ -157,13 +157,21 @@ def make_tables(old: Any, new: Any, owner: str) -> None:
 
 
 def generalize(_inspector: Any, _table: str, column: dict[str, Any]) -> None:
-    """Have a column of a type that every database has; text without a length has none anywhere."""
+    """Have a reflected column of the type that every database has for it."""
+    column["type"] = general(column["type"])
+
+
+def general(kind: Any) -> Any:
+    """The type that every database has for this one, and that holds no less."""
     import sqlalchemy
 
-    found = column["type"].as_generic(allow_nulltype=True)
+    found = kind.as_generic(allow_nulltype=True)
+    if isinstance(found, sqlalchemy.Float):
+        # Eight bytes everywhere, and the same numbers of Python's.
+        return sqlalchemy.Float(53)
     if type(found) in (sqlalchemy.String, sqlalchemy.Unicode) and found.length is None:
-        found = sqlalchemy.Text()
-    column["type"] = found
+        return sqlalchemy.Text()
+    return found
 
 
 def add_column(new: Any, table: Any, column: Any) -> None:
@@ -200,7 +208,7 @@ def read(connection: Any, table: Any, columns: list[str]) -> Iterator[list[tuple
     from sqlalchemy.dialects import mysql
 
     kinds = {name: table.columns[name].type for name in columns}
-    wanted = [sqlalchemy.column(name, kind.as_generic(allow_nulltype=True)) for name, kind in kinds.items()]
+    wanted = [sqlalchemy.column(name, general(kind)) for name, kind in kinds.items()]
     # MySQL has no fractions of a second unless it is asked for them, and MariaDB and MySQL round differently.
     whole = [
         number

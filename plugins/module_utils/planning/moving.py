@@ -23,9 +23,9 @@ from ..errors import HubError
 from ..services.kinds import service_of
 from ..system import files, state
 from . import host
-from .findings import database, disk_space, kinds, proxy, service
+from .findings import database, database_server, disk_space, kinds, proxy, service
 from .findings import moving as findings
-from .findings.finding import Finding
+from .findings.finding import BLOCKER, WARNING, Finding
 from .plan import MOVE, NOTHING, Move, Plan
 from .target import find_target
 from .upgrade import Policy, Upgrade, bytes_needed
@@ -35,7 +35,7 @@ LOCK_SECONDS = 10
 FOLDER = "move"
 FILE = "target.json"
 #: What an outage needs of a hub, whatever it is for.
-SUBJECTS = (database, proxy, service, disk_space)
+SUBJECTS = (database, database_server, proxy, service, disk_space)
 
 
 def plan(
@@ -65,6 +65,7 @@ def plan(
             config_file=str(line.file) if line else "",
             diff=line.diff(url) if line else "",
         )
+        found += _of_server(replace(upgrade, deployment=moved(deployment, move)))
         found += _of_config(line, url, write_config)
     return Plan(
         from_version=version,
@@ -158,6 +159,8 @@ def _of_databases(deployment: Deployment, target: Target, new: DatabaseFacts) ->
     except HubError as error:
         yield findings.MOVE_NOT_REACHABLE.found(f"The new database cannot be opened. {error.message}")
         return
+    if new.exists and new.problem:
+        yield findings.MOVE_NOT_REACHABLE.found(f"The new database cannot be opened. {new.problem}")
     if views:
         yield findings.MOVE_VIEWS.found(f"{deployment.database.name} has views: {', '.join(views)}.")
     if content.owner == target.owner:
@@ -165,6 +168,13 @@ def _of_databases(deployment: Deployment, target: Target, new: DatabaseFacts) ->
     elif content.tables:
         names = ", ".join(content.tables[:5])
         yield findings.MOVE_NOT_EMPTY.found(f"{new.name} has {len(content.tables)} tables: {names}.")
+
+
+def _of_server(upgrade: Upgrade) -> Iterator[Finding]:
+    """What is to be known of the new database's server: the move needs its clients, later upgrades the rest."""
+    for finding in database_server.check(upgrade):
+        needed = finding.severity != BLOCKER or finding.id == database_server.DATABASE_CLIENTS_MISSING.id
+        yield finding if needed else replace(finding, severity=WARNING)
 
 
 def _line(deployment: Deployment, found: list[Finding]) -> Assignment | None:

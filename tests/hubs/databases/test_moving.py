@@ -22,6 +22,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.execution
 
 from tests.hubs.real_hub import environment, make_database
 from tests.testbed.databases import POSTGRESQL_15, POSTGRESQL_18, Server
+from tests.testbed.databases.mysql import Mysql, mysql
 from tests.testbed.databases.postgresql import postgresql
 
 PASSWORD = "p@s:/%?#'\" ö"
@@ -43,7 +44,7 @@ OF_OTHERS = """
     UPDATE users SET last_activity = '2026-01-02 03:04:05.999999' WHERE id = 3;
     UPDATE api_tokens SET id = id + 1000;
 """
-TIME = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?")
+TIME = re.compile(r"(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)(\.\d+)?")
 NAMES = (f"hub{number}" for number in itertools.count())
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -61,16 +62,40 @@ class Case:
     def source(self) -> str:
         return f"sqlite:///{self.old}"
 
+    def rows_before(self) -> Rows:
+        """All rows of the old database, as the new one can hold them: MySQL has no fractions of a second."""
+        found = rows_of_sqlite(self.old)
+        if not isinstance(self.server, Mysql):
+            return found
+        return {table: sorted_rows(map(without_fractions, rows)) for table, rows in found.items()}
+
     def rows(self) -> Rows:
         """All rows of the new database, read without SQLAlchemy."""
         if self.server is None:
             return rows_of_sqlite(Path(self.name))
+        if isinstance(self.server, Mysql):
+            return self._rows_of_mysql()
         tables = self.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").split()
         return {
             table: sorted_rows(
                 json.loads(line) for line in self.sql(f"SELECT row_to_json(t) FROM {table} t").splitlines()
             )
             for table in tables
+        }
+
+    def _rows_of_mysql(self) -> Rows:
+        columns: dict[str, list[str]] = {}
+        listed = f"FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = '{self.name}'"
+        for line in self.sql(f"SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE {listed}").splitlines():
+            table, column, kind = line.split("\t")
+            value = f"CONCAT('\\\\x', LOWER(HEX(`{column}`)))" if kind == "blob" else f"`{column}`"
+            columns.setdefault(table, []).append(f"'{column}', {value}")
+        return {
+            table: sorted_rows(
+                json.loads(line)
+                for line in self.sql(f"SELECT JSON_OBJECT({', '.join(pairs)}) FROM `{table}`").splitlines()
+            )
+            for table, pairs in columns.items()
         }
 
     def sql(self, statement: str) -> str:
@@ -98,33 +123,44 @@ def repr_of(row: dict[str, Any]) -> str:
     return repr(sorted(row.items()))
 
 
+def without_fractions(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: TIME.sub(r"\1", value) if is_time(value) else value for name, value in row.items()}
+
+
+def is_time(value: Any) -> bool:
+    return isinstance(value, str) and bool(TIME.fullmatch(value))
+
+
 def plain(value: Any) -> Any:
     """The same value in the same words, whichever database has it."""
     if isinstance(value, bytes):
         return "\\x" + value.hex()
-    if isinstance(value, str) and TIME.fullmatch(value):
+    if is_time(value):
         return datetime.fromisoformat(value).isoformat()
     return int(value) if isinstance(value, bool) else value
 
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[dict[str, Server]]:
-    with postgresql(POSTGRESQL_15) as old, postgresql(POSTGRESQL_18) as new:
-        for server in (old, new):
+    with postgresql(POSTGRESQL_15) as old, postgresql(POSTGRESQL_18) as new, mysql() as other:
+        started: dict[str, Server] = {"15": old, "18": new, "mariadb": other}
+        for server in started.values():
             server.make_role("hub", PASSWORD)
-        yield {"15": old, "18": new}
+        yield started
 
 
+#: Version of the hub, its driver, server, and how the URL begins.
 KINDS = {
-    "sqlite": ("4.1.6", "", ""),
-    "postgresql 15 with psycopg2": ("4.1.6", "15", "psycopg2-binary"),
-    "postgresql 18 with psycopg": ("6.1.1", "18", "psycopg[binary]"),
+    "sqlite": ("4.1.6", (), "", "sqlite"),
+    "postgresql 15 with psycopg2": ("4.1.6", ("psycopg2-binary",), "15", "postgresql+psycopg2"),
+    "postgresql 18 with psycopg": ("6.1.1", ("psycopg[binary]",), "18", "postgresql"),
+    "mariadb 10.11 with pymysql": ("6.1.1", ("PyMySQL",), "mariadb", "mysql+pymysql"),
 }
 
 
 @pytest.fixture(params=KINDS)
 def case(request: pytest.FixtureRequest, tmp_path: Path, servers: dict[str, Server]) -> Case:
-    version, server, driver = KINDS[request.param]
+    version, driver, server, dialect = KINDS[request.param]
     old, name = tmp_path / "old.sqlite", str(tmp_path / "new.sqlite")
     make_database(version, old)
     with contextlib.closing(sqlite3.connect(old)) as database:
@@ -133,18 +169,16 @@ def case(request: pytest.FixtureRequest, tmp_path: Path, servers: dict[str, Serv
     if server:
         name = next(NAMES)
         servers[server].make_database(name, "hub")
-        url = (
-            servers[server]
-            .url("hub", PASSWORD, name)
-            .replace("://", f"+{driver.split('-')[0].split('[')[0]}://")
-        )
+        _scheme, rest = servers[server].url("hub", PASSWORD, name).split("://")
+        url = f"{dialect}://{rest}"
     context = ExecutionContext("root", 0, 0, (0,), "/root", str(tmp_path), {"PATH": "/usr/bin:/bin"})
-    place = str(environment(version, *([driver] if driver else [])))
-    return Case(old, Target(url, "this hub", place, context), servers.get(server), name)
+    return Case(
+        old, Target(url, "this hub", str(environment(version, *driver)), context), servers.get(server), name
+    )
 
 
 def test_every_row_comes_with_its_number_and_its_bytes(case: Case) -> None:
-    before = rows_of_sqlite(case.old)
+    before = case.rows_before()
     content = case.old.read_bytes()
     lines: list[str] = []
 
