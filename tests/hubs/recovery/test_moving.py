@@ -7,8 +7,8 @@ import os
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import st
 from tests.hubs.playbook import run_playbook
 from tests.hubs.real_hub import environment, running_hub
 from tests.testbed.databases import POSTGRESQL_15, Server
+from tests.testbed.databases.mysql import Mysql, mysql
 from tests.testbed.databases.postgresql import postgresql
 
 VERSION = "4.1.6"
@@ -92,14 +93,14 @@ class Hub:
 
     def tables(self) -> list[str]:
         """Those of the new database."""
-        return self.server.sql(
-            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1", "hub"
-        ).split()
+        listed = "SELECT table_name FROM information_schema.tables"
+        return self.server.sql(f"{listed} WHERE table_schema IN ('public', 'hub') ORDER BY 1", "hub").split()
 
-    def auth_states(self) -> set[str]:
-        """In the new database."""
-        found = self.server.sql("SELECT encode(encrypted_auth_state, 'hex') FROM users", "hub")
-        return set(found.split())
+    def has_state(self) -> bool:
+        """Whether the encrypted state is in the new database, byte for byte."""
+        literal = f"x'{STATE.hex()}'" if isinstance(self.server, Mysql) else f"'\\x{STATE.hex()}'"
+        found = f"SELECT count(*) FROM users WHERE encrypted_auth_state = {literal}"
+        return self.server.sql(found, "hub").strip() == "1"
 
     def serves_as_before(self, config: bytes) -> None:
         assert api.version(self.api_url) == VERSION
@@ -110,23 +111,32 @@ class Hub:
         assert left == {"run.json", "heartbeat", "lock", "recovery", "runs", "restored.json"}
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with postgresql(POSTGRESQL_15) as started:
-        started.make_role("hub", PASSWORD)
-        yield started
+#: A server, and the driver with which the hub reaches it.
+KINDS: dict[str, tuple[Callable[[], AbstractContextManager[Server]], str]] = {
+    "postgresql": (lambda: postgresql(POSTGRESQL_15), "psycopg[binary]"),
+    "mariadb": (mysql, "PyMySQL"),
+}
+
+
+@pytest.fixture(scope="module", params=["postgresql"])
+def kind(request: pytest.FixtureRequest) -> Iterator[tuple[Server, str]]:
+    start, driver = KINDS[request.param]
+    with start() as server:
+        server.make_role("hub", PASSWORD)
+        yield server, driver
 
 
 @pytest.fixture
-def hub(tmp_path: Path, server: Server) -> Iterator[Hub]:
+def hub(tmp_path: Path, kind: tuple[Server, str]) -> Iterator[Hub]:
+    server, driver = kind
     server.make_database("hub", "hub")
-    place = environment(VERSION, "psycopg2-binary")
+    place = environment(VERSION, driver)
     with running_hub(VERSION, tmp_path, config=CONFIG, place=place) as deployment:
-        url = server.url("hub", PASSWORD, "hub").replace("://", "+psycopg2://")
-        yield Hub(deployment.name, tmp_path, url, server)
-    server.sql("DROP DATABASE hub WITH (FORCE)")
+        yield Hub(deployment.name, tmp_path, server.url("hub", PASSWORD, "hub"), server)
+    server.sql("DROP DATABASE hub")
 
 
+@pytest.mark.parametrize("kind", KINDS, indirect=True)
 def test_a_hub_is_moved_and_moved_back_by_a_rollback(hub: Hub) -> None:
     hub.ask("users/ada", method="POST")
     hub.ask("groups/poets", method="POST")
@@ -139,12 +149,8 @@ def test_a_hub_is_moved_and_moved_back_by_a_rollback(hub: Hub) -> None:
     config = hub.config.read_bytes()
     line = ascii(hub.url).encode()
 
-    _report, printed = hub.play("move_database.yml")
-    assert "move-config-not-written" in printed and "-c.JupyterHub.db_url = 'sqlite:" in printed
     _report, printed = hub.play("move_database.yml", "--check", jupyterhub_write_config=True)
-    assert (
-        f"Nothing was changed: the database of JupyterHub {VERSION} would be moved to postgresql" in printed
-    )
+    assert f"Nothing was changed: the database of JupyterHub {VERSION} would be moved to " in printed
     assert (hub.config.read_bytes(), hub.tables()) == (config, [])
 
     report, printed = hub.play("move_database.yml", jupyterhub_write_config=True)
@@ -152,7 +158,7 @@ def test_a_hub_is_moved_and_moved_back_by_a_rollback(hub: Hub) -> None:
     assert report["expected_outage_seconds"] and report["downtime_seconds"]
     assert hub.config.read_bytes() == config.replace(b"'sqlite:///jupyterhub.sqlite'", line)
     assert hub.config.stat().st_mode & 0o777 == 0o640
-    assert "hubops_move" not in hub.tables() and STATE.hex() in hub.auth_states()
+    assert "hubops_move" not in hub.tables() and hub.has_state()
     ada = hub.ask("user", token)
     assert (ada["name"], ada["groups"]) == ("ada", ["poets"])
     assert (hub.state / "move").exists() is False
@@ -162,7 +168,7 @@ def test_a_hub_is_moved_and_moved_back_by_a_rollback(hub: Hub) -> None:
 
     hub.ask("users/eve", method="POST")
     report, printed = hub.play("rollback.yml")
-    assert report["outcome"] == "failed" and "has another database now, postgresql" in printed
+    assert report["outcome"] == "failed" and "has another database now, " in printed
     report, printed = hub.play("rollback.yml", jupyterhub_accept_loss=True)
     assert report["outcome"] == "rolled back", printed
     assert hub.config.read_bytes() == config
