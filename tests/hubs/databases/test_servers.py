@@ -1,81 +1,29 @@
-"""Databases of servers, of each kind, from the backup to the restore: real servers, real hubs' databases."""
+"""Databases of servers, of each kind, from the backup to the restore, with real hubs' data."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.access import DatabaseConfig
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.kinds import (
-    database_of,
     find_database,
-    kind_of,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.server import ServerDatabase
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.execution_context import (
-    ExecutionContext,
-)
 
+from tests.hubs.databases.servers import KINDS, PASSWORD, SQLALCHEMY, Kind, Place, empty_place
 from tests.hubs.real_hub import environment, fill_database
-from tests.testbed.databases import POSTGRESQL_15, POSTGRESQL_18, Server
-from tests.testbed.databases.mysql import mysql
-from tests.testbed.databases.postgresql import postgresql
+from tests.testbed.databases import Server
 
 OLD_REVISION = "0eee8c825d24"
-#: Characters that a URL, a shell, a file of options or SQL would take for something else.
-PASSWORD = "s3 cr@t:/%?#\"'\\$ü"
 POINT = "20261120T211500Z-4.1.6-6.1.1"
-
-
-class Kind(NamedTuple):
-    """A server, and the packages with which a hub reaches it."""
-
-    start: Callable[[], AbstractContextManager[Server]]
-    programs: str
-    """Folders in which its clients are."""
-    packages: tuple[str, ...]
-
-
-KINDS = {
-    "postgresql-15": Kind(lambda: postgresql(POSTGRESQL_15), str(POSTGRESQL_15), ("psycopg[binary]",)),
-    "postgresql-18": Kind(lambda: postgresql(POSTGRESQL_18), str(POSTGRESQL_18), ("psycopg[binary]",)),
-    "mariadb-10.11": Kind(mysql, "/usr/bin", ("PyMySQL",)),
-}
-
-
-class Place(NamedTuple):
-    """A hub's database on a server."""
-
-    server: Server
-    context: ExecutionContext
-    config: DatabaseConfig
-    name: str
-
-    def database(self) -> ServerDatabase:
-        facts = find_database(self.config, self.context, "2.1.9", 5)
-        assert facts.problem is None
-        found = database_of(facts, kind_of(facts).access_of(self.config, self.context, "2.1.9"))
-        assert isinstance(found, ServerDatabase)
-        return found
-
-    def sql(self, statement: str) -> str:
-        """As the hub's role, as the hub and its migrations."""
-        return self.server.sql(self.server.as_role(self.name) + statement, self.name)
-
-    def databases(self) -> list[str]:
-        """The hub's, and whatever was made of it."""
-        return [name for name in self.server.databases() if name.startswith(self.name)]
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -92,16 +40,9 @@ def server(kind: Kind) -> Iterator[Server]:
 @pytest.fixture
 def place(server: Server, kind: Kind, tmp_path: Path) -> Place:
     """A database of JupyterHub 4.1.6, on a server that serves others as well."""
-    name = f"hub_{abs(hash(tmp_path)) % 10**8}"
-    server.make_role(name, PASSWORD)
-    server.make_database(name, name)
-    context = ExecutionContext(
-        *("root", os.geteuid(), os.getegid(), (), str(tmp_path), str(tmp_path)),
-        {"PATH": f"{kind.programs}:/usr/bin:/bin", "HOME": str(tmp_path)},
-    )
-    url = server.url(name, PASSWORD, name)
-    fill_database(environment("4.1.6", *kind.packages), url)
-    return Place(server, context, DatabaseConfig(url), name)
+    place = empty_place(server, kind, tmp_path)
+    fill_database(environment("4.1.6", *kind.packages), place.config.url)
+    return place
 
 
 @pytest.fixture
@@ -121,7 +62,7 @@ def migrate_badly(place: Place) -> None:
 
 
 def test_what_is_found(place: Place) -> None:
-    found = find_database(place.config, place.context, "2.1.9", 5)
+    found = find_database(place.config, place.context, SQLALCHEMY, 5)
     assert (found.exists, found.problem, found.path) == (True, None, None)
     assert (found.revision, found.revisions, found.ahead) == (OLD_REVISION, 1, [])
     assert (found.rows or {})["users"] == 5
@@ -198,7 +139,7 @@ def test_a_copy_is_for_the_rehearsal_alone(place: Place, point: Path, kind: Kind
             "s.delete(s.query(orm.User).first()); s.commit()"
         )
         done = subprocess.run(
-            [python, "-c", count], input=copy.url("2.1.9"), capture_output=True, text=True, check=True
+            [python, "-c", count], input=copy.url(SQLALCHEMY), capture_output=True, text=True, check=True
         )
         assert done.stdout == "5\n"
         assert copy.contents().rows["users"] == 4
@@ -235,18 +176,12 @@ def test_what_was_written_since_is_told(place: Place, point: Path) -> None:
 
 def test_a_server_that_is_started_again_is_waited_for(kind: Kind, tmp_path: Path) -> None:
     with kind.start() as server:
-        server.make_role("hub", PASSWORD)
-        server.make_database("hub", "hub")
-        context = ExecutionContext(
-            *("root", os.geteuid(), os.getegid(), (), str(tmp_path), str(tmp_path)),
-            {"PATH": f"{kind.programs}:/usr/bin:/bin", "HOME": str(tmp_path)},
-        )
-        config = DatabaseConfig(server.url("hub", PASSWORD, "hub"))
-        database = Place(server, context, config, "hub").database()
+        place = empty_place(server, kind, tmp_path)
+        database = place.database()
         server.stop(signal.SIGKILL)
         with pytest.raises(HubError):
             database.wait(0)
-        found = find_database(config, context, "2.1.9", 5)
+        found = find_database(place.config, place.context, SQLALCHEMY, 5)
         assert found.problem and PASSWORD not in found.problem
         server.start()
         database.wait(60)

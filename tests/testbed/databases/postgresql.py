@@ -89,7 +89,7 @@ class Postgresql(Server):
 
     def content(self, database: str) -> list[str]:
         connection = ("-h", self.folder, "-p", str(self.port), "-U", "postgres", database)
-        dump = [self.programs / "pg_dump", "--inserts", "--create", *connection]
+        dump: list[str | Path] = [self.programs / "pg_dump", "--inserts", "--create", *connection]
         of_database = (
             "SELECT datname, pg_get_userbyid(datdba), datacl, datconnlimit, datcollate, "
             "shobj_description(d.oid, 'pg_database'), setrole, setconfig FROM pg_database d "
