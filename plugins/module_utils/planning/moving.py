@@ -171,7 +171,7 @@ def _of_databases(deployment: Deployment, target: Target, new: DatabaseFacts) ->
 
 
 def _of_server(upgrade: Upgrade) -> Iterator[Finding]:
-    """What is to be known of the new database's server: the move needs its clients, later upgrades the rest."""
+    """What is to be known of the new server: the move needs its clients, and later upgrades the rest."""
     for finding in database_server.check(upgrade):
         needed = finding.severity != BLOCKER or finding.id == database_server.DATABASE_CLIENTS_MISSING.id
         yield finding if needed else replace(finding, severity=WARNING)
