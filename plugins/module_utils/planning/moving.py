@@ -25,7 +25,7 @@ from ..system import files, state
 from . import host
 from .findings import database, database_server, disk_space, kinds, proxy, service
 from .findings import moving as findings
-from .findings.finding import BLOCKER, WARNING, Finding
+from .findings.finding import BLOCKER, WARNING, Finding, listing
 from .plan import MOVE, NOTHING, Move, Plan
 from .target import find_target
 from .upgrade import Policy, Upgrade, bytes_needed
@@ -162,12 +162,11 @@ def _of_databases(deployment: Deployment, target: Target, new: DatabaseFacts) ->
     if new.exists and new.problem:
         yield findings.MOVE_NOT_REACHABLE.found(f"The new database cannot be opened. {new.problem}")
     if views:
-        yield findings.MOVE_VIEWS.found(f"{deployment.database.name} has views: {', '.join(views)}.")
+        yield findings.MOVE_VIEWS.found(f"{deployment.database.name} has views: {listing(views)}.")
     if content.owner == target.owner:
         yield findings.MOVE_LEFTOVER.found(f"{new.name} has what an earlier move of this hub has left.")
     elif content.tables:
-        names = ", ".join(content.tables[:5])
-        yield findings.MOVE_NOT_EMPTY.found(f"{new.name} has {len(content.tables)} tables: {names}.")
+        yield findings.MOVE_NOT_EMPTY.found(f"{new.name} has tables: {listing(content.tables)}.")
 
 
 def _of_server(upgrade: Upgrade) -> Iterator[Finding]:
