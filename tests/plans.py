@@ -6,8 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.facts import DatabaseFacts
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.planned import PlannedEnvironment
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import UPGRADE, Plan
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import (
+    MOVE,
+    UPGRADE,
+    Move,
+    Plan,
+)
 
 
 def planned_environment(path: Path, version: str, **changes: Any) -> PlannedEnvironment:
@@ -41,3 +47,9 @@ def plan_to(version: str, *environments: PlannedEnvironment) -> Plan:
         findings=(),
         steps=(),
     )
+
+
+def move_to(url: str) -> Plan:
+    """A plan of a move to a database with this masked URL."""
+    move = Move(DatabaseFacts("postgresql", url), "/etc/jupyterhub/jupyterhub_config.py", "")
+    return replace(plan_to("4.1.6"), action=MOVE, migrate=False, move=move)

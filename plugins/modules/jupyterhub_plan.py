@@ -263,6 +263,10 @@ plan:
           description: Why it cannot be upgraded.
           type: str
           sample: JupyterHub 6.1.1 needs Python >=3.10, /home/ada/venv has 3.9.2.
+    move:
+      description: Where the database is moved to; V(null) but for M(hubops.jupyterhub.jupyterhub_move).
+      type: dict
+      sample: null
 blockers:
   description: The findings that forbid the upgrade, as sentences.
   returned: success

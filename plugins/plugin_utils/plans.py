@@ -22,11 +22,11 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import fr
 
 
 def verdict(plan: Plan, host: str) -> str:
-    """One line: from which version to which, how long the hub is away, how much was found."""
+    """One line: from which version to which (or to which database), how long the hub is away, findings."""
     if plan.action == NOTHING:
-        return f"{host}: JupyterHub {plan.to_version} already, nothing to do"
+        return f"{host}: JupyterHub {plan.goal} already, nothing to do"
     found = Counter(finding.severity for finding in plan.findings)
-    parts = [f"JupyterHub {plan.from_version} -> {plan.to_version}", *_outage(plan)]
+    parts = [f"JupyterHub {plan.from_version} -> {plan.goal}", *_outage(plan)]
     parts += [count(found[severity], severity) for severity in SEVERITIES[:2]]
     return f"{host}: {', '.join(parts)}"
 

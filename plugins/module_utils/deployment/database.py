@@ -36,9 +36,12 @@ def database_of(deployment: Deployment, point: Path | None = None) -> Database:
     return _database_of(deployment.database, access)
 
 
-def keep_access(deployment: Deployment, point: Path) -> None:
-    """Write how the database is reached into a recovery point, where its kind needs that."""
-    access = _configured(deployment) if kind_of(deployment.database).needs_access else None
+def keep_access(deployment: Deployment, point: Path, config: DatabaseConfig | None = None) -> None:
+    """Write how the database is reached into a recovery point, where its kind needs that.
+
+    ``config`` is what the hub's config is going to say of it; what it says now, unless given.
+    """
+    access = _configured(deployment, config) if kind_of(deployment.database).needs_access else None
     if access:
         files.write(point / ACCESS, json.dumps(to_dict(access)).encode(), mode=0o600)
 
@@ -53,10 +56,11 @@ def _kept(point: Path) -> Access:
         ) from error
 
 
-def _configured(deployment: Deployment) -> Access | None:
+def _configured(deployment: Deployment, config: DatabaseConfig | None = None) -> Access | None:
     service = service_of(deployment.service)
     context = service.context()
     hub = deployment.hub_environment
-    loaded = load_config(hub, service.hub_command(), context, deployment.config.file)
-    config = DatabaseConfig(loaded.db_url, loaded.db_connect_args)
+    if config is None:
+        loaded = load_config(hub, service.hub_command(), context, deployment.config.file)
+        config = DatabaseConfig(loaded.db_url, loaded.db_connect_args)
     return kind_of(deployment.database).access_of(config, context, hub.packages.get("sqlalchemy", ""))

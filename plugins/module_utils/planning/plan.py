@@ -6,11 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..databases.facts import DatabaseFacts
 from ..environments.planned import IntermediateVersion, LeftOut, PackageChange, Planned, PlannedEnvironment
 from ..shapes import from_dict
 from .findings.finding import BLOCKER, Finding
 
-UPGRADE, ROLLBACK, NOTHING = "upgrade", "rollback", "nothing"
+UPGRADE, MOVE, ROLLBACK, NOTHING = "upgrade", "move", "rollback", "nothing"
+
+
+@dataclass(frozen=True)
+class Move:
+    """Where a hub's database is moved to; its address with password is in no plan."""
+
+    database: DatabaseFacts
+    """The new one, as the hub is going to have it."""
+    config_file: str
+    """The file that names the database."""
+    diff: str
+    """How that is changed; passwords are masked."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +47,13 @@ class Plan:
     rehearsal_seconds: dict[str, float] | None = None
     basis: str = ""
     left_out: tuple[LeftOut, ...] = ()
+    move: Move | None = None
+    """None but for a move of the database."""
+
+    @property
+    def goal(self) -> str:
+        """What the hub is going to have: a version, or a database."""
+        return self.move.database.url if self.move else self.to_version
 
     @property
     def staged(self) -> tuple[Planned, ...]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..deployment import lifecycle, verification
 from ..errors import HubError
-from ..planning.plan import UPGRADE
+from ..planning.plan import ROLLBACK
 from ..runs import guard, journal
 from ..runs.journal import Run
 from . import guard_program, recovery_point, rollback
@@ -39,7 +39,7 @@ def _ask_old_hub(run: Run, point: Path) -> None:
     # A rollback leaves a hub that may be broken; one that did not run is accepted as it is.
     if (
         run.plan
-        and run.plan.action == UPGRADE
+        and run.plan.action != ROLLBACK
         and run.plan.outage
         and run.deployment.service.state == "running"
     ):

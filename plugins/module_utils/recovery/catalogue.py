@@ -9,7 +9,7 @@ from typing import Any
 from ..databases.base import NOTHING
 from ..errors import HubError
 from ..system import state
-from . import kept_database, kept_environments, recovery_point
+from . import kept_database, kept_environments, kept_files, recovery_point
 from . import manifest as manifests
 from .recovery_point import Difference
 
@@ -72,8 +72,8 @@ def folders(base: str | None, service: str = "") -> list[Path]:
 def choose(points: list[ListedPoint], wanted: str = "") -> ListedPoint:
     """The recovery point of that id (or path), or the newest that leads to another state than the present.
 
-    Another state: another environment of the hub, or another revision of its database. So a rollback takes
-    back the last upgrade, or the last rollback, whatever backups were made since.
+    Another state: another environment of the hub, another database, or another revision of it. So a rollback
+    takes back the last upgrade, move or rollback, whatever backups were made since.
 
     Raises HubError when there is none, or several hubs have some.
     """
@@ -122,6 +122,10 @@ def compare(point: Path) -> Comparison:
         difference = different[database.name]
         if difference.now == difference.then and not written["tables"] and not problem:
             del different[database.name]  # nothing but times of activity
+    elsewhere = kept_files.other_database(point, manifest)
+    if elsewhere:
+        lost = True
+        problem = f"The hub has another database now, {elsewhere}, which keeps it; the restored hub has not."
     return Comparison(
         environments=tuple(different[path] for path in environments if path in different),
         database=different.get(database.name),
@@ -169,4 +173,5 @@ def _leads_elsewhere(point: Path) -> bool:
     hub = [entry for entry in manifest.environments if entry.path == manifest.deployment.hub_environment.path]
     revision = kept_database.revision_now(kept_database.of_manifest(point, manifest), manifest.database)
     elsewhere = any(kept_environments.state_of(entry) != kept_environments.HERE for entry in hub)
-    return elsewhere or revision != manifest.database.revision
+    moved = bool(kept_files.other_database(point, manifest))
+    return elsewhere or moved or revision != manifest.database.revision

@@ -8,9 +8,11 @@ import tarfile
 from dataclasses import replace
 from pathlib import Path
 
+from ..databases import urls
+from ..deployment import config_file
 from ..deployment.model import Deployment
 from ..system import files, state
-from .manifest import KeptFile, KeptHome
+from .manifest import KeptFile, KeptHome, Manifest
 
 
 def of_deployment(deployment: Deployment) -> list[Path]:
@@ -72,6 +74,16 @@ def described_on_host(entry: KeptFile) -> str:
         group=facts.st_gid,
     )
     return described(found)
+
+
+def other_database(point: Path, manifest: Manifest) -> str:
+    """The database that the config names now, and the kept one does not; '' where both name the same."""
+    for entry in manifest.files:
+        if entry.path in manifest.deployment.config.files:
+            now = config_file.value_in(Path(entry.path))
+            if now != config_file.value_in(point / entry.file):
+                return urls.mask(now) or "the default one"
+    return ""
 
 
 def restore(point: Path, entry: KeptFile, aside: Path) -> None:

@@ -6,6 +6,7 @@ from .catalogue import Comparison, ListedPoint
 
 OCCASIONS = {
     "upgrade": "before its upgrade to {to_version}",
+    "move": "before its database was moved",
     "rollback": "before it was rolled back from {from_version}",
     "backup": "when a backup was made",
 }
@@ -30,9 +31,9 @@ def describe(chosen: ListedPoint, compared: Comparison) -> list[str]:
         )
     lines += [f"{each.path}: {each.now} -> {each.then}" for each in (*compared.environments, *compared.files)]
     database = compared.database
-    if database is None:
+    if database is None and not compared.problem:
         return [*lines, "The database stays as it is."]
-    lines.append(f"{database.path}: {database.now} -> {database.then}")
+    lines += [f"{database.path}: {database.now} -> {database.then}"] if database else []
     return [*lines, *_written(compared)]
 
 

@@ -24,7 +24,9 @@ from ..deployment.model import Deployment
 from ..deployment.verification import Lender
 from ..environments import transitions
 from ..environments.installer import InstallerOptions
+from ..environments.packages import installed_version
 from ..errors import HubError
+from ..planning import moving
 from ..planning.plan import Plan
 from ..progress import Progress
 from ..runs import guard, journal, outage_process
@@ -84,6 +86,16 @@ class Outage:
         return self.run.deployment
 
     @property
+    def new_deployment(self) -> Deployment:
+        """As the outage is going to have left it."""
+        return moving.moved(self.deployment, self.plan.move) if self.plan.move else self.deployment
+
+    @property
+    def access(self) -> Path:
+        """The folder that says how the database of the new hub is reached."""
+        return self.folder / moving.FOLDER if self.plan.move else self.point
+
+    @property
     def base(self) -> str:
         return str(self.folder.parent)
 
@@ -110,7 +122,7 @@ class Step:
 
 
 def _stop(outage: Outage) -> dict[str, Any]:
-    reason = f"upgrade to JupyterHub {outage.plan.to_version}"
+    reason = f"{outage.plan.action} to {outage.plan.goal}"
     return vars(lifecycle.stop(outage.deployment, outage.base, reason, outage.settings.stop_timeout))
 
 
@@ -131,6 +143,18 @@ def _migrate(outage: Outage) -> dict[str, Any]:
         intermediate=[each.staged_path for each in outage.plan.intermediate_versions],
         timeout=outage.settings.migration_timeout,
     )._asdict()
+
+
+def _move(outage: Outage) -> dict[str, Any]:
+    deployment = outage.deployment
+    target = moving.remembered(outage.folder, deployment)
+    if target is None:
+        raise HubError("The address of the new database is gone.", "Run move_database.yml again.")
+    sqlalchemy = installed_version(deployment.hub_environment.path, "sqlalchemy") or ""
+    source = database_of(deployment, outage.point).url(sqlalchemy)
+    copied = target.fill(source, outage.settings.migration_timeout)
+    moving.line_of(deployment).write(target.url)
+    return {"changed": True, **copied._asdict()}
 
 
 def _exchange(in_place: bool) -> Callable[[Outage], dict[str, Any]]:
@@ -156,9 +180,9 @@ def _start(outage: Outage) -> dict[str, Any]:
 def _verify(outage: Outage) -> dict[str, Any]:
     settings, run = outage.settings, journal.mine(outage.folder, outage.run.id)
     found = verification.prove(
-        outage.deployment,
+        outage.new_deployment,
         version=outage.plan.to_version,
-        point=outage.point,
+        point=outage.access,
         revision=run.measured("migrate", "to_revision"),
         allow=settings.allow,
         without=[each.path for each in outage.plan.left_out],
@@ -192,15 +216,23 @@ STEPS = (
         "Migrating the database",
         _migrate,
         lambda settings: settings.migration_timeout + MARGIN_SECONDS,
+        is_needed=lambda plan: plan.outage and plan.move is None,
         # It may take minutes. One that waits for a lock may take for ever, and is not alive.
         progress=lambda outage: database_of(outage.deployment, outage.point).progress,
+    ),
+    Step(
+        "move",
+        "Copying all rows to the new database",
+        _move,
+        lambda settings: settings.migration_timeout + MARGIN_SECONDS,
+        is_needed=lambda plan: plan.move is not None,
     ),
     Step(
         "switch",
         "Switching to the new environments",
         _exchange(in_place=False),
         lambda settings: EXCHANGE_SECONDS,
-        is_needed=lambda plan: True,
+        is_needed=lambda plan: plan.move is None,
     ),
     Step("start", "Starting the new hub", _start, lambda settings: settings.start_timeout + MARGIN_SECONDS),
     Step(

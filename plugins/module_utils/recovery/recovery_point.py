@@ -66,8 +66,8 @@ def create(
 ) -> Path:
     """Make a recovery point of a hub that serves, and return its folder.
 
-    ``plan`` is None where no upgrade follows. ``purpose`` is ``upgrade``, ``rollback`` or ``backup``; by
-    default the first where there is a plan, and the last where there is none. ``run`` says who makes it:
+    ``plan`` is None where no change follows. ``purpose`` is ``upgrade``, ``move``, ``rollback`` or
+    ``backup``; by default what the plan does, and the last where there is none. ``run`` says who makes it:
     ``{id, user, controller}``. ``lock_timeout`` is in seconds. After a failure nothing is left.
     """
     folder = state.recovery_folder(state.state_folder(deployment.name, base))
@@ -81,7 +81,7 @@ def create(
             format=manifests.FORMAT,
             id=point.name,
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            purpose=purpose or ("upgrade" if plan else "backup"),
+            purpose=purpose or (plan.action if plan else "backup"),
             run=run or {},
             from_version=from_version,
             to_version=to_version,

@@ -19,6 +19,7 @@ from ..deployment.model import Deployment
 from ..environments import transitions
 from ..environments.installer import InstallerOptions
 from ..errors import HubError
+from ..planning import moving
 from ..progress import Progress
 from ..rehearsal import rehearsed_hub
 from ..runs import guard, journal, report
@@ -204,6 +205,8 @@ def _removals(folder: Path, run: Run) -> list[Callable[[], object]]:
         lambda: migration.abandon(folder),
         lambda: rehearsed_hub.tidy(database_of(run.deployment, point if run.recovery_point else None)),
     ]
+    if run.plan and run.plan.move:
+        removals.append(lambda: moving.settle(folder, run.deployment, is_moved=run.phase == journal.ACCEPTED))
     for entry in run.plan.staged if run.plan else ():
         arguments = ("absent", [entry], point.name, InstallerOptions(), Progress())
         removals.append(functools.partial(transitions.apply, *arguments))

@@ -10,7 +10,7 @@ from typing import Any
 from ..deployment.lifecycle import downtime
 from ..deployment.model import Deployment
 from ..planning.findings.finding import WARNING
-from ..planning.plan import ROLLBACK, UPGRADE, Plan
+from ..planning.plan import MOVE, ROLLBACK, UPGRADE, Plan
 from . import journal
 from .journal import Phase, Run
 
@@ -135,19 +135,23 @@ def _outcome(story: Story) -> str:
     if story.ended == "old":
         by = story.run.outcome.get("by") if story.run else ""
         return "rolled back" if by == "the rollback" else "restored"
+    action = story.plan.action if story.plan else ""
     if story.ended == "new":
-        return "upgraded"
+        return "moved" if action == MOVE else "upgraded"
     if story.failure or (story.run and story.run.is_over):
         return "failed"
     if story.run and not story.check:
         return "under way"
-    action = story.plan.action if story.plan else ""
-    return {UPGRADE: "upgraded", ROLLBACK: "rolled back"}.get(action, "unchanged")
+    return {UPGRADE: "upgraded", MOVE: "moved", ROLLBACK: "rolled back"}.get(action, "unchanged")
 
 
 def _conclusion(story: Story, outcome: str) -> str:
     """The present state of the hub, and what is to be done."""
     old, new = story.old_version, story.new_version
+    if story.plan and story.plan.move and outcome == "moved":
+        would = "would be" if story.check else "has been"
+        unchanged = "Nothing was changed: the" if story.check else "The"
+        return f"{unchanged} database of JupyterHub {old} {would} moved to {story.plan.goal}."
     if story.check and outcome in ("upgraded", "rolled back"):
         return f"Nothing was changed: JupyterHub {old} would become {new}."
     if outcome == "upgraded":

@@ -783,9 +783,7 @@ def test_each_finding_has_its_case() -> None:
 
 
 def test_no_two_kinds_share_an_id() -> None:
-    assert len(findings.KINDS) == sum(
-        len(subject.KINDS) for subject in (*findings.SUBJECTS, findings.rehearsal)
-    )
+    assert len(findings.KINDS) == sum(len(subject.KINDS) for subject in findings.ALL_SUBJECTS)
     assert [id for id in findings.KINDS if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", id)] == []
 
 

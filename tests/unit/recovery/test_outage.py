@@ -26,7 +26,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import fr
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import state
 
 from tests.healthy_hub import deployment
-from tests.plans import plan_to, planned_environment
+from tests.plans import move_to, plan_to, planned_environment
 
 ADA = {"user": "ada", "controller": "laptop", "process": "", "command": "upgrade.yml"}
 COPY = planned_environment(Path("/opt/jupyterhub"), "6.1.1")
@@ -41,6 +41,7 @@ ALL = ["stop", "seal", "migrate", "switch", "start", "verify"]
         (PLAN, ALL),
         (plan_to("6.1.1", COPY, IN_PLACE), [*ALL[:2], "upgrade in place", *ALL[2:]]),
         (replace(PLAN, outage=False), ["switch", "verify"]),
+        (move_to("postgresql://db/hub"), ["stop", "seal", "move", "start", "verify"]),
     ],
 )
 def test_the_steps_that_a_plan_needs_in_their_order(plan: Plan, names: list[str]) -> None:
@@ -52,7 +53,7 @@ def test_a_step_may_take_longer_than_what_it_waits_for() -> None:
     settings = Settings(
         stop_timeout=1000, start_timeout=1000, lock_timeout=1000, migration_timeout=1000, watch=1000
     )
-    waits = {"stop": 1000, "seal": 1000, "migrate": 1000, "start": 1000, "verify": 4000}
+    waits = {"stop": 1000, "seal": 1000, "migrate": 1000, "move": 1000, "start": 1000, "verify": 4000}
     limits = {step.name: step.limit(settings) for step in outage.STEPS}
     assert {name: limits[name] > seconds for name, seconds in waits.items()} == dict.fromkeys(waits, True)
 

@@ -16,10 +16,11 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import jour
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs.journal import Phase, Run
 
 from tests.healthy_hub import deployment
-from tests.plans import plan_to
+from tests.plans import move_to, plan_to
 
 DEPLOYMENT = deployment(config__warnings=["deprecated"])
 PLAN = plan_to("6.1.1")
+MOVED = move_to("postgresql://hub:***@db/hub")
 BACK = outline(ROLLBACK, "4.1.6", "3.1.1")
 STOP = Phase("stop", 0.4, "changed", {"stopped_at": 100.0})
 START = Phase("start", 2.5, "changed", {"answered_at": 103.5})
@@ -69,6 +70,7 @@ def report_without_run(
 @pytest.mark.parametrize(
     ("run", "failure", "outcome", "downtime"),
     [
+        (a_run(STOP, START, stands=journal.ACCEPTED, outcome=NEW, plan=MOVED), {}, "moved", 3.5),
         (a_run(STOP, START, stands=journal.ACCEPTED, outcome=NEW), {}, "upgraded", 3.5),
         (
             a_run(
@@ -221,3 +223,17 @@ def test_a_person_reads_the_verdict_first() -> None:
 def test_the_report_is_kept_beside_the_record(tmp_path: Path) -> None:
     run = a_run(STOP, START, stands=journal.ACCEPTED, outcome=NEW)
     assert report.write(tmp_path, report_of(run)) == tmp_path / "runs" / "1" / "report.json"
+
+
+def test_a_move_says_where_the_database_is() -> None:
+    made = report_of(a_run(STOP, START, stands=journal.ACCEPTED, outcome=NEW, plan=MOVED))
+    assert report.lines(made, "hub1")[:2] == [
+        "hub1: JupyterHub 4.1.6, moved, outage 3.5 s, 1 warning",
+        "The database of JupyterHub 4.1.6 has been moved to postgresql://hub:***@db/hub.",
+    ]
+    checked = report_without_run(MOVED, {}, check=True)
+    assert (checked["outcome"], checked["conclusion"]) == (
+        "moved",
+        "Nothing was changed: the database of JupyterHub 4.1.6 would be moved to "
+        "postgresql://hub:***@db/hub.",
+    )

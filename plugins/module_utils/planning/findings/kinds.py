@@ -1,7 +1,7 @@
 """Findings: all obstacles to an upgrade and everything to know before it, found by reading.
 
 One file for each subject. Each has its ``KINDS``, and ``check``, a pure function of the `Upgrade`; what the
-rehearsal finds has its kinds in a file of its own.
+rehearsal finds has its kinds in a file of its own, and so has what only a move of the database can have.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from . import (
     database_server,
     disk_space,
     environments,
+    moving,
     packages,
     proxy,
     rehearsal,
@@ -51,7 +52,10 @@ SUBJECTS = (
     changes,
 )
 
-KINDS: dict[str, Kind] = {kind.id: kind for subject in (*SUBJECTS, rehearsal) for kind in subject.KINDS}
+#: With those whose findings are not made of an `Upgrade`.
+ALL_SUBJECTS = (*SUBJECTS, rehearsal, moving)
+
+KINDS: dict[str, Kind] = {kind.id: kind for subject in ALL_SUBJECTS for kind in subject.KINDS}
 
 
 def find(upgrade: Upgrade) -> list[Finding]:

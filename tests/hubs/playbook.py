@@ -1,0 +1,40 @@
+"""Runs a playbook of the collection on this machine, as an administrator does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests import REPOSITORY
+
+
+def run_playbook(
+    name: str, folder: Path, variables: dict[str, Any], *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """Run ``playbooks/<name>`` with these extra variables; ``folder`` is for what the controller keeps."""
+    home = folder / "home"
+    home.mkdir(exist_ok=True)
+    extra = folder / "variables.json"
+    extra.write_text(json.dumps({"jupyterhub_state_folder": str(folder / "state"), **variables}))
+    return subprocess.run(
+        [
+            str(Path(sys.executable).parent / "ansible-playbook"),
+            *("--inventory", "hub.example.org,", "--extra-vars", f"@{extra}"),
+            *(str(REPOSITORY / "playbooks" / name), *arguments),
+        ],
+        cwd=folder,
+        env={
+            **{name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")},
+            "HOME": str(home),
+            "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / ".collections"),
+            "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+            "ANSIBLE_TRANSPORT": "ansible.builtin.local",
+            "ANSIBLE_NOCOLOR": "1",
+        },
+        capture_output=True,
+        text=True,
+    )
