@@ -59,6 +59,8 @@ def test_what_was_reviewed_is_what_is_done(fresh_hub: Hub, tmp_path: Path) -> No
     upgraded = hub.playbook("upgrade.yml", {"jupyterhub_version": TARGET, "jupyterhub_plan": str(reviewed)})
     hub.wait_until_answers(TARGET)
     assert_is_read(upgraded, hub)
+    under_way = rf"^{hub.container} \| [A-Z][a-z]+ing .+ \(\d+ s\)$"
+    assert re.search(under_way, upgraded.stdout, re.MULTILINE), "it does not show what it does"
 
 
 def assert_is_read(upgraded: PlaybookResult, hub: Hub) -> None:
