@@ -1,9 +1,10 @@
-"""Accepts a new hub over a new connection, and copies its recovery point to the controller where asked to."""
+"""Accepts a new hub over a new connection, and copies recovery points to the controller where asked to."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.copies import fetch
 
@@ -24,4 +25,10 @@ class ActionModule(ActionBase):
         folder, point = (self._task.args.get(name) for name in ("fetch", "recovery_point"))
         if accepts and folder and point and not self._task.check_mode and not result.get("failed"):
             result["copy"] = fetch(self, task_vars, point, folder)
+            try:
+                if result.get("backup"):
+                    fetch(self, task_vars, result["backup"], folder)
+            except AnsibleActionFail as error:
+                # The hub is accepted: this is no failed upgrade.
+                result.setdefault("warnings", []).append(str(error))
         return result

@@ -27,7 +27,7 @@ options:
       - V(armed) has the migration of the run's plan wait, tests the restore without doing it, makes the
         service manager heed the hold file, and starts the guard.
       - V(accepted) keeps the new hub, removes what V(armed) has placed, and recovery points past their time.
-        It warns where the guard has accepted the new hub before.
+        It warns where the guard has accepted the new hub before. Then it makes the O(backup).
     type: str
     choices: [armed, accepted]
     required: true
@@ -41,9 +41,21 @@ options:
     default: ""
   fetch:
     description:
-      - Folder on the controller for a copy of O(recovery_point), which has the last backup now.
+      - Folder on the controller for a copy of O(recovery_point), which has the last backup now, and of the
+        O(backup).
     type: str
     default: ""
+  backup:
+    description:
+      - Whether V(accepted) makes a recovery point of the hub that was upgraded, and tests its restore.
+      - Where that fails, the run's record says why, and M(hubops.jupyterhub.jupyterhub_report) warns of it.
+        The new hub stays.
+    type: bool
+    default: true
+  lock_timeout:
+    description: Seconds to wait for a lock of the database, for the O(backup).
+    type: int
+    default: 30
 """
 
 EXAMPLES = r"""
@@ -61,8 +73,13 @@ outcome:
   returned: state=accepted
   type: dict
   sample: {"ended": "new", "by": "the upgrade", "at": "2026-11-21T10:17:00+00:00", "reason": "", "left": []}
+backup:
+  description: The folder of the new hub's first recovery point.
+  returned: state=accepted, where it was made
+  type: str
+  sample: /var/lib/hubops/jupyterhub/recovery/20261120T211613Z-6.1.1
 copy:
-  description: The folder of the copy on the controller.
+  description: The folder of the copy of O(recovery_point) on the controller.
   returned: when O(fetch) is given
   type: str
   sample: /home/ada/copies/hub.example.org/20261120T211500Z-4.1.6-6.1.1
@@ -88,7 +105,12 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.datab
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import Plan
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import arming, retention, rollback
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import (
+    arming,
+    first_backup,
+    retention,
+    rollback,
+)
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds import service_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
@@ -128,7 +150,7 @@ def prepare(folder: Path, params: dict[str, Any], plan: Plan) -> dict[str, Any]:
 
 
 def accept(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
-    """The new hub stays. What cannot be removed then is no reason to go back."""
+    """The new hub stays. What cannot be removed or backed up then is no reason to go back."""
     outcome = rollback.accept(folder, params["run"])
     removed, left = [], outcome["left"]
     if outcome["by"] not in ("the upgrade", "the rollback"):
@@ -138,7 +160,9 @@ def accept(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
         removed = [str(point) for point in points]
     except HubError as error:
         left.append(str(error))
-    return {"changed": True, "outcome": outcome, "removed": removed, "warnings": list(left)}
+    made = first_backup.make(folder, params["run"], params["lock_timeout"]) if params["backup"] else None
+    backup = {"backup": str(made)} if made else {}
+    return {"changed": True, "outcome": outcome, "removed": removed, **backup, "warnings": list(left)}
 
 
 def main() -> None:
@@ -151,6 +175,8 @@ def main() -> None:
             run=dict(type="str", required=True),
             recovery_point=dict(type="path", default=""),
             fetch=dict(type="str", default=""),
+            backup=dict(type="bool", default=True),
+            lock_timeout=dict(type="int", default=30),
             **arguments.RETENTION,
         ),
         apply,

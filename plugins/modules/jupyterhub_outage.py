@@ -17,7 +17,7 @@ description:
     the reason of the step. Where the program is killed, the guard restores the old hub at once.
   - The new hub is verified then, and remains to be accepted with M(hubops.jupyterhub.jupyterhub_guard).
   - For a run whose outage is under way the module only waits for its end.
-  - What the host does is shown from time to time while it takes long.
+  - The step that the host is at is shown after one second, two, four and so on.
 extends_documentation_fragment:
   - hubops.jupyterhub.deployment
   - hubops.jupyterhub.installer
@@ -68,29 +68,11 @@ verified:
   returned: success, not in check mode
   type: bool
   sample: true
-doing:
-  description: What the host does, where the new hub is not verified yet.
-  returned: success, not in check mode
+record:
+  description: The run's record on the host, which says what that does.
+  returned: where the new hub is not verified yet
   type: str
-  sample: Migrating the database
-phases:
-  description: What the run has done up to now, the steps of the outage among it.
-  returned: success, not in check mode
-  type: list
-  elements: dict
-  contains:
-    name:
-      description: The step.
-      type: str
-      sample: migrate
-    seconds:
-      description: How long it took.
-      type: float
-      sample: 0.31
-    result:
-      description: V(changed), or V(ok) where nothing was changed.
-      type: str
-      sample: changed
+  sample: /var/lib/hubops/jupyterhub/run.json
 seconds:
   description: How long it took.
   returned: always
@@ -107,7 +89,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.ins
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import outage
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import run_file, state_folder
 
 
 def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
@@ -129,9 +111,8 @@ def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
     wait = float("inf") if params["wait"] is None else params["wait"]
     run = outage.conduct(folder, params["run"], settings, wait)
     verified = run.phase in (journal.VERIFIED, journal.ACCEPTED)
-    phases = [{"name": each.name, "seconds": each.seconds, "result": each.result} for each in run.phases]
-    doing = "" if verified else outage.message(run)
-    return {"changed": True, "verified": verified, "doing": doing, "phases": phases}
+    record = {} if verified else {"record": str(run_file(folder))}
+    return {"changed": True, "verified": verified, **record}
 
 
 def main() -> None:

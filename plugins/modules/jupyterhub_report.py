@@ -69,6 +69,7 @@ report:
     expected_outage_seconds: 4.6
     phases: [{"name": "stop", "seconds": 0.41, "result": "changed"}]
     backup: /var/lib/hubops/jupyterhub/recovery/20261120T211500Z-4.1.6-6.1.1
+    first_backup: /var/lib/hubops/jupyterhub/recovery/20261120T211613Z-6.1.1
     warnings: []
     failure: null
     conclusion: JupyterHub 4.1.6 has become 6.1.1.

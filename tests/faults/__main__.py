@@ -6,9 +6,11 @@ import argparse
 import json
 import random
 import re
+import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -36,6 +38,8 @@ def main() -> int:
             seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
             print(f"seed: {seed}", flush=True)
             faults = list(catalog.at_random(checkout, options.random, seed))
+        if options.undisturbed:
+            faults = list(catalog.undisturbed(options.undisturbed))
         chosen = [
             as_in_ci(fault) if options.selection else brief(fault) if options.brief else fault
             for fault in faults
@@ -46,6 +50,8 @@ def main() -> int:
             return 0
         results = run(chosen, checkout, options.jobs)
     bad = [result for result in results if result.wrong]
+    if options.undisturbed and results:
+        print(f"\n{outages(result.outage_seconds for result in results)}")
     print(f"\n{len(results) - len(bad)} of {len(results)} rows as promised, {RESULT.relative_to(REPOSITORY)}")
     return 1 if bad or not results else 0
 
@@ -92,6 +98,13 @@ def line(result: Result, took: float) -> str:
     return "\n".join([shown, *(f"    WRONG: {wrong[:600]}" for wrong in result.wrong)])
 
 
+def outages(seconds: Iterable[float]) -> str:
+    """The outages, shortest first, and their median."""
+    ordered = sorted(seconds)
+    each = " ".join(f"{outage:.1f}" for outage in ordered)
+    return f"outages: {each} s, median {statistics.median(ordered):.1f} s"
+
+
 def _timed(fault: Fault, *arguments: object) -> tuple[Result, float]:
     started = time.monotonic()
     return judged(fault, *arguments), time.monotonic() - started  # type: ignore[arg-type]
@@ -110,6 +123,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="list them, those of the selection with a star")
     parser.add_argument(
         "--random", type=int, default=0, metavar="N", help="instead: N faults at random moments"
+    )
+    parser.add_argument(
+        "--undisturbed", type=int, default=0, metavar="N", help="instead: N good upgrades, none restored"
     )
     parser.add_argument("--seed", type=int, help="of the random moments; one is drawn and printed otherwise")
     parser.add_argument(

@@ -25,6 +25,12 @@ def faults(checkout: Path) -> Iterator[Fault]:
     yield from hosts.faults(tasks)
 
 
+def undisturbed(count: int) -> Iterator[Fault]:
+    """So many good upgrades: none may be restored, not even once."""
+    for number in range(1, count + 1):
+        yield Fault("none", f"upgrade {number} of {count}", nothing, ends=(NEW,), heals=False)
+
+
 def at_random(checkout: Path, count: int, seed: int) -> Iterator[Fault]:
     good = reference(checkout)
     return controller.at_random(count, seed, outage(checkout, good.begun()), good)

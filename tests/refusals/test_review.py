@@ -59,6 +59,8 @@ def test_what_was_reviewed_is_what_is_done(fresh_hub: Hub, tmp_path: Path) -> No
     upgraded = hub.playbook("upgrade.yml", {"jupyterhub_version": TARGET, "jupyterhub_plan": str(reviewed)})
     hub.wait_until_answers(TARGET)
     assert_is_read(upgraded, hub)
+    under_way = rf"^{hub.container} \| [A-Z][a-z]+ing .+ \(\d+ s\)$"
+    assert re.search(under_way, upgraded.stdout, re.MULTILINE), "it does not show what it does"
 
 
 def assert_is_read(upgraded: PlaybookResult, hub: Hub) -> None:
@@ -77,4 +79,5 @@ def assert_is_read(upgraded: PlaybookResult, hub: Hub) -> None:
     assert json.loads(hub.read(path)) == upgraded.report
     names = [phase["name"] for phase in upgraded.report["phases"]]
     before = ["find", "plan", "stage", "rehearse", "backup", "prepare", "arm"]
-    assert names == [*before, "stop", "seal", "migrate", "switch", "start", "verify", "accept"]
+    steps = ["stop", "seal", "migrate", "switch", "start", "verify"]
+    assert names == [*before, *steps, "accept", "first backup"]

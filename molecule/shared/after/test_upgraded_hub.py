@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 from conftest import Memory
 from testinfra.host import Host
@@ -11,6 +12,11 @@ from testinfra.host import Host
 from tests.testbed import Hub, lost_rows
 
 USERS_WITH_TOKEN = ["admin", *(f"user-{number:03}" for number in range(50))]
+
+
+def reports(hub: Hub) -> list[dict[str, Any]]:
+    files = hub.exec(["find", hub.layout.state_folder, "-name", "report.json"]).stdout.split()
+    return [json.loads(hub.read(file)) for file in files]
 
 
 def test_the_new_version_runs_from_the_old_place(hub: Hub, target: str) -> None:
@@ -102,10 +108,18 @@ def test_users_can_share_their_servers(hub: Hub) -> None:
 
 
 def test_the_report_is_kept_on_the_host(hub: Hub, target: str) -> None:
-    files = hub.exec(["find", hub.layout.state_folder, "-name", "report.json"]).stdout.split()
-    reports = [json.loads(hub.read(file)) for file in files]
-    ends = {(report["outcome"], report["from_version"], report["to_version"]) for report in reports}
+    ends = {(report["outcome"], report["from_version"], report["to_version"]) for report in reports(hub)}
     assert ("upgraded", hub.layout.version, target) in ends
+
+
+def test_the_new_hub_was_backed_up(hub: Hub, target: str) -> None:
+    (report,) = [each for each in reports(hub) if each["outcome"] == "upgraded"]
+    before, first = (
+        json.loads(hub.read(f"{report[key]}/manifest.json")) for key in ("backup", "first_backup")
+    )
+    assert (first["purpose"], first["from_version"]) == ("backup", target)
+    assert first["database"]["rows"]["users"] == 201
+    assert first["run"] == before["run"], "they do not count as one"
 
 
 def test_nothing_is_left_of_the_upgrade_but_the_way_back(hub: Hub, host: Host) -> None:

@@ -15,7 +15,8 @@ from .basis import FailedUpgrade, digest
 
 #: A copied environment needs its own size again, and space for what is downloaded and compiled.
 STAGING_RESERVE_BYTES = 400 * 1024 * 1024
-#: A recovery point holds the database twice for a moment: the copy and the one that replaces it.
+#: A recovery point holds the database twice for a moment: the copy and the one that replaces it. Once the new
+#: hub is accepted it holds it once, and its first backup does; the restore's test has what was reserved.
 DATABASE_COPIES = 2
 
 

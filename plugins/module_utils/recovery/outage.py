@@ -362,11 +362,11 @@ def conduct(folder: Path, run_id: str, settings: Settings, wait: float = float("
         time.sleep(LOOK_SECONDS)
 
 
-def message(run: Run) -> str:
-    """What the host does at this moment, for an administrator who waits."""
-    if run.phase == journal.RESTORING:
+def message(phase: str, doing: str) -> str:
+    """What the host does where a run stands so, for an administrator who waits."""
+    if phase == journal.RESTORING:
         return "Restoring the old hub"
-    return next((step.message for step in STEPS if step.name == run.doing), "Carrying out the outage")
+    return next((step.message for step in STEPS if step.name == doing), "Carrying out the outage")
 
 
 def _why(run: Run) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from datetime import datetime, timedelta, timezone
@@ -21,14 +22,17 @@ OVER = ("accepted", "restored", "ended")
 def surplus(folder: Path, keep: int, keep_days: int = 0) -> list[Path]:
     """The recovery points of a folder that have had their time, oldest first.
 
-    All but the newest ``keep``, and those older than ``keep_days`` days (0: of any age). Never the newest,
-    and never the one that a run which is not over would restore.
+    All but the newest ``keep``, and those older than ``keep_days`` days (0: of any age). Those of one run,
+    such as the one before an upgrade and the first one after it, count as one. Never the newest, and never
+    the one that a run which is not over would restore.
     """
     points = manifest.listed(folder)
+    makers = {point: _maker(point) for point in points}
+    newest_first = list(dict.fromkeys(makers[point] for point in reversed(points)))
     needed = needed_by_run(folder.parent)
-    newest = points[-1:]
+    newest = [point for point in points if makers[point] in newest_first[:1]]
     old = [point for point in points if keep_days and _age(point) > timedelta(days=keep_days)]
-    too_many = points[: max(len(points) - keep, 0)]
+    too_many = [point for point in points if makers[point] in newest_first[max(keep, 0) :]]
     return [point for point in points if point in [*old, *too_many] and point not in [*newest, needed]]
 
 
@@ -98,6 +102,13 @@ def _environments(point: Path) -> Iterable[manifest.KeptEnvironment]:
         return manifest.read(point, DISCARDED).environments
     except HubError:
         return ()  # too damaged to tell what belongs to it
+
+
+def _maker(point: Path) -> str:
+    """What a point counts with: its run's id, or itself alone."""
+    with contextlib.suppress(HubError):  # it may be too damaged to be read
+        return manifest.read(point).run.get("id") or point.name
+    return point.name
 
 
 def _age(point: Path) -> timedelta:

@@ -295,7 +295,10 @@ def write(folder: Path, run: Run) -> None:
     content = (json.dumps(to_dict(run), indent=2) + "\n").encode()
     if run.is_over or run.phase == STUCK:
         keep(folder, run.id, "run.json", content)
-    files.write(state.run_file(folder), content)
+    present = read(folder) if run.is_over else None
+    # What becomes known of a run later does not take the place of the next one.
+    if present is None or present.id == run.id:
+        files.write(state.run_file(folder), content)
 
 
 def keep(folder: Path, run_id: str, name: str, content: bytes) -> Path:

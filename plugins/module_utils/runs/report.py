@@ -14,6 +14,9 @@ from ..planning.plan import MOVE, ROLLBACK, UPGRADE, Plan
 from . import journal
 from .journal import Phase, Run
 
+#: A phase after the acceptance, whose failure is a warning.
+FIRST_BACKUP = "first backup"
+
 
 @dataclass
 class Story:
@@ -63,9 +66,10 @@ def compose(story: Story) -> dict[str, Any]:
     """The report.
 
     ``{outcome, check, run, service, from_version, to_version, downtime_seconds, expected_outage_seconds,
-    phases, backup, warnings, failure, conclusion}``, phases being ``[{name, seconds, result}]`` in the order
-    in which they ended. ``downtime_seconds`` lasts from the request to stop to the first answer, and is None
-    where none came or the host's clock was set back. ``conclusion`` is a sentence for the administrator.
+    phases, backup, first_backup, warnings, failure, conclusion}``, phases being ``[{name, seconds, result}]``
+    in the order in which they ended. ``downtime_seconds`` lasts from the request to stop to the first answer,
+    and is None where none came or the host's clock was set back. ``conclusion`` is a sentence for the
+    administrator.
     """
     outcome = _outcome(story)
     return {
@@ -81,6 +85,7 @@ def compose(story: Story) -> dict[str, Any]:
             {"name": each.name, "seconds": each.seconds, "result": each.result} for each in story.phases
         ],
         "backup": story.measured("backup", "path") or _recovery_point(story) or None,
+        "first_backup": story.measured(FIRST_BACKUP, "path"),
         "warnings": _warnings(story),
         "failure": {key: story.failure[key] for key in ("task", "reason")} if story.failure else None,
         "conclusion": _conclusion(story, outcome),
@@ -102,6 +107,7 @@ def lines(report: dict[str, Any], host: str, path: str = "") -> list[str]:
         *(f"Warning: {warning}" for warning in report["warnings"]),
         *([f"Seconds: {', '.join(_phase(each) for each in slow)}"] if slow else []),
         *([f"Recovery point: {report['backup']}"] if report["backup"] else []),
+        *([f"First backup, its restore tested: {report['first_backup']}"] if report["first_backup"] else []),
         *([f"Report: {path}"] if path else []),
     ]
 
@@ -231,4 +237,6 @@ def _warnings(story: Story) -> list[str]:
     rehearsed = story.measured("rehearse", "findings") or []
     found += [finding["found"] for finding in rehearsed if finding["severity"] == WARNING]
     found += [warning for phase in story.phases for warning in phase.warnings]
+    failed = story.failed(FIRST_BACKUP)
+    found += [f"There is no backup of the new hub, which serves: {failed} Run backup.yml."] if failed else []
     return list(dict.fromkeys(found))

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import migration
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.kinds import database_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.discovery import find_deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import (
@@ -20,26 +24,48 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.ins
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.staging import stage
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import api
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import DATABASE_COPIES
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import (
     arming,
+    first_backup,
     outage,
     recovery_point,
+    resumption,
     rollback,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery.outage import Settings
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import guard, journal
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import (
+    guard,
+    journal,
+    outage_process,
+    report,
+)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds import service_of
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import state
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.process_records import recorded_in
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.processes import is_alive
 
+from tests.hubs.module import run_module
 from tests.hubs.real_hub import build, running_hub
 from tests.plans import plan_to, planned_environment
-from tests.testbed.releases import APP, DOES_NOT_START
+from tests.testbed.releases import APP, DOES_NOT_START, MIGRATION_TO_5
 
 OLD, NEW = "4.1.6", "6.1.1"
 ADA = {"user": "ada", "controller": "laptop", "process": "", "command": "ansible-playbook upgrade.yml"}
 PATIENCE = 120
 STEPS = ["stop", "seal", "migrate", "switch", "start", "verify"]
+#: Only at the hub's own database: a copy is migrated as ever.
+MIGRATION_HANGS = """
+import time
+_upgrade = upgrade
+
+def upgrade():
+    if op.get_bind().engine.url.database == {path!r}:
+        time.sleep(3600)
+    _upgrade()
+"""
 
 
 class Hub:
@@ -56,18 +82,45 @@ class Hub:
     def staged(self) -> Path:
         return Path(self.entry.staged_path)
 
-    def arm(self, unconfirmed: str = journal.KEEP) -> str:
-        """Prepare a run up to its outage; its id."""
+    def arm(
+        self,
+        unconfirmed: str = journal.KEEP,
+        confirm_timeout: float = 600,
+        append: dict[str, str] | None = None,
+    ) -> str:
+        """Prepare a run up to its outage; its id. ``append`` has lines for files of the new release."""
         deployment, plan = find_deployment(self.name), plan_to(NEW, self.entry)
+        self.database = Path(deployment.database.path or "")
         self.api_url = deployment.config.hub_api_url
         shutil.copytree(self.kept, self.staged, symlinks=True)
-        run = journal.begin(self.folder, ADA, 600, deployment=deployment, plan=plan, unconfirmed=unconfirmed)
+        for name, lines in (append or {}).items():
+            (path,) = self.staged.glob(f"lib/python*/site-packages/{name}")
+            with path.open("a") as file:
+                file.write(lines.format(path=str(self.database)))
+        run = journal.begin(
+            self.folder, ADA, confirm_timeout, deployment=deployment, plan=plan, unconfirmed=unconfirmed
+        )
         self.point = recovery_point.create(deployment, plan, str(self.base), [], 10)
+        migration.prepare(
+            database_of(deployment.database),
+            service_of(deployment.service).context(),
+            plan.migrating_environment,
+            self.folder,
+        )
         arming.arm(self.folder, run.id, self.point)
         return run.id
 
-    def conduct(self, run_id: str, watch: float = 0) -> journal.Run:
-        return outage.conduct(self.folder, run_id, Settings(start_timeout=60, watch=watch))
+    def conduct(self, run_id: str, **settings: Any) -> journal.Run:
+        return outage.conduct(self.folder, run_id, Settings(**{"start_timeout": 60, **settings}))
+
+    def begin_to_conduct(self, run_id: str, **settings: Any) -> int:
+        """The same in a process of its own, which ends well however the outage ends; its number."""
+        begun = os.fork()
+        if begun == 0:
+            with suppress(BaseException):
+                self.conduct(run_id, **settings)
+            os._exit(0)
+        return begun
 
     def now(self) -> journal.Run:
         found = journal.read(self.folder)
@@ -129,10 +182,7 @@ def test_the_host_upgrades_and_the_controller_accepts(hub: Hub) -> None:
 
 
 def test_a_step_that_fails_is_followed_by_the_restore(hub: Hub) -> None:
-    run_id = hub.arm()
-    app = next(hub.staged.glob(f"lib/python*/site-packages/{APP}"))
-    with app.open("a") as file:
-        file.write(DOES_NOT_START)
+    run_id = hub.arm(append={APP: DOES_NOT_START})
     with pytest.raises(HubError, match="The hub exited at its start"):
         hub.conduct(run_id)
     ended = hub.now()
@@ -152,11 +202,7 @@ def test_a_step_that_fails_is_followed_by_the_restore(hub: Hub) -> None:
 def test_the_guard_restores_the_old_hub_when_the_program_is_killed(hub: Hub) -> None:
     run_id = hub.arm()
     record = state.guard_folder(hub.folder) / "outage.process"
-    begun = os.fork()
-    if begun == 0:
-        with suppress(BaseException):
-            hub.conduct(run_id, watch=300)
-        os._exit(0)
+    begun = hub.begin_to_conduct(run_id, watch=300)
     hub.wait_until(lambda run: run.doing == "verify")
     program = recorded_in(record)
     assert program
@@ -187,3 +233,100 @@ def test_a_verified_hub_that_nobody_accepts(hub: Hub, unconfirmed: str, phase: s
     else:
         with pytest.raises(HubError, match="came too late.*was ended by the guard"):
             rollback.accept(hub.folder, run_id)
+
+
+@pytest.mark.parametrize(
+    ("confirm_timeout", "migration_timeout", "by", "reason"),
+    [
+        (600, 3, "the host", "The prepared migration did not answer within 3 seconds."),
+        # It may take an hour, while the database's files change.
+        (5, 3600, "the guard", "the run had no heartbeat for"),
+    ],
+)
+def test_a_migration_that_hangs_is_killed_and_followed_by_the_restore(
+    hub: Hub, confirm_timeout: float, migration_timeout: float, by: str, reason: str
+) -> None:
+    run_id = hub.arm(confirm_timeout=confirm_timeout, append={MIGRATION_TO_5: MIGRATION_HANGS})
+    migrating = migration.waiting_process(hub.folder)
+    assert migrating
+    with pytest.raises(HubError):
+        hub.conduct(run_id, migration_timeout=migration_timeout)
+    ended = hub.now()
+    assert (ended.phase, ended.outcome["by"], hub.version()) == (journal.RESTORED, by, OLD)
+    assert reason in ended.outcome["reason"]
+    assert not is_alive(migrating)
+
+
+def test_an_outage_that_nobody_watches_any_more_is_completed_where_that_is_asked_for(hub: Hub) -> None:
+    """Without systemd a reboot leaves it so: neither program nor guard works."""
+    run_id = hub.arm()
+    begun = hub.begin_to_conduct(run_id, watch=300)
+    hub.wait_until(lambda run: run.doing == "verify")
+    for name in ("ready", "outage.process"):
+        process = recorded_in(state.guard_folder(hub.folder) / name)
+        assert process
+        os.kill(process, signal.SIGKILL)
+    os.waitpid(begun, 0)
+    cut_off = hub.now()
+    assert (cut_off.phase, cut_off.doing) == (journal.OUTAGE, "verify")
+    found = resumption.resume(str(hub.base), hub.name, resumption.COMPLETE, run_id, ADA, check=False)
+    assert found.run and found.run.continues == run_id
+    assert found.messages[-1] == "It is completed now."
+    verified = hub.conduct(found.run.id)
+    assert (verified.phase, hub.version()) == (journal.VERIFIED, NEW)
+    assert [phase.name for phase in verified.phases if phase.name in STEPS] == STEPS
+    with pytest.raises(HubError, match="came after it"):
+        rollback.accept(hub.folder, run_id)
+    assert rollback.accept(hub.folder, found.run.id)["ended"] == "new"
+
+
+def test_check_mode_begins_nothing(hub: Hub) -> None:
+    run_id = hub.arm()
+    before = hub.now()
+    options = {
+        "deployment": to_dict(before.deployment),
+        "run": run_id,
+        "state_folder": str(hub.base),
+    }
+    found = run_module("jupyterhub_outage", options, check=True)
+    assert (found["failed"], found["changed"]) == (False, True)
+    assert hub.now() == before
+    assert not outage_process.is_running(hub.folder)
+    assert hub.version() == OLD
+
+
+def test_the_new_hub_is_backed_up_and_its_restore_is_tested(hub: Hub) -> None:
+    run_id = hub.arm()
+    hub.conduct(run_id)
+    rollback.accept(hub.folder, run_id)
+
+    def refusal(lock_timeout: float) -> str:
+        assert first_backup.make(hub.folder, run_id, lock_timeout) is None
+        assert max(hub.point.parent.iterdir()) == hub.point, "a recovery point is left"
+        failed = hub.now().phases[-1]
+        assert (failed.name, failed.result) == ("first backup", journal.FAILED)
+        return failed.message
+
+    with sqlite3.connect(hub.database, isolation_level=None) as other:
+        other.execute("begin exclusive")
+        assert "is locked by another process" in refusal(lock_timeout=0.1)
+        other.execute("rollback")
+    (orm,) = Path(hub.entry.path).glob("lib/python*/site-packages/jupyterhub/orm.py")
+    code = orm.read_text()
+    orm.write_text(f"{code}\nnew_session_factory = None\n")
+    assert f"{hub.entry.path} cannot serve again: TypeError" in refusal(lock_timeout=10)
+    orm.write_text(code)
+
+    first = first_backup.make(hub.folder, run_id, lock_timeout=10)
+    assert first and first_backup.make(hub.folder, run_id, lock_timeout=10) == first, "it is made twice"
+    run = hub.now()
+    assert (run.phase, run.phases[-1].measured["path"]) == (journal.ACCEPTED, str(first))
+    told = report.lines(report.compose(report.of_run(run)), "hub1")
+    assert f"First backup, its restore tested: {first}" in told
+    copies = [*hub.point.glob("*.sqlite"), *first.glob("*.sqlite")]
+    assert len(copies) == DATABASE_COPIES, "more space than the preflight has asked for"
+
+    recovery_point.restore(hub.point, 60, 60)
+    assert hub.version() == OLD
+    recovery_point.restore(first, 60, 60)
+    assert hub.version() == NEW

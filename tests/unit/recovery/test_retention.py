@@ -76,7 +76,13 @@ class Host:
         )
         point = self.points / name
         (point / "files/etc").mkdir(parents=True)
-        manifest.write(point, replace(MANIFEST, id=name, environments=(environment,)))
+        run = {"id": f"run {number}"}
+        manifest.write(point, replace(MANIFEST, id=name, run=run, environments=(environment,)))
+
+    def make_of_one_run(self, *names: str) -> None:
+        for name in names:
+            kept = manifest.read(self.points / name)
+            manifest.write(self.points / name, replace(kept, run={"id": "upgrade"}))
 
     def run(self, phase: str, point: str) -> None:
         run = {"phase": phase, "recovery_point": str(self.points / point)}
@@ -115,6 +121,14 @@ def test_old_age_is_enough(host: Host) -> None:
 def test_the_newest_always_stays(host: Host, limits: dict[str, int]) -> None:
     removed(host, **limits)
     assert host.left() == [NEWEST]
+
+
+def test_those_of_one_run_count_as_one(host: Host) -> None:
+    """The way back from an upgrade, and the first backup of the new hub."""
+    host.make_of_one_run(NEW, NEWEST)
+    assert removed(host, keep=2) == [OLDEST]
+    assert removed(host, keep=1, keep_days=1) == [OLD]
+    assert host.left() == host.environments_left() == [NEW, NEWEST]
 
 
 def test_the_recovery_point_of_a_run_that_is_not_over_stays(host: Host) -> None:

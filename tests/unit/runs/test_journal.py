@@ -198,6 +198,16 @@ def test_the_record_of_a_run_that_is_over_stays(tmp_path: Path) -> None:
     assert (kept["outcome"]["ended"], kept["outcome"]["by"]) == ("old", "the guard")
 
 
+def test_what_is_known_late_of_a_run_does_not_take_the_place_of_the_next_one(tmp_path: Path) -> None:
+    over = begin(tmp_path)
+    journal.finish(tmp_path, over, journal.ACCEPTED, {"ended": "new", "by": "the guard", "reason": ""})
+    under_way = begin(tmp_path)
+    journal.mark_reported(tmp_path, over)
+    present, past = journal.read(tmp_path), journal.recorded(tmp_path, over.id)
+    assert present and present.id == under_way.id
+    assert past and past.reported
+
+
 def test_what_stands_alone_waits_for_no_run_but_is_refused_while_one_is_under_way(tmp_path: Path) -> None:
     assert journal.step(tmp_path, "", "stop", lambda: {"changed": True}) == {"changed": True}
     begin(tmp_path)

@@ -201,6 +201,16 @@ def test_each_warning_is_reported_once() -> None:
     ]
 
 
+def test_a_new_hub_without_its_first_backup_is_a_warning_and_no_failure() -> None:
+    failed = Phase(report.FIRST_BACKUP, 1.0, "failed", message="The database is locked.")
+    found = report_of(a_run(STOP, START, failed, stands=journal.ACCEPTED, outcome=NEW))
+    assert (found["outcome"], found["failure"], found["first_backup"]) == ("upgraded", None, None)
+    assert found["warnings"] == [
+        "deprecated",
+        "There is no backup of the new hub, which serves: The database is locked. Run backup.yml.",
+    ]
+
+
 def test_a_check_does_not_say_that_anything_was_done() -> None:
     checked = report_without_run(PLAN, {}, check=True)
     assert checked["check"]
@@ -210,12 +220,14 @@ def test_a_check_does_not_say_that_anything_was_done() -> None:
 
 def test_a_person_reads_the_verdict_first() -> None:
     rehearsal = Phase("rehearse", 9.0, "ok", {"expected_outage_seconds": 4.2})
-    run = a_run(rehearsal, STOP, START, stands=journal.ACCEPTED, outcome=NEW)
+    backup = Phase(report.FIRST_BACKUP, 5.0, "changed", {"path": "/recovery/2"})
+    run = a_run(rehearsal, STOP, START, backup, stands=journal.ACCEPTED, outcome=NEW)
     assert report.lines(report_of(run), "hub1", "/runs/1/report.json") == [
         "hub1: JupyterHub 4.1.6 -> 6.1.1, upgraded, outage 3.5 s (about 4 s expected), 1 warning",
         "Warning: deprecated",
-        "Seconds: rehearse 9.0, stop 0.4, start 2.5",
+        "Seconds: rehearse 9.0, stop 0.4, start 2.5, first backup 5.0",
         "Recovery point: /recovery/1",
+        "First backup, its restore tested: /recovery/2",
         "Report: /runs/1/report.json",
     ]
 
