@@ -72,7 +72,17 @@ def create(path: Path, source: str, *specs: str) -> Path:
 
 def run(action: str, path: Path, source: str, *specs: str) -> None:
     """What an administrator says to conda; packages are unpacked once for all tests."""
-    argv = [conda(), action, "--yes", "--quiet", "--prefix", path, "--override-channels", "--channel", source]
+    argv: list[str | Path] = [
+        conda(),
+        action,
+        "--yes",
+        "--quiet",
+        "--prefix",
+        path,
+        "--override-channels",
+        "--channel",
+        source,
+    ]
     # This conda adds its defaults to any channel.
     variables = {"CONDA_PKGS_DIRS": str(real_hub.CACHE / "conda-packages"), "CONDA_DEFAULT_CHANNELS": source}
     done = subprocess.run(

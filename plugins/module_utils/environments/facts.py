@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 #: Ids of the findings that `Obstacle` has.
-NO_CONDA, PINNED, ENVIRONMENTS_INSIDE = "no-conda", "pinned", "environments-inside"
+NO_CONDA, PINNED, ENVIRONMENTS_INSIDE = "no-conda", "conda-pinned", "environments-inside"
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ def _configured_modules(deployment: Deployment) -> tuple[str, ...]:
 
 
 def _strategy(path: str, python: str, host: Host, policy: Policy) -> str:
-    """``rebuild`` for the interpreter ``python``, ``in_place`` when asked or short of space, else ``copy``."""
+    """``rebuild`` for the interpreter ``python``, ``in_place`` if asked or short of space, else ``copy``."""
     if policy.strategy == IN_PLACE:
         return IN_PLACE
     if python:

@@ -70,9 +70,7 @@ def place(scene: Scene, tmp_path: Path) -> Path:
 
 
 def planned(path: Path, version: str = NEW, **changes: Any) -> PlannedEnvironment:
-    return planned_environment(
-        path, version, **{"kind": "conda", "jupyterhub": OLD, **changes}
-    )
+    return planned_environment(path, version, **{"kind": "conda", "jupyterhub": OLD, **changes})
 
 
 def apply(wanted: str, entry: Planned, point: str = "", **options: str) -> dict[str, Any]:
@@ -276,6 +274,6 @@ def test_pins_and_environments_inside(place: Path) -> None:
     (place / "conda-meta/pinned").write_text("jupyterhub-base 4.*\ntornado 6.*\n")
     shutil.copytree(place / "conda-meta", place / "envs/other/conda-meta")
     assert {each.id: each.found for each in resolved(place).obstacles} == {
-        "pinned": f"{place}/conda-meta/pinned has jupyterhub-base 4.*.",
+        "conda-pinned": f"{place}/conda-meta/pinned has jupyterhub-base 4.*.",
         "environments-inside": f"{place} has {place}/envs/other within it.",
     }
