@@ -15,6 +15,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.con
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.environment import (
     read_environment,
 )
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.facts import Obstacle
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import InstallerOptions
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.kept import KeptEnvironment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.kinds import environment_of
@@ -99,6 +100,10 @@ def resolved(path: Path, version: str = NEW) -> Resolution:
     ]
 
 
+def obstacles(path: Path) -> list[Obstacle]:
+    return environment_of("conda", str(path)).obstacles([f"jupyterhub=={NEW}"])
+
+
 def cache() -> dict[str, tuple[object, ...]]:
     """The packages that conda has unpacked for everybody, with links to which the old environment is made."""
     return fingerprint(real_hub.CACHE / "conda-packages")
@@ -173,13 +178,12 @@ def test_words_for_a_release(scene: Scene) -> None:
     assert release_of("patch", hub, Policy(), InstallerOptions()) == OLD
 
 
-def test_an_intermediate_version_comes_from_the_channel(channel: str, tmp_path: Path) -> None:
-    place = conda.create(tmp_path / "hub", channel, f"jupyterhub-base={OLD}")
+def test_an_intermediate_version_comes_from_the_channel(scene: Scene, tmp_path: Path) -> None:
     entry = IntermediateVersion(
         version=NEW,
-        path=str(place),
+        path=str(scene.place),
         kind="conda",
-        staged_path=f"{place}.intermediate-{NEW}",
+        staged_path=str(tmp_path / "intermediate"),
         strategy="intermediate",
         python="",
         requirements=(f"jupyterhub=={NEW}", "sqlalchemy>=1.4"),
@@ -267,13 +271,13 @@ def test_where_conda_is_found(unknown: Path, how: str, monkeypatch: pytest.Monke
         (unknown.parent / "bin/conda").symlink_to(conda.conda())
         (unknown.parent / "envs").mkdir()
         unknown = unknown.rename(unknown.parent / "envs/hub")
-    assert resolved(unknown).obstacles == []
+    assert obstacles(unknown) == []
 
 
 def test_pins_and_environments_inside(place: Path) -> None:
     (place / "conda-meta/pinned").write_text("jupyterhub-base 4.*\ntornado 6.*\n")
     shutil.copytree(place / "conda-meta", place / "envs/other/conda-meta")
-    assert {each.id: each.found for each in resolved(place).obstacles} == {
+    assert {each.id: each.found for each in obstacles(place)} == {
         "conda-pinned": f"{place}/conda-meta/pinned has jupyterhub-base 4.*.",
         "environments-inside": f"{place} has {place}/envs/other within it.",
     }
