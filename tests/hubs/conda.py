@@ -35,12 +35,14 @@ from tests.hubs.small_wheels import UV
 
 CONDA_VERSION = "4.3.16"
 #: Channels are made again where their packages are made in another way.
-CHANNEL_FORMAT = 2
+CHANNEL_FORMAT = 3
 #: conda writes the environment's path over this one; in binaries it needs the space.
 PLACEHOLDER = "/opt/placeholder" + "_" * 200
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 BUILD = f"py{sys.version_info.major}{sys.version_info.minor}_0"
 SUBDIR = "linux-64"
+#: A file of `jupyterhub-base` into which conda writes the path of the environment, as into a library.
+BINARY = "lib/libjupyterhub.so"
 #: What conda 4.3 uses of the Python of its time.
 FITTED = """
 import collections, collections.abc, inspect, platform
@@ -146,6 +148,7 @@ def _hub_packages(
 ) -> dict[str, dict[str, object]]:
     """JupyterHub as it is divided on conda-forge."""
     base = f"jupyterhub-base =={version}"
+    files[BINARY] = b"\x7fELF\0" + f"{PLACEHOLDER}/lib\0{version}\0".encode()
     return {
         **_package(folder, "jupyterhub-base", version, files, depends),
         **_package(folder, "jupyterhub", version, {}, [base, "configurable-http-proxy"]),
@@ -209,7 +212,8 @@ def _package(
                 )
                 _add(tar, place, content, 0o755 if executable else 0o644)
                 if PLACEHOLDER.encode() in content:
-                    with_prefix.append(f"{PLACEHOLDER} text {place}\n")
+                    kind = "binary" if b"\0" in content else "text"
+                    with_prefix.append(f"{PLACEHOLDER} {kind} {place}\n")
             _add(tar, "info/index.json", json.dumps(about).encode())
             _add(tar, "info/files", "".join(f"{place}\n" for place in files).encode())
             _add(tar, "info/has_prefix", "".join(with_prefix).encode())

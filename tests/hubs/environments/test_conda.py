@@ -126,6 +126,12 @@ def test_the_copy_speaks_of_its_final_place_only(scene: Scene) -> None:
     assert [path for path in scene.staged.parent.iterdir() if path not in (scene.staged, scene.place)] == []
 
 
+def test_a_path_in_a_binary_is_as_conda_would_have_written_it(scene: Scene) -> None:
+    old, new = ((path / conda.BINARY).read_bytes() for path in (scene.place, scene.staged))
+    assert new == old.replace(OLD.encode(), NEW.encode())
+    assert os.fsencode(f"{scene.place}/lib\0") in new
+
+
 def test_the_dry_run_says_what_staging_does(scene: Scene) -> None:
     foreseen, after = scene.foreseen, scene.result["packages_after"]
     assert (foreseen.problem, foreseen.conflicts, foreseen.obstacles) == ("", [], [])
