@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Iterable
+from importlib.util import cache_from_source
 from pathlib import Path
 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.packages import (
@@ -35,7 +36,7 @@ from tests.hubs.small_wheels import UV
 
 CONDA_VERSION = "4.3.16"
 #: Channels are made again where their packages are made in another way.
-CHANNEL_FORMAT = 3
+CHANNEL_FORMAT = 4
 #: conda writes the environment's path over this one; in binaries it needs the space.
 PLACEHOLDER = "/opt/placeholder" + "_" * 200
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -52,7 +53,7 @@ inspect.getargspec = inspect.getfullargspec
 platform.linux_distribution = lambda: ("", "", "")
 """
 #: Parts of Python that no hub needs.
-LEFT_OUT = re.compile(r"/(test|idlelib|tkinter|ensurepip|site-packages|__pycache__|config-[^/]+)(/|$)")
+LEFT_OUT = re.compile(r"/(test|idlelib|tkinter|ensurepip|site-packages|config-[^/]+)(/|$)")
 
 
 def conda() -> str:
@@ -171,7 +172,7 @@ def _python_package(folder: Path) -> dict[str, dict[str, object]]:
 
 
 def _files_of(root: Path, information: Path) -> dict[str, Path | bytes]:
-    """The files of an installed package, by their places in an environment."""
+    """The files of an installed package, with their bytecode, by their places in an environment."""
     found: dict[str, Path | bytes] = {}
     with (information / "RECORD").open(newline="") as record:
         for name, *_others in csv.reader(record):
@@ -181,6 +182,9 @@ def _files_of(root: Path, information: Path) -> dict[str, Path | bytes]:
                 mentions = str(root).encode() in content and b"\0" not in content
                 place = str(file.relative_to(root))
                 found[place] = content.replace(str(root).encode(), PLACEHOLDER.encode()) if mentions else file
+                compiled = Path(cache_from_source(str(file)))
+                if file.suffix == ".py" and compiled.is_file():
+                    found[str(compiled.relative_to(root))] = compiled
     return found
 
 
@@ -207,10 +211,9 @@ def _package(
             with_prefix = []
             for place, source in files.items():
                 content = source if isinstance(source, bytes) else source.read_bytes()
-                executable = (
-                    place.startswith("bin/") or not isinstance(source, bytes) and os.access(source, os.X_OK)
-                )
-                _add(tar, place, content, 0o755 if executable else 0o644)
+                # Bytecode is that of a source of the same time.
+                time = 0 if isinstance(source, bytes) else int(source.stat().st_mtime)
+                _add(tar, place, content, 0o755 if place.startswith("bin/") else 0o644, time)
                 if PLACEHOLDER.encode() in content:
                     kind = "binary" if b"\0" in content else "text"
                     with_prefix.append(f"{PLACEHOLDER} {kind} {place}\n")
@@ -221,7 +224,7 @@ def _package(
     return {archive.name: {**about, "md5": hashlib.md5(data).hexdigest(), "size": len(data)}}
 
 
-def _add(tar: tarfile.TarFile, name: str, content: bytes, mode: int = 0o644) -> None:
+def _add(tar: tarfile.TarFile, name: str, content: bytes, mode: int = 0o644, time: int = 0) -> None:
     entry = tarfile.TarInfo(name)
-    entry.size, entry.mode = len(content), mode
+    entry.size, entry.mode, entry.mtime = len(content), mode, time
     tar.addfile(entry, io.BytesIO(content))

@@ -26,6 +26,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.pla
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.staging import MARKER
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import planner
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.newest import release_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.resolution import resolve
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy, Resolution
@@ -287,3 +288,11 @@ def test_pins_and_environments_inside(place: Path) -> None:
         "conda-pinned": f"{place}/conda-meta/pinned has jupyterhub-base 4.*.",
         "environments-inside": f"{place} has {place}/envs/other within it.",
     }
+
+
+def test_a_plan_for_a_hub_that_runs_in_it(scene: Scene, tmp_path: Path) -> None:
+    with real_hub.running_hub(OLD, tmp_path, place=scene.place) as hub:
+        made = planner.plan(hub, NEW, Policy(), InstallerOptions(), str(tmp_path / "state"))
+    assert made.blockers == []
+    assert [(entry.kind, entry.strategy) for entry in made.environments] == [("conda", "copy")]
+    assert made.migrate is True
