@@ -108,7 +108,7 @@ plan:
           type: str
           sample: /opt/jupyterhub
         kind:
-          description: V(venv); V(conda) and V(system) are blockers.
+          description: V(venv) or V(conda); V(system) is a blocker.
           type: str
           sample: venv
         role:

@@ -79,12 +79,14 @@ def test_file_system_within_an_environment(hub: Hub) -> None:
     assert f"{point} of the environment {hub.layout.environments[0]} is a mount point." in said
 
 
-def test_conda_environment(hub: Hub) -> None:
+def test_conda_environment_without_conda(hub: Hub) -> None:
     path = "/usr/local/share/conda"
     hub.exec(["mkdir", "-p", f"{path}/conda-meta"])
     hub.exec(["cp", "-a", "/opt/user-env/bin", "/opt/user-env/lib", path])
+    record = '{"name": "jupyterhub-base", "version": "4.1.6"}'
+    hub.exec(["sh", "-c", f"echo '{record}' > {path}/conda-meta/jupyterhub-base-4.1.6-0.json"])
     said = refusal(hub, jupyterhub_user_environments=[path])
-    assert f"{path} is a conda environment; what can be staged is: venv." in said
+    assert f"No conda, mamba or micromamba was found for {path}." in said
 
 
 def test_database_that_is_not_sqlite(hub: Hub) -> None:

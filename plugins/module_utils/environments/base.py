@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Callable, Iterable, Mapping
 
 from ..progress import Progress
-from .facts import EnvironmentFacts
+from .facts import EnvironmentFacts, Obstacle
 from .installer import Installer
 from .kept import KeptEnvironment
 from .planned import Planned, PlannedEnvironment
@@ -26,6 +26,12 @@ class Environment(ABC):
     kind: str
     #: Whether an upgrade can change environments of this kind.
     can_be_upgraded: bool
+    #: Whether an upgrade can change them where they are; others are exchanged.
+    can_be_upgraded_in_place: bool
+    #: Whether their own tool chooses their Python; into others one of the host's can be put.
+    has_own_python: bool
+    #: What installs packages into them.
+    installer: type[Installer]
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -37,6 +43,14 @@ class Environment(ABC):
     @abstractmethod
     def packages(self) -> dict[str, str]:
         """Versions of all its packages, by normalised name; none while an exchange is interrupted."""
+
+    @abstractmethod
+    def package_list(self) -> list[str]:
+        """The lines that describe all its packages to whoever has to build it again."""
+
+    @abstractmethod
+    def obstacles(self, requirements: Iterable[str]) -> list[Obstacle]:
+        """What keeps requirements from being installed into a copy of it, whatever versions there are."""
 
     # Staged and switched, as an entry of a plan says
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+#: Ids of the findings that `Obstacle` has.
+NO_CONDA, PINNED, ENVIRONMENTS_INSIDE = "no-conda", "conda-pinned", "environments-inside"
+
 
 @dataclass(frozen=True)
 class EnvironmentFacts:
@@ -21,3 +24,12 @@ class EnvironmentFacts:
     """The version of jupyterhub that is installed."""
     packages: dict[str, str]
     """Versions of the packages related to JupyterHub, by normalised name."""
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """What prevents the upgrade of an environment; ``id`` is that of the finding, ``fix`` what it can add."""
+
+    id: str
+    found: str
+    fix: str = ""

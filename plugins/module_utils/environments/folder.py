@@ -13,7 +13,7 @@ from ..system.trees import changed_since, tree_sha256
 from . import locations, staging, switching
 from .base import Environment, Recorded
 from .environment import read_environment
-from .facts import EnvironmentFacts
+from .facts import EnvironmentFacts, Obstacle
 from .installer import Installer
 from .kept import KeptEnvironment
 from .packages import all_packages
@@ -25,12 +25,21 @@ class Folder(Environment):
     """One that can be found, kept and restored; kinds that can be staged as well say how."""
 
     can_be_upgraded = False
+    can_be_upgraded_in_place = True
+    has_own_python = False
+    installer = Installer
 
     def facts(self) -> EnvironmentFacts:
         return read_environment(self.name)
 
     def packages(self) -> dict[str, str]:
         return all_packages(self.name) if os.path.lexists(self.name) else {}
+
+    def package_list(self) -> list[str]:
+        return [f"{name}=={version}" for name, version in sorted(self.packages().items())]
+
+    def obstacles(self, requirements: Iterable[str]) -> list[Obstacle]:
+        return []
 
     def is_staged(self, entry: Planned, installer: Installer) -> bool:
         return staging.is_staged(entry, installer)

@@ -11,13 +11,11 @@ import sys
 import tempfile
 import threading
 import zipfile
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator, Sequence
 
 from ..errors import HubError
-from ..releases.config_options import read_options
-from ..releases.migrations import heads, read_revisions
 from ..releases.requirements import normalised, requirement_name
 from ..releases.versions import parse_release
 from ..system import state
@@ -460,49 +458,6 @@ class Installer:
                 "folder of wheels in jupyterhub_wheels.",
             )
         return HubError(f"{what}: {_explanation(output)}", "Name compatible versions in jupyterhub_packages.")
-
-
-@contextlib.contextmanager
-def passing_installer(environment: str, options: InstallerOptions) -> Iterator[Installer]:
-    """An installer for queries, which leaves nothing behind on the host."""
-    with tempfile.TemporaryDirectory(prefix="hubops-asking-") as folder:
-        has_uv = options.installer != "pip" and bool(find_uv(environment, options))
-        has_pip = options.installer != "uv" and bool(installed_version(environment, "pip"))
-        if not has_uv and not has_pip:
-            options = replace(options, builder_folder=f"{folder}/builder")
-        yield Installer(options, environment, may_build=not has_pip)
-
-
-def target_facts(version: str, environment_python: str, options: InstallerOptions) -> dict[str, Any]:
-    """What a JupyterHub release needs, from its own wheel; nothing is installed, and any Python will do.
-
-    Returns ``{"version": "6.1.1", "requires_python": ">=3.10", "schema_head": "f460b0348206",
-    "revisions": [...], "options": {class: [...]}, "requires_dist": ["alembic>=1.4", ...]}``. Raises HubError
-    when the release does not exist or the index cannot be reached.
-    """
-    release = parse_release(version)
-    environment = str(Path(environment_python).parent.parent)
-    if options.installer == "auto" and installed_version(environment, "pip"):
-        # pip keeps the wheel as it is; uv would lay out its 7,000 files, which takes twice as long.
-        options = replace(options, installer="pip")
-    with tempfile.TemporaryDirectory(prefix="hubops-target-") as folder, passing_installer(
-        environment, options
-    ) as installer:
-        unpacked = installer.fetch(release.text, Path(folder, "wheel"))
-        metadata = next(unpacked.glob("jupyterhub-*.dist-info/METADATA")).read_text(encoding="utf-8")
-        options_known = read_options(unpacked / "jupyterhub")
-        revisions = read_revisions(unpacked / "jupyterhub")
-    newest = heads(revisions)
-    header = metadata.split("\n\n", 1)[0]
-    requires_python = re.search(r"^Requires-Python: *(.*)$", header, re.MULTILINE)
-    return {
-        "version": re.findall(r"^Version: *(\S+)$", header, re.MULTILINE)[0],
-        "requires_python": requires_python[1] if requires_python else "",
-        "schema_head": newest.pop() if len(newest) == 1 else None,
-        "revisions": sorted(revisions),
-        "options": options_known,
-        "requires_dist": re.findall(r"^Requires-Dist: *(.*)$", header, re.MULTILINE),
-    }
 
 
 def find_uv(environment: str, options: InstallerOptions) -> str:

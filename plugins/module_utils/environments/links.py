@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Iterator, NamedTuple, Union
 
 from ..errors import HubError
+from . import conda_records
 from .layout import site_packages
 from .relocation import walk
 
@@ -58,6 +59,8 @@ def confined(root: PathLike, environment: PathLike) -> Iterator[None]:
     yield
     for link in away:
         if os.path.lexists(link.path):
+            if os.path.islink(link.path) and os.readlink(link.path) == link.target:
+                continue  # As an old conda makes those to its own programs, each time.
             raise HubError(
                 f"{_leads_out(link, root, environment)}, and the installation has something for its place.",
                 REMEDY,
@@ -113,7 +116,11 @@ def _is_kept(link: Link, root: str, recorded: set[str]) -> bool:
 
 def _recorded(root: str) -> set[str]:
     """Paths of the files that packages have in an environment, by their own records."""
-    found: set[str] = set()
+    found = {
+        os.path.normpath(f"{root}/{file}")
+        for record in conda_records.records(Path(root)).values()
+        for file in record.files
+    }
     for folder in site_packages(Path(root)):
         if not _is_within(str(folder), root):
             continue  # The system's packages, which the environment only sees.

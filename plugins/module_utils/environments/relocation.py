@@ -9,10 +9,11 @@ import shutil
 import stat
 import subprocess
 from pathlib import Path
-from typing import Dict, Iterable, Iterator, Tuple
+from typing import Container, Dict, Iterable, Iterator, Tuple
 
 from ..errors import HubError
 from ..releases.requirements import requirement_name
+from .conda_records import records
 from .installer import Installer
 from .layout import python_of
 from .packages import site_packages
@@ -79,12 +80,14 @@ def fit(
     """
     place = Path(entry.path)
     changed = list(_unknown(root, known))
+    condas = records(root).values()
+    padded = {str(root / file) for record in condas for file in record.files}
     if old.is_symlink():
         # The scripts of a linked environment may name the link's target, which is going to be the old one.
         everything = (Path(each.path) for each in walk(root))
-        mentions = _settle_paths([root, old.resolve()], place, everything)
+        mentions = _settle_paths([root, old.resolve()], place, everything, padded)
     else:
-        mentions = _settle_paths([root], place, changed)
+        mentions = _settle_paths([root], place, changed, padded)
     _require_no_new_conflicts(entry, installer.check(str(root)), conflicts)
     imported = _smoke(entry, root)
     _compile(root, place, {*imported, *(file for file in changed if file.suffix == ".py")})
@@ -130,8 +133,14 @@ def _unknown(root: Path, known: Inodes) -> Iterator[Path]:
     return (root / path for path, inode in inodes(root).items() if known.get(path) != inode)
 
 
-def _settle_paths(roots: Iterable[Path], place: Path, changed: Iterable[Path]) -> list[str]:
-    """Write the final path wherever another is mentioned; return warnings of files where it cannot be."""
+def _settle_paths(
+    roots: Iterable[Path], place: Path, changed: Iterable[Path], padded: Container[str]
+) -> list[str]:
+    """Write the final path wherever another is mentioned; return warnings of files where it cannot be.
+
+    ``padded`` are the files in which a path ends with a zero byte and may be followed by more of them, as
+    conda writes it into binaries.
+    """
     wrong = {os.fsencode(path) for root in roots for path in (root, root.resolve())}
     right = os.fsencode(place)
     warnings = []
@@ -140,22 +149,36 @@ def _settle_paths(roots: Iterable[Path], place: Path, changed: Iterable[Path]) -
         if stat.S_ISLNK(found.st_mode):
             _settle_link(file, wrong, right)
             continue
-        if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST_TEXT_BYTES or file.suffix == ".pyc":
+        is_padded = str(file) in padded
+        is_data = found.st_size > LARGEST_TEXT_BYTES and not is_padded
+        if not stat.S_ISREG(found.st_mode) or is_data or file.suffix == ".pyc":
             continue
         content = file.read_bytes()
-        settled = content
+        settled, is_binary = content, b"\0" in content
         for path in wrong:
-            settled = settled.replace(path, right)
-        if settled == content:
-            continue
-        if b"\0" in content:
+            if not is_binary:
+                settled = settled.replace(path, right)
+            elif is_padded and len(right) <= len(path):
+                settled = _shortened(settled, path, right)
+        if is_binary and any(path in settled for path in wrong):
             warnings.append(f"{file} mentions a path that is not its final one, and is not a text file.")
+            continue
+        if settled == content:
             continue
         part = file.with_name(f"{file.name}.hubops")
         part.write_bytes(settled)
         shutil.copystat(file, part)
         part.replace(file)
     return warnings
+
+
+def _shortened(content: bytes, wrong: bytes, right: bytes) -> bytes:
+    """``content`` with a shorter path in its strings that end with a zero byte, filled up with those."""
+    return re.sub(
+        re.escape(wrong) + rb"([^\0]*)\0",
+        lambda found: (right + found[1].replace(wrong, right)).ljust(len(found[0]), b"\0"),
+        content,
+    )
 
 
 def _settle_link(link: Path, wrong: Iterable[bytes], right: bytes) -> None:

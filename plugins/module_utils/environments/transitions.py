@@ -76,8 +76,11 @@ def _apply(
     check: bool,
     failures: str,
 ) -> dict[str, Any]:
+    kinds = {entry.path: entry.kind for entry in entries}
+
     def installer_for(path: str) -> Installer:
-        return Installer(options, path, progress, may_build=not check)
+        make = environment_of(kinds[path], path).installer
+        return make(options, path, progress, may_build=not check)
 
     if wanted == "staged" and not check:
         done = _stage_side_by_side(entries, installer_for, progress, failures)

@@ -20,6 +20,7 @@ from .upgrade import (
     added_drivers,
     bytes_needed,
     environments_of,
+    interpreter_for,
     missing,
     requirements_of,
 )
@@ -110,7 +111,7 @@ def _environment_plan(
     environment: UsedEnvironment, deployment: Deployment, target: Target, host: Host, policy: Policy
 ) -> PlannedEnvironment:
     """How one environment is upgraded to the target."""
-    path = environment.path
+    path, python = environment.path, interpreter_for(environment.facts, policy)
     requirements = requirements_of(environment, target.version, policy)
     imports: tuple[str, ...] = ()
     if environment.role != "user":
@@ -121,8 +122,8 @@ def _environment_plan(
         path=path,
         kind=environment.facts.kind,
         role=environment.role,
-        strategy=_strategy(path, host, policy),
-        python=policy.python or environment.facts.python or "",
+        strategy=_strategy(path, python, host, policy),
+        python=python or environment.facts.python or "",
         staged_path=f"{path}.staged-{target.version}",
         jupyterhub=environment.facts.jupyterhub,
         requirements=tuple(requirements),
@@ -136,11 +137,11 @@ def _configured_modules(deployment: Deployment) -> tuple[str, ...]:
     return tuple(sorted({part.class_name.rpartition(".")[0] for part in parts if part.package}))
 
 
-def _strategy(path: str, host: Host, policy: Policy) -> str:
-    """``rebuild`` for another interpreter, ``in_place`` when asked or short of space, else ``copy``."""
+def _strategy(path: str, python: str, host: Host, policy: Policy) -> str:
+    """``rebuild`` for the interpreter ``python``, ``in_place`` if asked or short of space, else ``copy``."""
     if policy.strategy == IN_PLACE:
         return IN_PLACE
-    if policy.python:
+    if python:
         return REBUILD
     parent = path.rpartition("/")[0] or "/"
     free = host.free_bytes.get(parent)

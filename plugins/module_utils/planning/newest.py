@@ -5,8 +5,9 @@ from __future__ import annotations
 import concurrent.futures
 
 from ..deployment.model import Deployment
+from ..environments.asking import passing_installer
 from ..environments.facts import EnvironmentFacts
-from ..environments.installer import InstallerOptions, passing_installer
+from ..environments.installer import InstallerOptions
 from ..errors import HubError
 from ..releases.versions import Release, parse_release
 from .upgrade import Policy, environments_of
@@ -41,6 +42,6 @@ def release_of(wanted: str, deployment: Deployment, policy: Policy, options: Ins
 
 def _newest(environment: EnvironmentFacts, requirement: str, options: InstallerOptions) -> Release:
     """The release that an installer would leave an environment with."""
-    with passing_installer(environment.path, options) as installer:
+    with passing_installer(environment, options) as installer:
         changes = installer.planned(environment.path, [requirement])
     return parse_release(changes.get("jupyterhub") or environment.jupyterhub or "0")

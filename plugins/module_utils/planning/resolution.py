@@ -8,14 +8,20 @@ from pathlib import Path
 
 from ..databases.drivers import missing_drivers
 from ..deployment.model import Deployment
-from ..environments.installer import InstallerOptions, passing_installer
+from ..environments.asking import passing_installer
+from ..environments.facts import EnvironmentFacts
+from ..environments.installer import InstallerOptions
+from ..environments.kinds import environment_of
 from ..environments.packages import all_packages, declared_requirements
 from ..errors import HubError
 from ..releases.requirements import parse_requirement, seems_to_satisfy
-from .upgrade import Policy, Resolution, environments_of, missing, requirements_of
+from .upgrade import Policy, Resolution, environments_of, interpreter_for, missing, requirements_of
 
 #: A dry run that failed for one of these is no result about the packages.
-_NO_ANSWER = re.compile(r"package index could not be reached|no such option|--dry-run", re.IGNORECASE)
+_NO_ANSWER = re.compile(
+    r"package index could not be reached|conda channel could not be reached|no such option|--dry-run",
+    re.IGNORECASE,
+)
 
 
 def resolve(
@@ -25,33 +31,33 @@ def resolve(
 
     An environment that is rebuilt for another interpreter is left out: its packages are chosen then.
     """
-    if policy.python:
-        return {}
     wanted = {}
     for environment in environments_of(deployment):
-        path = environment.path
-        if environment.facts.python and missing(environment, version, all_packages(path), policy):
+        path, facts = environment.path, environment.facts
+        if not facts.python or interpreter_for(facts, policy):
+            continue
+        if missing(environment, version, all_packages(path), policy):
             url = "" if environment.role == "user" else deployment.database.url
-            wanted[path] = (
-                requirements_of(environment, version, policy),
-                url,
-                environment.facts.python_version,
-            )
+            wanted[path] = facts, requirements_of(environment, version, policy), url
     with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
         found = {
-            path: pool.submit(_resolve_one, path, requirements, url, python, options)
-            for path, (requirements, url, python) in wanted.items()
+            path: pool.submit(_resolve_one, facts, requirements, url, options)
+            for path, (facts, requirements, url) in wanted.items()
         }
         return {path: future.result() for path, future in found.items()}
 
 
 def _resolve_one(
-    path: str, requirements: list[str], url: str, python: str | None, options: InstallerOptions
+    environment: EnvironmentFacts, requirements: list[str], url: str, options: InstallerOptions
 ) -> Resolution:
+    path = environment.path
     before = all_packages(path)
+    obstacles = environment_of(environment.kind, path).obstacles(requirements)
+    if obstacles:
+        return Resolution(before, obstacles=obstacles)
     drivers = missing_drivers(url, before)
     try:
-        with passing_installer(path, options) as installer:
+        with passing_installer(environment, options) as installer:
             changes = installer.planned(path, requirements)
             drivers = missing_drivers(url, {**before, **changes})
             if drivers:
@@ -66,7 +72,8 @@ def _resolve_one(
             answered=not _NO_ANSWER.search(str(error)),
         )
     after = {**before, **changes}
-    conflicting = conflicts(declared_requirements(Path(path)), before, after, python or "")
+    python = environment.python_version or ""
+    conflicting = conflicts(declared_requirements(Path(path)), before, after, python)
     return Resolution(after, conflicting, drivers)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from ..databases.schema import head_revision, revisions
 from ..deployment.model import Deployment
-from ..environments.installer import InstallerOptions, target_facts
+from ..environments.asking import target_facts
+from ..environments.installer import InstallerOptions
 from ..environments.packages import site_packages
 from ..errors import HubError
 from ..releases import catalogue
@@ -30,7 +31,7 @@ def find_target(deployment: Deployment, version: str, options: InstallerOptions)
             version, requires_python, head_revision(path), list(revisions(path)), installed_options(path)
         )
     try:
-        facts = target_facts(version, environment.python or "", options)
+        facts = target_facts(version, environment, options)
     except HubError as error:
         return Target(version, problem=error.message, hint=error.hint)
     return Target(

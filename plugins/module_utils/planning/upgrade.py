@@ -7,7 +7,8 @@ from typing import NamedTuple, Sequence
 
 from ..databases.drivers import Driver, missing_drivers
 from ..deployment.model import Deployment
-from ..environments.facts import EnvironmentFacts
+from ..environments.facts import EnvironmentFacts, Obstacle
+from ..environments.kinds import environment_of
 from ..environments.planned import FAIL, LeftOut, PlannedEnvironment
 from ..releases.requirements import parse_requirement, satisfies
 from ..releases.versions import parse_release
@@ -45,6 +46,7 @@ class Resolution:
     ``packages`` are all that it would have, ``conflicts`` those between them, a sentence each.
     ``drivers`` are the database's that it would lack if they were not added.
     ``problem`` says why there is no answer; ``answered`` is False where that is not the packages' fault.
+    ``obstacles`` are why it was not asked.
     """
 
     packages: dict[str, str]
@@ -53,6 +55,7 @@ class Resolution:
     problem: str = ""
     hint: str = ""
     answered: bool = True
+    obstacles: list[Obstacle] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -180,6 +183,11 @@ def environments_of(deployment: Deployment) -> list[UsedEnvironment]:
         UsedEnvironment(hub, "both" if shared else "hub"),
         *(UsedEnvironment(user, "user") for user in users),
     ]
+
+
+def interpreter_for(environment: EnvironmentFacts, policy: Policy) -> str:
+    """The interpreter of the host for which an environment is rebuilt; '' where it keeps its own."""
+    return "" if environment_of(environment.kind, environment.path).has_own_python else policy.python
 
 
 def requirements_of(environment: UsedEnvironment, version: str, policy: Policy) -> list[str]:

@@ -35,7 +35,7 @@ def keep(point: Path, deployment: Deployment, plan: Plan | None) -> tuple[KeptEn
     for number, found in enumerate(deployment.environments):
         environment = environment_of(found.kind, found.path)
         name = f"environments/{number}.txt"
-        lines = [f"{name}=={version}\n" for name, version in sorted(environment.packages().items())]
+        lines = [f"{line}\n" for line in environment.package_list()]
         files.write(point / name, "".join(lines).encode(), mode=0o600)
         kept.append(
             KeptEnvironment(

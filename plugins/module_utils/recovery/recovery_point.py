@@ -5,7 +5,7 @@
         database-access.json   how a server is reached that has the database
         database.sqlite        or sealed.sqlite, once the hub has stopped
         files/<absolute path>  config and what it includes, unit, environment files, secrets
-        environments/<n>.txt   every package of each environment, as ``name==version``
+        environments/<n>.txt   every package of each environment, as ``name==version``, or as conda has it
         homes/<n>.tar.gz       when asked for
         replaced/              what a restore has taken out of the way; nothing is destroyed
 

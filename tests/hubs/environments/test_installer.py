@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.asking import target_facts
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.environment import (
+    read_environment,
+)
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import (
     Installer,
     InstallerOptions,
     installer_options,
-    target_facts,
     without_credentials,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.packages import all_packages
@@ -78,7 +81,7 @@ def closed_port() -> int:
 
 
 def facts(old: Path, version: str, **options: str) -> dict[str, Any]:
-    return target_facts(version, f"{old}/bin/python", InstallerOptions(**options))
+    return target_facts(version, read_environment(old), InstallerOptions(**options))
 
 
 @pytest.mark.parametrize(

@@ -14,18 +14,15 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.kinds 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import lifecycle
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.discovery import find_deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import (
-    Installer,
-    InstallerOptions,
-)
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.staging import stage
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.transitions import switch
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments import transitions
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import InstallerOptions
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import api
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import recovery_point
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds import service_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
+from tests.hubs import conda
 from tests.hubs.real_hub import build, running_hub
 from tests.plans import plan_to, planned_environment
 
@@ -57,14 +54,18 @@ class Hub:
     def upgrade(self, version: str) -> Path:
         """Upgrade, the second time to what was staged for the first; return the recovery point of before."""
         deployment = self.deployment = find_deployment(self.deployment.name)
-        place = Path(deployment.hub_environment.path)
-        entry = planned_environment(place, version, jupyterhub=deployment.hub_environment.jupyterhub)
-        installer = Installer(InstallerOptions(), str(place))
+        old = deployment.hub_environment
+        entry = planned_environment(Path(old.path), version, kind=old.kind, jupyterhub=old.jupyterhub)
+
+        def apply(state: str, point: str = "") -> bool:
+            done = transitions.apply(state, [entry], point, InstallerOptions(), Progress())
+            return bool(done["changed"])
+
         if self.kept.exists():
             shutil.copytree(self.kept, entry.staged_path, symlinks=True)
-            assert not stage(entry, installer, Progress()).changed
+            assert not apply("staged")
         else:
-            stage(entry, installer, Progress())
+            assert apply("staged")
             shutil.copytree(entry.staged_path, self.kept, symlinks=True)
         point = recovery_point.create(deployment, plan_to(version, entry), self.base, [], 5)
         self.stop()
@@ -75,7 +76,7 @@ class Hub:
             entry.staged_path,
             state_folder(deployment.name, self.base),
         )
-        switch([entry], point.name, lambda _path: installer, Progress())
+        apply("switched", point.name)
         lifecycle.start(deployment, self.base, version, SECONDS)
         return point
 
@@ -110,6 +111,17 @@ class Hub:
 def test_upgrade_rollback_and_upgrade_again(old: str, new: str, tmp_path: Path) -> None:
     place = tmp_path / "environment"
     build(place, old)
+    upgrade_rollback_and_upgrade_again(old, new, tmp_path, place)
+
+
+@pytest.mark.alone
+def test_a_hub_in_a_conda_environment(tmp_path: Path) -> None:
+    old, new = "4.1.6", "6.1.1"
+    place = conda.create(tmp_path / "environment", conda.channel(old, new), f"jupyterhub={old}")
+    upgrade_rollback_and_upgrade_again(old, new, tmp_path, place)
+
+
+def upgrade_rollback_and_upgrade_again(old: str, new: str, tmp_path: Path, place: Path) -> None:
     with running_hub(old, tmp_path, config=CONFIG, place=place) as deployment:
         hub = Hub(deployment, tmp_path)
         hub.api("/users/of-the-old", "POST")

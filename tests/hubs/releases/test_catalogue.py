@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import schema
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import (
-    InstallerOptions,
-    target_facts,
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.asking import target_facts
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.environment import (
+    read_environment,
 )
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import InstallerOptions
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.releases import catalogue
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.releases.migrations import history
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.releases.versions import parse_release
@@ -30,7 +31,7 @@ def test_python_and_schema_of_a_hub(version: str) -> None:
 
 @pytest.mark.parametrize("version", WHEELS)
 def test_python_and_schema_of_a_wheel(version: str) -> None:
-    wheel = target_facts(version, f"{environment('6.1.1')}/bin/python", InstallerOptions())
+    wheel = target_facts(version, read_environment(environment("6.1.1")), InstallerOptions())
     series = catalogue.series_of(parse_release(version))
     assert series is not None
     assert series.requires_python == wheel["requires_python"]

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.drivers import drivers_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.facts import Obstacle
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import InstallerOptions
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import planner
@@ -177,8 +178,14 @@ CASES = [
     ),
     Case(
         "environment-not-supported",
-        "/opt/jupyterhub is a conda environment; what can be staged is: venv.",
+        "/opt/jupyterhub is a system environment; what can be staged is: conda, venv.",
+        hub(hub_environment__kind="system"),
+    ),
+    Case(
+        "not-in-place",
+        "/opt/jupyterhub would be upgraded in place.",
         hub(hub_environment__kind="conda"),
+        policy=Policy(strategy="in_place"),
     ),
     Case(
         "hub-does-not-answer",
@@ -408,6 +415,11 @@ def with_packages(packages: dict[str, str], **resolution: Any) -> Host:
     return machine(resolved={HUB: Resolution(packages, **resolution)})
 
 
+def obstructed(id: str, found: str) -> Host:
+    """A host on which something is in the way of the hub's environment."""
+    return with_packages({}, obstacles=[Obstacle(id, found)])
+
+
 def role(*scopes: str) -> list[dict[str, Any]]:
     return [{"name": "culler", "scopes": list(scopes), "services": ["culler"]}]
 
@@ -420,6 +432,24 @@ AFTER = Target(
 )
 
 CASES += [
+    Case(
+        "no-conda",
+        "No conda, mamba or micromamba was found for /opt/jupyterhub.",
+        hub(hub_environment__kind="conda"),
+        host=obstructed("no-conda", "No conda, mamba or micromamba was found for /opt/jupyterhub."),
+    ),
+    Case(
+        "conda-pinned",
+        "/opt/jupyterhub/conda-meta/pinned has jupyterhub 4.*.",
+        hub(hub_environment__kind="conda"),
+        host=obstructed("conda-pinned", "/opt/jupyterhub/conda-meta/pinned has jupyterhub 4.*."),
+    ),
+    Case(
+        "environments-inside",
+        "/opt/jupyterhub has /opt/jupyterhub/envs/other within it.",
+        hub(hub_environment__kind="conda"),
+        host=obstructed("environments-inside", "/opt/jupyterhub has /opt/jupyterhub/envs/other within it."),
+    ),
     Case(
         "interpreter-gone",
         "/opt/user-env/bin/python is not there or does not run.",

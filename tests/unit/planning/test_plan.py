@@ -143,6 +143,22 @@ def test_another_interpreter_rebuilds_and_satisfies_the_target() -> None:
     assert plan.environments[0].python == "/usr/bin/python3.12"
 
 
+def test_a_conda_environment_keeps_its_own_python_beside_a_venv_that_gets_another() -> None:
+    old = deployment(
+        hub_environment__python_version="3.9.2",
+        user_environments__kind="conda",
+        user_environments__python_version="3.9.18",
+    )
+    seen = host(python_versions={"/usr/bin/python3.12": "3.12.1"})
+    plan = make_plan(old, TARGET, seen, Policy(python="/usr/bin/python3.12"))
+    assert [entry.strategy for entry in plan.environments] == ["rebuild", "copy"]
+    [finding] = findings_of(plan)
+    assert finding == "python-too-old"
+    [found] = [each for each in plan.findings if each.id == finding]
+    assert found.found == "JupyterHub 6.1.1 needs Python >=3.10, /opt/user-env has 3.9.18."
+    assert "conda create --clone" in found.fix
+
+
 def test_without_disk_space_for_a_copy_the_upgrade_is_in_place_and_reports_it() -> None:
     short = host(free_bytes={"/opt": GIBIBYTE + 100 * 1024**2, "/var/lib/hubops/jupyterhub": GIBIBYTE})
     plan = make_plan(deployment(user_environments=[]), TARGET, short, Policy())

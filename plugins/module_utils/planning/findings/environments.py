@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Iterator
 
-from ...environments import kinds, links
-from ...environments.facts import EnvironmentFacts
+from ...environments import links
+from ...environments.conda_tool import NONE_FOUND_FIX
+from ...environments.facts import ENVIRONMENTS_INSIDE, NO_CONDA, PINNED, EnvironmentFacts
+from ...environments.kinds import environment_of, upgradable
 from ...environments.planned import REBUILD, PlannedEnvironment
 from ...releases.requirements import satisfies
-from ..upgrade import Upgrade, environments_of
+from ..upgrade import Upgrade, environments_of, interpreter_for
 from .finding import BLOCKER, WARNING, Finding, Kind
 
 NO_JUPYTERHUB_FOR_USERS = Kind(
@@ -28,8 +30,8 @@ VERSION_MISMATCH = Kind(
 ENVIRONMENT_NOT_SUPPORTED = Kind(
     "environment-not-supported",
     BLOCKER,
-    "An environment belongs to conda or to the system.",
-    "Only venvs can be exchanged and restored as a whole.",
+    "An environment belongs to the system.",
+    "Only venvs and conda environments can be exchanged and restored as a whole.",
     "Move the hub into its own venv.",
 )
 NO_SUCH_PYTHON = Kind(
@@ -99,10 +101,42 @@ MOUNTED_INSIDE = Kind(
     "A mount point cannot be exchanged, and what is mounted within would go away with the old environment.",
     "Mount it elsewhere, with a link to it; an environment must be a folder of the file system around it.",
 )
+NOT_IN_PLACE = Kind(
+    "not-in-place",
+    BLOCKER,
+    "A conda environment would be upgraded in place, as requested, or because there is no space for a copy.",
+    "conda writes into files that the kept environment would share, so it could not be restored.",
+    "Make space beside it, or leave out jupyterhub_environment_strategy.",
+)
+NO_CONDA_FOUND = Kind(
+    NO_CONDA,
+    BLOCKER,
+    "No conda, mamba or micromamba was found for a conda environment.",
+    "What conda has installed has to be upgraded by it.",
+    NONE_FOUND_FIX,
+)
+CONDA_PINNED = Kind(
+    PINNED,
+    BLOCKER,
+    "A conda environment is pinned to another version of a package that is to be installed.",
+    "conda would refuse the target.",
+    "Remove the line, or change it to the target's version.",
+)
+NESTED_ENVIRONMENTS = Kind(
+    ENVIRONMENTS_INSIDE,
+    BLOCKER,
+    "Other environments are within an environment, which is the base of an installation of conda.",
+    "They would be exchanged and restored with it: what their users install in between would be lost.",
+    "Make an environment of its own for the hub (conda create --clone base), and change its service.",
+)
 KINDS = (
     NO_JUPYTERHUB_FOR_USERS,
     VERSION_MISMATCH,
     ENVIRONMENT_NOT_SUPPORTED,
+    NOT_IN_PLACE,
+    NO_CONDA_FOUND,
+    CONDA_PINNED,
+    NESTED_ENVIRONMENTS,
     NO_SUCH_PYTHON,
     PYTHON_TOO_OLD,
     INTERPRETER_GONE,
@@ -115,6 +149,13 @@ KINDS = (
 )
 
 
+_OBSTACLES = {kind.id: kind for kind in (NO_CONDA_FOUND, CONDA_PINNED, NESTED_ENVIRONMENTS)}
+_NEWER_PYTHON_BY_CONDA = (
+    "Take a newer Python in a clone of it (conda create --clone, conda install python=...), try the hub with "
+    "that, and change its service."
+)
+
+
 def check(upgrade: Upgrade) -> Iterator[Finding]:
     """What prevents environments from the upgrade, and where those of hub and users differ now."""
     yield from _single_user(upgrade)
@@ -123,16 +164,21 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
     known = {entry.path: entry.facts for entry in environments_of(upgrade.deployment)}
     for entry in upgrade.environments:
         environment = known[entry.path]
-        if environment.kind not in kinds.upgradable():
+        if environment.kind not in upgradable():
             yield ENVIRONMENT_NOT_SUPPORTED.found(
                 f"{entry.path} is a {environment.kind} environment; "
-                f"what can be staged is: {', '.join(kinds.upgradable())}."
+                f"what can be staged is: {', '.join(upgradable())}."
             )
-        yield from _python(upgrade, entry.path, environment.python_version)
-        if not upgrade.policy.python:
+        yield from _python(upgrade, environment)
+        if not interpreter_for(environment, upgrade.policy):
             yield from _interpreter(upgrade, entry.path, environment)
-        if entry.in_place:
+        if entry.in_place and not environment_of(entry.kind, entry.path).can_be_upgraded_in_place:
+            yield NOT_IN_PLACE.found(f"{entry.path} would be upgraded in place.")
+        elif entry.in_place:
             yield IN_PLACE.found(f"{entry.path} is upgraded in place.")
+        resolution = upgrade.host.resolved.get(entry.path)
+        for obstacle in resolution.obstacles if resolution else []:
+            yield _OBSTACLES[obstacle.id].found(obstacle.found, obstacle.fix)
         yield from _files_of_the_site(upgrade, entry)
         if entry.strategy != REBUILD:
             for path, target in upgrade.host.links.get(entry.path, []):
@@ -162,14 +208,16 @@ def _files_of_the_site(upgrade: Upgrade, entry: PlannedEnvironment) -> Iterator[
         yield MOUNTED_INSIDE.found(f"{', '.join(points)} of the environment {path} is a mount point.")
 
 
-def _python(upgrade: Upgrade, path: str, own: str | None) -> Iterator[Finding]:
-    asked_for, target = upgrade.policy.python, upgrade.target
+def _python(upgrade: Upgrade, environment: EnvironmentFacts) -> Iterator[Finding]:
+    asked_for, target = interpreter_for(environment, upgrade.policy), upgrade.target
+    path, own = environment.path.rstrip("/"), environment.python_version
     python = upgrade.host.python_versions.get(asked_for) if asked_for else own
     if asked_for and not python:
         yield NO_SUCH_PYTHON.found(f"The interpreter {asked_for} does not exist on the host or does not run.")
     elif target.requires_python and not satisfies(str(python), target.requires_python):
         yield PYTHON_TOO_OLD.found(
-            f"JupyterHub {target.version} needs Python {target.requires_python}, {path} has {python}."
+            f"JupyterHub {target.version} needs Python {target.requires_python}, {path} has {python}.",
+            _NEWER_PYTHON_BY_CONDA if environment_of(environment.kind, path).has_own_python else "",
         )
 
 

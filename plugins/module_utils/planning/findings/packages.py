@@ -99,7 +99,7 @@ def _resolved(upgrade: Upgrade) -> Iterator[Finding]:
         if not resolution.answered:
             yield PACKAGES_NOT_CHECKED.found(f"{path}: {resolution.problem}", resolution.hint)
         elif resolution.problem and not _wrong_python(upgrade, path):
-            yield PACKAGES_NOT_AVAILABLE.found(resolution.problem)
+            yield PACKAGES_NOT_AVAILABLE.found(resolution.problem, resolution.hint)
         if resolution.conflicts:
             yield PACKAGES_CONFLICT.found(f"In {path}: {' '.join(resolution.conflicts)}")
 
