@@ -57,7 +57,7 @@ FORMAT = 2
 CHANGED, OK, FAILED = "changed", "ok", "failed"
 
 #: Keys of a module's result with lines that the administrator should read.
-SEEN = ("errors", "access", "unrecognized", "deprecated")
+SEEN = ("warnings", "errors", "access", "unrecognized", "deprecated")
 
 #: What an outcome's ``ended`` means.
 ENDS = {"old": "the old hub serves again", "new": "the new hub serves", "unchanged": "nothing was changed"}
