@@ -1,6 +1,7 @@
 """Row by row: what a database holds, and what of it is missing in another, perhaps of a newer schema.
 
-On the hub's host it is a script: ``python3 - DATABASE < rows.py`` prints all rows of all tables as JSON.
+On the hub's host it is a script: ``python3 - DATABASE < rows.py`` prints all rows of all tables as JSON; the
+database is a file, or one of this host's server, as in ``postgresql:jupyterhub``.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Dict, List
@@ -81,11 +83,44 @@ def _belongs_to_a_server(table: str, row: dict[str, Any]) -> bool:
 
 
 def main() -> None:
-    connection = sqlite3.connect(f"{Path(sys.argv[1]).as_uri()}?mode=ro", uri=True, timeout=10)
+    product, _, name = sys.argv[1].rpartition(":")
+    content = of_postgresql(name) if product == "postgresql" else of_sqlite(Path(name))
+    json.dump(content, sys.stdout, default=lambda value: value.hex())
+
+
+def of_sqlite(path: Path) -> Rows:
+    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=10)
     connection.row_factory = sqlite3.Row
     tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    content = {name: [dict(row) for row in connection.execute(f'SELECT * FROM "{name}"')] for name in tables}
-    json.dump(content, sys.stdout, default=lambda value: value.hex())
+    return {name: [dict(row) for row in connection.execute(f'SELECT * FROM "{name}"')] for name in tables}
+
+
+def of_postgresql(database: str) -> Rows:
+    """Whatever is in the schema ``public``, as the server's superuser sees it."""
+
+    def ask(query: str) -> str:
+        argv = [
+            "runuser",
+            "-u",
+            "postgres",
+            "--",
+            "psql",
+            "-X",
+            "-q",
+            "-A",
+            "-t",
+            "-d",
+            database,
+            "-c",
+            query,
+        ]
+        return subprocess.check_output(argv, encoding="utf-8", cwd="/")
+
+    tables = ask("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1").split()
+    return {
+        name: json.loads(ask(f"SELECT coalesce(json_agg(t), '[]') FROM public.\"{name}\" t"))
+        for name in tables
+    }
 
 
 if __name__ == "__main__":
