@@ -245,6 +245,7 @@ class PostgresqlDatabase(ServerDatabase):
                 statements.create_like(name, self.origin.access.database),
             ]
             found = self.origin.database_facts()
+            script.append(statements.make_private(name))
             script += _settings(name, [each for each in found["settings"] if each[0] in (None, server[7])])
             self.origin.clients.psql(script)
         elif self.is_there():
@@ -285,7 +286,11 @@ class PostgresqlDatabase(ServerDatabase):
             with contextlib.suppress(HubError):
                 # Sessions of the hub that has just stopped are waited for by the server, for some seconds.
                 self.clients.psql(
-                    [statements.drop(copy.access.database), self._copied(copy.access.database, server)]
+                    [
+                        statements.drop(copy.access.database),
+                        self._copied(copy.access.database, server),
+                        statements.make_private(copy.access.database),
+                    ]
                 )
                 found = copy.contents(timeout)
                 particulars = {**backup.particulars, COPY: copy.access.database}

@@ -162,6 +162,11 @@ def create_from(database: str, template: str, owner: str, version: int, large: b
     return f"CREATE DATABASE {quoted(database)} TEMPLATE {quoted(template)} OWNER {quoted(owner)}{strategy};"
 
 
+def make_private(database: str) -> str:
+    """Let nobody else connect to a copy, and be in the way of its use."""
+    return f"REVOKE ALL ON DATABASE {quoted(database)} FROM PUBLIC;"
+
+
 def drop(database: str, force: bool = False) -> str:
     return f"DROP DATABASE IF EXISTS {quoted(database)}{' WITH (FORCE)' if force else ''};"
 
