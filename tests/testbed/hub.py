@@ -114,9 +114,9 @@ class Hub:
 
     ``Hub.start("systemd")`` gives a seeded, answering hub of version 4.1.6 in seconds, ``"supervisord"`` the
     same without root, ``"postgresql"`` and ``"mysql"`` ones with such a database, ``"old"`` version 2.3.1.
-    Users ``admin`` and ``user-000`` to ``user-199`` log in with the password ``testbed``; ``admin`` and the first fifty have the
-    API token ``token-of-<name>``. Under systemd the users up to ``user-004`` can start servers, under
-    supervisord all can. Use it as a context manager, or ``remove()`` it.
+    Users ``admin`` and ``user-000`` to ``user-199`` log in with the password ``testbed``; ``admin`` and the
+    first fifty have the API token ``token-of-<name>``. Under systemd the users up to ``user-004`` can start
+    servers, under supervisord all can. Use it as a context manager, or ``remove()`` it.
     """
 
     def __init__(self, container: str, kind: str) -> None:

@@ -113,11 +113,11 @@ def of_postgresql(database: str) -> Rows:
 def of_mysql(database: str) -> Rows:
     """Whatever has rows, as the server's superuser sees it."""
 
-    def ask(query: str) -> List[str]:
+    def ask(query: str) -> list[str]:
         argv = ["mariadb", "--batch", "--raw", "--skip-column-names", "--default-character-set=utf8mb4"]
         return subprocess.check_output([*argv, database, "--execute", query], encoding="utf-8").splitlines()
 
-    columns: Dict[str, List[str]] = {}
+    columns: dict[str, list[str]] = {}
     for line in ask(
         "SELECT t.TABLE_NAME, c.COLUMN_NAME, c.DATA_TYPE FROM information_schema.TABLES t "
         "JOIN information_schema.COLUMNS c USING (TABLE_SCHEMA, TABLE_NAME) "

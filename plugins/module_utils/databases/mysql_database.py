@@ -229,8 +229,11 @@ class MysqlDatabase(ServerDatabase):
         return Contents(revision, {str(table): int(str(count)) for table, count in counts})
 
     def progress(self) -> object:
-        """A statement that waits for a lock does not get on."""
-        sessions = self.read([sql.SESSIONS])[0]
+        """A statement that waits for a lock does not get on, and nothing does while the server is away."""
+        try:
+            [sessions] = self.read([sql.SESSIONS])
+        except HubError:
+            return None
         return [
             (
                 session[0],

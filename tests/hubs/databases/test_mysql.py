@@ -506,6 +506,18 @@ def test_the_line_that_older_clients_refuse_is_not_in_a_dump(hub: MysqlDatabase,
     assert b"999999" not in (tmp_path / "dump").read_bytes()
 
 
+def test_a_dump_can_be_brought_back_by_hand(hub: MysqlDatabase, server: Mysql, tmp_path: Path) -> None:
+    server.sql(SITE.replace("CREATE VIEW of_root", "CREATE DEFINER = hub@localhost VIEW of_root"), "hub_db")
+    before, backup = server.content("hub_db"), sealed(hub, tmp_path / "point")
+    like = backup.particulars
+    made = f"CREATE DATABASE hub_db CHARACTER SET {like['character_set']} COLLATE {like['collation']}"
+    server.sql(f"DROP DATABASE hub_db; {made}")
+    with (tmp_path / "point" / backup.file).open() as dump:
+        login = ["--no-defaults", f"--socket={server.socket}", "--user=root"]
+        subprocess.run(["mariadb", *login, "--binary-mode", "hub_db"], stdin=dump, check=True)
+    assert server.content("hub_db") == before
+
+
 def test_as_an_unprivileged_user_of_the_host(hub: MysqlDatabase, server: Mysql, tmp_path: Path) -> None:
     """The clients run as the hub's user, who can read neither our files nor the recovery point's."""
     unprivileged = MysqlDatabase(replace(hub.access, system_user="nobody"), "the hub's database")
