@@ -414,6 +414,30 @@ def test_it_is_migrated_as_upgrade_db_does(hub: MysqlDatabase, server: Mysql, tm
     server.sql("DROP DATABASE other")
 
 
+def test_a_database_of_2_is_migrated_through_4(server: Mysql, tmp_path: Path) -> None:
+    server.make_database("of_2", "hub")
+    fill_database(environment("2.3.1", DRIVER), server.url("hub", PASSWORD, "of_2"))
+    server.sql(
+        "INSERT INTO servers (id, proto, ip, port, base_url) VALUES (1, 'http', '127.0.0.1', 9, '/user/u/'); "
+        "INSERT INTO spawners (id, user_id, server_id, name) VALUES (1, 1, 1, '')",
+        "of_2",
+    )
+    facts, database = found(server, tmp_path, name="of_2"), at(server, tmp_path, name="of_2")
+    assert (facts.revision, facts.servers) == ("833da8570507", 1)
+    before, backup = server.content("of_2"), sealed(database, tmp_path / "point")
+    state, context = tmp_path / "state", context_in(tmp_path)
+    through, target = [str(environment(OLD, DRIVER))], environment(NEW, DRIVER)
+    try:
+        assert migration.prepare(database, context, target, state, intermediate=through)
+        done = migration.migrate(database, context, target, state, intermediate=through)
+    finally:
+        migration.abandon(state)
+    assert (done.prepared, done.to_revision, done.rows_after["users"]) == (True, HEADS[NEW], 5)
+    database.restore(tmp_path / "point", backup, tmp_path / "aside")
+    assert server.content("of_2") == before
+    server.sql("DROP DATABASE of_2")
+
+
 def schema(server: Mysql, name: str) -> list[str]:
     dumped = server.content(name)
     return [line for line in dumped if re.match(r"(  `|  \w*KEY|  CONSTRAINT|CREATE)", line)]
