@@ -365,8 +365,24 @@ class MysqlDatabase(ServerDatabase):
         return {"character_set": character_set, "collation": collation}
 
     def seal(self, folder: Path, backup: DatabaseBackup, timeout: float) -> DatabaseBackup:
+        self._require_unlocked(timeout)
         sealed = super().seal(folder, backup, timeout)
         return replace(sealed, particulars={**sealed.particulars, "fingerprint": self._fingerprint()})
+
+    def _require_unlocked(self, timeout: float) -> None:
+        """Refuse what neither a migration nor a restore could change: the next step would leave it half done.
+
+        A session that is in a transaction keeps each table that it has read, and only now the hub has none.
+        """
+        [tables] = self.read([sql.TABLES])
+        locks = ", ".join(f"{sql.quoted(str(table))} WRITE" for (table,) in tables)
+        try:
+            self._run([f"LOCK TABLES {locks}", "UNLOCK TABLES"], timeout)
+        except HubError as error:
+            raise HubError(
+                f"Another session than the hub's keeps tables of {self.name}. {error.message}",
+                "End it: SHOW PROCESSLIST shows it to an administrator of the server.",
+            ) from error
 
     def is_as_backed_up(self, backup: DatabaseBackup) -> bool:
         known = backup.particulars.get("fingerprint")

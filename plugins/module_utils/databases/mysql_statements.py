@@ -14,7 +14,7 @@ _ALL = "ALL PRIVILEGES"
 NEEDED_PRIVILEGES = frozenset(
     (
         *("SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "REFERENCES"),
-        *("CREATE VIEW", "SHOW VIEW", "TRIGGER", "EVENT", "CREATE ROUTINE", "ALTER ROUTINE"),
+        *("CREATE VIEW", "SHOW VIEW", "TRIGGER", "EVENT", "CREATE ROUTINE", "ALTER ROUTINE", "LOCK TABLES"),
     )
 )
 #: One of them is enough to make views and triggers that another user has defined.

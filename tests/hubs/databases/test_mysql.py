@@ -479,6 +479,19 @@ def test_a_session_that_keeps_a_lock_does_not_hang_a_migration(
         migrate(hub, tmp_path)
 
 
+def test_a_session_that_keeps_a_lock_is_noticed_before_anything_is_changed(
+    hub: MysqlDatabase, server: Mysql, tmp_path: Path
+) -> None:
+    before, backup = server.content("hub_db"), hub.back_up(tmp_path, 10)
+    holds = session(server, "START TRANSACTION; SELECT COUNT(*) FROM users;")
+    with holds, pytest.raises(
+        HubError, match=r"Another session than the hub's keeps tables.*Lock wait timeout"
+    ):
+        hub.seal(tmp_path, backup, 1)
+    assert server.content("hub_db") == before
+    assert hub.seal(tmp_path, backup, 10).rows == backup.rows
+
+
 def test_the_hub_s_own_sessions_do_not_keep_a_restore_from_its_work(
     hub: MysqlDatabase, server: Mysql, tmp_path: Path
 ) -> None:
