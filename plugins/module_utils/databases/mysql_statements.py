@@ -177,6 +177,11 @@ def privileges_on(database: str, granted: Sequence[Grant]) -> frozenset[str]:
     return frozenset().union(*(grant.privileges for grant in granted if grant.allows(database)))
 
 
+def escaped(name: str) -> str:
+    """A name of a database for a GRANT that is for this one alone."""
+    return re.sub(r"([\\_%])", r"\\\1", name)
+
+
 def _pattern(name: str) -> str:
     """A name of a database in a GRANT, in which _ and % stand for others unless a backslash precedes them."""
     parts = re.findall(r"\\(.)|(.)", name, re.DOTALL)
