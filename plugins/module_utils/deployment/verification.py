@@ -283,6 +283,18 @@ def lending(
         lender.end()
 
 
+@contextlib.contextmanager
+def lending_ahead(deployment: Deployment, point: Path, user: str = "") -> Iterator[Lender | None]:
+    """A lender for a hub that is about to start, where `verify` would else wait for it; None where not."""
+    database = database_of(deployment, point)
+    if not database.seen_within:
+        yield None
+        return
+    environment, context = deployment.hub_environment.path, service_of(deployment.service).context()
+    with lending(database, environment, context, user, starts=True) as lender:
+        yield lender
+
+
 def _wait_until_seen(api_url: str, token: str, seconds: float) -> None:
     """Wait until the hub knows a token: what a database's transaction began with stays what the hub sees."""
     deadline = time.monotonic() + seconds
