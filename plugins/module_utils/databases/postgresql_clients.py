@@ -31,6 +31,8 @@ READ_ONLY = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
 KNOWN = ("PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGPASSWORD", "PGPASSFILE", "PGOPTIONS", "PGAPPNAME")
 #: Parameters that may not be on a command line; without them the server says what is missing.
 SECRET = ("sslpassword",)
+#: In their order: tables and functions; rows; indexes, constraints, triggers.
+SECTIONS = (BEFORE_ROWS, ROWS, AFTER_ROWS) = ("pre-data", "data", "post-data")
 _PSQL = ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-f", "-")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
@@ -110,9 +112,9 @@ class Clients:
         clients.run(self._context, argv, target=target)
 
     @contextlib.contextmanager
-    def script_of(self, dump: Path, server: int) -> Iterator[IO[bytes]]:
-        """The SQL that a dump consists of. Raises HubError, at the end, when the dump is damaged."""
-        argv = [self._for(server).path("pg_restore"), "-f", "-"]
+    def script_of(self, dump: Path, server: int, section: str) -> Iterator[IO[bytes]]:
+        """The SQL of one of a dump's `SECTIONS`. Raises HubError, at the end, when the dump is damaged."""
+        argv = [self._for(server).path("pg_restore"), f"--section={section}", "-f", "-"]
         with dump.open("rb") as source, clients.piped(self._context, argv, source=source) as process:
             if process.stdout is None:
                 raise AssertionError("pg_restore has no output.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,17 @@ from . import postgresql_statements as statements
 from .access import Access, DatabaseConfig
 from .base import Contents
 from .facts import DatabaseBackup, DatabaseFacts, ServerFacts
-from .postgresql_clients import PACKAGE, PROGRAMS, READ_ONLY, Clients, installed, major, parsed
+from .postgresql_clients import (
+    PACKAGE,
+    PROGRAMS,
+    READ_ONLY,
+    ROWS,
+    SECTIONS,
+    Clients,
+    installed,
+    major,
+    parsed,
+)
 from .server import LOCK_SECONDS, NAMES, Column, Row, ServerCopy, ServerDatabase
 
 #: Databases that every server has: where to ask for another one that is not there.
@@ -38,7 +49,7 @@ _OF_SCHEMA = re.compile(
 )
 #: What servers before 17 do not know, and what only an extension's owner may say.
 _LEFT_OUT = (b"SET transaction_timeout ", b"COMMENT ON EXTENSION ")
-_ROWS = re.compile(rb"COPY (?P<table>.+?) \(.*\) FROM stdin;\n")
+_ROWS_OF = re.compile(rb"COPY (?P<table>.+?) \(.*\) FROM stdin;\n")
 _END_OF_ROWS = b"\\.\n"
 
 
@@ -200,7 +211,7 @@ class PostgresqlDatabase(ServerDatabase):
         prefix = f"{schema[0]}."
         rows: dict[str, int] = {}
         revisions: list[str] = []
-        with self.clients.script_of(dump, major(str(server[1]))) as script:
+        with self.clients.script_of(dump, major(str(server[1])), ROWS) as script:
             for table, count, first in _counted(script):
                 name = table[len(prefix) :] if table.startswith(prefix) else table
                 rows[name] = count
@@ -210,15 +221,19 @@ class PostgresqlDatabase(ServerDatabase):
 
     def replace_with(self, dump: Path) -> None:
         clients = self.clients
-        [[server], foreign] = self.read([statements.SERVER, statements.FOREIGN_SCHEMAS])
-        others = {statements.quoted(str(name)).encode() for (name,) in foreign}
-        others |= {str(name).encode() for (name,) in foreign}
+        [[server], there] = self.read([statements.SERVER, statements.FOREIGN_SCHEMAS])
+        [of_others] = self.origin.read([statements.FOREIGN_SCHEMAS])
+        all_of_others = _schemas([*there, *of_others])
         before = ["BEGIN;", *_patient(LOCK_SECONDS), *statements.DROP_ALL]
         with clients.session() as session:
             session.write("\n".join(before).encode() + b"\n")
-            with clients.script_of(dump, major(str(server[1]))) as script:
-                for line in _fitting(script, others):
-                    session.write(line)
+            for section in SECTIONS:
+                with clients.script_of(dump, major(str(server[1])), section) as script:
+                    if section == ROWS:
+                        session.writelines(_begin(script))
+                        shutil.copyfileobj(script, session)
+                    else:
+                        session.writelines(_fitting(script, _schemas(there), all_of_others))
             session.write(b"COMMIT;\n")
 
     def make_empty(self) -> None:
@@ -417,7 +432,7 @@ def _roles(found: dict[str, Any]) -> list[str | None]:
 def _counted(script: IO[bytes]) -> Iterator[tuple[str, int, str]]:
     """Of each table in a dump: ``schema.name``, the number of its rows, and the first row."""
     for line in script:
-        begins = _ROWS.fullmatch(line)
+        begins = _ROWS_OF.fullmatch(line)
         if begins:
             count, first = 0, b""
             for row in script:
@@ -433,17 +448,27 @@ def _unquoted(table: str) -> str:
     return ".".join(quoted.replace('""', '"') or plain for quoted, plain in names)
 
 
-def _fitting(script: IO[bytes], others: set[bytes]) -> Iterator[bytes]:
-    """The lines of a dump's script that go with this server; schemas of others stay as they are."""
-    in_rows = False
+def _schemas(rows: Sequence[Row]) -> set[bytes]:
+    """Names of schemas, as a dump may write them."""
+    return {name.encode() for (row,) in rows for name in (str(row), statements.quoted(str(row)))}
+
+
+def _begin(script: IO[bytes]) -> Iterator[bytes]:
+    """The lines that go with any server, up to the first table; a row of it may look like a statement."""
     for line in script:
-        if in_rows:
-            in_rows = line != _END_OF_ROWS
-        elif line.startswith(_LEFT_OUT):
-            continue
-        else:
-            of_schema = _OF_SCHEMA.match(line)
-            if of_schema and next(name for name in of_schema.groups() if name) in others:
-                continue
-            in_rows = line.startswith(b"COPY ") and bool(_ROWS.fullmatch(line))
-        yield line
+        if not line.startswith(_LEFT_OUT):
+            yield line
+        if line.startswith(b"COPY "):
+            return
+
+
+def _fitting(script: IO[bytes], there: set[bytes], of_others: set[bytes]) -> Iterator[bytes]:
+    """The lines of a dump's script that go with a database.
+
+    Those about schemas that are ``there``, and remain, or that are ``of_others``, do not.
+    """
+    for line in script:
+        of_schema = _OF_SCHEMA.match(line)
+        made, *names = of_schema.groups() if of_schema else (None,)
+        if made not in there and not of_others.intersection(names) and not line.startswith(_LEFT_OUT):
+            yield line

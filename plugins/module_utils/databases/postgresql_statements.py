@@ -79,7 +79,9 @@ SERVER = (
 #: Rows of sessions in this database that are not the hub's: number, role, program, address, state.
 SESSIONS = (
     "SELECT pid, usename, application_name, client_addr, state FROM pg_stat_activity "
-    "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend' "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid() AND usename IS NOT NULL "
+    # Hidden from roles that may not look at others' sessions.
+    "AND coalesce(backend_type, 'client backend') = 'client backend' "
     "AND application_name <> 'hubops' AND (usename <> current_user OR application_name <> '' "
     "OR client_addr IS DISTINCT FROM inet_client_addr()) ORDER BY pid"
 )

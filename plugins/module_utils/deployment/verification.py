@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from ..databases.base import Database
 from ..databases.migration import python_of
@@ -39,6 +39,7 @@ LOOK_SECONDS = 0.5
 FRESH_SECONDS = 60
 EXITS_SECONDS = 600
 FEW_EXITS = 2
+FORBIDDEN = 403
 BEYOND_ALL = 1_000_000_000
 PAGINATED = "application/jupyterhub-pagination+json"
 
@@ -70,6 +71,7 @@ def verify(
     watch: float = 0,
     user: str = "",
     may_write: bool = True,
+    lender: Lender | None = None,
 ) -> Verification:
     """Wait until the hub answers as ``version``, and prove that it is the one it should be.
 
@@ -77,7 +79,8 @@ def verify(
     as in `database_of`. ``since`` is a mark in the service's log, the start of its process unless given.
     Lines in the log are reported and fail nothing. The server of ``user``, where one is named, is started and
     stopped again, unless it runs. For ``watch`` seconds more the hub must keep running as the same process,
-    and still answer then.
+    and still answer then. ``lender`` is one that was started before the hub; without it, an idle hub may
+    take as long as its database's `seen_within` to see the token.
 
     Raises HubError, with the end of the log, when the hub exits or does not answer within ``timeout``
     seconds, runs in another environment, is still the old process, does not read its database, cannot be
@@ -95,7 +98,12 @@ def verify(
         executable, users = None, None
         if may_write:
             database = database_of(deployment, point)
-            with _borrowed_token(database, environment, service.context(), user) as token:
+            with contextlib.ExitStack() as stack:
+                lent = lender or stack.enter_context(
+                    lending(database, environment, service.context(), user, starts=False)
+                )
+                token = lent.token()
+                _wait_until_seen(api_url, token, database.seen_within)
                 executable = _require_environment(api_url, token, environment, version)
                 users = _require_users(database, api_url, token, version)
                 if not deployment.proxy.managed:
@@ -201,34 +209,79 @@ def _require_lasting(service: Service, main_pid: int, seconds: float) -> None:
         time.sleep(LOOK_SECONDS)
 
 
+class Lender:
+    """A process that has written a token of the hub's into its database, or will: see `token_lender`."""
+
+    def __init__(self, process: subprocess.Popen[str], errors: IO[str], database: str) -> None:
+        self._process = process
+        self._errors = errors
+        self._database = database
+
+    def say(self, line: str) -> None:
+        if self._process.stdin is None:
+            raise AssertionError("The token's lender has no pipes.")
+        # One that has failed reads nothing; `token` and `end` say why.
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(f"{line}\n")
+            self._process.stdin.flush()
+
+    def token(self) -> str:
+        """The token. Raises HubError where none could be written."""
+        if self._process.stdout is None:
+            raise AssertionError("The token's lender has no pipes.")
+        self.say("")
+        line = self._process.stdout.readline()
+        if not line:
+            self.end()
+            raise AssertionError("The token's lender has ended without a token and without a reason.")
+        return str(json.loads(line)["token"])
+
+    def end(self) -> None:
+        """Have the token removed. Raises HubError when that, or writing it, has failed."""
+        # Closes its input, which it waits for.
+        with contextlib.suppress(BrokenPipeError), self._process:
+            pass
+        self._process.wait()
+        if self._process.returncode:
+            self._errors.seek(0)
+            raise HubError(
+                f"No token could be written into {self._database} and removed again: "
+                f"{logs.reason(self._errors.read())}.",
+                "The hub's user must be able to write the database and its folder.",
+            )
+
+
 @contextlib.contextmanager
-def _borrowed_token(
-    database: Database, environment: str, context: ExecutionContext, user: str
-) -> Iterator[str]:
-    """Give a token of the hub's, which may have ``user``'s server; afterwards its rows are gone again."""
+def lending(
+    database: Database, environment: str, context: ExecutionContext, user: str, starts: bool
+) -> Iterator[Lender]:
+    """A lender of a token, which may have ``user``'s server; after the block its rows are gone again.
+
+    ``starts``: the hub is started only now, so that it sees the token at once.
+    """
     # SQLAlchemy would create one that is not there.
     database.contents()
     url = database.url(installed_version(environment, "sqlalchemy") or "")
     argv = [python_of(environment), "-c", source_of(token_lender)]
     with tempfile.TemporaryFile("w+") as errors:
-        lender = context.start(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
-        with lender:
-            if lender.stdin is None or lender.stdout is None:
-                raise AssertionError("The token's lender has no pipes.")
-            wanted = {"url": url, "seconds": TOKEN_SECONDS, "user": user}
-            lender.stdin.write(json.dumps(wanted) + "\n")
-            lender.stdin.flush()
-            line = lender.stdout.readline()
-            if line:
-                yield json.loads(line)["token"]
-            lender.stdin.close()
-        if lender.returncode:
-            errors.seek(0)
-            raise HubError(
-                f"No token could be written into {database.name} and removed again: "
-                f"{logs.reason(errors.read())}.",
-                "The hub's user must be able to write the database and its folder.",
-            )
+        process = context.start(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
+        lender = Lender(process, errors, database.name)
+        wanted = {"url": url, "seconds": TOKEN_SECONDS, "user": user, "starts": starts}
+        lender.say(json.dumps(wanted))
+        try:
+            yield lender
+        except BaseException:
+            with contextlib.suppress(HubError):
+                lender.end()
+            raise
+        lender.end()
+
+
+def _wait_until_seen(api_url: str, token: str, seconds: float) -> None:
+    """Wait until the hub knows a token: what a database's transaction began with stays what the hub sees."""
+    deadline = time.monotonic() + seconds
+    while api.ask(f"{api_url}/info", token).status == FORBIDDEN and time.monotonic() < deadline:
+        time.sleep(LOOK_SECONDS)
 
 
 def _require_environment(api_url: str, token: str, environment: str, version: str) -> str:

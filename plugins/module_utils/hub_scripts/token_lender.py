@@ -1,9 +1,13 @@
 """Runs inside the hub's environment, handed over as text: lends a token that may list users and read the hub.
 
-It reads one line of JSON from standard input, ``{"url": database's, "seconds": lifetime, "user": name}``, and
-writes one with the token to standard output; where a user is named, the token may also start and stop that
-one's server. It waits for the end of its input, and then removes what it wrote. Should it be killed, the
-token expires by itself, and the next loan removes the rest.
+It reads one line of JSON from standard input, ``{"url": database's, "seconds": lifetime, "user": name,
+"starts": whether the hub is about to start}``, and writes one with the token to standard output; where a user
+is named, the token may also start and stop that one's server. It waits for the end of its input, and then
+removes what it wrote. Should it be killed, the token expires by itself, and the next loan removes the rest.
+
+A hub that starts removes services that its config does not have, and goes on to read its database. Where it
+``starts``, a service is written that it will remove, and the token is lent as soon as it has: so it is in all
+that the hub reads from then on. A second line of input has the token lent in any case.
 
 Works with the models of hubs 1.5 to 6.1: an admin service before 2.0, a service with a role of its own from
 then on.
@@ -13,14 +17,17 @@ from __future__ import annotations
 
 import json
 import secrets
+import select
 import signal
 import sys
+from io import FileIO
 from typing import Any
 
 # A leftover's row in these tables is identified by its name.
 PREFIX = "hubops-verify-"
 SCOPES = ["list:users", "read:hub", "proxy"]
 SCOPES_OF_A_USER = ["read:users", "servers"]
+LOOK_SECONDS = 0.01
 
 
 def end(*_: object) -> None:
@@ -33,21 +40,41 @@ def main() -> None:
         # `python -c` imports from the working directory first; the hub's own script does not.
         del sys.path[0]
     signal.signal(signal.SIGTERM, end)
-    request = json.loads(sys.stdin.readline())
+    # Without a buffer, for whether there is another line is asked later.
+    stdin = FileIO(0)
+    request = json.loads(stdin.readline())
     from jupyterhub import orm
 
     make_session = orm.new_session_factory(request["url"])
     number_rows_apart()
-    name = PREFIX + secrets.token_hex(8)
+    name, awaited = PREFIX + secrets.token_hex(8), PREFIX + secrets.token_hex(8)
     try:
+        if request["starts"]:
+            wait_for_start(make_session(), awaited, stdin)
         token = lend(make_session(), name, request["seconds"], request["user"])
         sys.stdout.write(json.dumps({"token": token}) + "\n")
         sys.stdout.flush()
-        sys.stdin.read()
+        stdin.read()
     finally:
         session = make_session()
         remove(session, name)
+        remove(session, awaited)
         session.close()
+
+
+def wait_for_start(session: Any, name: str, stdin: FileIO) -> None:
+    """Return once the hub has removed a service of this name, or something more is to be read."""
+    from jupyterhub import orm
+
+    forget_leftovers(session)
+    session.add(orm.Service(name=name))
+    session.commit()
+    while session.query(orm.Service.id).filter(orm.Service.name == name).first():
+        # Each look is a transaction of its own, and sees what is there.
+        session.rollback()
+        if select.select([stdin], [], [], LOOK_SECONDS)[0]:
+            break
+    session.close()
 
 
 def kinds() -> list[Any]:

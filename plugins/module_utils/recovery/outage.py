@@ -21,6 +21,7 @@ from ..databases import migration
 from ..deployment import lifecycle, verification
 from ..deployment.database import database_of
 from ..deployment.model import Deployment
+from ..deployment.verification import Lender
 from ..environments import transitions
 from ..environments.installer import InstallerOptions
 from ..environments.packages import installed_version
@@ -42,6 +43,8 @@ COPY_SECONDS = 1800.0
 #: An index that is this slow has failed.
 INSTALL_SECONDS = 3600.0
 EXCHANGE_SECONDS = 300.0
+#: More than any database's `seen_within`.
+SEEN_SECONDS = 360.0
 LOOK_SECONDS = 0.2
 
 
@@ -73,6 +76,10 @@ class Outage:
     run: Run
     plan: Plan
     settings: Settings
+    kept: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    """What a step keeps for those after it; closed when all are over."""
+    lenders: list[Lender] = field(default_factory=list)
+    """The one that was started before the hub, where that is needed."""
 
     @property
     def deployment(self) -> Deployment:
@@ -161,6 +168,12 @@ def _exchange(in_place: bool) -> Callable[[Outage], dict[str, Any]]:
 
 def _start(outage: Outage) -> dict[str, Any]:
     version, timeout = outage.plan.to_version, outage.settings.start_timeout
+    deployment = outage.deployment
+    database = database_of(deployment, outage.point)
+    if database.seen_within:
+        environment, context = deployment.hub_environment.path, service_of(deployment.service).context()
+        lending = verification.lending(database, environment, context, outage.settings.user, starts=True)
+        outage.lenders.append(outage.kept.enter_context(lending))
     return vars(lifecycle.start(outage.deployment, outage.base, version, timeout))
 
 
@@ -176,6 +189,7 @@ def _verify(outage: Outage) -> dict[str, Any]:
         timeout=settings.start_timeout,
         watch=settings.watch,
         user=settings.user,
+        lender=outage.lenders[-1] if outage.lenders else None,
     )
     return {"changed": False, **found}
 
@@ -224,8 +238,8 @@ STEPS = (
         "verify",
         "Verifying the new hub",
         _verify,
-        # It waits for the hub, and for the start and the stop of a user's server.
-        lambda settings: 3 * settings.start_timeout + settings.watch + MARGIN_SECONDS,
+        # It waits for the hub, until that sees the token, and for the start and the stop of a user's server.
+        lambda settings: 3 * settings.start_timeout + settings.watch + SEEN_SECONDS + MARGIN_SECONDS,
         is_needed=lambda plan: True,
         again=True,
     ),
@@ -249,10 +263,11 @@ def carry_out(folder: Path) -> str:
     outage = Outage(folder, run, run.plan, settings)
     name = ""
     try:
-        for step in STEPS:
-            name = step.name
-            if step.is_needed(outage.plan):
-                take(step, outage)
+        with outage.kept:
+            for step in STEPS:
+                name = step.name
+                if step.is_needed(outage.plan):
+                    take(step, outage)
         journal.mark_verified(folder, run.id)
     except HubError as error:
         reason = str(error)

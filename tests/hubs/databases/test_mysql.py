@@ -29,7 +29,12 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.facts 
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.kinds import find_database
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.mysql_database import MysqlDatabase
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import lifecycle, verification
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.database import database_of
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.discovery import find_deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import api
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds import service_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.execution_context import (
     ExecutionContext,
@@ -37,7 +42,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.execution
 )
 
 from tests import REPOSITORY
-from tests.hubs.real_hub import environment, fill_database
+from tests.hubs.real_hub import environment, fill_database, supervised
 from tests.testbed.databases.mysql import Mysql, mysql
 
 OLD, NEW = "4.1.6", "6.1.1"
@@ -412,6 +417,33 @@ def test_it_is_migrated_as_upgrade_db_does(hub: MysqlDatabase, server: Mysql, tm
 def schema(server: Mysql, name: str) -> list[str]:
     dumped = server.content(name)
     return [line for line in dumped if re.match(r"(  `|  \w*KEY|  CONSTRAINT|CREATE)", line)]
+
+
+@pytest.mark.parametrize("version", [OLD, NEW])
+def test_a_hub_that_starts_sees_a_lent_token_at_once(server: Mysql, tmp_path: Path, version: str) -> None:
+    """One that is idle keeps the state of the database that it has read, for up to five minutes."""
+    server.make_database("lent", "hub")
+    place, url = environment(version, DRIVER), server.url("hub", PASSWORD, "lent")
+    fill_database(place, url)
+    with supervised(version, tmp_path, f"c.JupyterHub.db_url = {url!r}\n", place) as name:
+        deployment = find_deployment(name)
+        database, context = database_of(deployment), service_of(deployment.service).context()
+        assert database.seen_within > 300
+        with verification.lending(database, str(place), context, "", starts=True) as lender:
+            lifecycle.start(deployment, str(tmp_path / "state"), version, 60)
+            answer = api.ask(f"{deployment.config.hub_api_url}/info", lender.token())
+            assert (answer.status, answer.body["version"]) == (200, version)
+        assert "hubops" not in server.sql("SELECT name FROM services UNION SELECT name FROM roles", "lent")
+    server.sql("DROP DATABASE lent")
+
+
+@pytest.mark.parametrize(
+    "option", ["?init_command=SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", ""]
+)
+def test_a_hub_that_reads_what_is_committed_sees_it_at_once(
+    hub: MysqlDatabase, server: Mysql, tmp_path: Path, option: str
+) -> None:
+    assert (at(server, tmp_path, query=option).seen_within == 0) == bool(option)
 
 
 def test_a_session_that_keeps_a_lock_does_not_hang_a_migration(

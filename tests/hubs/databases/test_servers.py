@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.server
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
 
+from tests import REPOSITORY
 from tests.hubs.databases.servers import KINDS, PASSWORD, SQLALCHEMY, Kind, Place, empty_place
 from tests.hubs.real_hub import environment, fill_database
 from tests.testbed.databases import Server
@@ -229,7 +231,11 @@ def test_a_restore_that_is_killed_again_and_again_converges(place: Place, point:
 
 def restoring(database: ServerDatabase, point: Path, backup: object) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-c", RESTORE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", RESTORE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY / ".collections")},
     )
     assert process.stdin and process.stdout
     asked = {

@@ -68,7 +68,7 @@ SERVICE = from_dict(ServiceFacts, {**DEPLOYMENT["service"], "unit_file": ""})
 @pytest.fixture
 def here(tmp_path: Path) -> ExecutionContext:
     me = pwd.getpwuid(os.geteuid())
-    variables = {"PATH": "/usr/bin:/bin", "DB_URL": "postgresql://hub:the-password@db/hub", "HOME": me.pw_dir}
+    variables = {"PATH": "/usr/bin:/bin", "DB_URL": "oracle://hub:the-password@db/hub", "HOME": me.pw_dir}
     return ExecutionContext(
         me.pw_name, me.pw_uid, me.pw_gid, (me.pw_gid,), me.pw_dir, str(tmp_path), variables
     )
@@ -263,7 +263,7 @@ def test_a_database_is_found_beside_the_service(
 
 def test_a_database_elsewhere_is_reported_without_its_password(here: ExecutionContext) -> None:
     found = find_database(DatabaseConfig(here.environment["DB_URL"]), here, "2.0.30", discovery.LOCK_SECONDS)
-    assert found.url == "postgresql://hub:***@db/hub"
+    assert found.url == "oracle://hub:***@db/hub"
     assert (found.kind, found.path, found.exists) == ("other", None, False)
 
 

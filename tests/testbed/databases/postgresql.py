@@ -91,13 +91,17 @@ class Postgresql(Server):
         connection = ("-h", self.folder, "-p", str(self.port), "-U", "postgres", database)
         dump: list[str | Path] = [self.programs / "pg_dump", "--inserts", "--create", *connection]
         of_database = (
-            "SELECT datname, pg_get_userbyid(datdba), datacl, datconnlimit, datcollate, "
+            "SELECT datname, pg_get_userbyid(datdba), datconnlimit, datcollate, "
             "shobj_description(d.oid, 'pg_database'), setrole, setconfig FROM pg_database d "
             f"LEFT JOIN pg_db_role_setting ON setdatabase = d.oid WHERE datname = '{database}' ORDER BY 7"
         )
+        grants = (
+            "SELECT unnest(coalesce(datacl, acldefault('d', datdba)))::text FROM pg_database "
+            f"WHERE datname = '{database}' ORDER BY 1"
+        )
         # psql's restriction has another key each time.
         lines = [line for line in self.run(dump).splitlines() if "restrict" not in line]
-        return [*sorted(lines), *self.sql(of_database).splitlines()]
+        return [*sorted(lines), *self.sql(f"{of_database}; {grants}").splitlines()]
 
     def answers(self) -> bool:
         try:

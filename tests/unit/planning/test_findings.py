@@ -58,6 +58,25 @@ def failed(basis: str) -> FailedUpgrade:
     return FailedUpgrade(basis, "20261120T211500Z", "2026-11-20T21:15:30+00:00", "The hub exited.")
 
 
+SERVER = "postgresql://hub:***@db/hub"
+
+
+def on_server(driver: str = "", **server: Any) -> Deployment:
+    """A healthy hub with a PostgreSQL database, and what is known of its server."""
+    clients = dict.fromkeys(("psql", "pg_dump", "pg_restore"), "15.13")
+    known = {"product": "PostgreSQL", "version": "15.13", "clients": clients, "by_copy": True, **server}
+    database = {
+        **DEPLOYMENT["database"],
+        "kind": "postgresql",
+        "url": SERVER.replace("://", f"+{driver}://") if driver else SERVER,
+        "path": None,
+        "writable": None,
+        "server": known,
+        "driver": driver,
+    }
+    return hub(database=database)
+
+
 CASES = [
     Case(
         "failed-before",
@@ -94,6 +113,57 @@ CASES = [
         "database-not-supported",
         "The database sqlite:///jupyterhub.sqlite is none of: mysql, postgresql, sqlite.",
         hub(database__kind="other"),
+    ),
+    Case(
+        "database-clients-missing",
+        "PostgreSQL's pg_dump, pg_restore are not on this host.",
+        on_server(clients={"psql": "15.13", "pg_dump": "", "pg_restore": ""}),
+    ),
+    Case(
+        "database-clients-too-old",
+        f"The server of {SERVER} has version 18.1, the clients of this host have 15.13.",
+        on_server(version="18.1", clients_too_old=True),
+    ),
+    Case(
+        "database-no-copies",
+        f"The hub's role may not make databases, so {SERVER} cannot be copied.",
+        on_server(no_copies='CREATE DATABASE "hub_hubops_scratch" OWNER "hub";'),
+    ),
+    Case(
+        "database-foreign-tables",
+        f"In {SERVER}: users (root's).",
+        on_server(foreign_tables=["users (root's)"]),
+    ),
+    Case(
+        "database-foreign-triggers",
+        f"In {SERVER}: noticed (root@localhost).",
+        on_server(foreign_triggers=["noticed (root@localhost)"]),
+    ),
+    Case(
+        "database-no-restore",
+        f"The hub's user lacks privileges on {SERVER}.",
+        on_server(no_restore="GRANT TRIGGER ON `hub`.* TO 'hub'@'localhost';"),
+    ),
+    Case(
+        "database-unsafe-tables",
+        f"In {SERVER}: users (MyISAM).",
+        on_server(unsafe_tables={"users": "MyISAM"}),
+    ),
+    Case(
+        "database-sessions",
+        f"Connected to {SERVER}: (psql of root, process 7).",
+        on_server(sessions=["psql of root, process 7"]),
+    ),
+    Case(
+        "database-views",
+        f"In {SERVER}: names (reads users).",
+        on_server(views=["names (reads users)"]),
+    ),
+    Case("database-dumped", f"{SERVER} is backed up by a dump.", on_server(by_copy=False)),
+    Case(
+        "database-driver-unknown",
+        "postgresql+asyncpg://hub:***@db/hub is reached with the driver asyncpg.",
+        on_server(driver="asyncpg"),
     ),
     Case(
         "database-not-readable",
@@ -395,12 +465,9 @@ CASES += [
     ),
     Case(
         "database-driver",
-        "psycopg[binary] is added to /opt/jupyterhub, for postgresql://hub:***@db/hub.",
-        hub(database__url="postgresql://hub:***@db/hub", database__server={"product": "PostgreSQL"}),
-        host=with_packages(
-            {"sqlalchemy": "2.1.9", "psycopg2": "2.9.9"},
-            drivers=drivers_of("postgresql://hub:***@db/hub", "2.1.9"),
-        ),
+        f"psycopg[binary] is added to {HUB}, for {SERVER}.",
+        on_server(),
+        host=with_packages({"sqlalchemy": "2.1.9", "psycopg2": "2.9.9"}, drivers=drivers_of(SERVER, "2.1.9")),
     ),
     Case(
         "package-too-old",

@@ -62,8 +62,8 @@ DATABASE_SESSIONS = Kind(
     "database-sessions",
     BLOCKER,
     "Other programs than the hub are connected to its database.",
-    "One that is in a transaction makes the migration wait, and fail. While one is connected, the server may "
-    "not copy the database: a dump is made and restored, which takes longer.",
+    "One that is in a transaction makes the migration wait, and fail. While one is connected, the server "
+    "cannot copy the database: a dump is made and restored, which takes longer.",
     "End them, or have them end before the upgrade.",
     accept=True,
 )
@@ -72,7 +72,7 @@ DATABASE_VIEWS = Kind(
     NOTE,
     "Views read tables of the hub.",
     "A migration that changes a column of theirs fails; the rehearsal shows it, for its copy has them.",
-    "Nothing, unless the rehearsal fails: drop the view before the upgrade then, and make it again after it.",
+    "Nothing, unless the rehearsal fails: drop the view before the upgrade then, and make it again later.",
 )
 DATABASE_DUMPED = Kind(
     "database-dumped",

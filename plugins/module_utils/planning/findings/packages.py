@@ -44,7 +44,7 @@ DATABASE_PATH_DECODED = Kind(
     "database-path-decoded",
     BLOCKER,
     "The database's name has a percent sign, and SQLAlchemy crosses 2.1.",
-    "From 2.1 on escapes in the name are decoded: the new hub would open another file, and start empty.",
+    "From 2.1 on escapes in the name are decoded: the new hub would open another database, and start empty.",
     'Write each % as %25 after the upgrade; or keep SQLAlchemy 2.0: jupyterhub_packages: ["sqlalchemy<2.1"].',
 )
 PACKAGE_TOO_OLD = Kind(
