@@ -168,13 +168,13 @@ def _exchange(in_place: bool) -> Callable[[Outage], dict[str, Any]]:
 
 def _start(outage: Outage) -> dict[str, Any]:
     version, timeout = outage.plan.to_version, outage.settings.start_timeout
-    deployment = outage.deployment
-    database = database_of(deployment, outage.point)
+    deployment = outage.new_deployment
+    database = database_of(deployment, outage.access)
     if database.seen_within:
         environment, context = deployment.hub_environment.path, service_of(deployment.service).context()
         lending = verification.lending(database, environment, context, outage.settings.user, starts=True)
         outage.lenders.append(outage.kept.enter_context(lending))
-    return vars(lifecycle.start(outage.deployment, outage.base, version, timeout))
+    return vars(lifecycle.start(deployment, outage.base, version, timeout))
 
 
 def _verify(outage: Outage) -> dict[str, Any]:
