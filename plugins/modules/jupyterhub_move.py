@@ -168,6 +168,8 @@ def rehearsed(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
             move_timeout=params["move_timeout"],
             progress=progress,
         )
+        if not params["run"]:
+            moving.settle(folder, deployment, is_moved=False)
         return {"changed": False, **shown}
 
     return journal.prepare(folder, params["run"], "rehearse", rehearse)

@@ -91,7 +91,7 @@ plan:
       type: str
       sample: 6.1.1
     action:
-      description: V(upgrade), or V(nothing) where all have the wanted version.
+      description: V(upgrade), or V(nothing) where all have the wanted version; V(move) of a move.
       type: str
       sample: upgrade
     outage:

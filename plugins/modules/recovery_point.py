@@ -53,7 +53,7 @@ options:
       - What the recovery point is made for.
       - It decides what restoring one does that was never sealed. The database of a V(backup) is restored. One
         made for a change that has not reached the database leaves it as it is, unless it was migrated later.
-      - V(upgrade) with a O(plan) and V(backup) without, unless given.
+      - What O(plan) does, V(upgrade) or V(move), and V(backup) without a plan, unless given.
     type: str
     choices: [upgrade, rollback, backup]
   environments:

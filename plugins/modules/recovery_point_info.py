@@ -67,7 +67,7 @@ points:
       type: str
       sample: jupyterhub
     purpose:
-      description: What it was made for, V(upgrade), V(rollback) or V(backup).
+      description: What it was made for, V(upgrade), V(move), V(rollback) or V(backup).
       type: str
       sample: upgrade
     created:

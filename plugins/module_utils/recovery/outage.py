@@ -168,9 +168,10 @@ def _exchange(in_place: bool) -> Callable[[Outage], dict[str, Any]]:
 
 def _start(outage: Outage) -> dict[str, Any]:
     version, timeout = outage.plan.to_version, outage.settings.start_timeout
-    ahead = verification.lending_ahead(outage.deployment, outage.point, outage.settings.user)
+    deployment = outage.new_deployment
+    ahead = verification.lending_ahead(deployment, outage.access, outage.settings.user)
     outage.lenders.append(outage.kept.enter_context(ahead))
-    return vars(lifecycle.start(outage.deployment, outage.base, version, timeout))
+    return vars(lifecycle.start(deployment, outage.base, version, timeout))
 
 
 def _verify(outage: Outage) -> dict[str, Any]:

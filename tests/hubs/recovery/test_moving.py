@@ -161,7 +161,9 @@ def test_a_hub_is_moved_and_moved_back_by_a_rollback(hub: Hub) -> None:
     assert "hubops_move" not in hub.tables() and hub.has_state()
     ada = hub.ask("user", token)
     assert (ada["name"], ada["groups"]) == ("ada", ["poets"])
-    assert (hub.state / "move").exists() is False
+    assert not (hub.state / "move").exists()
+    for file in (hub.state / "run.json", *hub.state.glob("runs/*/*.json")):
+        assert "p%40s" not in file.read_text() and PASSWORD not in file.read_text()
 
     report, printed = hub.play("move_database.yml", jupyterhub_write_config=True)
     assert report["outcome"] == "unchanged" and report["downtime_seconds"] == 0, printed
