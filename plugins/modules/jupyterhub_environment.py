@@ -146,8 +146,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state imp
 
 def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Take each environment to its ``state``, and show what its staging warns of."""
-    with Progress(None if check else params["progress_file"]) as progress:
-        result = transition(params, progress, check)
+    result = transition(params, Progress(None if check else params["progress_file"]), check)
     warnings = {line for each in result["environments"] for line in each["warnings"]}
     return {**result, "warnings": sorted(warnings)}
 
