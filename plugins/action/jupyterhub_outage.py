@@ -59,5 +59,7 @@ class ActionModule(ActionBase):
             seconds = time.monotonic() - self._began
             if seconds >= self._patience:
                 show([f"{host} | {outage.message(stands['phase'], stands['doing'])} ({seconds:.0f} s)"])
-                self._patience *= 2
+                # On a busy machine a look may take longer than that.
+                while self._patience <= seconds:
+                    self._patience *= 2
         return False

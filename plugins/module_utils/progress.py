@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from types import TracebackType
 
 SECONDS_BETWEEN_COUNTS = 1.0
-#: The line that marks the end of the file for its reader.
-LAST_LINE = "."
 
 
 class Progress:
-    """Writes lines to a file that another process reads while this one works; without a file, nowhere.
-
-    As a context manager it ends with what it is about, however that ends.
-    """
+    """Writes lines to a file that another process reads while this one works; without a file, nowhere."""
 
     def __init__(self, file: str | None = None) -> None:
         self._file = Path(file) if file else None
@@ -23,14 +17,6 @@ class Progress:
         if self._file:
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file.touch(mode=0o600)
-
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.end()
 
     def __call__(self, line: str) -> None:
         """Tell that something begins or has been done."""
@@ -44,7 +30,3 @@ class Progress:
         if now - self._counted_at >= SECONDS_BETWEEN_COUNTS:
             self._counted_at = now
             self(f"{line}: {done:,} of {total:,}")
-
-    def end(self) -> None:
-        """Tell that nothing more will come."""
-        self(LAST_LINE)

@@ -151,8 +151,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state imp
 
 def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Take each environment to its ``state``."""
-    with Progress(None if check else params["progress_file"]) as progress:
-        return transition(params, progress, check)
+    return transition(params, Progress(None if check else params["progress_file"]), check)
 
 
 def transition(params: dict[str, Any], progress: Progress, check: bool) -> dict[str, Any]:

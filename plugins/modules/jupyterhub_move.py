@@ -131,10 +131,9 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state imp
 def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Do what ``state`` asks for."""
     params["database_url"] = json.loads(params["database_url"])["url"]
-    with Progress(params["progress_file"]) as progress:
-        if params["state"] == "planned":
-            return planned(params)
-        return {"changed": False} if check else rehearsed(params, progress)
+    if params["state"] == "planned":
+        return planned(params)
+    return {"changed": False} if check else rehearsed(params, Progress(params["progress_file"]))
 
 
 def planned(params: dict[str, Any]) -> dict[str, Any]:

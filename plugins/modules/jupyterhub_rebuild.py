@@ -130,8 +130,8 @@ def rebuild(params: dict[str, Any], check: bool) -> dict[str, Any]:
         constraints=params["constraints"],
         wheels=params["wheels"],
     )
-    with Progress(None if check else params["progress_file"]) as progress:
-        done = rebuilding.rebuild(wanted, options, progress, check)
+    progress = Progress(None if check else params["progress_file"])
+    done = rebuilding.rebuild(wanted, options, progress, check)
     return {
         "changed": bool(done),
         "environments": [to_dict(each) for each in done],

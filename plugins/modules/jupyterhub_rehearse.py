@@ -206,11 +206,10 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state imp
 
 def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Rehearse, unless check mode has left out the staging."""
-    with Progress(params["progress_file"]) as progress:
-        plan = from_dict(Plan, params["plan"])
-        if check and not all(Path(entry.staged_path).is_dir() for entry in plan.staged):
-            return {"changed": False, "skipped": True}
-        return rehearsed(params, plan, progress)
+    plan = from_dict(Plan, params["plan"])
+    if check and not all(Path(entry.staged_path).is_dir() for entry in plan.staged):
+        return {"changed": False, "skipped": True}
+    return rehearsed(params, plan, Progress(params["progress_file"]))
 
 
 def rehearsed(params: dict[str, Any], plan: Plan, progress: Progress) -> dict[str, Any]:
