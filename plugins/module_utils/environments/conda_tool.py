@@ -253,8 +253,8 @@ def _version(program: str) -> str:
 
 
 def version_in(output: str, name: str) -> str:
-    """The version that a program prints: alone, or after its name and beside that of another one."""
-    found = re.search(rf"^(?:{name} )?v?(\d+\.\d+[\w.]*)$", output, re.MULTILINE)
+    """The numbers of the version that a program prints: alone, or after its name and beside another one's."""
+    found = re.search(rf"^(?:{name} )?(\d+(?:\.\d+)+)\S*$", output, re.MULTILINE)
     return found[1] if found else ""
 
 

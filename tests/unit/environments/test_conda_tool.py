@@ -81,6 +81,7 @@ def test_only_an_old_conda_is_told_its_channels_twice() -> None:
         ("mamba", "2.0.5\n", "2.0.5"),
         ("micromamba", "2.3.3\n", "2.3.3"),
         ("micromamba", "1.5.8", "1.5.8"),
+        ("micromamba", "2.0.6.rc0\n", "2.0.6"),
         ("conda", "Segmentation fault\n", ""),
     ],
 )
