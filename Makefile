@@ -6,7 +6,7 @@ export PATH := $(BIN):$(PATH)
 SOURCES := plugins tests demo molecule tools/get_pip.py
 # In the order of tests/conftest.py: xdist would begin with the groups that have most tests.
 PYTEST := pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder --durations 20
-SCENARIOS := systemd supervisord old
+SCENARIOS := systemd supervisord old postgresql mysql
 # Distinguishes molecule's containers and images of this checkout from those of another one.
 export HUBOPS_CHECKOUT := $(firstword $(shell printf %s '$(CURDIR)' | cksum))
 
@@ -18,7 +18,7 @@ CHECK := sanity lint unit artifact
 TEST := images tests faults-short $(SCENARIOS:%=molecule-%) failures-short demo demo-clean sanity lint artifact
 ON_IMAGES := $(filter tests faults-short molecule-% failures-short,$(TEST))
 
-.PHONY: help venv check test lint sanity artifact unit hubs engine images molecule refusals faults faults-short failures failures-short tests demo demo-clean bench clean
+.PHONY: help venv check test lint sanity artifact unit hubs servers engine images molecule refusals faults faults-short failures failures-short tests demo demo-clean bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -56,8 +56,11 @@ artifact: venv  ## build and install the collection, and check its contents
 unit: venv  ## unit tests
 	pytest tests/unit
 
-hubs: venv  ## real hubs and environments on this machine, without Docker
+hubs: servers  ## real hubs and environments on this machine, without Docker
 	$(PYTEST) tests/hubs
+
+servers: venv  ## the database servers that tests start, installed where this is Debian and we are root
+	tools/database-servers
 
 engine: venv  ## a running Docker engine, installed where this is Debian and we are root
 	tools/docker-engine
@@ -86,7 +89,7 @@ failures: images  ## why upgrades fail, each on a real hub, and which part notic
 failures-short: images  ## two of them, one caught by the preflight and one by the rehearsal
 	python -m tests.failures --selection --jobs 1
 
-tests: images  ## unit tests, real hubs and refusals in one run
+tests: images servers  ## unit tests, real hubs and refusals in one run
 	$(PYTEST) tests/refusals tests/hubs tests/unit
 
 demo:  ## a real hub upgraded under build/demo, without root, Docker or Node

@@ -1,7 +1,8 @@
 """What makes a hub the hub it is, apart from the database's rows: as JSON, read and never written.
 
 Runs on the hub's host with the system's Python: ``python3 - LAYOUT < fingerprint.py``. ``LAYOUT`` is JSON:
-``environments``, ``config``, ``secrets`` (lists of paths), ``database`` and ``systemd_unit`` (or empty).
+``environments``, ``config``, ``secrets`` (lists of paths), ``database`` (a server's has no owner here) and
+``systemd_unit`` (or empty).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def main() -> None:
             "environments": {path: environment(Path(path)) for path in layout["environments"]},
             "config": {path: content(Path(path)) for path in layout["config"]},
             "secrets": {path: content(Path(path)) for path in layout["secrets"]},
-            "database": owner(Path(layout["database"])),
+            "database": owner(Path(layout["database"])) if layout["database"].startswith("/") else {},
             "service": service(layout["systemd_unit"]),
         },
         sys.stdout,

@@ -36,6 +36,7 @@ class Layout:
     environments: tuple[str, ...]
     config_folder: str
     database: str
+    """The path of its file, or as in ``postgresql:jupyterhub`` the server's product and its name there."""
     secrets: tuple[str, ...]
     state_folder: str
     version: str
@@ -52,11 +53,11 @@ class Layout:
         return ("systemctl",) if self.systemd_unit else ("/home/hub/supervisor/bin/supervisorctl",)
 
 
-def _under_systemd(version: str) -> Layout:
+def _under_systemd(version: str, database: str = "/srv/jupyterhub/jupyterhub.sqlite") -> Layout:
     return Layout(
         environments=("/opt/jupyterhub", "/opt/user-env"),
         config_folder="/etc/jupyterhub",
-        database="/srv/jupyterhub/jupyterhub.sqlite",
+        database=database,
         secrets=("/srv/jupyterhub/jupyterhub_cookie_secret", "/etc/jupyterhub/environment"),
         state_folder="/var/lib/hubops",
         version=version,
@@ -72,6 +73,8 @@ def _under_systemd(version: str) -> Layout:
 LAYOUTS = {
     "systemd": _under_systemd("4.1.6"),
     "old": _under_systemd("2.3.1"),
+    "postgresql": _under_systemd("4.1.6", "postgresql:jupyterhub"),
+    "mysql": _under_systemd("4.1.6", "mysql:jupyterhub"),
     "supervisord": Layout(
         environments=("/home/hub/jupyterhub", "/home/hub/user-env"),
         config_folder="/home/hub/hub",
@@ -110,10 +113,10 @@ class Hub:
     """One hub in its container.
 
     ``Hub.start("systemd")`` gives a seeded, answering hub of version 4.1.6 in seconds, ``"supervisord"`` the
-    same without root, ``"old"`` version 2.3.1. Users ``admin`` and ``user-000`` to ``user-199`` log in with
-    the password ``testbed``; ``admin`` and the first fifty have the API token ``token-of-<name>``. Under
-    systemd the users up to ``user-004`` can start servers, under supervisord all can. Use it as a context
-    manager, or ``remove()`` it.
+    same without root, ``"postgresql"`` and ``"mysql"`` ones with such a database, ``"old"`` version 2.3.1.
+    Users ``admin`` and ``user-000`` to ``user-199`` log in with the password ``testbed``; ``admin`` and the
+    first fifty have the API token ``token-of-<name>``. Under systemd the users up to ``user-004`` can start
+    servers, under supervisord all can. Use it as a context manager, or ``remove()`` it.
     """
 
     def __init__(self, container: str, kind: str) -> None:

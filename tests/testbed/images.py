@@ -40,6 +40,13 @@ IMAGES = {
     "base": Image("base", None, ("base", "common/versions.txt"), {}),
     "systemd": Image("systemd", "base", ("systemd", "common"), {"HUB": "4.1.6"}),
     "supervisord": Image("supervisord", "base", ("supervisord", "common"), {"HUB": "4.1.6"}),
+    "postgresql": Image(
+        "postgresql",
+        "base",
+        ("postgresql", "common"),
+        {"HUB": "4.1.6", "RELATED_PACKAGES": "sqlalchemy<2.1 psycopg2-binary"},
+    ),
+    "mysql": Image("mysql", "base", ("mysql", "common"), {"HUB": "4.1.6"}),
     "old": Image(
         "systemd", "base", ("systemd", "common"), {"HUB": "2.3.1", "RELATED_PACKAGES": "sqlalchemy<2"}
     ),

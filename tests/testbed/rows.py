@@ -1,6 +1,7 @@
 """Row by row: what a database holds, and what of it is missing in another, perhaps of a newer schema.
 
-On the hub's host it is a script: ``python3 - DATABASE < rows.py`` prints all rows of all tables as JSON.
+On the hub's host it is a script: ``python3 - DATABASE < rows.py`` prints all rows of all tables as JSON; the
+database is a file, or one of this host's server, as in ``postgresql:jupyterhub``.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Dict, List
@@ -81,11 +83,53 @@ def _belongs_to_a_server(table: str, row: dict[str, Any]) -> bool:
 
 
 def main() -> None:
-    connection = sqlite3.connect(f"{Path(sys.argv[1]).as_uri()}?mode=ro", uri=True, timeout=10)
+    product, _, name = sys.argv[1].rpartition(":")
+    of_server = {"postgresql": of_postgresql, "mysql": of_mysql}.get(product)
+    content = of_server(name) if of_server else of_sqlite(Path(name))
+    json.dump(content, sys.stdout, default=lambda value: value.hex())
+
+
+def of_sqlite(path: Path) -> Rows:
+    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=10)
     connection.row_factory = sqlite3.Row
     tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    content = {name: [dict(row) for row in connection.execute(f'SELECT * FROM "{name}"')] for name in tables}
-    json.dump(content, sys.stdout, default=lambda value: value.hex())
+    return {name: [dict(row) for row in connection.execute(f'SELECT * FROM "{name}"')] for name in tables}
+
+
+def of_postgresql(database: str) -> Rows:
+    """Whatever is in the schema ``public``, as the server's superuser sees it."""
+
+    def ask(query: str) -> str:
+        argv = [*("runuser", "-u", "postgres", "--", "psql", "-XqAt", "-d", database, "-c", query)]
+        return subprocess.check_output(argv, encoding="utf-8", cwd="/")
+
+    tables = ask("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1").split()
+    return {
+        name: json.loads(ask(f"SELECT coalesce(json_agg(t), '[]') FROM public.\"{name}\" t"))
+        for name in tables
+    }
+
+
+def of_mysql(database: str) -> Rows:
+    """Whatever has rows, as the server's superuser sees it."""
+
+    def ask(query: str) -> list[str]:
+        argv = ["mariadb", "--batch", "--raw", "--skip-column-names", "--default-character-set=utf8mb4"]
+        return subprocess.check_output([*argv, database, "--execute", query], encoding="utf-8").splitlines()
+
+    columns: dict[str, list[str]] = {}
+    for line in ask(
+        "SELECT t.TABLE_NAME, c.COLUMN_NAME, c.DATA_TYPE FROM information_schema.TABLES t "
+        "JOIN information_schema.COLUMNS c USING (TABLE_SCHEMA, TABLE_NAME) "
+        "WHERE t.TABLE_SCHEMA = DATABASE() AND t.TABLE_TYPE = 'BASE TABLE' ORDER BY 1, c.ORDINAL_POSITION"
+    ):
+        table, column, kind = line.split("\t")
+        value = f"HEX(`{column}`)" if kind.endswith("blob") else f"`{column}`"
+        columns.setdefault(table, []).append(f"'{column}', {value}")
+    return {
+        table: [json.loads(row) for row in ask(f"SELECT JSON_OBJECT({', '.join(values)}) FROM `{table}`")]
+        for table, values in columns.items()
+    }
 
 
 if __name__ == "__main__":

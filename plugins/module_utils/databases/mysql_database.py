@@ -19,9 +19,9 @@ from typing import Any
 
 from ..errors import HubError
 from ..system.execution_context import ExecutionContext
-from . import mysql_clients, mysql_dumps, mysql_option_files, urls
+from . import mysql_access, mysql_clients, mysql_dumps, urls
 from . import mysql_statements as sql
-from .access import Access, DatabaseConfig, home, variables
+from .access import Access, DatabaseConfig
 from .base import Contents
 from .facts import DatabaseBackup, DatabaseFacts, ServerFacts
 from .server import (
@@ -35,13 +35,8 @@ from .server import (
     ServerDatabase,
 )
 
-DIALECTS = ("mysql", "mariadb")
 #: A hub that nobody uses keeps what it has read, and looks again when it writes its users' activity.
 IDLE_HUB_SECONDS = 330.0
-#: Drivers that carry out a statement when they connect.
-WITH_INIT_COMMAND = ("", "mysqldb", "pymysql")
-#: Parameters of drivers that an option file names otherwise, by the names that files have.
-IN_FILES = {"socket": "unix_socket"}
 
 
 class MysqlDatabase(ServerDatabase):
@@ -54,7 +49,7 @@ class MysqlDatabase(ServerDatabase):
         cls, config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str, timeout: float
     ) -> DatabaseFacts | None:
         parts = urls.parse(config.url)
-        if parts.dialect not in DIALECTS:
+        if parts.dialect not in mysql_access.DIALECTS:
             return None
         facts = DatabaseFacts(kind=cls.kind, url=urls.mask(config.url), driver=parts.driver)
         try:
@@ -65,43 +60,10 @@ class MysqlDatabase(ServerDatabase):
 
     @classmethod
     def access_of(cls, config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str) -> Access:
-        parts = urls.parse(config.url)
-        given = {name: values[-1] for name, values in parts.query.items()}
-        for name, value in config.connect_args.items():
-            if isinstance(value, dict):
-                given.update({f"{name}_{key}": str(each) for key, each in value.items()})
-            else:
-                given[name] = str(value)
-        file = _from_option_file(given, context)
+        return mysql_access.access_of(config, context, sqlalchemy)
 
-        def first(*values: str | None) -> str:
-            return next((value for value in values if value), "")
-
-        password = first(given.get("passwd"), given.get("password"), parts.password, file.get("password"))
-        named = ("user", "passwd", "password", "host", "port", "db", "database", "unix_socket")
-        return Access(
-            dialect=parts.dialect,
-            driver=parts.driver,
-            user=first(given.get("user"), parts.username, file.get("user")),
-            password=password or None,
-            host=first(
-                *(given.get("unix_socket"), file.get("unix_socket")),
-                *(given.get("host"), parts.host, file.get("host")),
-            ),
-            port=first(given.get("port"), parts.port, file.get("port")),
-            database=first(
-                *(given.get("database"), given.get("db")),
-                *(urls.database_name(parts, sqlalchemy), file.get("database")),
-            ),
-            options={
-                name: value
-                for name, value in {**_tls(file), **given}.items()
-                if name not in named and not name.startswith("read_default_")
-            },
-            system_user=context.user,
-            directory=context.directory,
-            variables=variables(context),
-        )
+    def url(self, sqlalchemy: str) -> str:
+        return mysql_access.url_of(self.access, sqlalchemy, LOCK_SECONDS)
 
     def described(self, facts: DatabaseFacts, timeout: float) -> DatabaseFacts:
         """What is known of it, beyond what the config says. Raises HubError when it cannot be reached."""
@@ -120,21 +82,9 @@ class MysqlDatabase(ServerDatabase):
         if not self.exists():
             return replace(facts, server=server)
         found = self.contents(timeout)
-        [
-            [(version, comment)],
-            [(size,)],
-            unsafe,
-            triggers,
-            grants,
-            sessions,
-            [(me,)],
-        ] = self.read(
-            [
-                *(sql.VERSION, sql.SIZE, sql.UNSAFE_TABLES, sql.FOREIGN_TRIGGERS, sql.GRANTS),
-                *(sql.SESSIONS, sql.OWN_NAME),
-            ],
-            timeout,
-        )
+        about = (sql.VERSION, sql.SIZE, sql.GRANTS, sql.SESSIONS, sql.OWN_NAME)
+        [[(version, comment)], [(size,)], grants, sessions, [(me,)]] = self.read(about, timeout)
+        [unsafe, triggers] = self.read([sql.UNSAFE_TABLES, sql.FOREIGN_TRIGGERS], timeout)
         granted = sql.grants(grants)
         allowed = sql.privileges_on(self.access.database, granted)
         product = mysql_clients.MARIADB if "MariaDB" in f"{version} {comment}" else mysql_clients.MYSQL
@@ -147,9 +97,7 @@ class MysqlDatabase(ServerDatabase):
             clients_too_old=any(
                 program.is_too_old_for(product, version) for program in programs.values() if program
             ),
-            no_copies=""
-            if sql.privileges_on(self.scratch_name, granted) >= sql.NEEDED_PRIVILEGES
-            else self.grant_for_copies(),
+            no_copies=self._grant_for_copies(sql.privileges_on(self.scratch_name, granted)),
             no_restore=self._grant_for_restore(allowed),
             sessions=[
                 f"{user}@{host} ({command}, {seconds} s)"
@@ -173,50 +121,29 @@ class MysqlDatabase(ServerDatabase):
 
     def grant_for_copies(self) -> str:
         """The statement by which the hub's user may make copies."""
-        pattern = self.name_beside("%").replace("\\", "\\\\").replace("_", "\\_")
-        return self._grant("ALL PRIVILEGES", pattern)
+        return self._grant("ALL PRIVILEGES", sql.escaped(self.name_beside("")) + "%")
+
+    def _grant_for_copies(self, allowed: frozenset[str]) -> str:
+        return "" if allowed >= sql.NEEDED_PRIVILEGES else self.grant_for_copies()
 
     def _grant_for_restore(self, allowed: frozenset[str]) -> str:
         """The statement by which the hub's user may dump and restore all of it; '' where it may."""
         lacking = sorted(sql.NEEDED_PRIVILEGES - allowed)
-        pattern = self.access.database.replace("\\", "\\\\").replace("_", "\\_")
-        return self._grant(", ".join(lacking), pattern) if lacking else ""
+        return self._grant(", ".join(lacking), sql.escaped(self.access.database)) if lacking else ""
 
     def _grant(self, privileges: str, pattern: str) -> str:
         [[(account,)]] = self.read(["SELECT CURRENT_USER()"])
         user, _at, host = str(account).rpartition("@")
         return f"GRANT {privileges} ON {sql.quoted(pattern)}.* TO '{user}'@'{host}';"
 
-    def url(self, sqlalchemy: str) -> str:
-        access, query = self.access, dict(self.access.options)
-        if access.driver in WITH_INIT_COMMAND:
-            # A migration that waits for another session's lock fails, and does not wait for a day.
-            waits = f"lock_wait_timeout={LOCK_SECONDS}"
-            theirs = query.get("init_command", "")
-            if not theirs:
-                query["init_command"] = f"SET SESSION {waits}"
-        socket = access.host.startswith("/")
-        parts = urls.Url(
-            dialect=access.dialect,
-            driver=access.driver,
-            username=access.user,
-            password=access.password,
-            host="" if socket else access.host,
-            port="" if socket else access.port,
-            database=access.database,
-            query={name: [value] for name, value in query.items()},
-        )
-        if socket:
-            parts.query["unix_socket"] = [access.host]
-        return urls.of_server(parts, sqlalchemy)
-
     @property
     def seen_within(self) -> float:  # type: ignore[override]
         """The hub's transactions see one state of the database until they end, and an idle hub ends none."""
         if "READ COMMITTED" in self.access.options.get("init_command", "").upper().replace("-", " "):
             return 0
-        [[(_name, isolation), *_]] = self.read(["SHOW GLOBAL VARIABLES LIKE '%\\_isolation'"])
-        return 0 if isolation == "READ-COMMITTED" else IDLE_HUB_SECONDS
+        # Its name depends on the product and the version.
+        [variables] = self.read(["SHOW GLOBAL VARIABLES LIKE '%\\_isolation'"])
+        return 0 if variables[0][1] == "READ-COMMITTED" else IDLE_HUB_SECONDS
 
     def exists(self) -> bool:
         name = sql.literal(self.access.database)
@@ -229,8 +156,11 @@ class MysqlDatabase(ServerDatabase):
         return Contents(revision, {str(table): int(str(count)) for table, count in counts})
 
     def progress(self) -> object:
-        """A statement that waits for a lock does not get on."""
-        sessions = self.read([sql.SESSIONS])[0]
+        """A statement that waits for a lock does not get on, and nothing does while the server is away."""
+        try:
+            [sessions] = self.read([sql.SESSIONS])
+        except HubError:
+            return None
         return [
             (
                 session[0],
@@ -362,8 +292,24 @@ class MysqlDatabase(ServerDatabase):
         return {"character_set": character_set, "collation": collation}
 
     def seal(self, folder: Path, backup: DatabaseBackup, timeout: float) -> DatabaseBackup:
+        self._require_unlocked(timeout)
         sealed = super().seal(folder, backup, timeout)
         return replace(sealed, particulars={**sealed.particulars, "fingerprint": self._fingerprint()})
+
+    def _require_unlocked(self, timeout: float) -> None:
+        """Refuse what neither a migration nor a restore could change: the next step would leave it half done.
+
+        A session that is in a transaction keeps each table that it has read, and only now the hub has none.
+        """
+        [tables] = self.read([sql.TABLES])
+        locks = ", ".join(f"{sql.quoted(str(table))} WRITE" for (table,) in tables)
+        try:
+            self._run([f"LOCK TABLES {locks}", "UNLOCK TABLES"], timeout)
+        except HubError as error:
+            raise HubError(
+                f"Another session than the hub's keeps tables of {self.name}. {error.message}",
+                "End it: SHOW PROCESSLIST shows it to an administrator of the server.",
+            ) from error
 
     def is_as_backed_up(self, backup: DatabaseBackup) -> bool:
         known = backup.particulars.get("fingerprint")
@@ -441,17 +387,3 @@ class MysqlCopy(MysqlDatabase, ServerCopy):
         if self.exists():
             self._end_sessions()
             self._run([f"DROP DATABASE {sql.quoted(self.access.database)}"], LOCK_SECONDS, selected=False)
-
-
-def _from_option_file(given: dict[str, str], context: ExecutionContext) -> dict[str, str]:
-    """What the option file says that the config names, as drivers call it."""
-    name = given.get("read_default_file") or ("~/.my.cnf" if "read_default_group" in given else "")
-    if not name:
-        return {}
-    path = home(context) / name[2:] if name.startswith("~/") else Path(context.directory, name)
-    found = mysql_option_files.read(path, ["client", given.get("read_default_group", "client")])
-    return {IN_FILES.get(key, key): value for key, value in found.items()}
-
-
-def _tls(file: dict[str, str]) -> dict[str, str]:
-    return {name: value for name, value in file.items() if name.startswith("ssl")}

@@ -14,7 +14,7 @@ _ALL = "ALL PRIVILEGES"
 NEEDED_PRIVILEGES = frozenset(
     (
         *("SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "REFERENCES"),
-        *("CREATE VIEW", "SHOW VIEW", "TRIGGER", "EVENT", "CREATE ROUTINE", "ALTER ROUTINE"),
+        *("CREATE VIEW", "SHOW VIEW", "TRIGGER", "EVENT", "CREATE ROUTINE", "ALTER ROUTINE", "LOCK TABLES"),
     )
 )
 #: One of them is enough to make views and triggers that another user has defined.
@@ -175,6 +175,11 @@ def grants(printed: Sequence[Row]) -> list[Grant]:
 def privileges_on(database: str, granted: Sequence[Grant]) -> frozenset[str]:
     """What may be done with a database, which need not exist."""
     return frozenset().union(*(grant.privileges for grant in granted if grant.allows(database)))
+
+
+def escaped(name: str) -> str:
+    """A name of a database for a GRANT that is for this one alone."""
+    return re.sub(r"([\\_%])", r"\\\1", name)
 
 
 def _pattern(name: str) -> str:

@@ -93,9 +93,9 @@ class Clients:
     def newest(self) -> Programs:
         return self._installed[0]
 
-    def rows(self, queries: Iterable[str]) -> list[list[Row]]:
-        """The rows of each query, all as of one moment."""
-        script = [READ_ONLY]
+    def rows(self, queries: Iterable[str], before: Sequence[str] = ()) -> list[list[Row]]:
+        """The rows of each query, all as of one moment; statements ``before`` belong to the transaction."""
+        script = [READ_ONLY, *before]
         for query in queries:
             script += [f"COPY ({query}) TO STDOUT;", "\\echo '\\\\hubops'"]
         parts = self.psql([*script, "COMMIT;"]).split(f"{END}\n")[:-1]

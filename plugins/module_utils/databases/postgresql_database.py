@@ -8,6 +8,7 @@ place of that copy; it is brought back in one transaction.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ from .access import Access, DatabaseConfig
 from .base import Contents
 from .facts import DatabaseBackup, DatabaseFacts, ServerFacts
 from .postgresql_clients import (
+    APPLICATION,
     PACKAGE,
     PROGRAMS,
     READ_ONLY,
@@ -91,7 +93,7 @@ class PostgresqlDatabase(ServerDatabase):
     def examined(self, facts: DatabaseFacts, server: ServerFacts) -> DatabaseFacts:
         """The facts, with what the server says of the database. Raises HubError where it cannot be asked."""
         [[answer], sessions, views, foreign] = self.read(
-            [statements.SERVER, statements.SESSIONS, statements.VIEWS, statements.FOREIGN]
+            [statements.SERVER, self._sessions, statements.VIEWS, statements.FOREIGN]
         )
         _number, version, may_create, owns, size, _owner, database, role, hangs_on, *_rest = map(str, answer)
         newest = max((major(each) for each in server.clients.values()), default=0)
@@ -123,6 +125,16 @@ class PostgresqlDatabase(ServerDatabase):
         scratch = statements.quoted(self.scratch_name)
         return f"CREATE DATABASE {scratch} OWNER {statements.quoted(role)};"
 
+    @property
+    def _own_names(self) -> list[str]:
+        """How sessions of the hub, and ours, are called on the server."""
+        configured = self.access.options.get("application_name") or self.access.variables.get("PGAPPNAME")
+        return ["", APPLICATION, *([configured] if configured else [])]
+
+    @property
+    def _sessions(self) -> str:
+        return statements.sessions(self._own_names)
+
     # The hooks of ServerDatabase
 
     @property
@@ -130,7 +142,7 @@ class PostgresqlDatabase(ServerDatabase):
         return Clients(self.access)
 
     def read(self, queries: Sequence[str], timeout: float = LOCK_SECONDS) -> list[list[Row]]:
-        return self.clients.rows(queries)
+        return self.clients.rows(queries, _patient(timeout))
 
     def run(self, commands: Sequence[str], timeout: float = LOCK_SECONDS) -> None:
         script = [f"{command};" for command in commands]
@@ -245,6 +257,7 @@ class PostgresqlDatabase(ServerDatabase):
                 statements.create_like(name, self.origin.access.database),
             ]
             found = self.origin.database_facts()
+            script.append(statements.make_private(name))
             script += _settings(name, [each for each in found["settings"] if each[0] in (None, server[7])])
             self.origin.clients.psql(script)
         elif self.is_there():
@@ -280,12 +293,16 @@ class PostgresqlDatabase(ServerDatabase):
 
     def seal(self, folder: Path, backup: DatabaseBackup, timeout: float) -> DatabaseBackup:
         copy = self._copy_of(folder)
-        [[server], sessions] = self.read([statements.SERVER, statements.SESSIONS])
+        [[server], sessions] = self.read([statements.SERVER, self._sessions])
         if server[2] == server[3] == "t" and server[8] == "f" and not sessions:
             with contextlib.suppress(HubError):
                 # Sessions of the hub that has just stopped are waited for by the server, for some seconds.
                 self.clients.psql(
-                    [statements.drop(copy.access.database), self._copied(copy.access.database, server)]
+                    [
+                        statements.drop(copy.access.database),
+                        self._copied(copy.access.database, server),
+                        statements.make_private(copy.access.database),
+                    ]
                 )
                 found = copy.contents(timeout)
                 particulars = {**backup.particulars, COPY: copy.access.database}
@@ -332,12 +349,14 @@ class PostgresqlDatabase(ServerDatabase):
         """
         own, name = self.access.database, database.access.database
         [[server], kept] = self.read([statements.SERVER, statements.databases_like(f"{own}_")])
-        new, aside = f"{own}_new", f"{own}_{len(kept) + 1}"
+        there = [row[0] for row in kept]
+        new = f"{own}_new"
+        aside = next(name for name in map(f"{own}_{{}}".format, itertools.count(1)) if name not in there)
         self.clients.psql(
             [
                 statements.drop(new, force=True),
                 self._copied(new, server),
-                statements.end_sessions(name),
+                statements.end_sessions(name, self._own_names),
                 *statements.swap(new, name, aside),
             ]
         )

@@ -76,15 +76,24 @@ SERVER = (
     "AND NOT r.rolsuper AND (s.setrole NOT IN (0, r.oid) OR p.context IS DISTINCT FROM 'user')) "
     "FROM pg_database d JOIN pg_roles r ON r.rolname = current_user WHERE d.datname = current_database()"
 )
-#: Rows of sessions in this database that are not the hub's: number, role, program, address, state.
-SESSIONS = (
-    "SELECT pid, usename, application_name, client_addr, state FROM pg_stat_activity "
-    "WHERE datname = current_database() AND pid <> pg_backend_pid() AND usename IS NOT NULL "
-    # Hidden from roles that may not look at others' sessions.
-    "AND coalesce(backend_type, 'client backend') = 'client backend' "
-    "AND application_name <> 'hubops' AND (usename <> current_user OR application_name <> '' "
-    "OR client_addr IS DISTINCT FROM inet_client_addr()) ORDER BY pid"
-)
+
+
+def sessions(own: Sequence[str]) -> str:
+    """Rows of sessions in this database that are not the hub's: number, role, program, address, state.
+
+    The hub's are those of its role, from this host, whose program has one of the names ``own``.
+    """
+    names = ", ".join(map(literal, own))
+    return (
+        "SELECT pid, usename, application_name, client_addr, state FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid() AND usename IS NOT NULL "
+        # Hidden from roles that may not look at others' sessions.
+        "AND coalesce(backend_type, 'client backend') = 'client backend' "
+        f"AND (usename <> current_user OR application_name NOT IN ({names}) "
+        "OR client_addr IS DISTINCT FROM inet_client_addr()) ORDER BY pid"
+    )
+
+
 #: Rows of views that read tables of the hub's: view, tables.
 VIEWS = (
     "SELECT v.oid::regclass::text, string_agg(DISTINCT c.relname, ', ' ORDER BY c.relname) "
@@ -162,6 +171,11 @@ def create_from(database: str, template: str, owner: str, version: int, large: b
     return f"CREATE DATABASE {quoted(database)} TEMPLATE {quoted(template)} OWNER {quoted(owner)}{strategy};"
 
 
+def make_private(database: str) -> str:
+    """Let nobody else connect to a copy, and be in the way of its use."""
+    return f"REVOKE ALL ON DATABASE {quoted(database)} FROM PUBLIC;"
+
+
 def drop(database: str, force: bool = False) -> str:
     return f"DROP DATABASE IF EXISTS {quoted(database)}{' WITH (FORCE)' if force else ''};"
 
@@ -177,12 +191,12 @@ def swap(new: str, database: str, aside: str) -> list[str]:
     ]
 
 
-def end_sessions(database: str) -> str:
-    """End sessions of the hub's own role that no program has named: the hub has stopped."""
+def end_sessions(database: str, own: Sequence[str]) -> str:
+    """End the hub's sessions, as `sessions` knows them: it has stopped."""
     return (
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = current_user "
         f"AND datname = {literal(database)} AND pid <> pg_backend_pid() "
-        "AND application_name IN ('', 'hubops');"
+        f"AND application_name IN ({', '.join(map(literal, own))});"
     )
 
 

@@ -154,6 +154,8 @@ class Aside:
         hub.bind_url = "http://127.0.0.1:{}{}".format(request["public_port"], request["base_url"])
         hub.hub_bind_url = "http://127.0.0.1:{}".format(request["hub_port"])
         hub.db_url = request["db_url"]
+        given = hub.get("db_kwargs", {})
+        hub.db_kwargs = without_connect_args(given if isinstance(given, dict) else given.get_value({}))
         hub.internal_certs_location = os.path.join(self.folder, "certificates")
         hub.cleanup_servers = False
         hub.cleanup_proxy = True
@@ -254,6 +256,17 @@ def posts(routes: list[Any]) -> list[str]:
         if own and re.fullmatch(r"[\w/.-]+\$?", path):
             found.append(path.rstrip("$"))
     return found
+
+
+def without_connect_args(db_kwargs: dict[str, Any]) -> dict[str, Any]:
+    """What the config gives to SQLAlchemy, without what would lead to the hub's own database.
+
+    The URL of the copy has these parameters. Objects, such as TLS contexts, are in no URL.
+    """
+    plain = (str, int, float, bool, dict)
+    given = db_kwargs.get("connect_args", {})
+    kept = {name: value for name, value in given.items() if not isinstance(value, plain)}
+    return {**db_kwargs, "connect_args": kept} if given else dict(db_kwargs)
 
 
 def make_spawner(request: dict[str, Any]) -> Any:

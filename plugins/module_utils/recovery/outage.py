@@ -78,8 +78,8 @@ class Outage:
     settings: Settings
     kept: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     """What a step keeps for those after it; closed when all are over."""
-    lenders: list[Lender] = field(default_factory=list)
-    """The one that was started before the hub, where that is needed."""
+    lenders: list[Lender | None] = field(default_factory=list)
+    """The one that was started before the hub; None where that is not needed."""
 
     @property
     def deployment(self) -> Deployment:
@@ -169,11 +169,8 @@ def _exchange(in_place: bool) -> Callable[[Outage], dict[str, Any]]:
 def _start(outage: Outage) -> dict[str, Any]:
     version, timeout = outage.plan.to_version, outage.settings.start_timeout
     deployment = outage.new_deployment
-    database = database_of(deployment, outage.access)
-    if database.seen_within:
-        environment, context = deployment.hub_environment.path, service_of(deployment.service).context()
-        lending = verification.lending(database, environment, context, outage.settings.user, starts=True)
-        outage.lenders.append(outage.kept.enter_context(lending))
+    ahead = verification.lending_ahead(deployment, outage.access, outage.settings.user)
+    outage.lenders.append(outage.kept.enter_context(ahead))
     return vars(lifecycle.start(deployment, outage.base, version, timeout))
 
 

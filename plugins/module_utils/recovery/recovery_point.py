@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -175,13 +175,19 @@ def foretell(point: Path) -> dict[str, Any]:
     return {"changed": bool(different) or rests, **_result(different)}
 
 
-def restore(point: Path, timeout: float, stop_timeout: float, log_mark: str = "") -> dict[str, Any]:
+def restore(
+    point: Path,
+    timeout: float,
+    stop_timeout: float,
+    log_mark: str = "",
+    before_start: Callable[[], object] = lambda: None,
+) -> dict[str, Any]:
     """Make the host equal to ``point``, and have the old hub serve.
 
     Safe to call from any half-way state, again and again. A hub that has not stopped after ``stop_timeout``
     seconds is killed; ``timeout`` is what the old one's start may take, in seconds. What the hub has logged
-    since ``log_mark`` is kept with what is replaced. Returns what was restored, also as a diff, whether
-    anything was changed, and when the hub answered.
+    since ``log_mark`` is kept with what is replaced. ``before_start`` is called once all is restored.
+    Returns what was restored, also as a diff, whether anything was changed, and when the hub answered.
     """
     with _no_os_error(point):
         manifest = verify(point, homes=False)
@@ -204,6 +210,7 @@ def restore(point: Path, timeout: float, stop_timeout: float, log_mark: str = ""
         reserved_space.release(state_folder_of(point), database, manifest.database)
         # Before the first row of the hub that serves again: it must survive another restore.
         kept_database.remember_restore(point)
+    before_start()
     started = start(deployment, base, manifest.from_version, timeout)
     return {
         **_result(different),

@@ -16,6 +16,7 @@ from ..databases import migration
 from ..deployment import lifecycle, verification
 from ..deployment.database import database_of
 from ..deployment.model import Deployment
+from ..deployment.verification import Lender
 from ..environments import transitions
 from ..environments.installer import InstallerOptions
 from ..errors import HubError
@@ -150,11 +151,17 @@ def _restore(folder: Path, run: Run, by: str) -> Outcome:
     journal.write(folder, run)
     stopped = run.taken("stop") or {}
     try:
-        with journal.recording(folder, run, "restore") as restored:
+        with journal.recording(folder, run, "restore") as restored, contextlib.ExitStack() as kept:
             migration.abandon(folder)
             point, mark = Path(run.recovery_point), stopped.get("log_mark", "")
-            restored.update(recovery_point.restore(point, TIMEOUT, STOP_TIMEOUT, mark))
-            verified = _verify(run.deployment, restored["version"], point)
+            lenders: list[Lender | None] = []
+
+            def lend() -> None:
+                with contextlib.suppress(HubError):
+                    lenders.append(kept.enter_context(verification.lending_ahead(run.deployment, point)))
+
+            restored.update(recovery_point.restore(point, TIMEOUT, STOP_TIMEOUT, mark, lend))
+            verified = _verify(run.deployment, restored["version"], point, lenders, kept)
     except HubError as error:
         run.failures += 1
         if run.failures >= MOST_FAILURES or run.attempts >= MOST_ATTEMPTS:
@@ -218,10 +225,21 @@ def _removals(folder: Path, run: Run) -> list[Callable[[], object]]:
     return removals
 
 
-def _verify(deployment: Deployment, version: str, point: Path) -> str:
-    """What is wrong with the restored hub, or ''; no reason to restore it again."""
+def _verify(
+    deployment: Deployment,
+    version: str,
+    point: Path,
+    lenders: list[Lender | None],
+    kept: contextlib.ExitStack,
+) -> str:
+    """What is wrong with the restored hub, or ''; no reason to restore it again.
+
+    ``lenders`` has the one that was started before the hub, if any; it ends with ``kept``.
+    """
     try:
-        verification.verify(deployment, version=version, point=point)
+        with kept:
+            lender = next(iter(lenders), None)
+            verification.verify(deployment, version=version, point=point, lender=lender)
     except HubError as error:
         return str(error)
     return ""

@@ -414,6 +414,30 @@ def test_it_is_migrated_as_upgrade_db_does(hub: MysqlDatabase, server: Mysql, tm
     server.sql("DROP DATABASE other")
 
 
+def test_a_database_of_2_is_migrated_through_4(server: Mysql, tmp_path: Path) -> None:
+    server.make_database("of_2", "hub")
+    fill_database(environment("2.3.1", DRIVER), server.url("hub", PASSWORD, "of_2"))
+    server.sql(
+        "INSERT INTO servers (id, proto, ip, port, base_url) VALUES (1, 'http', '127.0.0.1', 9, '/user/u/'); "
+        "INSERT INTO spawners (id, user_id, server_id, name) VALUES (1, 1, 1, '')",
+        "of_2",
+    )
+    facts, database = found(server, tmp_path, name="of_2"), at(server, tmp_path, name="of_2")
+    assert (facts.revision, facts.servers) == ("833da8570507", 1)
+    before, backup = server.content("of_2"), sealed(database, tmp_path / "point")
+    state, context = tmp_path / "state", context_in(tmp_path)
+    through, target = [str(environment(OLD, DRIVER))], environment(NEW, DRIVER)
+    try:
+        assert migration.prepare(database, context, target, state, intermediate=through)
+        done = migration.migrate(database, context, target, state, intermediate=through)
+    finally:
+        migration.abandon(state)
+    assert (done.prepared, done.to_revision, done.rows_after["users"]) == (True, HEADS[NEW], 5)
+    database.restore(tmp_path / "point", backup, tmp_path / "aside")
+    assert server.content("of_2") == before
+    server.sql("DROP DATABASE of_2")
+
+
 def schema(server: Mysql, name: str) -> list[str]:
     dumped = server.content(name)
     return [line for line in dumped if re.match(r"(  `|  \w*KEY|  CONSTRAINT|CREATE)", line)]
@@ -453,6 +477,19 @@ def test_a_session_that_keeps_a_lock_does_not_hang_a_migration(
     holds = session(server, "START TRANSACTION; SELECT COUNT(*) FROM users;")
     with holds, pytest.raises(HubError, match="Lock wait timeout exceeded"):
         migrate(hub, tmp_path)
+
+
+def test_a_session_that_keeps_a_lock_is_noticed_before_anything_is_changed(
+    hub: MysqlDatabase, server: Mysql, tmp_path: Path
+) -> None:
+    before, backup = server.content("hub_db"), hub.back_up(tmp_path, 10)
+    holds = session(server, "START TRANSACTION; SELECT COUNT(*) FROM users;")
+    with holds, pytest.raises(
+        HubError, match=r"Another session than the hub's keeps tables.*Lock wait timeout"
+    ):
+        hub.seal(tmp_path, backup, 1)
+    assert server.content("hub_db") == before
+    assert hub.seal(tmp_path, backup, 10).rows == backup.rows
 
 
 def test_the_hub_s_own_sessions_do_not_keep_a_restore_from_its_work(
@@ -504,6 +541,18 @@ def test_no_password_can_be_seen(hub: MysqlDatabase, server: Mysql, tmp_path: Pa
 def test_the_line_that_older_clients_refuse_is_not_in_a_dump(hub: MysqlDatabase, tmp_path: Path) -> None:
     hub.dump(tmp_path / "dump")
     assert b"999999" not in (tmp_path / "dump").read_bytes()
+
+
+def test_a_dump_can_be_brought_back_by_hand(hub: MysqlDatabase, server: Mysql, tmp_path: Path) -> None:
+    server.sql(SITE.replace("CREATE VIEW of_root", "CREATE DEFINER = hub@localhost VIEW of_root"), "hub_db")
+    before, backup = server.content("hub_db"), sealed(hub, tmp_path / "point")
+    like = backup.particulars
+    made = f"CREATE DATABASE hub_db CHARACTER SET {like['character_set']} COLLATE {like['collation']}"
+    server.sql(f"DROP DATABASE hub_db; {made}")
+    with (tmp_path / "point" / backup.file).open() as dump:
+        login = ["--no-defaults", f"--socket={server.socket}", "--user=root"]
+        subprocess.run(["mariadb", *login, "--binary-mode", "hub_db"], stdin=dump, check=True)
+    assert server.content("hub_db") == before
 
 
 def test_as_an_unprivileged_user_of_the_host(hub: MysqlDatabase, server: Mysql, tmp_path: Path) -> None:

@@ -9,7 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import postgresql_clients
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import (
+    migration,
+    postgresql_clients,
+)
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.access import DatabaseConfig
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.facts import (
     DatabaseFacts,
@@ -19,7 +22,8 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.kinds 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 
 from tests.hubs.databases.servers import KINDS, PASSWORD, SQLALCHEMY, Place, empty_place
-from tests.hubs.real_hub import environment, fill_database
+from tests.hubs.databases.test_migration import add_revision
+from tests.hubs.real_hub import environment, fill_database, link_environment
 from tests.testbed.databases import POSTGRESQL_18, Postgresql
 from tests.testbed.databases.postgresql import postgresql
 
@@ -298,4 +302,42 @@ def test_clients_newer_than_the_server(place: Place, point: Path, monkeypatch: p
     before = place.server.content(place.name)
     place.sql("DROP TABLE spawners CASCADE; CREATE TABLE added (id int)")
     database.restore(point, backup, point / "replaced")
+    assert place.server.content(place.name) == before
+
+
+def test_a_database_of_2_is_migrated_through_4(place: Place, tmp_path: Path) -> None:
+    """SQLAlchemy 1.4 reads the URL as psycopg2, 2.1 as psycopg."""
+    fill_database(environment("2.3.1", "psycopg2-binary"), place.config.url)
+    place.sql(
+        "INSERT INTO servers (id, proto, ip, port, base_url) VALUES (1, 'http', '127.0.0.1', 9, '/user/u/');"
+        "INSERT INTO oauth_clients (identifier, secret, redirect_uri) "
+        "VALUES ('jupyterhub-user-user0', '', '');"
+        "INSERT INTO spawners (id, user_id, server_id, name, oauth_client_id) "
+        "VALUES (1, 1, 1, '', 'jupyterhub-user-user0')"
+    )
+    database, target = place.database(), environment("6.1.1", *KIND.packages)
+    state, through = tmp_path / "state", [str(environment("4.1.6", *KIND.packages))]
+    try:
+        assert migration.prepare(database, place.context, target, state, intermediate=through)
+        done = migration.migrate(database, place.context, target, state, intermediate=through)
+    finally:
+        migration.abandon(state)
+    assert (done.prepared, done.to_revision) == (True, "f460b0348206")
+    assert done.rows_after["users"] == done.rows_before["users"] == 5
+    assert place.databases() == [place.name]
+
+
+def test_a_migration_that_fails_half_way_is_undone(place: Place, point: Path, tmp_path: Path) -> None:
+    """Earlier revisions of JupyterHub's are committed by then, though PostgreSQL's DDL is transactional."""
+    fill(place)
+    database = place.database()
+    backup = database.seal(point, database.back_up(point, 5), 5)
+    before = place.server.content(place.name)
+    target = link_environment("6.1.1", tmp_path / "bad", *KIND.packages)
+    add_revision(target, "SELECT * FROM nowhere")
+    with pytest.raises(HubError, match='relation "nowhere" does not exist'):
+        migration.migrate(database, place.context, target, tmp_path / "state")
+    assert place.server.content(place.name) != before
+    database.restore(point, backup, point / "replaced")
+    database.give_owner_of(backup)
     assert place.server.content(place.name) == before

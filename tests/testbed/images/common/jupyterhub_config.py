@@ -3,7 +3,7 @@
 c = get_config()  # type: ignore[name-defined]  # noqa: F821
 
 c.JupyterHub.bind_url = "http://:8000"
-c.JupyterHub.db_url = "sqlite:///jupyterhub.sqlite"
+c.JupyterHub.db_url = "@db_url@"
 c.JupyterHub.spawner_class = "@spawner@"
 c.JupyterHub.services = [{"name": "monitor", "api_token": "token-of-monitor-service"}]
 

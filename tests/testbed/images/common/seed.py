@@ -1,14 +1,15 @@
 """Fills a hub's database with its own models: users, groups, roles, API tokens, encrypted auth state.
 
 Run by the hub environment's Python in the hub's working directory while the hub is stopped, after a first
-start has made the database. Works from JupyterHub 2.3 on. Every secret is known: the token of ``user-007`` is
-``token-of-user-007``, and its auth state, where it has one, says so.
+start has made the database, whose URL is its argument. Works from JupyterHub 2.3 on. Every secret is known:
+the token of ``user-007`` is ``token-of-user-007``, and its auth state, where it has one, says so.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import sys
 
 from jupyterhub import orm, roles
 from jupyterhub.crypto import CryptKeeper, encrypt
@@ -20,7 +21,7 @@ GROUPS = 8
 
 
 def main() -> None:
-    session = orm.new_session_factory("sqlite:///jupyterhub.sqlite")()
+    session = orm.new_session_factory(sys.argv[1])()
     CryptKeeper.instance().keys = [bytes.fromhex(os.environ["JUPYTERHUB_CRYPT_KEY"])]
 
     group_names = [f"group-{number}" for number in range(GROUPS)]

@@ -1,0 +1,90 @@
+"""How a MySQL or MariaDB server is reached, as the hub's driver reads URL, parameters and option files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..system.execution_context import ExecutionContext
+from . import mysql_option_files, urls
+from .access import Access, DatabaseConfig, home, variables
+
+DIALECTS = ("mysql", "mariadb")
+#: Drivers that carry out a statement when they connect.
+WITH_INIT_COMMAND = ("", "mysqldb", "pymysql")
+#: What `Access` has fields for, as drivers name it.
+NAMED = ("user", "passwd", "password", "host", "port", "db", "database", "unix_socket")
+
+
+def access_of(config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str) -> Access:
+    """As the driver takes it: what it is given, then the URL, then an option file that one of them names.
+
+    Raises HubError where that file cannot be read.
+    """
+    parts = urls.parse(config.url)
+    given = {name: values[-1] for name, values in parts.query.items()}
+    for name, value in config.connect_args.items():
+        if isinstance(value, dict):
+            given.update({f"{name}_{key}": str(each) for key, each in value.items()})
+        else:
+            given[name] = str(value)
+    file = _option_file(given, context)
+    tls = {name: value for name, value in file.items() if name.startswith("ssl")}
+
+    def first(*values: str | None) -> str:
+        return next((value for value in values if value), "")
+
+    passwords = (given.get("passwd"), given.get("password"), parts.password, file.get("password"))
+    sockets = (given.get("unix_socket"), file.get("socket"))
+    names = (given.get("database"), given.get("db"), urls.database_name(parts, sqlalchemy))
+    return Access(
+        dialect=parts.dialect,
+        driver=parts.driver,
+        user=first(given.get("user"), parts.username, file.get("user")),
+        password=first(*passwords) or None,
+        host=first(*sockets, given.get("host"), parts.host, file.get("host")),
+        port=first(given.get("port"), parts.port, file.get("port")),
+        database=first(*names, file.get("database")),
+        options={
+            name: value
+            for name, value in {**tls, **given}.items()
+            if name not in NAMED and not name.startswith("read_default_")
+        },
+        system_user=context.user,
+        directory=context.directory,
+        variables=variables(context),
+    )
+
+
+def url_of(access: Access, sqlalchemy: str, lock_seconds: int) -> str:
+    """The URL for programs in an environment with this version of SQLAlchemy.
+
+    A migration that waits for another session's lock fails after ``lock_seconds``, not after a day.
+    """
+    query = {name: [value] for name, value in access.options.items()}
+    if access.driver in WITH_INIT_COMMAND:
+        query.setdefault("init_command", [f"SET SESSION lock_wait_timeout={lock_seconds}"])
+    host, port = access.host, access.port
+    if host.startswith("/"):
+        query["unix_socket"] = [host]
+        host = port = ""
+    parts = urls.Url(
+        dialect=access.dialect,
+        driver=access.driver,
+        username=access.user,
+        password=access.password,
+        host=host,
+        port=port,
+        database=access.database,
+        query=query,
+    )
+    return urls.of_server(parts, sqlalchemy)
+
+
+def _option_file(given: dict[str, str], context: ExecutionContext) -> dict[str, str]:
+    """What the option file says that the config names; nothing where it names none."""
+    group = given.get("read_default_group", "")
+    name = given.get("read_default_file") or ("~/.my.cnf" if group else "")
+    if not name:
+        return {}
+    path = home(context) / name[2:] if name.startswith("~/") else Path(context.directory, name)
+    return mysql_option_files.read(path, ["client", group or "client"])
