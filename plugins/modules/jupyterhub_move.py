@@ -35,7 +35,7 @@ options:
   database_url:
     description:
       - The new database, as C(c.JupyterHub.db_url) is going to name it; it is empty.
-      - The action plugin hands it on as C({"url": ...}), so that a URL without a password can be shown.
+      - The action plugin hands it on within JSON, so that a URL without a password can be shown.
     type: str
     required: true
   write_config:

@@ -141,8 +141,9 @@ class MysqlDatabase(ServerDatabase):
         """The hub's transactions see one state of the database until they end, and an idle hub ends none."""
         if "READ COMMITTED" in self.access.options.get("init_command", "").upper().replace("-", " "):
             return 0
-        [[(_name, isolation), *_]] = self.read(["SHOW GLOBAL VARIABLES LIKE '%\\_isolation'"])
-        return 0 if isolation == "READ-COMMITTED" else IDLE_HUB_SECONDS
+        # Its name depends on the product and the version.
+        [variables] = self.read(["SHOW GLOBAL VARIABLES LIKE '%\\_isolation'"])
+        return 0 if variables[0][1] == "READ-COMMITTED" else IDLE_HUB_SECONDS
 
     def exists(self) -> bool:
         name = sql.literal(self.access.database)

@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -283,16 +284,15 @@ def lending(
         lender.end()
 
 
-@contextlib.contextmanager
-def lending_ahead(deployment: Deployment, point: Path, user: str = "") -> Iterator[Lender | None]:
+def lending_ahead(
+    deployment: Deployment, point: Path, user: str = ""
+) -> AbstractContextManager[Lender | None]:
     """A lender for a hub that is about to start, where `verify` would else wait for it; None where not."""
     database = database_of(deployment, point)
     if not database.seen_within:
-        yield None
-        return
+        return contextlib.nullcontext()
     environment, context = deployment.hub_environment.path, service_of(deployment.service).context()
-    with lending(database, environment, context, user, starts=True) as lender:
-        yield lender
+    return lending(database, environment, context, user, starts=True)
 
 
 def _wait_until_seen(api_url: str, token: str, seconds: float) -> None:

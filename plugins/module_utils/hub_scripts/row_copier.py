@@ -70,7 +70,7 @@ def reason(error: Exception) -> str:
     """Why it failed, without statements and values of rows; the driver's words where it was the driver."""
     if isinstance(error, (NotPossible, ImportError)):
         return str(error)
-    words = " ".join(str(getattr(error, "orig", None) or error).split("\n[SQL")[0].split())
+    words = " ".join(str(getattr(error, "orig", None) or error).partition("\n[SQL")[0].split())
     return f"{type(error).__name__}: {words}"
 
 
