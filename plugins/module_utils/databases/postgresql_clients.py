@@ -174,7 +174,9 @@ def _quoted(word: str) -> str:
 
 def parsed(line: str) -> Row:
     """A line of COPY's text format."""
-    return tuple(
-        None if field == "\\N" else _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), field)
-        for field in line.split("\t")
-    )
+    return tuple(_value(field) if "\\" in field else field for field in line.split("\t"))
+
+
+def _value(field: str) -> str | None:
+    """A field that is written otherwise than it is."""
+    return None if field == "\\N" else _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), field)

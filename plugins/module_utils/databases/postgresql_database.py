@@ -92,29 +92,25 @@ class PostgresqlDatabase(ServerDatabase):
 
     def examined(self, facts: DatabaseFacts, server: ServerFacts) -> DatabaseFacts:
         """The facts, with what the server says of the database. Raises HubError where it cannot be asked."""
-        [[answer], sessions, views, foreign] = self.read(
-            [statements.SERVER, self._sessions, statements.VIEWS, statements.FOREIGN]
-        )
-        _number, version, may_create, owns, size, _owner, database, role, hangs_on, *_rest = map(str, answer)
-        newest = max((major(each) for each in server.clients.values()), default=0)
-        too_old = newest < major(version)
+        known, (sessions, views, foreign) = self._ask(self._sessions, statements.VIEWS, statements.FOREIGN)
+        too_old = max(map(major, server.clients.values())) < known.major
         described = replace(
             server,
-            version=version,
-            package=f"{PACKAGE}-{major(version)}" if too_old else PACKAGE,
+            version=known.version,
+            package=f"{PACKAGE}-{known.major}" if too_old else PACKAGE,
             clients_too_old=too_old,
-            by_copy=may_create == owns == "t" and hangs_on == "f",
+            by_copy=known.may_copy,
             sessions=[_session(row) for row in sessions],
             views=[f"{view} (reads {tables})" for view, tables in views],
             foreign_tables=[f"{table} ({owner}'s)" for table, owner in foreign],
             no_copies=""
-            if may_create == "t" or self.beside(self.scratch_name).is_there()
-            else self._remedy(role),
+            if known.may_create or self.beside(self.scratch_name).is_there()
+            else self._remedy(known.role),
         )
         contents = self.contents()
         return replace(
             facts,
-            bytes=int(size),
+            bytes=known.bytes,
             server=described,
             revision=contents.revision,
             rows=contents.rows,
@@ -134,6 +130,11 @@ class PostgresqlDatabase(ServerDatabase):
     @property
     def _sessions(self) -> str:
         return statements.sessions(self._own_names)
+
+    def _ask(self, *queries: str) -> tuple[statements.Server, list[list[Row]]]:
+        """What the server is, and the rows of queries."""
+        [[server], *found] = self.read([statements.SERVER, *queries])
+        return statements.Server.of(server), found
 
     # The hooks of ServerDatabase
 
@@ -205,12 +206,12 @@ class PostgresqlDatabase(ServerDatabase):
         return PostgresqlCopy(access, f"the copy {name} of {self.origin.name}", self.origin)
 
     def dump(self, target: Path, timeout: float = LOCK_SECONDS) -> None:
-        [[server], excluded] = self.read([statements.SERVER, statements.EXCLUDED])
+        server, [excluded] = self._ask(statements.EXCLUDED)
         arguments = [f"--lock-wait-timeout={timeout:g}s", *statements.exclude(excluded)]
         try:
             with files.scratch(target) as part:
                 with part.open("wb") as opened:
-                    self.clients.dump(opened, major(str(server[1])), arguments)
+                    self.clients.dump(opened, server.major, arguments)
                 part.chmod(0o600)
                 files.rename(part, target)
         except OSError as error:
@@ -219,11 +220,11 @@ class PostgresqlDatabase(ServerDatabase):
             ) from error
 
     def contents_of(self, dump: Path) -> Contents:
-        [[server], [schema]] = self.read([statements.SERVER, f"SELECT {statements.HUB_SCHEMA}"])
-        prefix = f"{schema[0]}."
+        server, [[[schema]]] = self._ask(f"SELECT {statements.HUB_SCHEMA}")
+        prefix = f"{schema}."
         rows: dict[str, int] = {}
         revisions: list[str] = []
-        with self.clients.script_of(dump, major(str(server[1])), ROWS) as script:
+        with self.clients.script_of(dump, server.major, ROWS) as script:
             for table, count, first in _counted(script):
                 name = table[len(prefix) :] if table.startswith(prefix) else table
                 rows[name] = count
@@ -233,14 +234,14 @@ class PostgresqlDatabase(ServerDatabase):
 
     def replace_with(self, dump: Path) -> None:
         clients = self.clients
-        [[server], there] = self.read([statements.SERVER, statements.FOREIGN_SCHEMAS])
+        server, [there] = self._ask(statements.FOREIGN_SCHEMAS)
         [of_others] = self.origin.read([statements.FOREIGN_SCHEMAS])
         all_of_others = _schemas([*there, *of_others])
         before = ["BEGIN;", *_patient(LOCK_SECONDS), *statements.DROP_ALL]
         with clients.session() as session:
             session.write("\n".join(before).encode() + b"\n")
             for section in SECTIONS:
-                with clients.script_of(dump, major(str(server[1])), section) as script:
+                with clients.script_of(dump, server.major, section) as script:
                     if section == ROWS:
                         session.writelines(_begin(script))
                         shutil.copyfileobj(script, session)
@@ -249,8 +250,8 @@ class PostgresqlDatabase(ServerDatabase):
             session.write(b"COMMIT;\n")
 
     def make_empty(self) -> None:
-        [[server]] = self.origin.read([statements.SERVER])
-        if server[2] == "t":
+        server, _nothing = self.origin._ask()
+        if server.may_create:
             name = self.access.database
             script = [
                 statements.drop(name, force=True),
@@ -258,19 +259,19 @@ class PostgresqlDatabase(ServerDatabase):
             ]
             found = self.origin.database_facts()
             script.append(statements.make_private(name))
-            script += _settings(name, [each for each in found["settings"] if each[0] in (None, server[7])])
+            script += _settings(name, [each for each in found["settings"] if each[0] in (None, server.role)])
             self.origin.clients.psql(script)
         elif self.is_there():
             self.clients.psql(["BEGIN;", *statements.DROP_ALL, "COMMIT;"])
         else:
             raise HubError(
-                f"The role {server[7]} may not make databases, so {self.origin.name} cannot be copied.",
-                f"As an administrator of the server: {self.origin._remedy(str(server[7]))}",
+                f"The role {server.role} may not make databases, so {self.origin.name} cannot be copied.",
+                f"As an administrator of the server: {self.origin._remedy(server.role)}",
             )
 
     def remove(self) -> None:
-        [[server]] = self.origin.read([statements.SERVER])
-        if server[2] == "t":
+        server, _nothing = self.origin._ask()
+        if server.may_create:
             self.origin.clients.psql([statements.drop(self.access.database, force=True)])
         elif self.is_there():
             self.clients.psql(["BEGIN;", *statements.DROP_ALL, "COMMIT;"])
@@ -293,8 +294,8 @@ class PostgresqlDatabase(ServerDatabase):
 
     def seal(self, folder: Path, backup: DatabaseBackup, timeout: float) -> DatabaseBackup:
         copy = self._copy_of(folder)
-        [[server], sessions] = self.read([statements.SERVER, self._sessions])
-        if server[2] == server[3] == "t" and server[8] == "f" and not sessions:
+        server, [sessions] = self._ask(self._sessions)
+        if server.may_copy and not sessions:
             with contextlib.suppress(HubError):
                 # Sessions of the hub that has just stopped are waited for by the server, for some seconds.
                 self.clients.psql(
@@ -311,10 +312,12 @@ class PostgresqlDatabase(ServerDatabase):
                 )
         return super().seal(folder, backup, timeout)
 
-    def _copied(self, name: str, server: Row) -> str:
+    def _copied(self, name: str, server: statements.Server) -> str:
         """The statement that copies this database, or another one that the session is in."""
-        number, size, owner = int(server[0] or 0), int(server[4] or 0), str(server[5])
-        return statements.create_from(name, self.access.database, owner, number, size > LARGE_BYTES)
+        is_large = server.bytes > LARGE_BYTES
+        return statements.create_from(
+            name, self.access.database, server.owner, by_files=is_large and server.major >= 15
+        )
 
     def _copy_of(self, folder: Path) -> PostgresqlCopy:
         """The database that is the copy of a recovery point."""
@@ -348,7 +351,7 @@ class PostgresqlDatabase(ServerDatabase):
         From a session in this one: that database need not be there.
         """
         own, name = self.access.database, database.access.database
-        [[server], kept] = self.read([statements.SERVER, statements.databases_like(f"{own}_")])
+        server, [kept] = self._ask(statements.databases_like(f"{own}_"))
         there = [row[0] for row in kept]
         new = f"{own}_new"
         aside = next(name for name in map(f"{own}_{{}}".format, itertools.count(1)) if name not in there)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from typing import NamedTuple, Sequence
 
 from .hub_tables import KEYS
 
@@ -64,12 +64,45 @@ COLUMNS = (
     + " ORDER BY 1, a.attnum"
 )
 
-#: One row of: server's version as a number and as text, may make databases, owns this one, bytes, name of the
-#: owner, database, role, whether something besides (a slot, a subscription, a setting of others) hangs on it.
+
+class Server(NamedTuple):
+    """What the server says of itself, of the database and of the hub's role: the row of `SERVER`."""
+
+    number: int
+    """Its version, ``150013``."""
+    version: str
+    may_create: bool
+    """Whether the role may make databases."""
+    owns: bool
+    bytes: int
+    owner: str
+    role: str
+    is_bound: bool
+    """Whether something hangs on the database that a copy of it would not have, and nobody of ours could give
+    it: a replication slot, a setting of another role's."""
+
+    @classmethod
+    def of(cls, row: Sequence[str | None]) -> Server:
+        number, version, may_create, owns, size, owner, role, is_bound = map(str, row)
+        return cls(
+            *(int(number), version, may_create == "t", owns == "t"),
+            *(int(size), owner, role, is_bound == "t"),
+        )
+
+    @property
+    def major(self) -> int:
+        return self.number // 10000
+
+    @property
+    def may_copy(self) -> bool:
+        """Whether it may be asked to copy the database."""
+        return self.may_create and self.owns and not self.is_bound
+
+
 SERVER = (
     "SELECT current_setting('server_version_num'), current_setting('server_version'), "
     "r.rolcreatedb OR r.rolsuper, pg_has_role(d.datdba, 'MEMBER'), pg_database_size(d.oid), "
-    "pg_get_userbyid(d.datdba), d.datname, r.rolname, "
+    "pg_get_userbyid(d.datdba), r.rolname, "
     "EXISTS (SELECT FROM pg_replication_slots s WHERE s.datoid = d.oid) "
     "OR EXISTS (SELECT FROM pg_db_role_setting s CROSS JOIN unnest(s.setconfig) AS one "
     "LEFT JOIN pg_settings p ON p.name = split_part(one, '=', 1) WHERE s.setdatabase = d.oid "
@@ -165,9 +198,9 @@ def create_like(database: str, model: str) -> str:
     )
 
 
-def create_from(database: str, template: str, owner: str, version: int, large: bool) -> str:
-    """Copy a database that nobody is connected to; a large one by its files, where the server can choose."""
-    strategy = " STRATEGY file_copy" if large and version >= 150000 else ""
+def create_from(database: str, template: str, owner: str, by_files: bool) -> str:
+    """Copy a database that nobody is connected to; ``by_files`` from 15 on, where the server can choose."""
+    strategy = " STRATEGY file_copy" if by_files else ""
     return f"CREATE DATABASE {quoted(database)} TEMPLATE {quoted(template)} OWNER {quoted(owner)}{strategy};"
 
 
