@@ -107,7 +107,11 @@ def command(tool: CondaTool, order: Order, channels: Sequence[str]) -> list[str]
 def variables(
     tool: CondaTool, order: Order, channels: Sequence[str], given: Mapping[str, str]
 ) -> dict[str, str]:
-    """The variables that go with it, beside those ``given``; no cache or list of the user's is written."""
+    """The variables that go with it, beside those ``given``.
+
+    No cache of the user's is written, and ``~/.conda/environments.txt`` only by a conda that knows no setting
+    for that.
+    """
     seconds = str(CONNECT_SECONDS)
     settings = {
         "CONDA_PKGS_DIRS": str(order.cache),

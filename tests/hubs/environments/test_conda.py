@@ -290,9 +290,9 @@ def test_pins_and_environments_inside(place: Path) -> None:
     }
 
 
-def test_a_plan_for_a_hub_that_runs_in_it(scene: Scene, tmp_path: Path) -> None:
-    with real_hub.running_hub(OLD, tmp_path, place=scene.place) as hub:
+def test_a_plan_for_a_hub_in_it(scene: Scene, tmp_path: Path) -> None:
+    with real_hub.stopped_hub(OLD, tmp_path, place=scene.place) as hub:
         made = planner.plan(hub, NEW, Policy(), InstallerOptions(), str(tmp_path / "state"))
-    assert made.blockers == []
+    assert [finding.id for finding in made.blockers] == ["hub-not-running"]
     assert [(entry.kind, entry.strategy) for entry in made.environments] == [("conda", "copy")]
     assert made.migrate is True
