@@ -118,7 +118,10 @@ class Clients:
         with dump.open("rb") as source, clients.piped(self._context, argv, source=source) as process:
             if process.stdout is None:
                 raise AssertionError("pg_restore has no output.")
-            yield process.stdout.buffer  # type: ignore[attr-defined]
+            try:
+                yield process.stdout.buffer  # type: ignore[attr-defined]
+            finally:
+                process.stdout.close()
 
     @contextlib.contextmanager
     def session(self) -> Iterator[IO[bytes]]:
@@ -130,8 +133,11 @@ class Clients:
         with clients.piped(self._context, argv) as process:
             if process.stdin is None:
                 raise AssertionError("psql has no input.")
-            with contextlib.suppress(BrokenPipeError), process.stdin as writer:
-                yield writer.buffer  # type: ignore[attr-defined]
+            with contextlib.suppress(BrokenPipeError):
+                try:
+                    yield process.stdin.buffer  # type: ignore[attr-defined]
+                finally:
+                    process.stdin.close()
 
     def _for(self, server: int) -> Programs:
         """The oldest programs that know this server: newer ones write what older servers do not know."""

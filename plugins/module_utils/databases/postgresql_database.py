@@ -20,7 +20,7 @@ from ..errors import HubError
 from ..system import files
 from ..system.execution_context import ExecutionContext
 from . import postgresql_access, urls
-from . import postgresql_statements as statements
+from . import postgresql_statements as sql
 from .access import Access, DatabaseConfig
 from .base import Contents
 from .facts import DatabaseBackup, DatabaseFacts, ServerFacts
@@ -92,7 +92,7 @@ class PostgresqlDatabase(ServerDatabase):
 
     def examined(self, facts: DatabaseFacts, server: ServerFacts) -> DatabaseFacts:
         """The facts, with what the server says of the database. Raises HubError where it cannot be asked."""
-        known, (sessions, views, foreign) = self._ask(self._sessions, statements.VIEWS, statements.FOREIGN)
+        known, (sessions, views, foreign) = self._ask(self._sessions, sql.VIEWS, sql.FOREIGN)
         too_old = max(map(major, server.clients.values())) < known.major
         described = replace(
             server,
@@ -118,8 +118,8 @@ class PostgresqlDatabase(ServerDatabase):
         )
 
     def _remedy(self, role: str) -> str:
-        scratch = statements.quoted(self.scratch_name)
-        return f"CREATE DATABASE {scratch} OWNER {statements.quoted(role)};"
+        scratch = sql.quoted(self.scratch_name)
+        return f"CREATE DATABASE {scratch} OWNER {sql.quoted(role)};"
 
     @property
     def _own_names(self) -> list[str]:
@@ -129,12 +129,12 @@ class PostgresqlDatabase(ServerDatabase):
 
     @property
     def _sessions(self) -> str:
-        return statements.sessions(self._own_names)
+        return sql.sessions(self._own_names)
 
-    def _ask(self, *queries: str) -> tuple[statements.Server, list[list[Row]]]:
+    def _ask(self, *queries: str) -> tuple[sql.Server, list[list[Row]]]:
         """What the server is, and the rows of queries."""
-        [[server], *found] = self.read([statements.SERVER, *queries])
-        return statements.Server.of(server), found
+        [[server], *found] = self.read([sql.SERVER, *queries])
+        return sql.Server.of(server), found
 
     # The hooks of ServerDatabase
 
@@ -145,12 +145,12 @@ class PostgresqlDatabase(ServerDatabase):
     def read(self, queries: Sequence[str], timeout: float = LOCK_SECONDS) -> list[list[Row]]:
         return self.clients.rows(queries, _patient(timeout))
 
-    def run(self, commands: Sequence[str], timeout: float = LOCK_SECONDS) -> None:
-        script = [f"{command};" for command in commands]
+    def run(self, statements: Sequence[str], timeout: float = LOCK_SECONDS) -> None:
+        script = [f"{command};" for command in statements]
         self.clients.psql(["BEGIN;", *_patient(timeout), *script, "COMMIT;"])
 
     def contents(self, timeout: float = LOCK_SECONDS) -> Contents:
-        script = [READ_ONLY, *_patient(timeout), *statements.count_rows(), "COMMIT;"]
+        script = [READ_ONLY, *_patient(timeout), *sql.count_rows(), "COMMIT;"]
         rows = [parsed(line) for line in self.clients.psql(script).split("\n")[:-1]]
         revisions = [value for name, value in rows if name is None]
         return Contents(
@@ -159,20 +159,20 @@ class PostgresqlDatabase(ServerDatabase):
         )
 
     def columns(self) -> dict[str, list[Column]]:
-        [rows] = self.read([statements.COLUMNS])
+        [rows] = self.read([sql.COLUMNS])
         found: dict[str, list[Column]] = {}
         for table, column, in_key in rows:
             found.setdefault(str(table), []).append(Column(str(column), in_key == "t"))
         return found
 
     def quoted(self, name: str) -> str:
-        return ".".join(map(statements.quoted, name.split(".", 1)))
+        return ".".join(map(sql.quoted, name.split(".", 1)))
 
     def literal(self, text: str) -> str:
-        return statements.literal(text)
+        return sql.literal(text)
 
     def digest(self, columns: Sequence[str]) -> str:
-        return f"md5(ROW({', '.join(map(statements.quoted, columns))})::text)"
+        return f"md5(ROW({', '.join(map(sql.quoted, columns))})::text)"
 
     def url(self, sqlalchemy: str) -> str:
         return postgresql_access.url(self.access, sqlalchemy, LOCK_SECONDS)
@@ -188,7 +188,7 @@ class PostgresqlDatabase(ServerDatabase):
         """Whether the server has this database. Raises HubError where no database of it can be reached."""
         for number, name in enumerate(EVERYWHERE, 1):
             try:
-                [found] = self.beside(name).read([statements.exists(self.access.database)])
+                [found] = self.beside(name).read([sql.exists(self.access.database)])
             except HubError:
                 if number == len(EVERYWHERE):
                     raise
@@ -198,7 +198,7 @@ class PostgresqlDatabase(ServerDatabase):
 
     def is_there(self) -> bool:
         """Whether the server has this database, asked from the hub's."""
-        [found] = self.origin.read([statements.exists(self.access.database)])
+        [found] = self.origin.read([sql.exists(self.access.database)])
         return bool(found)
 
     def beside(self, name: str) -> PostgresqlCopy:
@@ -206,8 +206,8 @@ class PostgresqlDatabase(ServerDatabase):
         return PostgresqlCopy(access, f"the copy {name} of {self.origin.name}", self.origin)
 
     def dump(self, target: Path, timeout: float = LOCK_SECONDS) -> None:
-        server, [excluded] = self._ask(statements.EXCLUDED)
-        arguments = [f"--lock-wait-timeout={timeout:g}s", *statements.exclude(excluded)]
+        server, [excluded] = self._ask(sql.EXCLUDED)
+        arguments = [f"--lock-wait-timeout={timeout:g}s", *sql.exclude(excluded)]
         try:
             with files.scratch(target) as part:
                 with part.open("wb") as opened:
@@ -220,7 +220,7 @@ class PostgresqlDatabase(ServerDatabase):
             ) from error
 
     def contents_of(self, dump: Path) -> Contents:
-        server, [[[schema]]] = self._ask(f"SELECT {statements.HUB_SCHEMA}")
+        server, [[[schema]]] = self._ask(f"SELECT {sql.HUB_SCHEMA}")
         prefix = f"{schema}."
         rows: dict[str, int] = {}
         revisions: list[str] = []
@@ -234,10 +234,10 @@ class PostgresqlDatabase(ServerDatabase):
 
     def replace_with(self, dump: Path) -> None:
         clients = self.clients
-        server, [there] = self._ask(statements.FOREIGN_SCHEMAS)
-        [of_others] = self.origin.read([statements.FOREIGN_SCHEMAS])
+        server, [there] = self._ask(sql.FOREIGN_SCHEMAS)
+        [of_others] = self.origin.read([sql.FOREIGN_SCHEMAS])
         all_of_others = _schemas([*there, *of_others])
-        before = ["BEGIN;", *_patient(LOCK_SECONDS), *statements.DROP_ALL]
+        before = ["BEGIN;", *_patient(LOCK_SECONDS), *sql.DROP_ALL]
         with clients.session() as session:
             session.write("\n".join(before).encode() + b"\n")
             for section in SECTIONS:
@@ -254,15 +254,15 @@ class PostgresqlDatabase(ServerDatabase):
         if server.may_create:
             name = self.access.database
             script = [
-                statements.drop(name, force=True),
-                statements.create_like(name, self.origin.access.database),
+                sql.drop(name, force=True),
+                sql.create_like(name, self.origin.access.database),
             ]
             found = self.origin.database_facts()
-            script.append(statements.make_private(name))
+            script.append(sql.make_private(name))
             script += _settings(name, [each for each in found["settings"] if each[0] in (None, server.role)])
             self.origin.clients.psql(script)
         elif self.is_there():
-            self.clients.psql(["BEGIN;", *statements.DROP_ALL, "COMMIT;"])
+            self.clients.psql(["BEGIN;", *sql.DROP_ALL, "COMMIT;"])
         else:
             raise HubError(
                 f"The role {server.role} may not make databases, so {self.origin.name} cannot be copied.",
@@ -272,16 +272,16 @@ class PostgresqlDatabase(ServerDatabase):
     def remove(self) -> None:
         server, _nothing = self.origin._ask()
         if server.may_create:
-            self.origin.clients.psql([statements.drop(self.access.database, force=True)])
+            self.origin.clients.psql([sql.drop(self.access.database, force=True)])
         elif self.is_there():
-            self.clients.psql(["BEGIN;", *statements.DROP_ALL, "COMMIT;"])
+            self.clients.psql(["BEGIN;", *sql.DROP_ALL, "COMMIT;"])
 
     def particulars(self) -> dict[str, Any]:
         return self.database_facts()
 
     def database_facts(self) -> dict[str, Any]:
         """What hangs on the database itself: its owner, grants and settings."""
-        [[[owner, limit, comment]], grants, settings] = self.read(statements.settings(self.access.database))
+        [[[owner, limit, comment]], grants, settings] = self.read(sql.settings(self.access.database))
         return {
             "owner": owner,
             "limit": int(limit or -1),
@@ -300,9 +300,9 @@ class PostgresqlDatabase(ServerDatabase):
                 # Sessions of the hub that has just stopped are waited for by the server, for some seconds.
                 self.clients.psql(
                     [
-                        statements.drop(copy.access.database),
+                        sql.drop(copy.access.database),
                         self._copied(copy.access.database, server),
-                        statements.make_private(copy.access.database),
+                        sql.make_private(copy.access.database),
                     ]
                 )
                 found = copy.contents(timeout)
@@ -312,10 +312,10 @@ class PostgresqlDatabase(ServerDatabase):
                 )
         return super().seal(folder, backup, timeout)
 
-    def _copied(self, name: str, server: statements.Server) -> str:
+    def _copied(self, name: str, server: sql.Server) -> str:
         """The statement that copies this database, or another one that the session is in."""
         is_large = server.bytes > LARGE_BYTES
-        return statements.create_from(
+        return sql.create_from(
             name, self.access.database, server.owner, by_files=is_large and server.major >= 15
         )
 
@@ -351,16 +351,16 @@ class PostgresqlDatabase(ServerDatabase):
         From a session in this one: that database need not be there.
         """
         own, name = self.access.database, database.access.database
-        server, [kept] = self._ask(statements.databases_like(f"{own}_"))
+        server, [kept] = self._ask(sql.databases_like(f"{own}_"))
         there = [row[0] for row in kept]
         new = f"{own}_new"
         aside = next(name for name in map(f"{own}_{{}}".format, itertools.count(1)) if name not in there)
         self.clients.psql(
             [
-                statements.drop(new, force=True),
+                sql.drop(new, force=True),
                 self._copied(new, server),
-                statements.end_sessions(name, self._own_names),
-                *statements.swap(new, name, aside),
+                sql.end_sessions(name, self._own_names),
+                *sql.swap(new, name, aside),
             ]
         )
 
@@ -387,9 +387,9 @@ class PostgresqlDatabase(ServerDatabase):
 
     def drop_all(self) -> None:
         """Remove this database and those whose names begin with its own."""
-        [found] = self.origin.read([statements.databases_like(self.access.database)])
+        [found] = self.origin.read([sql.databases_like(self.access.database)])
         if found:
-            self.origin.clients.psql([statements.drop(str(name)) for (name,) in found])
+            self.origin.clients.psql([sql.drop(str(name)) for (name,) in found])
 
     # What hangs on the database
 
@@ -400,24 +400,24 @@ class PostgresqlDatabase(ServerDatabase):
         now, then, name = self.database_facts(), backup.particulars, self.access.database
         if all(then[each] == value for each, value in now.items()):
             return
-        database = statements.quoted(name)
+        database = sql.quoted(name)
         script = [
-            *(f"REVOKE ALL ON DATABASE {database} FROM {statements.grantee(role)};" for role in _roles(now)),
+            *(f"REVOKE ALL ON DATABASE {database} FROM {sql.grantee(role)};" for role in _roles(now)),
             *(
-                f"GRANT {right} ON DATABASE {database} TO {statements.grantee(role)}"
+                f"GRANT {right} ON DATABASE {database} TO {sql.grantee(role)}"
                 f"{' WITH GRANT OPTION' if grantable == 't' else ''};"
                 for role, right, grantable in then["grants"]
             ),
-            *(statements.take_setting(name, role, setting) for role, setting, _value in now["settings"]),
+            *(sql.take_setting(name, role, setting) for role, setting, _value in now["settings"]),
             *_settings(name, then["settings"]),
         ]
         if now["limit"] != then["limit"]:
             script.append(f"ALTER DATABASE {database} CONNECTION LIMIT {then['limit']};")
         if now["comment"] != then["comment"]:
-            comment = "NULL" if then["comment"] is None else statements.literal(then["comment"])
+            comment = "NULL" if then["comment"] is None else sql.literal(then["comment"])
             script.append(f"COMMENT ON DATABASE {database} IS {comment};")
         if now["owner"] != then["owner"]:
-            script.append(f"ALTER DATABASE {database} OWNER TO {statements.quoted(then['owner'])};")
+            script.append(f"ALTER DATABASE {database} OWNER TO {sql.quoted(then['owner'])};")
         self.clients.psql(["BEGIN;", *script, "COMMIT;"])
 
 
@@ -441,9 +441,7 @@ def _session(row: Row) -> str:
 
 def _settings(database: str, settings: Sequence[Sequence[Any]]) -> list[str]:
     return [
-        command
-        for role, name, value in settings
-        for command in statements.give_setting(database, role, name, value)
+        command for role, name, value in settings for command in sql.give_setting(database, role, name, value)
     ]
 
 
@@ -472,7 +470,7 @@ def _unquoted(table: str) -> str:
 
 def _schemas(rows: Sequence[Row]) -> set[bytes]:
     """Names of schemas, as a dump may write them."""
-    return {name.encode() for (row,) in rows for name in (str(row), statements.quoted(str(row)))}
+    return {name.encode() for (row,) in rows for name in (str(row), sql.quoted(str(row)))}
 
 
 def _begin(script: IO[bytes]) -> Iterator[bytes]:
