@@ -93,11 +93,13 @@ def piped(
             outlives_us=False,
         )
         with process:
+            is_done = False
             try:
                 yield process
-            except BaseException:
-                process.kill()
-                raise
+                is_done = True
+            finally:
+                if not is_done:
+                    process.kill()
         if process.returncode:
             complaint.seek(0)
             why = reason(complaint.read()) or f"status {process.returncode}"
