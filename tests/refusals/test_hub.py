@@ -89,7 +89,7 @@ def test_conda_environment_without_conda(hub: Hub) -> None:
     assert f"No conda, mamba or micromamba was found for {path}." in said
 
 
-def test_database_that_is_not_sqlite(hub: Hub) -> None:
-    with database_url(hub, "postgresql://hub:secret-of-the-database@127.0.0.1/hub"):
+def test_database_of_another_kind(hub: Hub) -> None:
+    with database_url(hub, "oracle://hub:secret-of-the-database@127.0.0.1/hub"):
         said = refusal(hub)
-    assert "The database postgresql://hub:***@127.0.0.1/hub is not SQLite" in said
+    assert "The database oracle://hub:***@127.0.0.1/hub is none of: mysql, postgresql, sqlite" in said

@@ -57,7 +57,7 @@ FORMAT = 2
 CHANGED, OK, FAILED = "changed", "ok", "failed"
 
 #: Keys of a module's result with lines that the administrator should read.
-SEEN = ("warnings", "errors", "access", "unrecognized", "deprecated")
+SEEN = ("errors", "access", "unrecognized", "deprecated")
 
 #: What an outcome's ``ended`` means.
 ENDS = {"old": "the old hub serves again", "new": "the new hub serves", "unchanged": "nothing was changed"}
@@ -473,7 +473,7 @@ def _verdict(result: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def _warnings(result: dict[str, Any]) -> list[str]:
-    return [line for kind in SEEN for line in result.get(kind) or []]
+    return [line for kind in ("warnings", *SEEN) for line in result.get(kind) or []]
 
 
 def _since(began: float) -> float:
