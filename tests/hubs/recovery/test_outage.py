@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import migration
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.kinds import database_of
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.database import database_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.discovery import find_deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import (
@@ -102,7 +102,7 @@ class Hub:
         )
         self.point = recovery_point.create(deployment, plan, str(self.base), [], 10)
         migration.prepare(
-            database_of(deployment.database),
+            database_of(deployment),
             service_of(deployment.service).context(),
             plan.migrating_environment,
             self.folder,
