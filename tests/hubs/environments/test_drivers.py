@@ -45,7 +45,9 @@ def planned(tmp_path: Path, wheels: Path, tool: str, url: str, *, python: str = 
     venv = make_venv(tmp_path / "hub", wheels, *wanted, pip=tool == "pip")
     # Small wheels have no other modules that a hub's config may name.
     parts = {f"{part}__package": None for part in ("proxy", "spawner", "authenticator")}
-    deployment, policy = at(tmp_path, venv, database__url=url, **parts), Policy(python=python)
+    server = {"product": "PostgreSQL"} if url.startswith("postgresql") else None
+    deployment = at(tmp_path, venv, database__url=url, database__server=server, **parts)
+    policy = Policy(python=python)
     resolved = resolve(deployment, "2.0.0", policy, InstallerOptions(installer=tool, wheels=str(wheels)))
     seen = host(resolved=resolved, installed={str(venv): all_packages(venv)})
     return make_plan(deployment, Target("2.0.0"), seen, policy)
