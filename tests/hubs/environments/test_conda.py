@@ -106,8 +106,12 @@ def obstacles(path: Path) -> list[Obstacle]:
 
 
 def cache() -> dict[str, tuple[object, ...]]:
-    """The packages that conda has unpacked for everybody, with links to which the old environment is made."""
-    return fingerprint(real_hub.CACHE / "conda-packages")
+    """The packages that conda has unpacked for everybody, with links to which the old environment is made.
+
+    Not its lists of what there is: it writes them whenever any test has an environment made.
+    """
+    found = fingerprint(real_hub.CACHE / "conda-packages")
+    return {path: facts for path, facts in found.items() if "/" in path and not path.startswith("cache/")}
 
 
 def test_all_parts_of_the_copy_are_the_target(scene: Scene) -> None:
