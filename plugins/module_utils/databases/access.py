@@ -47,16 +47,7 @@ class Access:
 
     def context(self) -> ExecutionContext:
         """How clients are run: as the hub's user. Raises HubError when there is no such user."""
-        entry, gid, groups = account(self.system_user)
-        return ExecutionContext(
-            user=entry.pw_name,
-            uid=entry.pw_uid,
-            gid=gid,
-            groups=groups,
-            home=entry.pw_dir,
-            directory="/",
-            environment=dict(self.variables),
-        )
+        return account(self.system_user).context("/", dict(self.variables))
 
 
 def variables(context: ExecutionContext, *prefixes: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ from typing import IO
 from ..errors import HubError
 from ..hub import logs
 from ..system.execution_context import ExecutionContext
+from ..system.processes import succeeded
 
 
 def found(program: str, search_path: str, folders: Iterable[Path]) -> list[str]:
@@ -32,11 +33,8 @@ def version(program: str) -> str:
 
 def version_line(program: str) -> str:
     """What a program prints when it is asked for its version; '' where it does not run."""
-    try:
-        done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=20, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    done = succeeded([program, "--version"])
+    return done.stdout.strip() if done else ""
 
 
 def run(
@@ -51,29 +49,12 @@ def run(
 ) -> str:
     """Run a client to its end and return what it prints; it ends with this process.
 
-    It reads ``input``, or the file ``source``, and writes into the file ``target`` where there is one: those
-    are open, so that the hub's user need not be able to. Raises HubError with the reason that it gives.
+    Input and output are those of `ExecutionContext.run`. Raises HubError with the reason that it gives.
     """
-    process = context.start(
-        argv,
-        stdin=source.fileno() if source else subprocess.PIPE,
-        stdout=target.fileno() if target else subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        pass_fds=pass_fds,
-        outlives_us=False,
-    )
-    with process:
-        try:
-            printed, complaint = process.communicate(None if source else input or "", timeout=timeout)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise HubError(f"{argv[0]} did not end within {timeout:g} seconds.") from None
-        except BaseException:
-            process.kill()
-            raise
-    if process.returncode:
-        raise HubError(f"{Path(argv[0]).name}: {reason(complaint) or f'status {process.returncode}'}.")
-    return printed or ""
+    done = context.run(argv, input=input, source=source, target=target, pass_fds=pass_fds, timeout=timeout)
+    if done.returncode:
+        raise _failure(argv, done.stderr, done.returncode)
+    return done.stdout or ""
 
 
 @contextlib.contextmanager
@@ -87,7 +68,7 @@ def piped(
     with tempfile.TemporaryFile("w+", errors="replace") as complaint:
         process = context.start(
             argv,
-            stdin=source.fileno() if source else subprocess.PIPE,
+            stdin=source or subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=complaint,
             outlives_us=False,
@@ -102,8 +83,11 @@ def piped(
                     process.kill()
         if process.returncode:
             complaint.seek(0)
-            why = reason(complaint.read()) or f"status {process.returncode}"
-            raise HubError(f"{Path(argv[0]).name}: {why}.")
+            raise _failure(argv, complaint.read(), process.returncode)
+
+
+def _failure(argv: Sequence[str], complaint: str, status: int) -> HubError:
+    return HubError(f"{Path(argv[0]).name}: {reason(complaint) or f'status {status}'}.")
 
 
 def reason(complaint: str) -> str:

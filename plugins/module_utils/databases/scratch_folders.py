@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import HubError
+from ..system import files
 from ..system.execution_context import ExecutionContext
 
 SUFFIX = ".hubops-rehearsal"
@@ -60,15 +60,13 @@ def remove(folder: Path) -> None:
 
 
 def _take(folder: Path, stack: contextlib.ExitStack) -> None:
-    """Make the folder and lock it; the kernel unlocks it when this process ends, however it does."""
+    """Make the folder and lock it, as long as this process lives."""
     while True:
         if folder.is_symlink():
             folder.unlink()
         folder.mkdir(mode=0o700, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        stack.callback(os.close, descriptor)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            descriptor = stack.enter_context(files.locked_folder(folder))
         except BlockingIOError:
             raise HubError(
                 f"Another rehearsal works in {folder} at this moment.", "Wait until it has ended."

@@ -12,8 +12,10 @@ from typing import Any, Iterator, Mapping, Sequence
 
 from ..errors import HubError
 from ..releases.versions import parse_release
+from ..system.processes import succeeded
 from .conda_records import programs_of_history
 from .discovery import find_program
+from .installer import without_credentials
 
 NAMES = ("micromamba", "mamba", "conda")
 NONE_FOUND_FIX = (
@@ -169,16 +171,11 @@ def carry_out(
 
 def unreachable(channels: Sequence[str], reason: str) -> HubError:
     """The failure of channels that do not answer."""
-    named = ", ".join(map(without_credentials, channels)) or "of the user's settings"
+    named = ", ".join(map(_scrubbed, channels)) or "of the user's settings"
     return HubError(
-        f"The conda channel could not be reached ({named}): {without_credentials(reason)}.",
+        f"The conda channel could not be reached ({named}): {_scrubbed(reason)}.",
         "Fix the network or the proxy settings; they are those of the user that Ansible becomes.",
     )
-
-
-def without_credentials(text: str) -> str:
-    """``text`` with passwords and tokens of every address in it replaced by ``***``."""
-    return re.sub(r"/t/[^/\s]+/", "/t/***/", re.sub(r"://[^/\s@'\"]+@", "://***@", text))
 
 
 def linked(answer: Mapping[str, Any]) -> dict[str, str]:
@@ -210,7 +207,12 @@ def explanation(answer: Mapping[str, Any], errors: str) -> str:
     problems = answer.get("solver_problems")
     said = "; ".join(problems) if problems else answer.get("message") or answer.get("error") or errors
     lines = [line.strip() for line in str(said).splitlines() if line.strip()]
-    return without_credentials(" ".join(lines)).rstrip(".") or "it says nothing"
+    return _scrubbed(" ".join(lines)).rstrip(".") or "it says nothing"
+
+
+def _scrubbed(text: str) -> str:
+    """``text`` without credentials, and without the tokens that a channel's address has in its path."""
+    return re.sub(r"/t/[^/\s]+/", "/t/***/", without_credentials(text))
 
 
 def none_found(environment: Path) -> str:
@@ -240,20 +242,8 @@ def _version(program: str) -> str:
     """The version of a program, '' where it does not run."""
     if not os.path.isabs(program) or not os.access(program, os.X_OK):
         return ""
-    try:
-        done = subprocess.run(
-            [program, "--version"],
-            check=False,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            cwd="/",
-            timeout=VERSION_SECONDS,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return version_in(f"{done.stdout}\n{done.stderr}", Path(program).name) if done.returncode == 0 else ""
+    done = succeeded([program, "--version"], VERSION_SECONDS)
+    return version_in(f"{done.stdout}\n{done.stderr}", Path(program).name) if done else ""
 
 
 def version_in(output: str, name: str) -> str:

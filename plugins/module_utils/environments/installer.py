@@ -19,6 +19,7 @@ from ..errors import HubError
 from ..releases.requirements import normalised, requirement_name
 from ..releases.versions import parse_release
 from ..system import state
+from ..system.processes import succeeded
 from .layout import python_of
 from .packages import installed_version
 from .pip_settings import read_pip_settings, uv_settings, without_index
@@ -468,7 +469,7 @@ def find_uv(environment: str, options: InstallerOptions) -> str:
         os.path.expanduser("~/.local/bin/uv"),
         f"{options.builder_folder}/bin/uv" if options.builder_folder else None,
     ]
-    return next((candidate for candidate in candidates if candidate and _runs(candidate)), "")
+    return next((each for each in candidates if each and succeeded([each, "--version"])), "")
 
 
 def _releases_named(output: str) -> list[str]:
@@ -510,18 +511,6 @@ def _python(environment: str) -> str:
             "Its base interpreter may be gone; name another one in jupyterhub_python to rebuild it.",
         )
     return python
-
-
-def _runs(program: str) -> bool:
-    try:
-        return (
-            subprocess.run(
-                [program, "--version"], check=False, capture_output=True, cwd="/", timeout=20
-            ).returncode
-            == 0
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return False
 
 
 def _last_line(output: str) -> str:

@@ -6,26 +6,19 @@ import glob
 import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 from ..errors import HubError
 from ..releases.requirements import satisfies
+from ..system.processes import succeeded
 from .layout import python_of, python_version_of
-
-SECONDS = 20
 
 
 def version_of(python: str) -> str:
     """The version of an interpreter, such as ``3.11.2``; '' where it does not run."""
     code = "import platform; print(platform.python_version())"
-    try:
-        done = subprocess.run(
-            [python, "-I", "-S", "-c", code], capture_output=True, text=True, timeout=SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    done = succeeded([python, "-I", "-S", "-c", code])
+    return done.stdout.strip() if done else ""
 
 
 def fault(root: Path) -> str:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import fcntl
 import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Callable
 
 from ..errors import HubError
 from ..progress import Progress
 from ..shapes import to_dict
+from ..system import files
 from .base import Environment
 from .installer import Installer, InstallerOptions
 from .kinds import environment_of
@@ -54,10 +55,8 @@ def alone(entries: Sequence[Planned]) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         # An intermediate version has the hub's path, and a lock keeps out its own process, too.
         for path in {entry.path for entry in entries if os.path.isdir(entry.path)}:
-            folder = os.open(path, os.O_RDONLY)
-            stack.callback(os.close, folder)
             try:
-                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                stack.enter_context(files.locked_folder(Path(path).resolve()))
             except BlockingIOError:
                 raise HubError(
                     f"Another run works on {path} at this moment.", "Wait until it has ended, then try again."

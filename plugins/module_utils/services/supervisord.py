@@ -239,7 +239,6 @@ class SupervisordProgram(Service):
 
     def configured_context(self) -> ExecutionContext:
         supervisor, program = self.supervisor, self.program
-        entry, gid, groups = account(program.get("user") or str(supervisor.uid))
         environment = {
             **supervisor.environment,
             "SUPERVISOR_ENABLED": "1",
@@ -249,14 +248,9 @@ class SupervisordProgram(Service):
             **program.variables(),
         }
         directory = os.path.expanduser(program.get("directory", supervisor.directory))
-        return ExecutionContext(
-            user=entry.pw_name,
-            uid=entry.pw_uid,
-            gid=gid,
-            groups=groups,
-            home=entry.pw_dir,
-            directory=os.path.join(supervisor.directory, directory),
-            environment=environment,
+        return account(program.get("user") or str(supervisor.uid)).context(
+            os.path.join(supervisor.directory, directory),
+            environment,
             umask=int(program.get("umask") or supervisor.get("supervisord", "umask", "022"), 8),
         )
 

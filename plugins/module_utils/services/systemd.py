@@ -114,25 +114,18 @@ class SystemdUnit(Service):
     def configured_context(self) -> ExecutionContext:
         properties = self.properties()
         user = self._one("User") or "root"
-        entry, gid, groups = account(user, self._one("Group"), self._one("SupplementaryGroups").split())
+        entry = account(user, self._one("Group"), self._one("SupplementaryGroups").split())
         directory = self._one("WorkingDirectory").lstrip("!-") or "/"
         environment = self._manager_environment()
         if self._one("User"):
-            environment.update(
-                HOME=entry.pw_dir, LOGNAME=entry.pw_name, USER=entry.pw_name, SHELL=entry.pw_shell
-            )
+            environment.update(entry.names, SHELL=entry.shell)
         environment.update(_folder_variables(properties))
         environment.update(self._configured_environment())
         for name in " ".join(properties.get("UnsetEnvironment", [])).split():
             environment.pop(name.partition("=")[0], None)
-        return ExecutionContext(
-            user=entry.pw_name,
-            uid=entry.pw_uid,
-            gid=gid,
-            groups=groups,
-            home=entry.pw_dir,
-            directory=entry.pw_dir if directory == "~" else directory,
-            environment=environment,
+        return entry.context(
+            entry.home if directory == "~" else directory,
+            environment,
             umask=int(self._one("UMask") or "0022", 8),
         )
 

@@ -21,7 +21,7 @@ PR_SET_PDEATHSIG = 1
 #: Variables that lead programs into an environment.
 _SEARCH_PATHS = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "CONDA_PREFIX")
 
-Stream = Union[int, IO[str], None]
+Stream = Union[int, IO[str], IO[bytes], None]
 
 NEEDS_ROOT = "Run the task as root: set `ansible_become: true` for the host, or use `ansible-playbook -b`."
 
@@ -53,17 +53,8 @@ class ExecutionContext:
 
         Raises HubError when there is no such user.
         """
-        entry, gid, groups = account(user)
-        names = {"HOME": entry.pw_dir, "LOGNAME": entry.pw_name, "USER": entry.pw_name}
-        return replace(
-            self,
-            user=entry.pw_name,
-            uid=entry.pw_uid,
-            gid=gid,
-            groups=groups,
-            home=entry.pw_dir,
-            environment={**self.environment, **names},
-        )
+        entry = account(user)
+        return entry.context(self.directory, {**self.environment, **entry.names}, self.umask)
 
     def of_process(self, process: Process) -> ExecutionContext:
         """User, directory and variables of a running process.
@@ -86,18 +77,28 @@ class ExecutionContext:
         return replace(self, environment={**self.environment, **changed})
 
     def run(
-        self, argv: Sequence[str], *, input: str | None = None, timeout: float | None = None
+        self,
+        argv: Sequence[str],
+        *,
+        input: str | None = None,
+        source: IO[bytes] | None = None,
+        target: IO[bytes] | None = None,
+        pass_fds: Sequence[int] = (),
+        timeout: float | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run ``argv`` to its end and capture its output as text; the exit status is the caller's to judge.
 
+        It reads ``input``, or the open file ``source``, and writes into the open file ``target`` where there
+        is one: the hub's user need not be able to open those.
         If this process is killed, the program is killed too, since no process waits for its effects any more.
         Raises HubError when the program cannot be started or takes longer than ``timeout`` seconds.
         """
         process = self.start(
             argv,
-            stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdin=source or (subprocess.DEVNULL if input is None else subprocess.PIPE),
+            stdout=target or subprocess.PIPE,
             stderr=subprocess.PIPE,
+            pass_fds=pass_fds,
             outlives_us=False,
         )
         with process:
@@ -170,6 +171,39 @@ class ExecutionContext:
         return become
 
 
+@dataclass(frozen=True)
+class Account:
+    """A user of this host, with the groups that a service of that user gets."""
+
+    name: str
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    """All of them, with ``gid``."""
+    home: str
+    shell: str
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Under which variables programs look for user and home."""
+        return {"HOME": self.home, "LOGNAME": self.name, "USER": self.name}
+
+    def context(
+        self, directory: str, environment: dict[str, str], umask: int = ExecutionContext.umask
+    ) -> ExecutionContext:
+        """Where and as whom a program of this user runs."""
+        return ExecutionContext(
+            user=self.name,
+            uid=self.uid,
+            gid=self.gid,
+            groups=self.groups,
+            home=self.home,
+            directory=directory,
+            environment=environment,
+            umask=umask,
+        )
+
+
 def relocated(path: str, places: dict[str, str]) -> str:
     """A path within a folder of ``places`` in the one that it names instead; any other as it is."""
     for place, folder in places.items():
@@ -178,10 +212,8 @@ def relocated(path: str, places: dict[str, str]) -> str:
     return path
 
 
-def account(
-    user: str, group: str = "", more_groups: Sequence[str] = ()
-) -> tuple[pwd.struct_passwd, int, tuple[int, ...]]:
-    """The account of ``user`` (name or number), its group, and all group numbers the service gets.
+def account(user: str, group: str = "", more_groups: Sequence[str] = ()) -> Account:
+    """The account of ``user`` (name or number), whose service has another ``group``, and more of them.
 
     Raises HubError when there is no such user or group.
     """
@@ -191,7 +223,7 @@ def account(
         raise HubError(f"The service's user {user} does not exist on this host.") from None
     gid = _group_number(group) if group else entry.pw_gid
     numbers = {*os.getgrouplist(entry.pw_name, gid), *(_group_number(name) for name in more_groups)}
-    return entry, gid, tuple(sorted(numbers))
+    return Account(entry.pw_name, entry.pw_uid, gid, tuple(sorted(numbers)), entry.pw_dir, entry.pw_shell)
 
 
 def group_name(gid: int) -> str:

@@ -106,9 +106,8 @@ def hub(server: Mysql, tmp_path: Path) -> Iterator[MysqlDatabase]:
 
 
 def context_in(folder: Path, path: str = "") -> ExecutionContext:
-    entry, gid, groups = account(str(os.geteuid()))
     variables = {"PATH": path or os.environ["PATH"], "HOME": str(folder)}
-    return ExecutionContext(entry.pw_name, entry.pw_uid, gid, groups, str(folder), str(folder), variables)
+    return replace(account(str(os.geteuid())).context(str(folder), variables), home=str(folder))
 
 
 def config(server: Mysql, password: str = PASSWORD, name: str = "hub_db", query: str = "") -> DatabaseConfig:

@@ -68,8 +68,7 @@ def test_a_directory_that_is_not_there(mine: ExecutionContext) -> None:
 
 
 def test_another_user(mine: ExecutionContext, tmp_path: Path) -> None:
-    entry, gid, groups = account("nobody")
-    nobody = replace(mine, user="nobody", uid=entry.pw_uid, gid=gid, groups=groups, directory="/")
+    nobody = account("nobody").context("/", mine.environment)
     if os.geteuid() == 0:
         said = nobody.run(["id"]).stdout
         assert said == subprocess.run(["id", "nobody"], stdout=subprocess.PIPE, text=True, check=True).stdout
@@ -99,10 +98,10 @@ def test_without_root_the_message_has_the_remedy(mine: ExecutionContext) -> None
 
 
 def test_accounts_by_name_and_by_number() -> None:
-    by_name, gid, groups = account("root")
-    assert account("0") == (by_name, gid, groups)
-    assert by_name.pw_uid == 0 and gid == 0 and 0 in groups
-    assert account("root", "nogroup", ["daemon"])[1] == account("nobody")[1]
+    by_name = account("root")
+    assert account("0") == by_name
+    assert by_name.uid == 0 and by_name.gid == 0 and 0 in by_name.groups
+    assert account("root", "nogroup", ["daemon"]).gid == account("nobody").gid
     assert group_name(0) == "root"
     assert group_name(987654) == "987654"
 
