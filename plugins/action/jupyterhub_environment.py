@@ -9,10 +9,11 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.pla
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import read_plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.facts import hand_on, known
-from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.progress import run_with_progress
+from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.progress import (
+    INSTALL_SECONDS,
+    run_with_progress,
+)
 
-#: An index that is this slow has failed.
-LIMIT_SECONDS = 3600
 #: What the tasks of a run have in common.
 SHARED = ("deployment", "run", "state_folder")
 
@@ -28,7 +29,7 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         stages = self._task.args.get("state") == "staged"
         if stages and not self._task.check_mode and not self._task.async_val:
-            result.update(run_with_progress(self, task_vars, LIMIT_SECONDS))
+            result.update(run_with_progress(self, task_vars, INSTALL_SECONDS))
         else:
             result.update(self._execute_module(task_vars=task_vars, wrap_async=bool(self._task.async_val)))
         if stages and "environments" in result:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.progress import run_with_progress
+from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.progress import (
+    INSTALL_SECONDS,
+    run_with_progress,
+)
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.screen import show
-
-#: An index that is this slow has failed.
-LIMIT_SECONDS = 3600
 
 
 class ActionModule(ActionBase):
@@ -23,6 +23,6 @@ class ActionModule(ActionBase):
         if self._task.check_mode:
             result.update(self._execute_module(task_vars=task_vars))
         else:
-            result.update(run_with_progress(self, task_vars, LIMIT_SECONDS))
+            result.update(run_with_progress(self, task_vars, INSTALL_SECONDS))
         show([f"{task_vars['inventory_hostname']} | {line}" for line in result.get("messages", [])])
         return result

@@ -16,13 +16,14 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan im
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils import plans
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.facts import hand_on
-from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.progress import run_with_progress
+from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.progress import (
+    INSTALL_SECONDS,
+    run_with_progress,
+)
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.screen import show
 
 #: Beyond the module's own timeouts: copying and comparing a large database.
 MORE_SECONDS = 1800
-#: An index that is this slow has failed.
-STAGING_SECONDS = 3600
 #: What the tasks of a run have in common, and those that install packages.
 SHARED = ("deployment", "run", "state_folder")
 INSTALLING = ("installer", "index_url", "constraints", "wheels")
@@ -88,7 +89,7 @@ class ActionModule(ActionBase):
                 return str(done["msg"])
         environments = [to_dict(entry) for entry in self._plan.staged]
         arguments = {**self._only(SHARED + INSTALLING), "state": "staged", "environments": environments}
-        staged = run_with_progress(self, self._vars, STAGING_SECONDS, "jupyterhub_environment", arguments)
+        staged = run_with_progress(self, self._vars, INSTALL_SECONDS, "jupyterhub_environment", arguments)
         self._staged = staged.get("environments", self._staged)
         return str(staged["msg"]) if staged.get("failed") else ""
 

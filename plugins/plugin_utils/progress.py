@@ -15,6 +15,8 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.screen import show
 
+#: The limit of a module that installs packages: an index that is this slow has failed.
+INSTALL_SECONDS = 3600
 SECONDS_BETWEEN_LOOKS = 0.5
 #: When the first line is shown, and the next after twice as long again: minutes of work are a few lines.
 SECONDS_TO_FIRST_LINE = 20.0

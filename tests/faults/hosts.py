@@ -403,14 +403,17 @@ def port_taken(row: Row) -> None:
     ends_red(row, attempt)
 
 
+def drop_in(row: Row, name: str, settings: str) -> None:
+    """Add settings to the hub's unit."""
+    folder = "/etc/systemd/system/jupyterhub.service.d"
+    row.hub.exec(["mkdir", "-p", folder])
+    row.hub.write(f"{folder}/{name}.conf", f"[Service]\n{settings}")
+    row.hub.exec(["systemctl", "daemon-reload"])
+
+
 def deaf(row: Row) -> None:
     """The unit sends a signal that the hub does not heed, and waits long."""
-    row.hub.exec(["mkdir", "-p", "/etc/systemd/system/jupyterhub.service.d"])
-    row.hub.write(
-        "/etc/systemd/system/jupyterhub.service.d/deaf.conf",
-        "[Service]\nKillSignal=SIGWINCH\nTimeoutStopSec=900\n",
-    )
-    row.hub.exec(["systemctl", "daemon-reload"])
+    drop_in(row, "deaf", "KillSignal=SIGWINCH\nTimeoutStopSec=900\n")
 
 
 def does_not_stop(row: Row) -> None:
@@ -422,12 +425,7 @@ def does_not_stop(row: Row) -> None:
 
 def honest_root(row: Row) -> None:
     """A root that modes apply to, as they do to the user of many a hub."""
-    row.hub.exec(["mkdir", "-p", "/etc/systemd/system/jupyterhub.service.d"])
-    row.hub.write(
-        "/etc/systemd/system/jupyterhub.service.d/modes.conf",
-        "[Service]\nCapabilityBoundingSet=~CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH\n",
-    )
-    row.hub.exec(["systemctl", "daemon-reload"])
+    drop_in(row, "modes", "CapabilityBoundingSet=~CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH\n")
     row.hub.service("restart")
     row.hub.wait_until_answers()
 

@@ -11,6 +11,9 @@ from ..system.execution_context import ExecutionContext
 from .access import Access, DatabaseConfig
 from .facts import DatabaseBackup, DatabaseFacts
 
+#: Names of new users that are shown; a module's result is no place for thousands.
+MOST_NAMES = 50
+
 
 class Contents(NamedTuple):
     """What a database holds, read in one transaction."""
@@ -43,13 +46,29 @@ class Since(NamedTuple):
     tables: dict[str, TableChange]
     """Tables of which any figure has changed."""
     users: list[str]
-    """Names that the copy does not know, up to `MOST_NAMES`."""
+    """The first names that the copy does not know."""
     tokens: int
     """API tokens of users that the copy does not have."""
     newest: dict[str, str]
     """When the newest row of a table was made, for tables that tell and have new ones."""
     lost: bool
     """Whether restoring the copy would lose a row, or a change in one."""
+
+    @classmethod
+    def of(cls, tables: dict[str, TableChange], users: list[str], newest: dict[str, str]) -> Since:
+        """What the changes of all tables amount to; ``users`` and ``newest`` as above, of any length."""
+        changed = {
+            name: change
+            for name, change in tables.items()
+            if change.new or change.changed or change.now != change.then
+        }
+        return cls(
+            tables=changed,
+            users=users[:MOST_NAMES],
+            tokens=tables["api_tokens"].new if "api_tokens" in tables else 0,
+            newest={name: moment for name, moment in newest.items() if moment},
+            lost=any(change.new or change.changed for change in changed.values()),
+        )
 
     def described(self) -> dict[str, Any]:
         """The shape that a module returns: ``{tables, users, tokens, newest}``."""

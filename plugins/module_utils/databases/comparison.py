@@ -8,7 +8,7 @@ from pathlib import Path
 from ..errors import HubError
 from . import sqlite
 from .base import Since, TableChange
-from .hub_tables import ACTIVITY, CREATED, MOST_NAMES, PASSING, is_peoples
+from .hub_tables import ACTIVITY, CREATED, PASSING, is_peoples
 
 LOCK_SECONDS = 10
 
@@ -28,18 +28,7 @@ def since(copy: Path, database: Path) -> Since:
             newest = {name: _newest(connection, name) for name, change in tables.items() if change.new}
         except sqlite3.Error as error:
             raise HubError(f"{database} and {copy} cannot be compared: {error}.") from error
-    different = {
-        name: change
-        for name, change in tables.items()
-        if change.new or change.changed or change.now != change.then
-    }
-    return Since(
-        tables=different,
-        users=users[:MOST_NAMES],
-        tokens=tables["api_tokens"].new if "api_tokens" in tables else 0,
-        newest={name: moment for name, moment in newest.items() if moment},
-        lost=any(change.new or change.changed for change in different.values()),
-    )
+    return Since.of(tables, users, newest)
 
 
 def _change(connection: sqlite3.Connection, table: str) -> TableChange:

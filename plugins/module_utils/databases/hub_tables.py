@@ -41,7 +41,6 @@ NOT_PEOPLES = (
 )
 #: Columns that say when a row was made.
 CREATED = ("created", "created_at")
-MOST_NAMES = 50
 
 
 def compare(before: dict[str, Keys], after: dict[str, Keys], given_up: set[str]) -> list[str]:
@@ -75,6 +74,14 @@ def _examples(columns: list[str], rows: set[tuple[Any, ...]]) -> str:
         return ""
     values = sorted({str(row[columns.index(column)]) for row in rows})
     return f" ({column} {', '.join(values[:3])}{', ...' if len(values) > 3 else ''})"
+
+
+def users_with_auth_state(count: int) -> str:
+    """A query for names of users whose auth_state is kept: those that were active last, at most ``count``."""
+    return (
+        "SELECT name FROM users WHERE encrypted_auth_state IS NOT NULL "
+        f"ORDER BY last_activity DESC LIMIT {int(count)}"
+    )
 
 
 def is_peoples(table: str, columns: set[str]) -> str:

@@ -99,7 +99,7 @@ class Target:
         if different:
             raise HubError(
                 f"The rows in {self.name} are not those of the old database: {', '.join(different)}.",
-                "Report it; nothing of it is used.",
+                "Report it as an error of the collection; the hub keeps the old database.",
             )
 
     def forget_servers(self) -> None:

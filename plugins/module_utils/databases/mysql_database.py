@@ -221,9 +221,6 @@ class MysqlDatabase(ServerDatabase):
     def quoted(self, name: str) -> str:
         return sql.quoted(name)
 
-    def literal(self, text: str) -> str:
-        return sql.literal(text)
-
     def digest(self, columns: Sequence[str]) -> str:
         return sql.digest(columns)
 

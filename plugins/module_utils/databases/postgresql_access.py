@@ -26,7 +26,7 @@ DEFAULT_PORT = "5432"
 _KEPT = re.compile(r"((?:[^:\\]|\\.)*):" * 4 + r"(.*)")
 
 
-def of(config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str) -> Access:
+def access_of(config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str) -> Access:
     """The access of a hub's config. Raises HubError where its URL is none."""
     url = urls.parse(config.url)
     words = {name: context.environment.get(variable, "") for name, variable in _VARIABLES.items()}
@@ -75,7 +75,7 @@ def _kept_password(file: Path, words: Mapping[str, str]) -> str | None:
     return None
 
 
-def url(access: Access, sqlalchemy: str, lock_seconds: float) -> str:
+def url_of(access: Access, sqlalchemy: str, lock_seconds: float) -> str:
     """The URL for programs in the hub's environment; none of their statements waits longer for a lock."""
     options = f"{access.options.get('options', '')} -c lock_timeout={int(lock_seconds * 1000)}".strip()
     query = {name: [word] for name, word in {**access.options, "options": options}.items()}

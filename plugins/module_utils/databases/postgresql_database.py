@@ -71,7 +71,7 @@ class PostgresqlDatabase(ServerDatabase):
     ) -> DatabaseFacts | None:
         if urls.parse(config.url).dialect not in postgresql_access.DIALECTS:
             return None
-        access = postgresql_access.of(config, context, sqlalchemy)
+        access = postgresql_access.access_of(config, context, sqlalchemy)
         programs = installed(access.context().path)
         server = ServerFacts(
             "PostgreSQL",
@@ -88,7 +88,7 @@ class PostgresqlDatabase(ServerDatabase):
 
     @classmethod
     def access_of(cls, config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str) -> Access:
-        return postgresql_access.of(config, context, sqlalchemy)
+        return postgresql_access.access_of(config, context, sqlalchemy)
 
     def examined(self, facts: DatabaseFacts, server: ServerFacts) -> DatabaseFacts:
         """The facts, with what the server says of the database. Raises HubError where it cannot be asked."""
@@ -118,6 +118,7 @@ class PostgresqlDatabase(ServerDatabase):
         )
 
     def _remedy(self, role: str) -> str:
+        """What an administrator of the server runs so that copies can be made."""
         scratch = sql.quoted(self.scratch_name)
         return f"CREATE DATABASE {scratch} OWNER {sql.quoted(role)};"
 
@@ -168,33 +169,28 @@ class PostgresqlDatabase(ServerDatabase):
     def quoted(self, name: str) -> str:
         return ".".join(map(sql.quoted, name.split(".", 1)))
 
-    def literal(self, text: str) -> str:
-        return sql.literal(text)
-
     def digest(self, columns: Sequence[str]) -> str:
         return f"md5(ROW({', '.join(map(sql.quoted, columns))})::text)"
 
     def url(self, sqlalchemy: str) -> str:
-        return postgresql_access.url(self.access, sqlalchemy, LOCK_SECONDS)
+        return postgresql_access.url_of(self.access, sqlalchemy, LOCK_SECONDS)
 
     def exists(self) -> bool:
         try:
             self.read(["SELECT 1"])
         except HubError:
-            return self._is_elsewhere_known()
+            return self._is_known_to_server()
         return True
 
-    def _is_elsewhere_known(self) -> bool:
+    def _is_known_to_server(self) -> bool:
         """Whether the server has this database. Raises HubError where no database of it can be reached."""
-        for number, name in enumerate(EVERYWHERE, 1):
-            try:
-                [found] = self.beside(name).read([sql.exists(self.access.database)])
-            except HubError:
-                if number == len(EVERYWHERE):
-                    raise
-            else:
-                return bool(found)
-        raise AssertionError("Some database is there.")
+        query = sql.exists(self.access.database)
+        first, second = map(self.beside, EVERYWHERE)
+        try:
+            [found] = first.read([query])
+        except HubError:
+            [found] = second.read([query])
+        return bool(found)
 
     def is_there(self) -> bool:
         """Whether the server has this database, asked from the hub's."""
@@ -257,12 +253,12 @@ class PostgresqlDatabase(ServerDatabase):
                 sql.drop(name, force=True),
                 sql.create_like(name, self.origin.access.database),
             ]
-            found = self.origin.database_facts()
+            found = self.origin.particulars()
             script.append(sql.make_private(name))
             script += _settings(name, [each for each in found["settings"] if each[0] in (None, server.role)])
             self.origin.clients.psql(script)
         elif self.is_there():
-            self.clients.psql(["BEGIN;", *sql.DROP_ALL, "COMMIT;"])
+            self._empty()
         else:
             raise HubError(
                 f"The role {server.role} may not make databases, so {self.origin.name} cannot be copied.",
@@ -274,12 +270,12 @@ class PostgresqlDatabase(ServerDatabase):
         if server.may_create:
             self.origin.clients.psql([sql.drop(self.access.database, force=True)])
         elif self.is_there():
-            self.clients.psql(["BEGIN;", *sql.DROP_ALL, "COMMIT;"])
+            self._empty()
+
+    def _empty(self) -> None:
+        self.clients.psql(["BEGIN;", *sql.DROP_ALL, "COMMIT;"])
 
     def particulars(self) -> dict[str, Any]:
-        return self.database_facts()
-
-    def database_facts(self) -> dict[str, Any]:
         """What hangs on the database itself: its owner, grants and settings."""
         [[[owner, limit, comment]], grants, settings] = self.read(sql.settings(self.access.database))
         return {
@@ -380,13 +376,13 @@ class PostgresqlDatabase(ServerDatabase):
     def remove_other_copies(self, folder: Path, backup: DatabaseBackup) -> None:
         super().remove_other_copies(folder, backup)
         if COPY not in backup.particulars:
-            self._copy_of(folder).drop_all()
+            self._copy_of(folder).remove_with_replaced()
 
     def discard(self, folder: Path, backup: DatabaseBackup) -> None:
-        self._copy_of(folder).drop_all()
+        self._copy_of(folder).remove_with_replaced()
 
-    def drop_all(self) -> None:
-        """Remove this database and those whose names begin with its own."""
+    def remove_with_replaced(self) -> None:
+        """Remove this database, and those that it has replaced, whose names begin with its own."""
         [found] = self.origin.read([sql.databases_like(self.access.database)])
         if found:
             self.origin.clients.psql([sql.drop(str(name)) for (name,) in found])
@@ -394,10 +390,10 @@ class PostgresqlDatabase(ServerDatabase):
     # What hangs on the database
 
     def has_owner_of(self, backup: DatabaseBackup) -> bool:
-        return all(backup.particulars[name] == value for name, value in self.database_facts().items())
+        return all(backup.particulars[name] == value for name, value in self.particulars().items())
 
     def give_owner_of(self, backup: DatabaseBackup) -> None:
-        now, then, name = self.database_facts(), backup.particulars, self.access.database
+        now, then, name = self.particulars(), backup.particulars, self.access.database
         if all(then[each] == value for each, value in now.items()):
             return
         database = sql.quoted(name)

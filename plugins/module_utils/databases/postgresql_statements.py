@@ -32,15 +32,23 @@ HUB_SCHEMA = (
     "(SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
     "WHERE c.oid IN (to_regclass('users'), to_regclass('alembic_version')) ORDER BY c.relname DESC LIMIT 1)"
 )
-_RELATIONS = "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE " + _OF_PEOPLE.format(
-    catalogue="pg_class", oid="c.oid"
-)
+
+
+def _relations(*joins: str) -> str:
+    """``FROM`` and ``WHERE``: relations ``c`` of people's, their schemas ``n``, and what else is joined."""
+    sources = ["FROM pg_class c", "JOIN pg_namespace n ON n.oid = c.relnamespace", *joins]
+    return f"{' '.join(sources)} WHERE {_OF_PEOPLE.format(catalogue='pg_class', oid='c.oid')}"
+
+
+_RELATIONS = _relations()
 _NAME = "CASE WHEN n.nspname = {schema} THEN c.relname ELSE n.nspname || '.' || c.relname END"
-#: Tables with rows that can be read, of the hub's role or known as a hub's.
-_TABLES = (
-    f"{_RELATIONS} AND c.relkind = 'r' AND has_table_privilege(c.oid, 'SELECT') AND "
-    f"({_MINE.format(owner='c.relowner')} OR c.relname IN ({', '.join(map(literal, HUBS))}))"
+_NAMES = f"c.relname IN ({', '.join(map(literal, HUBS))})"
+#: Which of them are tables with rows that can be read, of the hub's role or known as a hub's.
+_READABLE = (
+    "AND c.relkind = 'r' AND has_table_privilege(c.oid, 'SELECT') AND "
+    f"({_MINE.format(owner='c.relowner')} OR {_NAMES})"
 )
+_TABLES = f"{_RELATIONS} {_READABLE}"
 
 
 def count_rows() -> list[str]:
@@ -58,10 +66,8 @@ def count_rows() -> list[str]:
 COLUMNS = (
     f"SELECT {_NAME.format(schema=HUB_SCHEMA)}, a.attname, EXISTS (SELECT FROM pg_index i WHERE "
     "i.indrelid = c.oid AND i.indisprimary AND a.attnum = ANY (i.indkey)) "
-    + _TABLES.replace(
-        "WHERE", "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped WHERE", 1
-    )
-    + " ORDER BY 1, a.attnum"
+    + _relations("JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped")
+    + f" {_READABLE} ORDER BY 1, a.attnum"
 )
 
 
@@ -130,18 +136,18 @@ def sessions(own: Sequence[str]) -> str:
 #: Rows of views that read tables of the hub's: view, tables.
 VIEWS = (
     "SELECT v.oid::regclass::text, string_agg(DISTINCT c.relname, ', ' ORDER BY c.relname) "
-    f"{_RELATIONS} AND c.relkind IN ('r', 'p') AND c.relname IN ({', '.join(map(literal, HUBS))}) "
-).replace(
-    "WHERE",
-    "JOIN pg_depend y ON y.refclassid = 'pg_class'::regclass AND y.refobjid = c.oid "
-    "AND y.classid = 'pg_rewrite'::regclass JOIN pg_rewrite w ON w.oid = y.objid "
-    "JOIN pg_class v ON v.oid = w.ev_class AND v.oid <> c.oid WHERE",
-    1,
-) + "GROUP BY v.oid ORDER BY 1"
+    + _relations(
+        "JOIN pg_depend y ON y.refclassid = 'pg_class'::regclass AND y.refobjid = c.oid "
+        "AND y.classid = 'pg_rewrite'::regclass",
+        "JOIN pg_rewrite w ON w.oid = y.objid",
+        "JOIN pg_class v ON v.oid = w.ev_class AND v.oid <> c.oid",
+    )
+    + f" AND c.relkind IN ('r', 'p') AND {_NAMES} GROUP BY v.oid ORDER BY 1"
+)
 #: Rows of the hub's tables that another role owns: table, role.
 FOREIGN = (
     f"SELECT c.relname, pg_get_userbyid(c.relowner) {_RELATIONS} AND c.relkind IN ('r', 'p') "
-    f"AND n.nspname = {HUB_SCHEMA} AND c.relname IN ({', '.join(map(literal, HUBS))}) "
+    f"AND n.nspname = {HUB_SCHEMA} AND {_NAMES} "
     f"AND NOT {_MINE.format(owner='c.relowner')} ORDER BY 1"
 )
 #: Rows of tables, views and sequences of others, which no dump of ours can hold: schema, name.
@@ -254,16 +260,19 @@ def settings(database: str) -> list[str]:
 
 def give_setting(database: str, role: str | None, name: str, value: str) -> list[str]:
     """A setting of a database as it was: the server quotes lists in it itself."""
-    target = f"ROLE {quoted(role)} IN DATABASE {quoted(database)}" if role else f"DATABASE {quoted(database)}"
     return [
         f"SELECT set_config({literal(name)}, {literal(value)}, false);",
-        f"ALTER {target} SET {name} FROM CURRENT;",
+        f"ALTER {_scope(database, role)} SET {name} FROM CURRENT;",
     ]
 
 
 def take_setting(database: str, role: str | None, name: str) -> str:
-    target = f"ROLE {quoted(role)} IN DATABASE {quoted(database)}" if role else f"DATABASE {quoted(database)}"
-    return f"ALTER {target} RESET {name};"
+    return f"ALTER {_scope(database, role)} RESET {name};"
+
+
+def _scope(database: str, role: str | None) -> str:
+    """Where a setting holds: in a database, for one role or for all."""
+    return f"ROLE {quoted(role)} IN DATABASE {quoted(database)}" if role else f"DATABASE {quoted(database)}"
 
 
 def grantee(role: str | None) -> str:

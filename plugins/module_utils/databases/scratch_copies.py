@@ -53,9 +53,6 @@ def forget_servers(database: Path) -> None:
 
 
 def with_auth_state(database: Path, count: int) -> list[str]:
-    """Names of users whose auth state is kept, encrypted; those that were active last, at most ``count``."""
-    query = (
-        "SELECT name FROM users WHERE encrypted_auth_state IS NOT NULL ORDER BY last_activity DESC LIMIT ?"
-    )
+    """Names of users, as `DatabaseCopy.users_with_auth_state` has them."""
     with contextlib.closing(sqlite3.connect(str(database))) as connection:
-        return [str(name) for (name,) in connection.execute(query, (count,))]
+        return [str(name) for (name,) in connection.execute(hub_tables.users_with_auth_state(count))]

@@ -86,10 +86,6 @@ class ServerDatabase(Database):
         """A name, as it is written in SQL."""
 
     @abstractmethod
-    def literal(self, text: str) -> str:
-        """A text, as it is written in SQL."""
-
-    @abstractmethod
     def digest(self, columns: Sequence[str]) -> str:
         """An SQL expression: text by which the content of these columns is told from any other."""
 
@@ -323,11 +319,7 @@ class ServerCopy(ServerDatabase, DatabaseCopy):
         self.run(statements)
 
     def users_with_auth_state(self, count: int) -> list[str]:
-        query = (
-            "SELECT name FROM users WHERE encrypted_auth_state IS NOT NULL "
-            f"ORDER BY last_activity DESC LIMIT {int(count)}"
-        )
-        [found] = self.read([query])
+        [found] = self.read([hub_tables.users_with_auth_state(count)])
         return [str(name) for (name,) in found]
 
 
@@ -343,8 +335,7 @@ def since(present: ServerDatabase, kept: ServerDatabase) -> Since:
     rows_now = _rows(present, names, wanted, {name: {each.name for each in now[name]} for name in names})
     known = [name for name in names if name in then]
     rows_then = dict(zip(known, _rows(kept, known, [wanted[names.index(name)] for name in known], {})))
-    tables, newest = {}, {}
-    users: list[str] = []
+    tables, newest, users = {}, {}, []
     for name, rows in zip(names, rows_now):
         old = rows_then.get(name, {})
         new = [row for key, row in rows.items() if key not in old and row.is_peoples]
@@ -353,21 +344,11 @@ def since(present: ServerDatabase, kept: ServerDatabase) -> Since:
             for key, row in rows.items()
             if key in old and old[key].digest != row.digest and row.is_peoples
         ]
-        change = TableChange(len(rows), len(old), len(new), len(changed))
-        if change.new or change.changed or change.now != change.then:
-            tables[name] = change
-        moments = [row.created for row in new if row.created]
-        if moments and name in then:
-            newest[name] = max(moments)
-        if name == "users" and name in then:
-            users = sorted(row.name for row in new)
-    return Since(
-        tables=tables,
-        users=users[: hub_tables.MOST_NAMES],
-        tokens=tables["api_tokens"].new if "api_tokens" in tables else 0,
-        newest=newest,
-        lost=any(change.new or change.changed for change in tables.values()),
-    )
+        tables[name] = TableChange(len(rows), len(old), len(new), len(changed))
+        if name in then:
+            newest[name] = max((row.created for row in new), default="")
+            users += sorted(row.name for row in new if name == "users")
+    return Since.of(tables, users, newest)
 
 
 class _Compared(NamedTuple):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from .server import Server, running
@@ -100,17 +99,7 @@ class Mysql(Server):
         )
         return [*dump.splitlines(), *formats.splitlines(), *grants.splitlines()]
 
-    def answers(self) -> bool:
-        try:
-            self.sql("SELECT 1")
-        except subprocess.CalledProcessError:
-            return False
-        return True
 
-
-@contextlib.contextmanager
-def mysql(*options: str) -> Iterator[Mysql]:
+def mysql(*options: str) -> AbstractContextManager[Mysql]:
     """A MariaDB server that can be used; gone afterwards."""
-    with running(Mysql, *options) as server:
-        assert isinstance(server, Mysql)
-        yield server
+    return running(Mysql, *options)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import os
 import signal
-import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from .server import Server, running
@@ -103,17 +102,7 @@ class Postgresql(Server):
         lines = [line for line in self.run(dump).splitlines() if "restrict" not in line]
         return [*sorted(lines), *self.sql(f"{of_database}; {grants}").splitlines()]
 
-    def answers(self) -> bool:
-        try:
-            self.sql("SELECT 1")
-        except subprocess.CalledProcessError:
-            return False
-        return True
 
-
-@contextlib.contextmanager
-def postgresql(programs: Path = POSTGRESQL_15) -> Iterator[Postgresql]:
+def postgresql(programs: Path = POSTGRESQL_15) -> AbstractContextManager[Postgresql]:
     """A PostgreSQL server that can be used; gone afterwards."""
-    with running(Postgresql, programs) as server:
-        assert isinstance(server, Postgresql)
-        yield server
+    return running(Postgresql, programs)

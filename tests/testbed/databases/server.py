@@ -14,7 +14,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 #: As whom it runs where the tests are root's: no server starts as root.
@@ -70,9 +70,13 @@ class Server(ABC):
     def content(self, database: str) -> list[str]:
         """All that a restore must bring back: schema, owners, grants, settings and every row, as lines."""
 
-    @abstractmethod
     def answers(self) -> bool:
         """Whether it can be used."""
+        try:
+            self.sql("SELECT 1")
+        except subprocess.CalledProcessError:
+            return False
+        return True
 
     def url(self, user: str, password: str, database: str, query: str = "") -> str:
         """The URL for a hub's config, over TCP."""
@@ -108,6 +112,9 @@ class Server(ABC):
         return done.stdout
 
 
+AnyServer = TypeVar("AnyServer", bound=Server)
+
+
 def as_user() -> dict[str, Any]:
     """How a process becomes the servers' user; nothing where the tests are not root's."""
     if os.geteuid():
@@ -117,7 +124,7 @@ def as_user() -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def running(kind: type[Server], *arguments: object) -> Iterator[Server]:
+def running(kind: type[AnyServer], *arguments: object) -> Iterator[AnyServer]:
     """A server that can be used; it is gone afterwards, with its folder."""
     folder = Path(tempfile.mkdtemp(prefix="hubops-server-"))
     try:
