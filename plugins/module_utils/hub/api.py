@@ -10,6 +10,7 @@ import urllib.request
 from typing import Any, NamedTuple
 
 from ..errors import HubError
+from . import sockets
 
 ANSWER_TIMEOUT = 30
 VERSION_TIMEOUT = 2
@@ -38,8 +39,10 @@ def ask(
 ) -> Answer:
     """The answer of a hub or server on this host, whatever it is, within ``timeout`` seconds.
 
-    A redirect is an answer, unless one is to ``follow`` it. Certificates are checked where a token is sent.
+    It may listen on a socket, see `sockets`. A redirect is an answer, unless one is to ``follow`` it.
+    Certificates are checked where a token is sent.
     """
+    path, url = sockets.split(url)
     body = None if data is None else json.dumps(data).encode()
     request = urllib.request.Request(url, body, {"Accept": accept}, method=method)
     if token:
@@ -48,6 +51,8 @@ def ask(
     handlers: list[Any] = [urllib.request.ProxyHandler({})]
     if not follow:
         handlers.append(_AsItIs)
+    if path:
+        handlers.append(sockets.SocketHandler(path))
     if not token:
         handlers.append(urllib.request.HTTPSHandler(context=_unchecked()))
     try:

@@ -17,6 +17,7 @@ import ssl
 import stat
 import sys
 import traceback
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 DEFAULT_CONFIG_FILE = "jupyterhub_config.py"
 #: Packages that the hub has imported when its config is loaded; another place than its environment is wrong.
@@ -75,8 +76,8 @@ def look(arguments):  # type: ignore[no-untyped-def]
         "db_connect_args": connect_args(app),
         "base_url": app.base_url,
         "hub_prefix": app.hub_prefix,
-        "bind_url": app.bind_url,
-        "hub_bind_url": hub_bind_url(app),
+        "bind_url": with_absolute_socket(app.bind_url),
+        "hub_bind_url": with_absolute_socket(hub_bind_url(app)),
         "internal_ssl": app.internal_ssl,
         "certificate_problem": certificate_problem(app),
         "ssl_files": [path for path in (app.ssl_key, app.ssl_cert) if path],
@@ -111,6 +112,15 @@ def hub_bind_url(app):  # type: ignore[no-untyped-def]
         return app.hub_bind_url
     scheme = "https" if app.internal_ssl else "http"
     return f"{scheme}://{app.hub_ip}:{app.hub_port}"
+
+
+def with_absolute_socket(url):  # type: ignore[no-untyped-def]
+    """The URL; where it has the path of a socket instead of a host, not relative to the working directory."""
+    parts = urlsplit(url)
+    if "unix" not in parts.scheme.split("+"):
+        return url
+    path = quote(os.path.abspath(unquote(parts.netloc)), safe="")
+    return urlunsplit(parts._replace(netloc=path))
 
 
 def certificate_problem(app):  # type: ignore[no-untyped-def]

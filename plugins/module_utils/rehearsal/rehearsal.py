@@ -26,7 +26,7 @@ from ..environments.environment import read_environment
 from ..environments.packages import all_packages, installed_version
 from ..environments.planned import PlannedEnvironment
 from ..errors import HubError
-from ..hub import logs
+from ..hub import logs, sockets
 from ..planning.findings import rehearsal as kinds
 from ..planning.findings.config import ALLOW_OPTION_GONE, CONFIG_OPTION_GONE
 from ..planning.findings.finding import BLOCKER, Finding, sentence
@@ -300,6 +300,11 @@ def _loaded(rehearsal: Rehearsal, scene: Scene) -> LoadedConfig | None:
         found = f"With JupyterHub {scene.version}: {error.message}"
         rehearsal.findings.append(kinds.CONFIG.found(found))
         return None
+    # The rehearsal's hub listens on a port, and would not notice.
+    scheme = config.hub_bind_url.partition("://")[0]
+    if scheme in sockets.SCHEMES and scheme != sockets.scheme_of(scene.version):
+        found = f"With JupyterHub {scene.version}, c.JupyterHub.hub_bind_url begins with {scheme}://."
+        rehearsal.findings.append(kinds.SOCKET.found(found))
     return config
 
 

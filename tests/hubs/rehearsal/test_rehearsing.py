@@ -351,6 +351,14 @@ def changed(file: Path, more: str) -> Iterator[None]:
             ],
         ),
         (
+            "c.JupyterHub.hub_bind_url = 'unix+http://%2Fsrv%2Fhub.sock'\n",
+            "rehearsal-socket",
+            [
+                "With JupyterHub 6.1.1, c.JupyterHub.hub_bind_url begins with unix+http://.",
+                "'http+unix' if jupyterhub.version_info >= (6,) else 'unix+http'",
+            ],
+        ),
+        (
             "c.DummyAuthenticator.allowed_people = {'user0'}\n",
             "allow-option-gone",
             [

@@ -27,6 +27,15 @@ CONFIG = Kind(
     "The new hub would exit at its start.",
     "Change it so that it loads with both versions, or install what it needs with jupyterhub_packages.",
 )
+SOCKET = Kind(
+    "rehearsal-socket",
+    BLOCKER,
+    "The config names the socket that the hub listens on as only the other versions know it.",
+    "JupyterHub before 6.0 knows unix+http://, later ones know http+unix://. With the other one the new hub "
+    "does not start, or the old one after a rollback.",
+    "Name it as the version that loads the config knows it: `'http+unix' if jupyterhub.version_info >= (6,) "
+    "else 'unix+http'`, with `import jupyterhub`.",
+)
 START = Kind(
     "rehearsal-start",
     BLOCKER,
@@ -134,6 +143,7 @@ KINDS = (
     MIGRATION,
     ROWS,
     CONFIG,
+    SOCKET,
     START,
     NO_ANSWER,
     PROXY,
