@@ -14,7 +14,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.pla
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import BLOCKER
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import FallbackPath, Plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
-from ansible_collections.hubops.jupyterhub.plugins.plugin_utils import plans
+from ansible_collections.hubops.jupyterhub.plugins.plugin_utils import plans, vulnerabilities
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.facts import hand_on
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.progress import (
     INSTALL_SECONDS,
@@ -40,6 +40,7 @@ class ActionModule(ActionBase):
         self._arguments = dict(self._task.args)
         self._plan = from_dict(Plan, self._arguments["plan"])
         self._staged: list[dict[str, Any]] = self._arguments.get("staged") or []
+        self._audited = self._audit()
         rehearsal = self._rehearsal()
         result.update(rehearsal)
         if rehearsal.get("failed") or rehearsal.get("skipped"):
@@ -51,10 +52,17 @@ class ActionModule(ActionBase):
         objections = self._objections(rehearsal)
         return {"failed": True, "msg": "\n".join(objections)} if objections else result
 
+    def _audit(self) -> list[dict[str, Any]]:
+        """What is known of the staged packages, asked from here."""
+        if not self._staged or self._arguments.get("audit", "auto") == "never":
+            return []
+        service = self._arguments.get("audit_url") or vulnerabilities.SERVICE
+        return [to_dict(vulnerabilities.audited(self._staged, service))]
+
     def _rehearsal(self) -> dict[str, Any]:
         """What the last rehearsal has shown; nothing where there is to be none, or ``{failed, msg}``."""
         if not self._asked("rehearse", True):
-            return {"changed": False}
+            return {"changed": False, "findings": self._audited}
         found = self._rehearse()
         if not found.get("fallback_path"):
             return found
@@ -70,7 +78,7 @@ class ActionModule(ActionBase):
 
     def _rehearse(self) -> dict[str, Any]:
         wanted = (*SHARED, "accept", "start_timeout", "migration_timeout")
-        arguments = {**self._only(wanted), "plan": to_dict(self._plan)}
+        arguments = {**self._only(wanted), "plan": to_dict(self._plan), "audited": self._audited}
         if self._task.check_mode:
             return self._module("jupyterhub_rehearse", arguments)
         # The hub's start, a server's start and its stop.

@@ -57,6 +57,22 @@ options:
     description: Whether to show the packages that change, one by one, and the steps.
     type: bool
     default: false
+  audit:
+    description:
+      - Whether the controller looks all staged packages up in a database of vulnerabilities.
+      - V(auto) does where the database can be reached, and says so where it cannot.
+    type: str
+    choices: [auto, never]
+    default: auto
+  audit_url:
+    description: PyPI's JSON API, or a service that answers as that does.
+    type: str
+    default: https://pypi.org/pypi
+  audited:
+    description: What the controller has found, as RV(findings); used by the action plugin.
+    type: list
+    elements: dict
+    default: []
   accept:
     description: Ids of findings that shall not forbid the upgrade, where they may be accepted.
     type: list
@@ -238,10 +254,12 @@ def rehearsal(params: dict[str, Any], plan: Plan, folder: Path, progress: Progre
         )
     # What reading has found already is in the plan.
     known = {finding.id for finding in plan.findings}
+    shown = found.result(params["accept"], known)
     path = fallback_path(plan, deployment, found.migration_fails) if found.migration_fails else None
     return {
         "changed": False,
-        **found.result(params["accept"], known),
+        **shown,
+        "findings": [*shown["findings"], *params["audited"]],
         "fallback_path": to_dict(path) if path else {},
     }
 
@@ -258,6 +276,9 @@ def main() -> None:
             staged=dict(type="list", elements="dict", default=[]),
             reviewed=dict(type="dict", default={}),
             details=dict(type="bool", default=False),
+            audit=dict(type="str", choices=["auto", "never"], default="auto"),
+            audit_url=dict(type="str", default="https://pypi.org/pypi"),
+            audited=dict(type="list", elements="dict", default=[]),
             accept=dict(type="list", elements="str", default=[]),
             start_timeout=dict(type="int", default=120),
             migration_timeout=dict(type="int", default=3600),

@@ -71,6 +71,7 @@ report:
     backup: /var/lib/hubops/jupyterhub/recovery/20261120T211500Z-4.1.6-6.1.1
     first_backup: /var/lib/hubops/jupyterhub/recovery/20261120T211613Z-6.1.1
     warnings: []
+    audit: null
     failure: null
     conclusion: JupyterHub 4.1.6 has become 6.1.1.
 path:

@@ -388,7 +388,7 @@ class Hub:
             inventory, report = Path(folder, "inventory.json"), Path(folder, "report.json")
             # What a hub does long after its start is for a fault to show.
             usual = {"jupyterhub_report_fetch": str(report), "jupyterhub_watch_seconds": 0}
-            wanted = {**usual, **(variables or {})}
+            wanted = {**usual, "jupyterhub_audit": "never", **(variables or {})}
             fleet = self.inventory(wanted)
             for number, other in enumerate(beside):
                 theirs = {**wanted, "jupyterhub_report_fetch": f"{folder}/{number}.json"}

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from typing import Sequence
 
+from .findings import audit
 from .findings.finding import Finding
 from .plan import Plan
 
 #: Sizes, times and process numbers differ each time, and are no reason to review again.
 NUMBERS = re.compile(r"\d[\d.,:]*")
+#: What is known of the same packages changes by itself, from one day to the next.
+UNSETTLED = {kind.id for kind in audit.KINDS}
 
 
 def changes(reviewed: Plan, plan: Plan) -> list[str]:
@@ -76,6 +79,7 @@ def _changed_findings(reviewed: Sequence[Finding], plan: Sequence[Finding], comp
         return {
             (each.id, each.severity, NUMBERS.sub("#", each.found)): f"{each.severity} {each.id}: {each.found}"
             for each in findings
+            if each.id not in UNSETTLED
         }
 
     then, now = described(reviewed), described(plan)

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..deployment.lifecycle import downtime
 from ..deployment.model import Deployment
+from ..planning.findings.audit import KINDS as OF_AUDIT
 from ..planning.findings.finding import WARNING
 from ..planning.plan import MOVE, ROLLBACK, UPGRADE, Plan
 from . import journal
@@ -66,10 +67,10 @@ def compose(story: Story) -> dict[str, Any]:
     """The report.
 
     ``{outcome, check, run, service, from_version, to_version, downtime_seconds, expected_outage_seconds,
-    phases, backup, first_backup, warnings, failure, conclusion}``, phases being ``[{name, seconds, result}]``
-    in the order in which they ended. ``downtime_seconds`` lasts from the request to stop to the first answer,
-    and is None where none came or the host's clock was set back. ``conclusion`` is a sentence for the
-    administrator.
+    phases, backup, first_backup, warnings, audit, failure, conclusion}``, phases being
+    ``[{name, seconds, result}]`` in the order in which they ended. ``downtime_seconds`` lasts from the
+    request to stop to the first answer, and is None where none came or the host's clock was set back.
+    ``audit`` is None where no package was looked up. ``conclusion`` is a sentence for the administrator.
     """
     outcome = _outcome(story)
     return {
@@ -87,6 +88,7 @@ def compose(story: Story) -> dict[str, Any]:
         "backup": story.measured("backup", "path") or _recovery_point(story) or None,
         "first_backup": story.measured(FIRST_BACKUP, "path"),
         "warnings": _warnings(story),
+        "audit": _audit(story),
         "failure": {key: story.failure[key] for key in ("task", "reason")} if story.failure else None,
         "conclusion": _conclusion(story, outcome),
     }
@@ -105,6 +107,7 @@ def lines(report: dict[str, Any], host: str, path: str = "") -> list[str]:
         f"{host}: {_verdict(report)}",
         *([] if report["outcome"] == "upgraded" and not report["check"] else [report["conclusion"]]),
         *(f"Warning: {warning}" for warning in report["warnings"]),
+        *([f"Audit: {report['audit']}"] if report["audit"] else []),
         *([f"Seconds: {', '.join(_phase(each) for each in slow)}"] if slow else []),
         *([f"Recovery point: {report['backup']}"] if report["backup"] else []),
         *([f"First backup, its restore tested: {report['first_backup']}"] if report["first_backup"] else []),
@@ -227,6 +230,13 @@ def _downtime(story: Story) -> float | None:
     ends = (restored, story.measured("restore", "answered_at"), story.measured("start", "answered_at"))
     answered = next((end for end in ends if end is not None), None)
     return None if answered is None else downtime(stopped, answered)
+
+
+def _audit(story: Story) -> str | None:
+    """What is known of the vulnerabilities of the new packages; None where they were not looked up."""
+    ids = {kind.id for kind in OF_AUDIT}
+    rehearsed = story.measured("rehearse", "findings") or []
+    return next((finding["found"] for finding in rehearsed if finding["id"] in ids), None)
 
 
 def _warnings(story: Story) -> list[str]:

@@ -229,8 +229,7 @@ class SystemdUnit(Service):
         return None
 
     def _configured_log_files(self) -> list[str]:
-        outputs = [self._one("StandardError"), self._one("StandardOutput")]
-        return [path for kind, _colon, path in (each.partition(":") for each in outputs) if kind in _TO_FILE]
+        return log_files(self._properties or {})
 
     def _manager_log_mark(self) -> str:
         done = _run(["journalctl", "--lines=1", "--output=cat", "--quiet", "--show-cursor", "--no-pager"])
@@ -358,6 +357,12 @@ def expand_variables(argv: list[str], environment: dict[str, str]) -> list[str]:
 def own_environment(properties: dict[str, list[str]]) -> dict[str, str]:
     """The ``Environment=`` of a unit: assignments that `show` quotes where they need it."""
     return parse_assignments(shlex.split(" ".join(properties.get("Environment", []))))
+
+
+def log_files(properties: dict[str, list[str]]) -> list[str]:
+    """The files that a unit writes its output into, errors first."""
+    outputs = [each for name in ("StandardError", "StandardOutput") for each in properties.get(name, [])]
+    return [path for kind, _colon, path in (each.partition(":") for each in outputs) if kind in _TO_FILE]
 
 
 def environment_files(properties: dict[str, list[str]]) -> list[tuple[str, bool]]:

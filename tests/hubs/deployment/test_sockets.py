@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import socketserver
 import threading
@@ -21,8 +22,11 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade
 from tests.hubs.planning.test_live_process import external_proxy
 from tests.hubs.playbook import run_playbook
 from tests.hubs.real_hub import build, running_hub
+from tests.vulnerability_service import serving as serving_known
 
 OLD, NEW = "4.1.6", "6.1.1"
+CLOSED = {"id": "PYSEC-2099-1", "aliases": ["CVE-2099-1"], "fixed_in": [NEW], "withdrawn": None}
+IN_HUB = {("jupyterhub", OLD): [CLOSED]}
 #: As a site has it that upgrades past 6.0.
 CONFIG = """
 import jupyterhub
@@ -97,18 +101,27 @@ def front(path: Path) -> Iterator[str]:
 @pytest.mark.alone
 def test_a_hub_on_a_socket_is_upgraded(tmp_path: Path) -> None:
     path, place = tmp_path / "hub.sock", tmp_path / "environment"
-    build(place, OLD)
-    with front(path) as config, running_hub(OLD, tmp_path, config=config, place=place) as hub:
+    build(place, OLD, "jupyter-server")
+    with contextlib.ExitStack() as stack:
+        config = stack.enter_context(front(path))
+        hub = stack.enter_context(running_hub(OLD, tmp_path, config=config, place=place))
+        service = stack.enter_context(serving_known(IN_HUB, every=True))
         assert hub.config.hub_api_url == f"unix+http://{quote(str(path), safe='')}/hub/api"
         variables = {
             "jupyterhub_service": hub.name,
             "jupyterhub_version": NEW,
-            "jupyterhub_accept": ["no-allow-rule"],
+            "jupyterhub_audit": "auto",
+            "jupyterhub_audit_url": service,
             "jupyterhub_backup_after_upgrade": False,
         }
         done = run_playbook("upgrade.yml", tmp_path, variables)
         assert done.returncode == 0, done.stdout
         assert f"JupyterHub {OLD} -> {NEW}, upgraded" in done.stdout
+        # The same run shows what else is known of the packages that it installs.
+        assert f"packages were looked up at {service}. None has a known vulnerability." in done.stdout
+        assert "The upgrade closes jupyterhub (CVE-2099-1)." in done.stdout
+        [report] = (tmp_path / "state" / hub.name / "runs").glob("*/report.json")
+        assert "CVE-2099-1" in json.loads(report.read_text())["audit"]
         assert api.version(f"http+unix://{quote(str(path), safe='')}/hub/api") == NEW
 
 

@@ -5,6 +5,9 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.audit import (
+    PACKAGES_AUDITED,
+)
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import Finding
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import Plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
@@ -95,6 +98,12 @@ def test_what_was_not_reviewed_is_reported(
     now = copy.deepcopy(PLAN)
     change(now)
     assert changes(PLAN, now) == said
+
+
+def test_what_becomes_known_of_the_same_packages_is_no_other_plan() -> None:
+    now = copy.deepcopy(PLAN)
+    now["findings"].append(to_dict(PACKAGES_AUDITED.found("Vulnerable: requests 2.30.0.")))
+    assert changes(PLAN, now) == changes(now, PLAN) == []
 
 
 def test_what_staging_and_rehearsal_may_add_is_not_missed_before_them() -> None:

@@ -5,6 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.audit import (
+    PACKAGES_AUDITED,
+)
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import Finding
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import (
     NOTHING,
@@ -14,6 +17,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan im
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal, report
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs.journal import Phase, Run
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
 
 from tests.healthy_hub import deployment
 from tests.plans import move_to, plan_to
@@ -199,6 +203,15 @@ def test_each_warning_is_reported_once() -> None:
         "in place",
         "slow",
     ]
+
+
+def test_what_the_audit_has_found_is_in_the_report() -> None:
+    audited = PACKAGES_AUDITED.found("142 packages were looked up. None has a known vulnerability.")
+    rehearsed = Phase("rehearse", 9.0, "ok", {"findings": [to_dict(audited)]})
+    found = report_of(a_run(rehearsed, STOP, START, stands=journal.ACCEPTED, outcome=NEW))
+    assert found["audit"] == audited.found
+    assert f"Audit: {audited.found}" in report.lines(found, "hub1")
+    assert report_of(a_run(STOP))["audit"] is None
 
 
 def test_a_new_hub_without_its_first_backup_is_a_warning_and_no_failure() -> None:

@@ -38,6 +38,19 @@ def test_each_paragraph_is_a_unit() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("error", "output", "files"),
+    [
+        ("inherit", "append:/var/log/hub.log", ["/var/log/hub.log"]),
+        ("file:/var/log/hub.err", "truncate:/var/log/hub.out", ["/var/log/hub.err", "/var/log/hub.out"]),
+        ("inherit", "journal", []),
+    ],
+)
+def test_the_files_that_a_unit_writes_its_output_into(error: str, output: str, files: list[str]) -> None:
+    [unit] = systemd.parse_show(f"StandardOutput={output}\nStandardError={error}\nId=jupyterhub.service\n")
+    assert systemd.log_files(unit) == files
+
+
 def started(argv: str, last: str = "ignore_errors=no") -> str:
     return f"{{ path=/bin/x ; argv[]={argv} ; {last} ; start_time=[n/a] ; pid=0 }}"
 

@@ -1,7 +1,7 @@
 """Findings: all obstacles to an upgrade and everything to know before it, found by reading.
 
-One file for each subject. Each has its ``KINDS``, and ``check``, a pure function of the `Upgrade`; what the
-rehearsal finds has its kinds in a file of its own, and so has what only a move of the database can have.
+One file for each subject. Each has its ``KINDS``, and ``check``, a pure function of the `Upgrade`; what
+audit and rehearsal find has kinds in files of its own, and so has what only a move of the database can have.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from ...errors import HubError
 from ..upgrade import Upgrade
 from . import (
     advisories,
+    audit,
     changes,
     config,
     database,
@@ -53,7 +54,7 @@ SUBJECTS = (
 )
 
 #: With those whose findings are not made of an `Upgrade`.
-ALL_SUBJECTS = (*SUBJECTS, rehearsal, moving)
+ALL_SUBJECTS = (*SUBJECTS, audit, rehearsal, moving)
 
 KINDS: dict[str, Kind] = {kind.id: kind for subject in ALL_SUBJECTS for kind in subject.KINDS}
 
