@@ -16,10 +16,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..environments.layout import python_of
 from ..errors import HubError
 from ..hub import logs
 from ..hub_scripts import row_copier
@@ -27,6 +25,7 @@ from ..system.execution_context import ExecutionContext
 from ..system.source import source_of
 from . import urls
 from .hub_tables import SERVERS
+from .migration import python_of
 
 LOOK_SECONDS = 60.0
 
@@ -124,9 +123,7 @@ class Target:
         self, timeout: float, progress: Callable[[str], None] = lambda line: None, **request: Any
     ) -> dict[str, Any]:
         """Have a process of the hub's Python do it. Raises HubError with its reason."""
-        python = python_of(Path(self.environment))
-        if python is None:
-            raise HubError(f"There is no Python in {self.environment}.", "Build the environment first.")
+        python = python_of(self.environment)
         began = time.monotonic()
         answer: dict[str, Any] = {}
         with tempfile.TemporaryFile("w+") as errors:

@@ -59,7 +59,7 @@ def need(what: str, search_path: str) -> Client:
     found = find(what, search_path)
     if found is None:
         raise HubError(
-            f"There is no {' or '.join(PROGRAMS[what])} on this host.", f"apt-get install {PACKAGE}."
+            f"There is no {' or '.join(PROGRAMS[what])} on this host.", f"Install the package {PACKAGE}."
         )
     return found
 

@@ -29,7 +29,8 @@ def read(file: Path, groups: Iterable[str]) -> dict[str, str]:
         lines = file.read_text(encoding="utf-8", errors="surrogateescape").split("\n")
     except OSError as error:
         raise HubError(
-            f"The option file {file} of the hub's database cannot be read: {error.strerror}."
+            f"The option file {file} of the hub's database cannot be read: {error.strerror}.",
+            "Correct read_default_file in the hub's config, or the permissions of the file.",
         ) from error
     wanted, group = set(groups), ""
     found = {}

@@ -73,7 +73,7 @@ def rebuild(wanted: Wanted, options: InstallerOptions, progress: Progress, check
 
 
 def _environments(wanted: Wanted, hub: str, check: bool) -> Iterator[tuple[str, str]]:
-    """Path and role of each; the hub's comes first: only one that runs loads the config with the others."""
+    """Path and role of each; the hub's comes first: the config that names the others needs it to run."""
     yield hub.rstrip("/"), "hub"
     if check and interpreter.fault(Path(hub)):
         others = expand_environments(wanted.user_environments)

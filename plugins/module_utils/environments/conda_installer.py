@@ -94,7 +94,9 @@ class CondaInstaller(Installer):
         self._carry_out(order, "Name a version that the channel has.", DRY_RUN_SECONDS)
         for metadata in cache.glob("*/**/jupyterhub-*.dist-info/METADATA"):
             return metadata.parent.parent
-        raise HubError(f"The conda package {package.name} {version} has no jupyterhub in it.")
+        raise HubError(
+            f"The conda package {package.name} {version} has no jupyterhub in it.", "Name another version."
+        )
 
     def _carry_out(
         self, order: Order, hint: str = NAME_VERSIONS, seconds: float | None = None

@@ -157,7 +157,7 @@ def carry_out(
             timeout=seconds,
         )
     except OSError as error:
-        raise HubError(f"{tool.program}: {error.strerror}.") from error
+        raise HubError(f"{tool.program} cannot be started: {error.strerror}.", NONE_FOUND_FIX) from error
     except subprocess.TimeoutExpired:
         raise unreachable(channels, f"no answer within {seconds:g} seconds") from None
     answer = last_answer(done.stdout)

@@ -15,13 +15,12 @@ from ..databases.moving import Target
 from ..deployment.config import load_config
 from ..deployment.database import database_of
 from ..deployment.model import Deployment
-from ..environments.layout import python_of
 from ..errors import HubError
 from ..planning import moving
 from ..planning.plan import Move
 from ..services.kinds import service_of
 from . import checks, rehearsed_hub
-from .rehearsed_hub import HubExited, NoAnswer, Wanted
+from .rehearsed_hub import HubExited, NoAnswer
 
 
 def rehearse(
@@ -76,20 +75,8 @@ def _play(
     hub, service = deployment.hub_environment, service_of(deployment.service)
     context, command = target.context, service.hub_command()
     config = load_config(hub, command, context, deployment.config.file)
-    python = python_of(Path(hub.path))
-    if python is None:
-        raise HubError(f"There is no Python in {hub.path}.", "Build the environment first.")
-    wanted = Wanted(
-        python=python,
-        script=f"{hub.path}/bin/jupyterhub",
-        arguments=command.arguments if command else [],
-        db_url=target.url,
-        base_url=config.base_url,
-        proxy=rehearsed_hub.proxy_of(config.proxy, python, context, {}),
-        single_user=[],
-        single_user_arguments=[],
-        scopes=checks.SCOPES,
-        seconds=timeout,
+    wanted = rehearsed_hub.without_servers(
+        hub.path, command, config, target.url, context, timeout, checks.SCOPES
     )
     began = time.monotonic()
     with rehearsed_hub.booted(wanted, context, folder) as started:

@@ -209,20 +209,11 @@ def _start_old(rehearsal: Rehearsal, scene: Scene, folder: Path) -> None:
         except HubError as error:
             rehearsal.findings.append(kinds.OLD_START.found(f"With JupyterHub {version}: {error.message}"))
             return
-        python = migration.python_of(environment)
         copy = scene.database.copy(folder, scene.context, "old")
         copy.forget_servers()
-        wanted = Wanted(
-            python=python,
-            script=f"{environment}/bin/jupyterhub",
-            arguments=scene.command.arguments if scene.command else [],
-            db_url=copy.url(installed_version(environment, "sqlalchemy") or ""),
-            base_url=config.base_url,
-            proxy=rehearsed_hub.proxy_of(config.proxy, python, scene.context, {}),
-            single_user=[],
-            single_user_arguments=[],
-            scopes=[],
-            seconds=scene.start_timeout,
+        url = copy.url(installed_version(environment, "sqlalchemy") or "")
+        wanted = rehearsed_hub.without_servers(
+            environment, scene.command, config, url, scene.context, scene.start_timeout
         )
         with rehearsed_hub.booted(wanted, scene.context, folder) as old:
             try:

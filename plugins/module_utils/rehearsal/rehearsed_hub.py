@@ -10,17 +10,20 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..databases.base import Database
+from ..databases.migration import python_of
+from ..deployment.config import LoadedConfig
 from ..environments.discovery import find_program
 from ..errors import HubError
 from ..hub import api, logs
 from ..hub.facts import ProxyFacts
 from ..hub_scripts import rehearsed_app
+from ..services.command_line import HubCommand
 from ..system.execution_context import ExecutionContext, relocated
 from ..system.processes import NICE, processes
 from ..system.source import source_of
@@ -62,6 +65,34 @@ class Wanted:
     single_user_arguments: list[str]
     scopes: list[str]
     seconds: float
+
+
+def without_servers(
+    environment: str,
+    command: HubCommand | None,
+    config: LoadedConfig,
+    db_url: str,
+    context: ExecutionContext,
+    seconds: float,
+    scopes: Sequence[str] = (),
+) -> Wanted:
+    """The hub of an environment as it is in its place, of which no single-user server is started.
+
+    Raises HubError as `proxy_of`, and where the environment has no Python.
+    """
+    python = python_of(environment)
+    return Wanted(
+        python=python,
+        script=f"{environment}/bin/jupyterhub",
+        arguments=command.arguments if command else [],
+        db_url=db_url,
+        base_url=config.base_url,
+        proxy=proxy_of(config.proxy, python, context, {}),
+        single_user=[],
+        single_user_arguments=[],
+        scopes=list(scopes),
+        seconds=seconds,
+    )
 
 
 class RehearsedHub:

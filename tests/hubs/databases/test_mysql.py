@@ -191,7 +191,7 @@ def test_clients_that_are_missing(server: Mysql, tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(os, "defpath", "/nowhere")
     facts = found(server, tmp_path, "/nowhere")
     assert of_server(facts).clients == {"mariadb": "", "mariadb-dump": ""}
-    with pytest.raises(HubError, match=r"There is no mariadb or mysql on this host. apt-get install"):
+    with pytest.raises(HubError, match=r"There is no mariadb or mysql on this host. Install the package"):
         at(server, tmp_path, "/nowhere").back_up(tmp_path, 10)
     (tmp_path / "mariadb").symlink_to("/usr/bin/mariadb")
     (tmp_path / "sh").symlink_to("/bin/sh")
