@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from ..errors import HubError
 from ..hub import logs
@@ -37,21 +37,12 @@ def version_line(program: str) -> str:
     return done.stdout.strip() if done else ""
 
 
-def run(
-    context: ExecutionContext,
-    argv: Sequence[str],
-    *,
-    input: str | None = None,
-    source: IO[bytes] | None = None,
-    target: IO[bytes] | None = None,
-    pass_fds: Sequence[int] = (),
-    timeout: float | None = None,
-) -> str:
+def run(context: ExecutionContext, argv: Sequence[str], **how: Any) -> str:
     """Run a client to its end and return what it prints; it ends with this process.
 
-    Input and output are those of `ExecutionContext.run`. Raises HubError with the reason that it gives.
+    ``how`` as in `ExecutionContext.run`. Raises HubError with the reason that the client gives.
     """
-    done = context.run(argv, input=input, source=source, target=target, pass_fds=pass_fds, timeout=timeout)
+    done = context.run(argv, **how)
     if done.returncode:
         raise _failure(argv, done.stderr, done.returncode)
     return done.stdout or ""
