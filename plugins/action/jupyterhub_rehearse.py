@@ -54,10 +54,10 @@ class ActionModule(ActionBase):
 
     def _audit(self) -> list[dict[str, Any]]:
         """What is known of the staged packages, asked from here."""
-        if not self._staged or self._arguments.get("audit", "auto") == "never":
+        if self._arguments.get("audit") == "never":
             return []
         service = self._arguments.get("audit_url") or vulnerabilities.SERVICE
-        return [to_dict(vulnerabilities.audited(self._staged, service))]
+        return [to_dict(finding) for finding in vulnerabilities.audited(self._staged, service)]
 
     def _rehearsal(self) -> dict[str, Any]:
         """What the last rehearsal has shown; nothing where there is to be none, or ``{failed, msg}``."""

@@ -13,11 +13,15 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Collection, Iterable
-from typing import Any, NamedTuple
+from typing import Any, Dict, List, NamedTuple, Optional
 from urllib.parse import quote
 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import (
     without_credentials,
+)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.planned import (
+    IN_PLACE,
+    INTERMEDIATE,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.audit import (
@@ -28,6 +32,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.finding
     Finding,
     listing,
 )
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs.report import count
 
 #: The one that is asked unless another one is named.
 SERVICE = "https://pypi.org/pypi"
@@ -53,24 +58,33 @@ class Vulnerability(NamedTuple):
 
 
 #: By package; those of one that the service does not have are None. With the releases that have the fix.
-Known = dict[Package, "dict[Vulnerability, list[str]] | None"]
+Known = Dict[Package, Optional[Dict[Vulnerability, List[str]]]]
 
 
-def audited(staged: Iterable[dict[str, Any]], service: str) -> Finding:
-    """What is known of the packages of environments, as their staging has returned them."""
-    environments = list(staged)
+def audited(staged: Iterable[dict[str, Any]], service: str) -> list[Finding]:
+    """What is known of the packages of new environments, as their staging has returned them.
+
+    Those that are upgraded in place are left out, whose packages are not known yet, and intermediate versions,
+    which only migrate.
+    """
+    environments = [each for each in staged if each["strategy"] not in (INTERMEDIATE, IN_PLACE)]
     after = _packages(environments, "packages_after")
     before = _packages(environments, "packages_before")
+    if not after:
+        return []
     try:
         known = ask({*after, *before}, service)
     except HubError as error:
-        return PACKAGES_NOT_AUDITED.found(
-            f"The packages were not compared with known vulnerabilities: {error.message}"
-        )
-    remaining = {each for package in after for each in known[package] or {}}
-    parts = [f"{len(after)} packages were looked up at {without_credentials(service)}."]
-    still_open = [_described(package, found) for package in sorted(after) if (found := known[package] or {})]
+        why = f"The packages were not compared with known vulnerabilities: {error.message}"
+        return [PACKAGES_NOT_AUDITED.found(why)]
+    return [PACKAGES_AUDITED.found(_result(before, after, known, without_credentials(service)))]
+
+
+def _result(before: Collection[Package], after: Collection[Package], known: Known, service: str) -> str:
+    parts = [f"{count(len(after), 'package')} looked up at {service}."]
+    still_open = [_described(package, known[package]) for package in sorted(after) if known[package]]
     parts.append(f"Vulnerable: {'; '.join(still_open)}." if still_open else "None has a known vulnerability.")
+    remaining = {each for package in after for each in known[package] or {}}
     closed = {each for package in before for each in known[package] or {} if each not in remaining}
     if closed:
         names = [f"{each.package} ({each.id})" for each in sorted(closed)]
@@ -78,7 +92,7 @@ def audited(staged: Iterable[dict[str, Any]], service: str) -> Finding:
     unknown = [package.name for package in sorted(after) if known[package] is None]
     if unknown:
         parts.append(f"Not known there: {listing(unknown)}.")
-    return PACKAGES_AUDITED.found(" ".join(parts))
+    return " ".join(parts)
 
 
 def ask(packages: Collection[Package], service: str) -> Known:
@@ -133,10 +147,10 @@ def _id(vulnerability: dict[str, Any]) -> str:
     return str(next(best, ids[0]))
 
 
-def _described(package: Package, found: dict[Vulnerability, list[str]]) -> str:
+def _described(package: Package, found: dict[Vulnerability, list[str]] | None) -> str:
     """``requests 2.30.0 (CVE-2023-32681, fixed in 2.31.0)``."""
     ids = [
         f"{each.id}, fixed in {' and '.join(fixed_in)}" if fixed_in else f"{each.id}, not fixed"
-        for each, fixed_in in found.items()
+        for each, fixed_in in (found or {}).items()
     ]
     return f"{package.name} {package.version} ({'; '.join(ids)})"

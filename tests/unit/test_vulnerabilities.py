@@ -20,36 +20,36 @@ KNOWN: dict[tuple[str, str], list[dict[str, Any]]] = {
 }
 
 
-def staged(before: dict[str, str], after: dict[str, str]) -> list[dict[str, Any]]:
-    return [{"path": "/opt/hub", "packages_before": before, "packages_after": after}]
+def staged(before: dict[str, str], after: dict[str, str], strategy: str = "copy") -> dict[str, Any]:
+    return {"strategy": strategy, "packages_before": before, "packages_after": after}
 
 
 def test_what_the_upgrade_closes_and_what_it_leaves_open() -> None:
     with serving(KNOWN) as service:
-        found = audited(staged(OLD, NEW), service)
+        [found] = audited([staged(OLD, NEW)], service)
     assert (found.id, found.severity) == ("packages-audited", "note")
     assert found.found == (
-        f"4 packages were looked up at {service}. Vulnerable: py 1.11.0 (PYSEC-2022-42969, not fixed). "
+        f"4 packages looked up at {service}. Vulnerable: py 1.11.0 (PYSEC-2022-42969, not fixed). "
         "The upgrade closes requests (CVE-2023-32681). Not known there: site-lib."
     )
 
 
 def test_what_is_vulnerable_before_and_after_is_open_once() -> None:
     with serving(KNOWN) as service:
-        found = audited(staged(OLD, {**NEW, "requests": "2.30.0"}), service).found
-    assert "requests 2.30.0 (CVE-2023-32681, fixed in 2.31.0)" in found
-    assert "closes" not in found
+        [found] = audited([staged(OLD, {**NEW, "requests": "2.30.0"})], service)
+    assert "requests 2.30.0 (CVE-2023-32681, fixed in 2.31.0)" in found.found
+    assert "closes" not in found.found
 
 
 def test_packages_without_a_known_vulnerability() -> None:
     with serving({}, every=True) as service:
-        found = audited(staged(OLD, NEW), service).found
-    assert found == f"4 packages were looked up at {service}. None has a known vulnerability."
+        [found] = audited([staged(OLD, NEW)], service)
+    assert found.found == f"4 packages looked up at {service}. None has a known vulnerability."
 
 
 def test_an_index_that_does_not_answer_as_pypi_does() -> None:
     with serving({}) as service:
-        found = audited(staged(OLD, NEW), service)
+        [found] = audited([staged(OLD, NEW)], service)
     assert (found.id, found.severity) == ("packages-not-audited", "note")
     assert found.found == (
         f"The packages were not compared with known vulnerabilities: {service} has none of them."
@@ -60,7 +60,15 @@ def test_a_service_that_cannot_be_reached_is_named_without_its_password() -> Non
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-        found = audited(staged(OLD, NEW), f"http://ada:secret@127.0.0.1:{port}")
+        [found] = audited([staged(OLD, NEW)], f"http://ada:secret@127.0.0.1:{port}")
     assert found.id == "packages-not-audited"
     assert f"http://***@127.0.0.1:{port} cannot be reached: " in found.found
     assert "secret" not in found.found
+
+
+def test_what_only_migrates_or_is_not_known_yet_is_not_looked_up() -> None:
+    intermediate, in_place = staged({}, OLD, "intermediate"), staged(OLD, OLD, "in_place")
+    with serving(KNOWN) as service:
+        assert audited([intermediate, in_place], service) == []
+        [found] = audited([intermediate, staged({}, {"jupyterhub": "6.1.1"})], service)
+    assert found.found == f"1 package looked up at {service}. None has a known vulnerability."

@@ -118,7 +118,7 @@ def test_a_hub_on_a_socket_is_upgraded(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout
         assert f"JupyterHub {OLD} -> {NEW}, upgraded" in done.stdout
         # The same run shows what else is known of the packages that it installs.
-        assert f"packages were looked up at {service}. None has a known vulnerability." in done.stdout
+        assert f"packages looked up at {service}. None has a known vulnerability." in done.stdout
         assert "The upgrade closes jupyterhub (CVE-2099-1)." in done.stdout
         [report] = (tmp_path / "state" / hub.name / "runs").glob("*/report.json")
         assert "CVE-2099-1" in json.loads(report.read_text())["audit"]

@@ -206,7 +206,7 @@ def test_each_warning_is_reported_once() -> None:
 
 
 def test_what_the_audit_has_found_is_in_the_report() -> None:
-    audited = PACKAGES_AUDITED.found("142 packages were looked up. None has a known vulnerability.")
+    audited = PACKAGES_AUDITED.found("142 packages looked up. None has a known vulnerability.")
     rehearsed = Phase("rehearse", 9.0, "ok", {"findings": [to_dict(audited)]})
     found = report_of(a_run(rehearsed, STOP, START, stands=journal.ACCEPTED, outcome=NEW))
     assert found["audit"] == audited.found
