@@ -64,8 +64,8 @@ Known = Dict[Package, Optional[Dict[Vulnerability, List[str]]]]
 def audited(staged: Iterable[dict[str, Any]], service: str) -> list[Finding]:
     """What is known of the packages of new environments, as their staging has returned them.
 
-    Those that are upgraded in place are left out, whose packages are not known yet, and intermediate versions,
-    which only migrate.
+    Left out are those that are upgraded in place, whose packages are not known yet, and intermediate
+    versions, which only migrate.
     """
     environments = [each for each in staged if each["strategy"] not in (INTERMEDIATE, IN_PLACE)]
     after = _packages(environments, "packages_after")
