@@ -187,6 +187,13 @@ SERIES = (
                 better="jupyterhub-ltiauthenticator>=1.6.3",
                 source="https://github.com/jupyterhub/ltiauthenticator/issues/157",
             ),
+            IncompatiblePackage(
+                "jupyterhub-samlauthenticator",
+                "<=0.0.11",
+                problem="takes assertions that the hub's XSRF check refuses, so that no user can log in",
+                better="a fork of it that lets check_xsrf_cookie of its login handler pass",
+                source="https://github.com/HewlettPackard/jupyterhub-samlauthenticator/issues/72",
+            ),
         ),
     ),
     Series(

@@ -188,6 +188,8 @@ def test_nothing_is_reported_for_other_targets(version: str) -> None:
         ("7.0.0", "batchspawner", True),
         ("3.1.1", "jupyterhub-ltiauthenticator", False),
         ("4.0.0", "jupyterhub-ltiauthenticator", True),
+        ("3.1.1", "jupyterhub-samlauthenticator", False),
+        ("6.1.1", "jupyterhub-samlauthenticator", True),
         ("3.1.1", "jupyterhub-ldapauthenticator", False),
         ("4.1.6", "jupyterhub-ldapauthenticator", True),
         ("4.1.6", "oauthenticator", False),
