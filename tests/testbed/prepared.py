@@ -1,8 +1,8 @@
 """Playbooks of tests without what each of them would do again.
 
-For each module that it runs, Ansible searches the imports of some 200 files and compresses these, once in each run. The
-payloads are the same until the collection changes, so the tests keep them; they are byte for byte what Ansible makes.
-The demo, the faults and molecule's upgrade run without this, as users do.
+For each module that it runs, Ansible searches the imports of some 200 files and compresses these, once in
+each run. The payloads are the same until the collection changes, so the tests keep them; they are byte for
+byte what Ansible makes. The demo, the faults and molecule's upgrade run without this, as users do.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CALLBACKS = Path(__file__).with_name("callback")
 
 
 def environment(connection: str) -> dict[str, str]:
-    """The variables with which ``ansible-playbook`` finds the payloads; all hosts have this ``connection``."""
+    """The variables with which ``ansible-playbook`` finds the payloads; all hosts have the ``connection``."""
     payloads = REPOSITORY / "build/payloads" / _fingerprint()
     payloads.mkdir(parents=True, exist_ok=True)
     return {
