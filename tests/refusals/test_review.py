@@ -63,6 +63,7 @@ def test_what_was_reviewed_is_what_is_done(fresh_hub: Hub, tmp_path: Path) -> No
     assert_is_read(upgraded, hub)
     under_way = rf"^{hub.container} \| [A-Z][a-z]+ing .+ \(\d+ s\)$"
     assert re.search(under_way, upgraded.stdout, re.MULTILINE), "it does not show what it does"
+    assert hub.playbook("upgrade.yml", {"jupyterhub_version": TARGET}, check=True).changed == 0
 
 
 def assert_is_read(upgraded: PlaybookResult, hub: Hub) -> None:
