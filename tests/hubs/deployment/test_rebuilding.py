@@ -21,6 +21,7 @@ from tests import REPOSITORY
 from tests.hubs.module import run_module
 from tests.hubs.real_hub import build, running_hub, supervised
 from tests.hubs.small_wheels import fingerprint
+from tests.testbed import prepared
 
 VERSION = "5.4.6"
 GONE = "/usr/lib/of-the-last-release/python3"
@@ -68,7 +69,8 @@ def rebuild(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         *("--inventory", "localhost,", "--connection", "local"),
         *("--extra-vars", json.dumps(variables), *arguments),
     ]
-    return subprocess.run(argv, cwd=REPOSITORY, text=True, capture_output=True, check=False)
+    environment = {**os.environ, **prepared.environment("ansible.builtin.local")}
+    return subprocess.run(argv, cwd=REPOSITORY, env=environment, text=True, capture_output=True, check=False)
 
 
 @contextmanager
