@@ -98,6 +98,11 @@ def link_environment(version: str, path: Path, *more: str) -> Path:
     return path
 
 
+def copy_environment(source: Path, target: Path) -> None:
+    """A copy of a virtual environment; `shutil.copytree` takes six times as much CPU time."""
+    subprocess.run(["cp", "--archive", "--no-target-directory", source, target], check=True)
+
+
 def make_database(version: str, path: Path) -> None:
     """A SQLite database as `fill_database` makes it; made once, then cached, for that imports half a hub."""
     place, program = environment(version), FILL_DATABASE.encode()

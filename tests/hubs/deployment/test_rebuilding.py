@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds i
 
 from tests import REPOSITORY
 from tests.hubs.module import run_module
-from tests.hubs.real_hub import build, running_hub, supervised
+from tests.hubs.real_hub import build, copy_environment, running_hub, supervised
 from tests.hubs.small_wheels import fingerprint
 from tests.testbed import prepared
 
@@ -47,7 +46,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def place(made: Path, tmp_path: Path) -> Path:
     """A copy of it in a place of its own."""
     place = tmp_path / "opt" / "hub"
-    shutil.copytree(made, place, symlinks=True)
+    place.parent.mkdir()
+    copy_environment(made, place)
     for script in (place / "bin").iterdir():
         if script.is_file() and not script.is_symlink() and str(made).encode() in script.read_bytes():
             script.write_text(script.read_text().replace(str(made), str(place)))
