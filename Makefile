@@ -13,10 +13,10 @@ export HUBOPS_CHECKOUT := $(firstword $(shell printf %s '$(CURDIR)' | cksum))
 # Where tools/test-disk has mounted a file system for the tests, they write there.
 export TMPDIR := $(firstword $(wildcard /mnt/hubops/tmp) $(TMPDIR) /tmp)
 
-# The longest first, after the images, which most parts need.
+# The longest first, but for what is short beside the installation of the engine. The tests begin without images.
 CHECK := sanity lint unit artifact
-TEST := images tests faults-short $(SCENARIOS:%=molecule-%) failures-short demo demo-clean sanity lint artifact
-ON_IMAGES := $(filter tests faults-short molecule-% failures-short,$(TEST))
+TEST := engine images tests faults-short $(SCENARIOS:%=molecule-%) failures-short artifact lint sanity demo demo-clean
+ON_IMAGES := $(filter faults-short molecule-% failures-short,$(TEST))
 
 .PHONY: help venv check test lint sanity artifact unit hubs servers engine images molecule refusals faults faults-short failures failures-short tests demo demo-clean bench clean
 
@@ -37,6 +37,7 @@ PARTS := $(addprefix part-,$(sort $(CHECK) $(TEST)))
 .PHONY: $(PARTS)
 $(PARTS):
 	@tools/part $(@:part-%=%)
+part-images part-tests: part-engine
 $(ON_IMAGES:%=part-%): part-images
 part-demo-clean: part-demo
 
@@ -89,7 +90,7 @@ failures: images  ## why upgrades fail, each on a real hub, and which part notic
 failures-short: images  ## two of them, one caught by the preflight and one by the rehearsal
 	python -m tests.failures --selection --jobs 1
 
-tests: images servers  ## unit tests, real hubs and refusals in one run
+tests: engine servers  ## unit tests, real hubs and refusals in one run
 	$(PYTEST) tests/refusals tests/hubs tests/unit
 
 demo:  ## a real hub upgraded under build/demo, without root, Docker or Node

@@ -12,11 +12,18 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that have a hub of their own: they take longest, and none is left to the end."""
-    items.sort(key=lambda item: not is_alone(item))
+    """Begin with the tests that have a hub of their own: they take longest, and none is left to the end.
+
+    Those in containers come after the others, for in `make test` the images are built meanwhile.
+    """
+    items.sort(key=lambda item: (not is_alone(item), in_container(item)))
 
 
 def is_alone(item: pytest.Item) -> bool:
     """Whether a test shares nothing with the others of its file."""
-    fixtures = getattr(item, "fixturenames", ())
-    return "fresh_hub" in fixtures or item.get_closest_marker("alone") is not None
+    return in_container(item) or item.get_closest_marker("alone") is not None
+
+
+def in_container(item: pytest.Item) -> bool:
+    """Whether a test has a container for itself."""
+    return "fresh_hub" in getattr(item, "fixturenames", ())

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tests import REPOSITORY
+from tests.testbed import prepared
+
+CONNECTION = "ansible.builtin.local"
 
 
 def run_playbook(
@@ -30,10 +33,11 @@ def run_playbook(
         cwd=folder,
         env={
             **{name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")},
+            **prepared.environment(CONNECTION),
             "HOME": str(home),
             "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / ".collections"),
             "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
-            "ANSIBLE_TRANSPORT": "ansible.builtin.local",
+            "ANSIBLE_TRANSPORT": CONNECTION,
             "ANSIBLE_NOCOLOR": "1",
         },
         capture_output=True,

@@ -16,12 +16,16 @@ os.environ["ANSIBLE_CALLBACK_RESULT_FORMAT"] = "json"
 @pytest.fixture(scope="session")
 def hub() -> Iterator[Hub]:
     """One hub for every refusal that changes nothing: each finds it as the one before has left it."""
-    with Hub.start("systemd") as started:
-        yield started
+    yield from start()
 
 
 @pytest.fixture
 def fresh_hub() -> Iterator[Hub]:
-    """A hub for one test alone, which may leave it in any state; an upgrade of it can be staged: `staged`."""
+    """A hub for one test alone, which may leave it in any state."""
+    yield from start()
+
+
+def start() -> Iterator[Hub]:
+    """A hub for which an upgrade can be staged: see `staged`."""
     with Hub.start(staged.KIND, tag=staged.staged_image()) as started:
         yield started

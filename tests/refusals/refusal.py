@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.testbed import Hub
-from tests.testbed.judge import untouched
+from tests.testbed.judge import entries, untouched
 from tests.testbed.staged import TARGET
 
 
@@ -22,9 +22,14 @@ def refusal(hub: Hub, **variables: Any) -> str:
 
 
 def failed_staging(hub: Hub, **variables: Any) -> str:
-    """The same for what shows only once the new environments are staged: such a run leaves its record."""
-    with untouched(hub, apart_from=hub.layout.state_folder):
+    """The same for what shows only once the new environments are staged: such a run leaves its record.
+
+    What is staged is removed, also where it was there before.
+    """
+    staged = tuple(f"{path}.staged-" for path in hub.layout.environments)
+    with untouched(hub, apart_from=(hub.layout.state_folder, *staged)):
         said = attempt(hub, **variables)
+    assert [path for path in entries(hub) if path.startswith(staged)] == []
     assert said.endswith("\nNothing was changed.")
     return said
 

@@ -7,14 +7,15 @@ from pathlib import Path
 
 from tests.testbed import Hub, lost_rows
 from tests.testbed.judge import entries
-from tests.testbed.releases import MIGRATION_BREAKS, MIGRATION_TO_5, VERSION, release
+from tests.testbed.releases import MIGRATION_BREAKS, MIGRATION_TO_5, VERSION
+from tests.testbed.staged import broken
 
 from .refusal import failed_staging
 
 
 def test_the_way_through_the_majors_is_planned_and_taken(fresh_hub: Hub, tmp_path: Path) -> None:
     hub = fresh_hub
-    wanted = release(hub, VERSION, append={MIGRATION_TO_5: MIGRATION_BREAKS})
+    wanted = broken(hub, {MIGRATION_TO_5: MIGRATION_BREAKS})
     said = failed_staging(hub, **wanted)
     assert said.startswith("rehearsal-migration: The rehearsal on a copy of the database failed.")
     assert "this step breaks" in said

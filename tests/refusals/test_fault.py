@@ -60,15 +60,14 @@ def test_packages_that_cannot_be_had(hub: Hub) -> None:
 
 
 def test_migration_that_fails_in_its_rehearsal(hub: Hub) -> None:
-    wanted = release(hub, "6.1.8", append={MIGRATION: breaking()})
-    said = failed_staging(hub, jupyterhub_rehearse=False, **wanted)
+    said = failed_staging(hub, jupyterhub_rehearse=False, **broken(hub, {MIGRATION: breaking()}))
     assert "The rehearsal on a copy of the database failed." in said
     assert "this migration breaks" in said
     assert "The database itself is unchanged." in said
 
 
 def test_hub_that_does_not_start_in_its_rehearsal(hub: Hub) -> None:
-    said = failed_staging(hub, **release(hub, "6.1.21", append={APP: DOES_NOT_START}))
+    said = failed_staging(hub, **broken(hub, {APP: DOES_NOT_START}))
     assert said.startswith("rehearsal-start: The new hub exited at its start, with status 1.")
     assert "RuntimeError: this release does not start" in said
 

@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from tests.testbed import Hub, PlaybookResult
+from tests.testbed import Hub, PlaybookResult, staged
 from tests.testbed.judge import main_process
 from tests.testbed.staged import TARGET
 
@@ -20,6 +20,7 @@ def test_what_was_reviewed_is_what_is_done(fresh_hub: Hub, tmp_path: Path) -> No
     hub = fresh_hub
     process, fingerprint = main_process(hub), hub.fingerprint()
     reviewed, other = tmp_path / "plan.json", tmp_path / "other.json"
+    staged.lay_out(hub)
     hub.playbook("plan.yml", {"jupyterhub_version": TARGET, "jupyterhub_plan": str(reviewed)})
     assert (main_process(hub), hub.fingerprint()) == (process, fingerprint)
     assert not hub.exists(hub.layout.state_folder), "a plan has left something"
@@ -56,11 +57,13 @@ def test_what_was_reviewed_is_what_is_done(fresh_hub: Hub, tmp_path: Path) -> No
     assert (main_process(hub), hub.fingerprint()) == (process, fingerprint)
     assert "Not found any more: blocker no-space: /opt has 12 MiB free." in said
 
+    staged.lay_out(hub)
     upgraded = hub.playbook("upgrade.yml", {"jupyterhub_version": TARGET, "jupyterhub_plan": str(reviewed)})
     hub.wait_until_answers(TARGET)
     assert_is_read(upgraded, hub)
     under_way = rf"^{hub.container} \| [A-Z][a-z]+ing .+ \(\d+ s\)$"
     assert re.search(under_way, upgraded.stdout, re.MULTILINE), "it does not show what it does"
+    assert hub.playbook("upgrade.yml", {"jupyterhub_version": TARGET}, check=True).changed == 0
 
 
 def assert_is_read(upgraded: PlaybookResult, hub: Hub) -> None:

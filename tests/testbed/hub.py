@@ -21,12 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import rows
+from . import prepared, rows
 from .images import image
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LABEL = "hubops-test"
 PORT = 8000
+CONNECTION = "community.docker.docker_api"
 
 
 @dataclass(frozen=True)
@@ -401,7 +402,12 @@ class Hub:
                     *(["--check"] if check else []),
                 ],
                 cwd=REPOSITORY,
-                env={**os.environ, "ANSIBLE_PIPELINING": "1", "ANSIBLE_FORCE_COLOR": "0"},
+                env={
+                    **os.environ,
+                    **prepared.environment(CONNECTION),
+                    "ANSIBLE_PIPELINING": "1",
+                    "ANSIBLE_FORCE_COLOR": "0",
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -416,7 +422,7 @@ class Hub:
     def inventory(self, variables: dict[str, Any]) -> dict[str, Any]:
         """An inventory with this hub as its only host."""
         connection = {
-            "ansible_connection": "community.docker.docker_api",
+            "ansible_connection": CONNECTION,
             # The engine answers late on a busy machine.
             "ansible_docker_timeout": 120,
             "ansible_python_interpreter": "/usr/bin/python3",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import Any
 def main() -> None:
     wanted = json.loads(sys.argv[1])
     folder = Path(wanted["folder"])
+    # Of the test before.
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     for wheel in Path(wanted["source"]).iterdir():
         if wheel.name.startswith("jupyterhub-"):

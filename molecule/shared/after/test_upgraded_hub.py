@@ -26,10 +26,13 @@ def test_the_new_version_runs_from_the_old_place(hub: Hub, target: str) -> None:
 
 
 def test_it_can_be_verified_alone(hub: Hub, target: str) -> None:
-    result = hub.playbook("verify.yml")
+    result = hub.playbook("verify.yml", {"jupyterhub_verify_user": "user-002"})
     assert f"JupyterHub {target} works" in result.stdout
     assert "reads 201 users from its database" in result.stdout
     assert result.changed == 0
+    # As a proof, a server was started and stopped.
+    assert re.search(r"User user-002 took [\d.]+ seconds to start", hub.log())
+    assert hub.api("/users/user-002").body["server"] is None
 
 
 def test_its_status_is_one_screen(hub: Hub, target: str) -> None:
@@ -38,12 +41,6 @@ def test_its_status_is_one_screen(hub: Hub, target: str) -> None:
     assert ": the new hub serves." in result.stdout
     assert "Held down" not in result.stdout
     assert result.changed == 0
-
-
-def test_a_user_s_server_is_started_and_stopped_as_a_proof(hub: Hub) -> None:
-    assert hub.playbook("verify.yml", {"jupyterhub_verify_user": "user-002"}).changed == 0
-    assert re.search(r"User user-002 took [\d.]+ seconds to start", hub.log())
-    assert hub.api("/users/user-002").body["server"] is None
 
 
 def test_it_can_be_backed_up_while_it_serves(hub: Hub, target: str) -> None:
@@ -138,14 +135,5 @@ def test_the_service_starts_again_by_itself(hub: Hub, target: str) -> None:
 
 def test_a_second_upgrade_finds_nothing_to_do(hub: Hub, target: str) -> None:
     before = hub.fingerprint()
-    assert hub.playbook("upgrade.yml", {"jupyterhub_version": target}, check=True).changed == 0
-    result = hub.playbook("upgrade.yml", {"jupyterhub_version": target})
-    assert result.changed == 0
-    assert hub.fingerprint() == before
-
-
-def test_the_way_back_is_not_an_upgrade(hub: Hub, target: str) -> None:
-    before = hub.fingerprint()
-    result = hub.playbook("upgrade.yml", {"jupyterhub_version": hub.layout.version}, expect_rc=2)
-    assert f"The hub runs JupyterHub {target}, which is newer than {hub.layout.version}." in result.stdout
+    assert hub.playbook("upgrade.yml", {"jupyterhub_version": target}).changed == 0
     assert hub.fingerprint() == before

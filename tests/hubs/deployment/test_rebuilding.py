@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,8 +18,9 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds i
 
 from tests import REPOSITORY
 from tests.hubs.module import run_module
-from tests.hubs.real_hub import build, running_hub, supervised
+from tests.hubs.real_hub import build, copy_environment, running_hub, supervised
 from tests.hubs.small_wheels import fingerprint
+from tests.testbed import prepared
 
 VERSION = "5.4.6"
 GONE = "/usr/lib/of-the-last-release/python3"
@@ -46,7 +46,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def place(made: Path, tmp_path: Path) -> Path:
     """A copy of it in a place of its own."""
     place = tmp_path / "opt" / "hub"
-    shutil.copytree(made, place, symlinks=True)
+    place.parent.mkdir()
+    copy_environment(made, place)
     for script in (place / "bin").iterdir():
         if script.is_file() and not script.is_symlink() and str(made).encode() in script.read_bytes():
             script.write_text(script.read_text().replace(str(made), str(place)))
@@ -68,7 +69,8 @@ def rebuild(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         *("--inventory", "localhost,", "--connection", "local"),
         *("--extra-vars", json.dumps(variables), *arguments),
     ]
-    return subprocess.run(argv, cwd=REPOSITORY, text=True, capture_output=True, check=False)
+    environment = {**os.environ, **prepared.environment("ansible.builtin.local")}
+    return subprocess.run(argv, cwd=REPOSITORY, env=environment, text=True, capture_output=True, check=False)
 
 
 @contextmanager

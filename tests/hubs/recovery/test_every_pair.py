@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds i
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
 from tests.hubs import conda
-from tests.hubs.real_hub import build, running_hub
+from tests.hubs.real_hub import build, copy_environment, running_hub
 from tests.plans import plan_to, planned_environment
 
 PAIRS = [
@@ -62,11 +61,11 @@ class Hub:
             return bool(done["changed"])
 
         if self.kept.exists():
-            shutil.copytree(self.kept, entry.staged_path, symlinks=True)
+            copy_environment(self.kept, Path(entry.staged_path))
             assert not apply("staged")
         else:
             assert apply("staged")
-            shutil.copytree(entry.staged_path, self.kept, symlinks=True)
+            copy_environment(Path(entry.staged_path), self.kept)
         point = recovery_point.create(deployment, plan_to(version, entry), self.base, [], 5)
         self.stop()
         recovery_point.seal(point, 5)

@@ -48,7 +48,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.process_r
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.processes import is_alive
 
 from tests.hubs.module import run_module
-from tests.hubs.real_hub import build, running_hub
+from tests.hubs.real_hub import build, copy_environment, running_hub
 from tests.plans import plan_to, planned_environment
 from tests.testbed.releases import APP, DOES_NOT_START, MIGRATION_TO_5
 
@@ -92,7 +92,7 @@ class Hub:
         deployment, plan = find_deployment(self.name), plan_to(NEW, self.entry)
         self.database = Path(deployment.database.path or "")
         self.api_url = deployment.config.hub_api_url
-        shutil.copytree(self.kept, self.staged, symlinks=True)
+        copy_environment(self.kept, self.staged)
         for name, lines in (append or {}).items():
             (path,) = self.staged.glob(f"lib/python*/site-packages/{name}")
             with path.open("a") as file:
