@@ -35,8 +35,8 @@ class SocketHandler(urllib.request.HTTPHandler):
         super().__init__()
         self._path = path
 
-    def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(self._connection, request)
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(self._connection, req)
 
     def _connection(self, host: str, **options: Any) -> _Connection:
         return _Connection(self._path, host, **options)
