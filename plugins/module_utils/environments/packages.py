@@ -98,6 +98,18 @@ def declared_requirements(root: Path) -> dict[str, list[str]]:
     return found
 
 
+def requirement_files(root: Path) -> dict[str, list[str]]:
+    """``{path: [line]}`` of the lists of requirements that packages have among their own files.
+
+    A distribution of JupyterHub, as The Littlest JupyterHub, installs from them what it is made of.
+    """
+    return {
+        str(file): [line.strip() for line in file.read_text("utf-8", "replace").splitlines()]
+        for folder in site_packages(root)
+        for file in sorted(folder.glob("*/*requirements*.txt"))
+    }
+
+
 def installed_version(path: str | os.PathLike[str], package: str) -> str | None:
     """Version of one package of the environment, or None; cheaper than `all_packages`.
 
