@@ -125,7 +125,7 @@ def test_the_hard_way(fresh_hub: Hub) -> None:
     linked = f"/etc/systemd/system/{hub.layout.systemd_unit}"
     hub.service("stop")
     hub.exec(["mkdir", "--parents", f"{place}/systemd"])
-    hub.exec(["mv", "/etc/jupyterhub", place])
+    hub.exec(["sh", "-c", f"cp --archive /etc/jupyterhub {place} && rm /etc/jupyterhub/*"])
     hub.exec(
         [
             "sed",

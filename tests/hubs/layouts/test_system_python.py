@@ -17,6 +17,8 @@ from tests.hubs.conda import LEFT_OUT, PYTHON
 from tests.hubs.real_hub import requirements, stopped_hub
 from tests.hubs.small_wheels import UV
 
+CHOSEN = ("configurable-http-proxy==0.4.0", "oauthenticator==16.3.1")
+
 
 @pytest.fixture
 def usr(tmp_path: Path) -> Path:
@@ -33,7 +35,7 @@ def usr(tmp_path: Path) -> Path:
     for name in ("python", "python3"):
         (usr / "bin" / name).symlink_to(PYTHON)
     install = [UV, "pip", "install", "--quiet", "--break-system-packages", f"--python={usr}/bin/python3"]
-    subprocess.run([*install, *requirements("4.1.6"), "oauthenticator==16.3.1"], check=True)
+    subprocess.run([*install, *requirements("4.1.6"), *CHOSEN], check=True)
     return usr
 
 
@@ -44,5 +46,8 @@ def test_a_hub_in_the_systems_python(usr: Path, tmp_path: Path) -> None:
         [blocker] = made.blockers
         assert blocker.id == "environment-not-supported"
         assert blocker.found.startswith(f"{usr} is a system environment")
-        print(blocker.fix)
-        assert 0
+        assert f"`{usr}/bin/python3 -m venv /opt/jupyterhub`" in blocker.fix
+        proxy, authenticator = CHOSEN
+        packages = f"{proxy} jupyterhub==4.1.6 {authenticator}"
+        assert f"`/opt/jupyterhub/bin/pip install {packages}`" in blocker.fix
+        assert f"the command of {deployment.service.name}, now `{usr}/bin/jupyterhub -f " in blocker.fix
