@@ -95,7 +95,7 @@ class SpawnerFacts:
     further_commands: list[list[str]] = field(default_factory=list)
     """Other commands, of the profiles that wrapspawner offers."""
     elsewhere: list[str] = field(default_factory=list)
-    """Classes whose servers are not known to be processes of this host, as those of batchspawner."""
+    """Names of classes whose servers are not known to be processes of this host, as batchspawner's."""
 
     @property
     def commands(self) -> list[list[str]]:

@@ -42,6 +42,10 @@ RELATED_PACKAGES = (
 )
 
 
+#: A single-user server is an extension of one of these.
+SERVERS = ("jupyter-server", "notebook")
+
+
 def related(packages: dict[str, str]) -> dict[str, str]:
     """Those of ``packages`` that JupyterHub has to do with."""
     return {
@@ -62,6 +66,12 @@ def all_packages(path: str | os.PathLike[str]) -> dict[str, str]:
             # The first folder on sys.path wins, as it does for an import.
             packages.setdefault(name, version)
     return packages
+
+
+def can_serve(path: str | os.PathLike[str]) -> bool:
+    """Whether an environment has what a single-user server needs; raises HubError as `all_packages`."""
+    packages = all_packages(path)
+    return any(name in packages for name in SERVERS)
 
 
 def addresses(root: Path) -> dict[str, str]:

@@ -174,7 +174,7 @@ def look_at_spawner(app):  # type: ignore[no-untyped-def]
     found["further_commands"] = [each for each in commands[1:] if each != commands[0]]
     found["local"] = any(issubclass(each, LocalProcessSpawner) for each, _given in started)
     elsewhere = [each for each, _given in started if not starts_on_this_host(each, LocalProcessSpawner)]
-    found["elsewhere"] = sorted({each.__module__ + "." + each.__name__ for each in elsewhere})
+    found["elsewhere"] = sorted({each.__name__ for each in elsewhere})
     return found
 
 
@@ -183,13 +183,13 @@ def starting_classes(app, cls, local_class):  # type: ignore[no-untyped-def]
     from traitlets.utils.importstring import import_item
 
     names = [each.__name__ for each in cls.__mro__]
+    wrapped = []
     if "ProfilesSpawner" in names:
         wrapped = [(profile[2], profile[3]) for profile in option(app, cls, "profiles", [])]
     elif "WrapSpawner" in names:
         wrapped = [(option(app, cls, "child_class", local_class), option(app, cls, "child_config", {}))]
-    else:
+    if not wrapped:
         yield cls, {}
-        return
     for child, given in wrapped:
         # What a wrapped spawner is not given it has from the one that wraps it.
         inherited = {"cmd": option(app, cls, "cmd", None)}

@@ -58,7 +58,7 @@ c.ProfilesSpawner.profiles = [
         (
             "c.JupyterHub.spawner_class = 'batchspawner.SlurmSpawner'\n",
             [["jupyterhub-singleuser"]],
-            ["batchspawner.batchspawner.SlurmSpawner"],
+            ["SlurmSpawner"],
         ),
         (
             "c.JupyterHub.spawner_class = 'wrapspawner.WrapSpawner'\n"
@@ -69,7 +69,7 @@ c.ProfilesSpawner.profiles = [
         (
             PROFILES,
             [["{people}/bin/jupyterhub-singleuser"], ["jupyterhub-singleuser"]],
-            ["batchspawner.batchspawner.SlurmSpawner"],
+            ["SlurmSpawner"],
         ),
     ],
     ids=["sudospawner", "systemdspawner", "PATH", "batchspawner", "wrapspawner", "profiles"],
@@ -141,7 +141,7 @@ def test_a_job_goes_on_and_no_state_changes(tmp_path: Path) -> None:
     (tmp_path / "submit").chmod(0o755)
     config = BATCH.format(folder=tmp_path, token=TOKEN)
     with running_hub(OLD, tmp_path, config=config, place=place) as found:
-        assert found.spawner.elsewhere == ["builtins.SiteSpawner"]
+        assert found.spawner.elsewhere == ["SiteSpawner"]
         url = found.config.hub_api_url
         api.ask(f"{url}/users/user0/server", TOKEN, "POST", {"profile": "batch"})
         deadline = time.monotonic() + SECONDS

@@ -201,8 +201,8 @@ CASES = [
     ),
     Case(
         "servers-elsewhere",
-        "batchspawner.batchspawner.SlurmSpawner may start servers on other hosts.",
-        hub(spawner__elsewhere=["batchspawner.batchspawner.SlurmSpawner"]),
+        "SlurmSpawner may start servers on other hosts.",
+        hub(spawner__elsewhere=["SlurmSpawner"]),
     ),
     Case(
         "hub-does-not-answer",
