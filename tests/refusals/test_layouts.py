@@ -126,14 +126,8 @@ def test_the_hard_way(fresh_hub: Hub) -> None:
     hub.service("stop")
     hub.exec(["mkdir", "--parents", f"{place}/systemd"])
     hub.exec(["sh", "-c", f"cp --archive /etc/jupyterhub {place} && rm /etc/jupyterhub/*"])
-    hub.exec(
-        [
-            "sed",
-            "--in-place",
-            f"s#/etc/jupyterhub#{place}/jupyterhub#",
-            f"{place}/jupyterhub/jupyterhub_config.py",
-        ]
-    )
+    config = f"{place}/jupyterhub/jupyterhub_config.py"
+    hub.exec(["sed", "--in-place", f"s#/etc/jupyterhub#{place}/jupyterhub#", config])
     hub.exec(["mv", "/srv/jupyterhub/jupyterhub.sqlite", "/srv/jupyterhub/jupyterhub_cookie_secret", "/"])
     hub.write(
         unit,
@@ -150,11 +144,7 @@ def test_the_hard_way(fresh_hub: Hub) -> None:
 
     finished = hub.playbook("upgrade.yml", {"jupyterhub_version": TARGET})
 
-    print(finished.stdout)
     assert finished.report["outcome"] == "upgraded", finished.report
     assert lost_rows(before, hub.rows()) == []
     assert hub.version() == TARGET
-    rolled_back = hub.playbook("rollback.yml", {"jupyterhub_accept_loss": True})
-    print(rolled_back.stdout)
-    assert hub.version() == "4.1.6"
-    print(hub.exec(["ls", "-la", "/", "/opt", place, "/etc/systemd/system"]).stdout)
+    assert not hub.exists("/jupyterhub.sqlite.hubops-rehearsal")
