@@ -192,6 +192,8 @@ deployment:
         version: 4.1.6
         command: [/opt/jupyter/bin/jupyterhub-singleuser]
         local: true
+        further_commands: []
+        elsewhere: []
     authenticator:
       description: The authenticator's class, and the names of the options that let people in.
       type: dict

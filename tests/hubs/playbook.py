@@ -43,3 +43,19 @@ def run_playbook(
         capture_output=True,
         text=True,
     )
+
+
+def upgrade(service: str, version: str, folder: Path, **variables: Any) -> dict[str, Any]:
+    """The report of ``upgrade.yml`` for one hub of this machine, with all that was printed as ``printed``."""
+    report = folder / "report.json"
+    wanted = {
+        "jupyterhub_service": service,
+        "jupyterhub_version": version,
+        "jupyterhub_watch_seconds": 0,
+        "jupyterhub_report_fetch": str(report),
+        **variables,
+    }
+    report.unlink(missing_ok=True)
+    done = run_playbook("upgrade.yml", folder, wanted)
+    made = json.loads(report.read_text()) if report.exists() else {}
+    return {**made, "printed": done.stdout + done.stderr}

@@ -85,7 +85,7 @@ def find_deployment(
         authenticator=config.authenticator,
         hub_environment=hub,
         user_environments=_user_environments(
-            config.spawner.command, context, expand_environments(user_environments, users), environment_path
+            config.spawner.commands, context, expand_environments(user_environments, users), environment_path
         ),
     )
 
@@ -140,11 +140,11 @@ def environment_of_hub(service: Service, command: HubCommand | None, context: Ex
 
 
 def _user_environments(
-    command: Sequence[str], context: ExecutionContext, given: Sequence[str], hub_path: str
+    commands: Sequence[Sequence[str]], context: ExecutionContext, given: Sequence[str], hub_path: str
 ) -> list[EnvironmentFacts]:
-    """The environment of the single-user command and those that were named, without the hub's own."""
-    found = environment_of_command(command, context.path)
-    paths = [*([found] if found else []), *given]
+    """The environments of the single-user commands and those that were named, without the hub's own."""
+    found = (environment_of_command(command, context.path) for command in commands)
+    paths = [*filter(None, found), *given]
     seen = {os.path.realpath(hub_path)}
     environments = []
     for path in paths:

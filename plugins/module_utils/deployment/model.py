@@ -89,8 +89,18 @@ class SpawnerFacts:
     package: str | None
     version: str | None
     command: list[str]
+    """Of single-user servers; a bare name that the spawner's own PATH has is a path."""
     local: bool
-    """Whether the servers are processes of this host, as LocalProcessSpawner's are."""
+    """Whether servers are processes of the hub's service, as LocalProcessSpawner's are."""
+    further_commands: list[list[str]] = field(default_factory=list)
+    """Other commands, of the profiles that wrapspawner offers."""
+    elsewhere: list[str] = field(default_factory=list)
+    """Names of classes whose servers are not known to be processes of this host, as batchspawner's."""
+
+    @property
+    def commands(self) -> list[list[str]]:
+        """The command of each profile that has one of its own."""
+        return [self.command, *self.further_commands]
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def _site_packages(root: Path) -> Iterator[Path]:
     roots = [root]
     if kind == SYSTEM:
         # Debian's own Python looks in /usr/local first; so does everybody's who installs with pip there.
-        roots = [Path("/usr/local"), root] if root == Path("/usr") else [root]
+        roots = [root / "local", root]
     elif _pyvenv_settings(root).get("include-system-site-packages", "").lower() == "true":
         base = Path(_pyvenv_settings(root)["home"]).parent
         yield from _own_site_packages(root)

@@ -42,6 +42,10 @@ RELATED_PACKAGES = (
 )
 
 
+#: A single-user server is an extension of one of these.
+SERVERS = ("jupyter-server", "notebook")
+
+
 def related(packages: dict[str, str]) -> dict[str, str]:
     """Those of ``packages`` that JupyterHub has to do with."""
     return {
@@ -62,6 +66,12 @@ def all_packages(path: str | os.PathLike[str]) -> dict[str, str]:
             # The first folder on sys.path wins, as it does for an import.
             packages.setdefault(name, version)
     return packages
+
+
+def can_serve(path: str | os.PathLike[str]) -> bool:
+    """Whether an environment has what a single-user server needs; raises HubError as `all_packages`."""
+    packages = all_packages(path)
+    return any(name in packages for name in SERVERS)
 
 
 def addresses(root: Path) -> dict[str, str]:
@@ -96,6 +106,18 @@ def declared_requirements(root: Path) -> dict[str, list[str]]:
                 requires = re.findall(r"^Requires-Dist: *(.*)$", header, re.MULTILINE)
                 found.setdefault(normalised(name[1]), requires)
     return found
+
+
+def requirement_files(root: Path) -> dict[str, list[str]]:
+    """``{path: [line]}`` of the lists of requirements that packages have among their own files.
+
+    A distribution of JupyterHub, as The Littlest JupyterHub, installs from them what it is made of.
+    """
+    return {
+        str(file): [line.strip() for line in file.read_text("utf-8", "replace").splitlines()]
+        for folder in site_packages(root)
+        for file in sorted(folder.glob("*/*requirements*.txt"))
+    }
 
 
 def installed_version(path: str | os.PathLike[str], package: str) -> str | None:

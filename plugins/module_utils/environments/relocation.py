@@ -16,7 +16,7 @@ from ..releases.requirements import requirement_name
 from .conda_records import records
 from .installer import Installer
 from .layout import python_of
-from .packages import site_packages
+from .packages import can_serve, site_packages
 from .planned import PlannedEnvironment
 
 SMOKE_SECONDS = 120
@@ -27,12 +27,7 @@ LARGEST_TEXT_BYTES = 4 * 1024 * 1024
 #: Number and time of change of each file, by its path within the tree.
 Inodes = Dict[str, Tuple[int, int]]
 
-#: What has to be importable for the part an environment plays.
-_PARTS = {
-    "hub": ("jupyterhub.app",),
-    "user": ("jupyterhub.singleuser",),
-    "both": ("jupyterhub.app", "jupyterhub.singleuser"),
-}
+_HUB, _SERVER = "jupyterhub.app", "jupyterhub.singleuser"
 _SMOKE = """
 import importlib, importlib.util, json, os, sys
 must, may = json.load(sys.stdin)
@@ -41,7 +36,8 @@ for name in must + may:
     try:
         importlib.import_module(name)
     except BaseException as error:
-        sys.exit("%s cannot be imported: %s: %s" % (name, type(error).__name__, error))
+        reason = " ".join(str(error).split())
+        sys.exit("%s cannot be imported: %s: %s" % (name, type(error).__name__, reason))
 import jupyterhub
 specs = [getattr(module, "__spec__", None) for module in list(sys.modules.values())]
 bare = [spec.origin for spec in specs if spec and spec.cached and not os.path.exists(spec.cached)]
@@ -222,7 +218,7 @@ def _smoke(entry: PlannedEnvironment, root: Path) -> list[Path]:
 
     Raises HubError when an import fails or the version is not the one that is wanted.
     """
-    modules = json.dumps([_PARTS[entry.role], entry.imports])
+    modules = json.dumps([_modules(entry, root), entry.imports])
     process = _run_python(root, ["-c", _SMOKE], modules, SMOKE_SECONDS)
     hint = "The environment in use is unchanged. Name compatible packages in jupyterhub_packages."
     if process.returncode:
@@ -236,6 +232,16 @@ def _smoke(entry: PlannedEnvironment, root: Path) -> list[Path]:
             f"The new environment for {entry.path} has JupyterHub {version} instead of {wanted}.", hint
         )
     return [Path(file) for file in answer["bare"]]
+
+
+def _modules(entry: PlannedEnvironment, root: Path) -> list[str]:
+    """What has to be importable for the part an environment plays.
+
+    A hub whose servers start on other hosts has nothing to serve with in its own environment.
+    """
+    if entry.role == "both" and not can_serve(root) and not can_serve(entry.path):
+        return [_HUB]
+    return {"hub": [_HUB], "user": [_SERVER], "both": [_HUB, _SERVER]}[entry.role]
 
 
 def _run_python(

@@ -13,6 +13,7 @@ import io
 import json
 import logging
 import os
+import shutil
 import ssl
 import stat
 import sys
@@ -172,12 +173,57 @@ def proxy_token_in_config(app):  # type: ignore[no-untyped-def]
 
 
 def look_at_spawner(app):  # type: ignore[no-untyped-def]
+    """The spawner's class, and the commands of the servers that it starts, itself or through others."""
     from jupyterhub.spawner import LocalProcessSpawner
 
-    found = look_at_class(app.spawner_class)
-    found["command"] = words(option(app, app.spawner_class, "cmd", None))
-    found["local"] = issubclass(app.spawner_class, LocalProcessSpawner)
+    cls = app.spawner_class
+    started = list(starting_classes(app, cls, LocalProcessSpawner))
+    commands = [single_user_command(app, each, given) for each, given in started]
+    found = look_at_class(cls)
+    found["command"] = commands[0]
+    found["further_commands"] = [each for each in commands[1:] if each != commands[0]]
+    found["local"] = any(issubclass(each, LocalProcessSpawner) for each, _given in started)
+    elsewhere = [each for each, _given in started if not starts_on_this_host(each, LocalProcessSpawner)]
+    found["elsewhere"] = sorted({each.__name__ for each in elsewhere})
     return found
+
+
+def starting_classes(app, cls, local_class):  # type: ignore[no-untyped-def]
+    """``(class, {option: value})`` of all that start servers: those that wrapspawner wraps, or the class."""
+    from traitlets.utils.importstring import import_item
+
+    names = [each.__name__ for each in cls.__mro__]
+    wrapped = []
+    if "ProfilesSpawner" in names:
+        wrapped = [(profile[2], profile[3]) for profile in option(app, cls, "profiles", [])]
+    elif "WrapSpawner" in names:
+        wrapped = [(option(app, cls, "child_class", local_class), option(app, cls, "child_config", {}))]
+    if not wrapped:
+        yield cls, {}
+    for child, given in wrapped:
+        # What a wrapped spawner is not given it has from the one that wraps it.
+        inherited = {"cmd": option(app, cls, "cmd", None)}
+        yield import_item(child) if isinstance(child, str) else child, dict(inherited, **given)
+
+
+def single_user_command(app, cls, given):  # type: ignore[no-untyped-def]
+    """The command of single-user servers; a bare name that the spawner's own PATH has is a path."""
+    mediator = given.get("sudospawner_path") or option(app, cls, "sudospawner_path", "")
+    if mediator:
+        # sudospawner starts what is beside its own script, whatever the command is.
+        return [os.path.join(os.path.dirname(mediator), "jupyterhub-singleuser")]
+    command = words(given.get("cmd") or option(app, cls, "cmd", None))
+    variables = given.get("environment") or option(app, cls, "environment", {})
+    folders = list(given.get("extra_paths") or option(app, cls, "extra_paths", []))
+    if isinstance(variables, dict) and isinstance(variables.get("PATH"), str):
+        folders.append(variables["PATH"])
+    path = os.pathsep.join(folders)
+    return [shutil.which(word, path=path) or word for word in command] if path else command
+
+
+def starts_on_this_host(cls, local_class):  # type: ignore[no-untyped-def]
+    """Whether its servers are known to be processes of this host."""
+    return issubclass(cls, local_class) or any(each.__name__ == "SystemdSpawner" for each in cls.__mro__)
 
 
 def look_at_authenticator(app):  # type: ignore[no-untyped-def]

@@ -13,7 +13,8 @@ from ..deployment.database import database_of
 from ..deployment.model import Deployment
 from ..environments import interpreter, links
 from ..environments.discovery import find_program
-from ..environments.packages import all_packages
+from ..environments.kinds import environment_of
+from ..environments.packages import all_packages, requirement_files
 from ..errors import HubError
 from ..system import mounts, state
 from . import basis, live_process, site_files
@@ -32,7 +33,9 @@ def look(deployment: Deployment, base: str | None, python: str, user: str = "") 
     `resolution.resolve`.
     """
     folder = state.state_folder(deployment.name, base)
-    environments = [entry.path.rstrip("/") for entry in deployment.environments]
+    every = {entry.path.rstrip("/"): entry.kind for entry in deployment.environments}
+    # What cannot be upgraded is neither copied nor written: a system's folder may be large.
+    environments = [path for path, kind in every.items() if environment_of(kind, path).can_be_upgraded]
     parents = {str(Path(path).parent) for path in environments}
     must_write = [*parents, *environments, str(folder)]
     folders = {*parents, str(folder)}
@@ -58,10 +61,11 @@ def look(deployment: Deployment, base: str | None, python: str, user: str = "") 
         written={
             path: {file: written[file] for file in site_files.within(path, written)} for path in environments
         },
+        requirement_files=requirement_files(Path(deployment.hub_environment.path)),
         unanswered=verification.unanswered(deployment) if _can_be_asked(deployment) else {},
         differences=live_process.differences(deployment),
         of_site=basis.files_of_site(deployment),
-        installed={path: all_packages(path) for path in environments},
+        installed={path: all_packages(path) for path in every},
         options=installed_options(deployment.hub_environment.path),
         templates=_templates(deployment.config.template_folders),
         single_user_script=_single_user_script(deployment),

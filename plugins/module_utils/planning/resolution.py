@@ -29,12 +29,14 @@ def resolve(
 ) -> dict[str, Resolution]:
     """What staging would install, by the environment's path; nothing is installed, and nothing left behind.
 
-    An environment that is rebuilt for another interpreter is left out: its packages are chosen then.
+    An environment that is rebuilt for another interpreter is left out: its packages are chosen then. So is
+    one that cannot be upgraded.
     """
     wanted = {}
     for environment in environments_of(deployment):
         path, facts = environment.path, environment.facts
-        if not facts.python or interpreter_for(facts, policy):
+        able = environment_of(facts.kind, path).can_be_upgraded
+        if not able or not facts.python or interpreter_for(facts, policy):
             continue
         if missing(environment, version, all_packages(path), policy):
             url = "" if environment.role == "user" else deployment.database.url

@@ -65,6 +65,7 @@ class Host:
     ``python_versions`` are those that the interpreters print, by path, '' where one does not run.
     ``links`` are those of each environment through which an installer would leave it, as (path, target).
     ``mounts`` are the points of each at which a file system is mounted, itself among them.
+    ``requirement_files`` are the lists of requirements that packages of the hub's environment have, by path.
     ``written`` has the files within each environment that are written while the hub serves, as
     {path: setting}.
     ``unanswered`` has the reason why what runs does not pass its later checks, by `verification.unanswered`.
@@ -85,6 +86,7 @@ class Host:
     links: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     mounts: dict[str, list[str]] = field(default_factory=dict)
     written: dict[str, dict[str, str]] = field(default_factory=dict)
+    requirement_files: dict[str, list[str]] = field(default_factory=dict)
     unanswered: dict[str, str] = field(default_factory=dict)
     differences: list[str] = field(default_factory=list)
     of_site: dict[str, str] = field(default_factory=dict)
@@ -177,8 +179,10 @@ def environments_of(deployment: Deployment) -> list[UsedEnvironment]:
     """Every environment with the part it plays."""
     hub = deployment.hub_environment
     users = deployment.user_environments
-    spawner_command = (deployment.spawner.command or [""])[0]
-    shared = not users or spawner_command.startswith(hub.path.rstrip("/") + "/")
+    inside = hub.path.rstrip("/") + "/"
+    shared = not users or any(
+        command[:1] and command[0].startswith(inside) for command in deployment.spawner.commands
+    )
     return [
         UsedEnvironment(hub, "both" if shared else "hub"),
         *(UsedEnvironment(user, "user") for user in users),

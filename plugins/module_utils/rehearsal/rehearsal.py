@@ -23,7 +23,7 @@ from ..deployment.database import database_of
 from ..deployment.model import Deployment
 from ..environments.discovery import environment_of_command
 from ..environments.environment import read_environment
-from ..environments.packages import all_packages, installed_version
+from ..environments.packages import SERVERS, can_serve, installed_version
 from ..environments.planned import PlannedEnvironment
 from ..errors import HubError
 from ..hub import logs, sockets
@@ -45,8 +45,6 @@ AUTH_STATES = 3
 MOST_LINES = 5
 #: Options that allow or refuse users: an unknown one does neither.
 ACCESS = re.compile(r"`\w*(allow|admin|block|whitelist|blacklist|password)\w*`")
-#: A single-user server is an extension of one of these.
-SERVERS = ("jupyter-server", "notebook")
 SINGLE_USER = "jupyterhub-singleuser"
 
 
@@ -438,7 +436,7 @@ def _ask_for_server(
 ) -> None:
     place = _place_of_servers(scene, config)
     folder = scene.staged.get(place, place)
-    if not _can_serve(folder) and not _can_serve(place):
+    if not can_serve(folder) and not can_serve(place):
         found = f"{place} has neither {' nor '.join(SERVERS)}, today as well."
         rehearsal.findings.append(kinds.SPAWN_NOT_REHEARSED.found(found))
         return
@@ -483,7 +481,3 @@ def _option(line: str) -> str:
     """The option that a complaint is about: ``Config option `x` not recognized by `Y`.``"""
     found = re.search(r"onfig option [`'\"]?([\w.]+)", line)
     return found[1].rpartition(".")[2] if found else line
-
-
-def _can_serve(environment: str) -> bool:
-    return any(name in all_packages(environment) for name in SERVERS)

@@ -111,11 +111,14 @@ class RehearsedHub:
         self.has_proxy = wanted.proxy is not None
 
     def wait_until_it_answers(self, timeout: float) -> str:
-        """The version that it answers. Raises HubExited or NoAnswer, with the end of its log."""
+        """The version that it answers, itself and through its proxy, which learns its address a little later.
+
+        Raises HubExited or NoAnswer.
+        """
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             version = api.version(self.api_url)
-            if version:
+            if version and api.version(f"{self.url}hub/api"):
                 return version
             if self._process.poll() is not None:
                 raise HubExited(f"The new hub exited at its start, with status {self._process.returncode}.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..errors import HubError
+from ..system.processes import family
 from .base import Service
 from .facts import ServiceFacts
 from .supervisord import SupervisordProgram
@@ -13,9 +15,24 @@ KINDS: dict[str, type[Service]] = {kind.manager: kind for kind in (SystemdUnit, 
 def find_services(name: str | None = None) -> list[Service]:
     """Every hub on this host; with ``name`` those called so (with or without ``.service``)."""
     services = [service for kind in KINDS.values() for service in kind.find(name)]
-    if name is None:
-        return services
-    return [service for service in services if name in (service.name, service.deployment_name)]
+    if name is not None:
+        services = [service for service in services if name in (service.name, service.deployment_name)]
+    return _innermost(services) if len(services) > 1 else services
+
+
+def _innermost(services: list[Service]) -> list[Service]:
+    """Without those in which another one runs, as supervisord's own unit is for the programs of Debian's."""
+    pids = [_pid(service) for service in services]
+    within = [{process.pid for process in family(pid)} - {pid} if pid else set() for pid in pids]
+    return [service for service, inside in zip(services, within) if not inside.intersection(pids)]
+
+
+def _pid(service: Service) -> int | None:
+    """Number of its main process; None as well where its manager has just ended."""
+    try:
+        return service.main_pid()
+    except HubError:
+        return None
 
 
 def service_of(facts: ServiceFacts) -> Service:

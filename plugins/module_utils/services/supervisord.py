@@ -225,7 +225,7 @@ class SupervisordProgram(Service):
         except xmlrpc.client.Fault as fault:
             raise HubError(
                 f"supervisord does not know the program {self.name} of {self.config}: {fault.faultString}.",
-                "Let it read its config: `supervisorctl update`.",
+                f"Let it read its config: `supervisorctl -c {self.config} update`.",
             ) from None
 
     def state(self) -> str:

@@ -208,6 +208,20 @@ def test_a_user_s_environment_need_not_import_the_hub(old: Path, wheels: Path) -
     assert run(planned_environment(old, "3.0.0", role="user"), wheels).packages_after["jupyterhub"] == "3.0.0"
 
 
+def test_a_hub_whose_servers_start_elsewhere_need_not_import_one(old: Path, wheels: Path) -> None:
+    """As JupyterHub says it where neither jupyter-server nor notebook is installed."""
+    fault = "raise ImportError('no server, e.g.\\n    pip install jupyterlab')\n"
+    make_hub_wheel(wheels, "4.1.0", files={"jupyterhub/singleuser.py": fault})
+    make_wheel(wheels, "jupyter-server", "2.0")
+    entry = planned_environment(old, "4.1.0", role="both")
+    assert run(entry, wheels).packages_after["jupyterhub"] == "4.1.0"
+    install(old, wheels, "jupyter-server")
+    with pytest.raises(
+        HubError, match="singleuser cannot be imported: .* no server, e.g. pip install jupyter"
+    ):
+        run(entry, wheels)
+
+
 def test_named_modules_are_imported_too(old: Path, wheels: Path) -> None:
     make_wheel(wheels, "spawning", "1.0", {"spawning.py": "import nothing_like_it\n"})
     entry = planned_environment(

@@ -19,7 +19,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.supervi
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.processes import is_alive, process_of
 
-from tests.hubs.real_hub import supervise
+from tests.hubs.real_hub import environment, free_ports, supervise
 
 
 @pytest.fixture(scope="module")
@@ -270,3 +270,37 @@ def configured(folder: Path, text: str) -> Supervisor:
 )
 def test_states(name: str, exit_status: int, expected: str) -> None:
     assert supervisord.state_of({"statename": name, "exitstatus": exit_status}) == expected
+
+
+def test_a_supervisord_in_another_managers_service(tmp_path: Path) -> None:
+    """As Debian's is in a unit of systemd: the hub is a program of its own, and not what runs supervisord."""
+    (tmp_path / "jupyterhub").write_text(
+        f"#!{sys.executable}\nimport signal\nprint('serving', flush=True)\nsignal.pause()\n"
+    )
+    (tmp_path / "jupyterhub").chmod(0o755)
+    config = tmp_path / "supervisord.conf"
+    config.write_text(
+        f"[supervisord]\nlogfile={tmp_path}/supervisord.log\npidfile={tmp_path}/supervisord.pid\n"
+        "[rpcinterface:supervisor]\n"
+        "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n"
+        f"[inet_http_server]\nport=127.0.0.1:{free_ports(1)[0]}\nusername=me\npassword=p@ss\n"
+        f"[unix_http_server]\nfile={tmp_path}/s.sock\n"
+        f"[program:inner]\ncommand={environment('4.1.6')}/bin/supervisord -n -c {tmp_path}/inner.conf\n"
+    )
+    (tmp_path / "inner.conf").write_text(
+        f"[supervisord]\nlogfile={tmp_path}/inner.log\npidfile={tmp_path}/inner.pid\n"
+        "[rpcinterface:supervisor]\n"
+        "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n"
+        f"[inet_http_server]\nport=127.0.0.1:{free_ports(1)[0]}\nusername=me\npassword=p@ss\n"
+        f"[program:nested]\ncommand={tmp_path}/jupyterhub\nstdout_logfile={tmp_path}/nested.log\n"
+        "[group:teaching]\nprograms=nested\n"
+    )
+    with supervise(tmp_path):
+        deadline = time.monotonic() + 20
+        while (
+            not (tmp_path / "nested.log").exists() or "serving" not in (tmp_path / "nested.log").read_text()
+        ):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        found = [each for each in find_services() if each.name in ("inner", "teaching:nested")]
+        assert [each.name for each in found] == ["teaching:nested"]

@@ -188,6 +188,23 @@ CASES = [
         policy=Policy(strategy="in_place"),
     ),
     Case(
+        "named-inside",
+        f"{HUB}/lib/python3.11/site-packages/site/config.py would be gone from Python 3.13's {HUB}.",
+        hub(config__file=f"{HUB}/lib/python3.11/site-packages/site/config.py"),
+        host=machine(python_versions={"/usr/bin/python3.13": "3.13.1"}),
+        policy=Policy(python="/usr/bin/python3.13"),
+    ),
+    Case(
+        "replaced-by-installer",
+        "/opt/tljh/requirements.txt requires jupyterhub>=4,<6.",
+        host=machine(requirement_files={"/opt/tljh/requirements.txt": ["# pins", "jupyterhub>=4,<6", "x"]}),
+    ),
+    Case(
+        "servers-elsewhere",
+        "SlurmSpawner may start servers on other hosts.",
+        hub(spawner__elsewhere=["SlurmSpawner"]),
+    ),
+    Case(
         "hub-does-not-answer",
         "The hub jupyterhub.service runs. It does not answer at http://127.0.0.1:8081/hub/api.",
         host=machine(unanswered={"hub": "It does not answer at http://127.0.0.1:8081/hub/api."}),

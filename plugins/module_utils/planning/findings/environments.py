@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fnmatch
+import shlex
 from typing import Iterator
 
 from ...environments import links
@@ -9,6 +11,7 @@ from ...environments.conda_tool import NONE_FOUND_FIX
 from ...environments.facts import ENVIRONMENTS_INSIDE, NO_CONDA, PINNED, EnvironmentFacts
 from ...environments.kinds import environment_of, upgradable
 from ...environments.planned import REBUILD, PlannedEnvironment
+from ...hub import logs
 from ...releases.requirements import satisfies
 from ..upgrade import Upgrade, environments_of, interpreter_for
 from .finding import BLOCKER, WARNING, Finding, Kind
@@ -85,6 +88,14 @@ LINK_LEADS_OUT = Kind(
     "A copy of the environment has the same link, so the installation would change the serving hub.",
     links.REMEDY,
 )
+NAMED_INSIDE = Kind(
+    "named-inside",
+    BLOCKER,
+    "A file that the hub is started with is in the packages' folder of an environment that is rebuilt for "
+    "another Python.",
+    "That folder has another name then, so the new hub would not find the file.",
+    "Move the file out of the environment and name it there in the service; or leave out jupyterhub_python.",
+)
 WRITTEN_INSIDE = Kind(
     "written-inside",
     BLOCKER,
@@ -144,11 +155,19 @@ KINDS = (
     ENVIRONMENT_LEFT_OUT,
     IN_PLACE,
     LINK_LEADS_OUT,
+    NAMED_INSIDE,
     WRITTEN_INSIDE,
     MOUNTED_INSIDE,
 )
 
 
+#: Where the steps out of the system's Python lead, and the packages that people have chosen there: all others
+#: come with them.
+_HUBS_PLACE, _USERS_PLACE = "/opt/jupyterhub", "/opt/jupyter"
+_CHOSEN_PACKAGES = (
+    *("jupyterhub", "jupyterhub-*", "*authenticator*", "*spawner*", "configurable-http-proxy"),
+    *("jupyterlab", "notebook", "jupyter-server", "ipykernel", "psycopg*", "pymysql", "mysqlclient"),
+)
 _OBSTACLES = {kind.id: kind for kind in (NO_CONDA_FOUND, CONDA_PINNED, NESTED_ENVIRONMENTS)}
 _NEWER_PYTHON_BY_CONDA = (
     "Take a newer Python in a clone of it (conda create --clone, conda install python=...), try the hub with "
@@ -167,7 +186,8 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
         if environment.kind not in upgradable():
             yield ENVIRONMENT_NOT_SUPPORTED.found(
                 f"{entry.path} is a {environment.kind} environment; "
-                f"what can be staged is: {', '.join(upgradable())}."
+                f"what can be staged is: {', '.join(upgradable())}.",
+                _own_environment(upgrade, entry),
             )
         yield from _python(upgrade, environment)
         if not interpreter_for(environment, upgrade.policy):
@@ -180,9 +200,29 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
         for obstacle in resolution.obstacles if resolution else []:
             yield _OBSTACLES[obstacle.id].found(obstacle.found, obstacle.fix)
         yield from _files_of_the_site(upgrade, entry)
+        yield from _named_inside(upgrade, environment)
         if entry.strategy != REBUILD:
             for path, target in upgrade.host.links.get(entry.path, []):
                 yield LINK_LEADS_OUT.found(f"{path} leads out of the environment, to {target}.")
+
+
+def _own_environment(upgrade: Upgrade, entry: PlannedEnvironment) -> str:
+    """The steps by which what uses the system's Python gets an environment of its own, at its own version."""
+    installed = upgrade.host.installed.get(entry.path, {})
+    place = _USERS_PLACE if entry.role == "user" else _HUBS_PLACE
+    names = [name for name in installed if any(fnmatch.fnmatchcase(name, each) for each in _CHOSEN_PACKAGES)]
+    packages = " ".join(f"{name}=={installed[name]}" for name in sorted(names))
+    service = upgrade.deployment.service
+    used_by = (
+        "c.Spawner.cmd"
+        if entry.role == "user"
+        else f"the command of {service.name}, now `{logs.scrub(shlex.join(service.command))}`,"
+    )
+    return (
+        f"As root: `{entry.path}/bin/python3 -m venv {place}`, `{place}/bin/pip install {packages}`; "
+        f"have {used_by} start from {place}/bin, and that folder in its PATH; restart the hub, check it, and "
+        "upgrade it then. The database stays where it is."
+    )
 
 
 def _single_user(upgrade: Upgrade) -> Iterator[Finding]:
@@ -208,6 +248,26 @@ def _files_of_the_site(upgrade: Upgrade, entry: PlannedEnvironment) -> Iterator[
         yield MOUNTED_INSIDE.found(f"{', '.join(points)} of the environment {path} is a mount point.")
 
 
+def _named_inside(upgrade: Upgrade, environment: EnvironmentFacts) -> Iterator[Finding]:
+    """Files of config and unit in ``lib/python3.<n>``, where a rebuild makes another number of it."""
+    new = upgrade.host.python_versions.get(interpreter_for(environment, upgrade.policy))
+    old = environment.python_version
+    if not new or not old or _minor(new) == _minor(old):
+        return
+    deployment = upgrade.deployment
+    folder = f"{environment.path.rstrip('/')}/lib/python{_minor(old)}/"
+    named = [*deployment.service.command, deployment.config.file or "", deployment.service.unit_file]
+    inside = list(dict.fromkeys(word for word in named if word.startswith(folder)))
+    if inside:
+        yield NAMED_INSIDE.found(
+            f"{', '.join(inside)} would be gone from Python {_minor(new)}'s {environment.path}."
+        )
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
+
+
 def _python(upgrade: Upgrade, environment: EnvironmentFacts) -> Iterator[Finding]:
     asked_for, target = interpreter_for(environment, upgrade.policy), upgrade.target
     path, own = environment.path.rstrip("/"), environment.python_version
@@ -227,5 +287,5 @@ def _interpreter(upgrade: Upgrade, path: str, environment: EnvironmentFacts) -> 
     says = upgrade.host.python_versions.get(python) if python else ""
     if says == "":
         yield INTERPRETER_GONE.found(f"{path}/bin/python is not there or does not run.")
-    elif says and made_for and says.split(".")[:2] != made_for.split(".")[:2]:
+    elif says and made_for and _minor(says) != _minor(made_for):
         yield INTERPRETER_CHANGED.found(f"{path} was made for Python {made_for}, and {python} is {says}.")

@@ -7,7 +7,7 @@ from typing import Iterator
 
 from ...databases import urls
 from ...releases import catalogue
-from ...releases.requirements import seems_to_satisfy
+from ...releases.requirements import parse_requirement, seems_to_satisfy
 from ...releases.versions import parse_release
 from ..upgrade import Upgrade
 from .finding import BLOCKER, WARNING, Finding, Kind
@@ -54,6 +54,16 @@ PACKAGE_TOO_OLD = Kind(
     "Log-ins or servers may fail after the upgrade, though all imports succeed.",
     "Name a newer release of it in jupyterhub_packages.",
 )
+REPLACED_BY_INSTALLER = Kind(
+    "replaced-by-installer",
+    BLOCKER,
+    "A package of the hub's environment has a list of requirements that has no place for the target.",
+    "Its own installer installs what is in the list, as that of The Littlest JupyterHub: its next run would "
+    "put an earlier version back, which cannot use the migrated database.",
+    "Upgrade that package first, by its own installer, to a release that has the target; or name a version "
+    "that the list allows.",
+    accept=True,
+)
 PACKAGES_SHADOWED = Kind(
     "packages-shadowed",
     WARNING,
@@ -68,6 +78,7 @@ KINDS = (
     SQLALCHEMY_TOO_NEW,
     DATABASE_PATH_DECODED,
     PACKAGE_TOO_OLD,
+    REPLACED_BY_INSTALLER,
     PACKAGES_SHADOWED,
 )
 
@@ -81,6 +92,7 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
     if not upgrade.changes or upgrade.target.problem:
         return
     yield from _resolved(upgrade)
+    yield from _listed(upgrade)
     hub = upgrade.deployment.hub_environment.path
     after = upgrade.packages_after(hub)
     yield from _sqlalchemy(upgrade, after.get("sqlalchemy", ""))
@@ -102,6 +114,18 @@ def _resolved(upgrade: Upgrade) -> Iterator[Finding]:
             yield PACKAGES_NOT_AVAILABLE.found(resolution.problem, resolution.hint)
         if resolution.conflicts:
             yield PACKAGES_CONFLICT.found(f"In {path}: {' '.join(resolution.conflicts)}")
+
+
+def _listed(upgrade: Upgrade) -> Iterator[Finding]:
+    """Lists of requirements that allow the hub's version of today, and not the target."""
+    for file, lines in upgrade.host.requirement_files.items():
+        for wanted in filter(None, map(parse_requirement, lines)):
+            if wanted.name != "jupyterhub" or not seems_to_satisfy(
+                upgrade.current, wanted.specifiers, unclear=False
+            ):
+                continue
+            if not seems_to_satisfy(upgrade.target.version, wanted.specifiers, unclear=True):
+                yield REPLACED_BY_INSTALLER.found(f"{file} requires jupyterhub{wanted.specifiers}.")
 
 
 def _wrong_python(upgrade: Upgrade, path: str) -> bool:

@@ -39,6 +39,14 @@ LABHUB = Kind(
     "JupyterLab 3 has dropped it: servers do not start once JupyterLab is newer.",
     "Set c.Spawner.cmd to jupyterhub-singleuser, and c.Spawner.default_url to /lab.",
 )
+SERVERS_ELSEWHERE = Kind(
+    "servers-elsewhere",
+    WARNING,
+    "Single-user servers are started by a class whose servers are not known to be processes of this host.",
+    "The environments of other hosts were not looked at, and servers need the same version as the hub.",
+    "Upgrade jupyterhub there as well; where they share this host's environments, name those in "
+    "jupyterhub_user_environments, unless the plan has them.",
+)
 VERIFY_USER = Kind(
     "verify-user-unknown",
     BLOCKER,
@@ -46,7 +54,7 @@ VERIFY_USER = Kind(
     "The verification could not start a server with the new hub, and the old hub would be restored.",
     "Name one of its users, or leave jupyterhub_verify_user out.",
 )
-KINDS = (NAMED_SERVERS, NO_JUPYTERLAB, SINGLE_USER_ARGUMENTS, LABHUB, VERIFY_USER)
+KINDS = (NAMED_SERVERS, NO_JUPYTERLAB, SINGLE_USER_ARGUMENTS, LABHUB, SERVERS_ELSEWHERE, VERIFY_USER)
 
 #: jupyterhub/slugs.py of 6.0: small letters, digits and single hyphens, a letter first, no hyphen last.
 _NAME = re.compile(r"[a-z](?:(?:[a-z0-9]|-(?!-))*[a-z0-9])?")
@@ -57,6 +65,9 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
     """What changes for single-user servers, and whether one can be started as a proof."""
     if not upgrade.host.knows_user:
         yield VERIFY_USER.found(f"There is no user {upgrade.policy.verify_user}.")
+    elsewhere = upgrade.deployment.spawner.elsewhere
+    if elsewhere and upgrade.changes:
+        yield SERVERS_ELSEWHERE.found(f"{listing(elsewhere)} may start servers on other hosts.")
     if upgrade.crosses(6):
         names = upgrade.deployment.database.server_names
         bad = [name for name in names if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name)]
