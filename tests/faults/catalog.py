@@ -18,8 +18,9 @@ def nothing(row: Row) -> None:
 
 def faults(checkout: Path) -> Iterator[Fault]:
     """In the order of the table."""
-    tasks = outage(checkout, reference(checkout).begun())
+    tasks = outage(checkout)
     yield Fault("none", "a good upgrade", nothing, ends=(NEW,))
+    yield Fault("none", "a good upgrade that is completed", nothing, ends=(NEW,), prepared=True)
     yield from controller.at_each_moment(tasks)
     yield from releases.faults()
     yield from hosts.faults(tasks)
@@ -32,5 +33,4 @@ def undisturbed(count: int) -> Iterator[Fault]:
 
 
 def at_random(checkout: Path, count: int, seed: int) -> Iterator[Fault]:
-    good = reference(checkout)
-    return controller.at_random(count, seed, outage(checkout, good.begun()), good)
+    return controller.at_random(count, seed, outage(checkout), reference(checkout))
