@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import controller, hosts, releases
+from . import controller, hosts, releases, servers
 from .reference import reference
 from .row import NEW, Fault, Row
 from .tasks import outage
@@ -24,6 +24,7 @@ def faults(checkout: Path) -> Iterator[Fault]:
     yield from controller.at_each_moment(tasks)
     yield from releases.faults()
     yield from hosts.faults(tasks)
+    yield from servers.faults(nothing)
 
 
 def undisturbed(count: int) -> Iterator[Fault]:

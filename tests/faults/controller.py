@@ -46,8 +46,10 @@ def begun(row: Row, moment: Moment) -> Attempt:
 
 
 def killed(row: Row, moment: Moment) -> None:
+    """Its connection to the host ends with it."""
     attempt = begun(row, moment)
     attempt.signal(signal.SIGKILL)
+    row.host.end_session()
     row.go_on()
     attempt.end()
 

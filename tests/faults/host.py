@@ -142,6 +142,18 @@ print(json.dumps({"killed": None}), flush=True)
 )
 
 
+_END_SESSION = """
+import os, signal
+for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+    try:
+        with open("/proc/%d/cgroup" % pid) as file:
+            if pid not in (1, os.getpid()) and ".slice/" not in file.read():
+                os.kill(pid, signal.SIGKILL)
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+"""
+
+
 class Host:
     """The host of one hub."""
 
@@ -262,6 +274,10 @@ class Host:
         """SIGKILL for the program of the outage."""
         self.hub.exec(["sh", "-c", f"kill -KILL $(cut -d' ' -f1 {self.folder}/guard/outage.process)"])
 
+    def end_session(self) -> None:
+        """SIGKILL for what tasks have started and no unit has, as by logind when their connection ends."""
+        self.hub.exec(["/usr/bin/python3", "-c", _END_SESSION])
+
     def kill_guard(self) -> None:
         """SIGKILL for the guard, which systemd starts again."""
         self.hub.exec(["kill", "-KILL", str(self.guard_pid())])
@@ -287,18 +303,22 @@ class Host:
             yield outcome
             outcome.update(json.loads(watcher.stdout.readline() or '{"killed": null}'))
 
-    def give_own_disk(self, folder: str, mebibytes: int, inodes: int = 0) -> None:
+    def give_own_disk(self, folder: str, mebibytes: int, inodes: int = 0, server: str = "") -> None:
         """Put a folder, with all that is in it, on a file system of limited size; the hub is restarted.
 
-        ``inodes`` limits files and folders, too, unless it is 0.
+        ``inodes`` limits files and folders, too, unless it is 0. ``server`` is the unit that works there.
         """
         scratch = f"/mnt{folder}"
         options = f"size={mebibytes}m,mode=0755,nr_inodes={inodes}"
         self.hub.service("stop")
+        if server:
+            self.hub.exec(["systemctl", "stop", server])
         self.hub.exec(["mkdir", "-p", scratch, folder])
         self.hub.exec(["mount", "-t", "tmpfs", "-o", options, "tmpfs", scratch])
         self.hub.exec(["cp", "-a", f"{folder}/.", scratch])
         self.hub.exec(["mount", "--bind", scratch, folder])
+        if server:
+            self.hub.exec(["systemctl", "start", server])
         self.hub.service("start")
         self.hub.wait_until_answers()
 

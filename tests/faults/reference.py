@@ -34,9 +34,10 @@ VARIABLES: dict[str, Any] = {
 CACHE = REPOSITORY / "build/faults"
 
 #: Prints what a run has prepared on its host: its state, the space that it has reserved, and the boot gate.
-_COPY = """
-cd / && tar --create --gzip --exclude=guard --exclude='migration.*' --exclude=lock --exclude=heartbeat \\
-    var/lib/hubops srv/jupyterhub/*.hubops-reserve etc/systemd/system/jupyterhub.service.d | base64
+_COPY = r"""
+cd /
+tar --create --gzip --exclude=guard --exclude='migration.*' --exclude=lock --exclude=heartbeat \
+    var/lib/hubops $(ls -d srv/jupyterhub/*.hubops-reserve) etc/systemd/system/jupyterhub.service.d | base64
 """
 #: Puts it onto another one, and lets the outage have begun, as its program records before it stops the hub.
 _LAY_OUT = r"""
@@ -76,20 +77,20 @@ def fingerprint(hub: Hub) -> dict[str, Any]:
     return found
 
 
-def reference(checkout: Path) -> Reference:
-    """The reference of this code, made now unless there is one."""
+def reference(checkout: Path, kind: str = staged.KIND) -> Reference:
+    """The reference of this code for a kind of hub, made now unless there is one."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    made = CACHE / f"{digest(checkout, Path(__file__))}.json"
+    made = CACHE / f"{digest(checkout, kind, Path(__file__))}.json"
     with made.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not made.exists():
-            print("reference: one good upgrade", flush=True)
-            made.write_text(json.dumps(asdict(_make(checkout)), indent=1))
+            print(f"reference: one good upgrade ({kind})", flush=True)
+            made.write_text(json.dumps(asdict(_make(checkout, kind)), indent=1))
     return Reference(**json.loads(made.read_text()))
 
 
-def _make(checkout: Path) -> Reference:
-    with staged.start() as hub:
+def _make(checkout: Path, kind: str) -> Reference:
+    with staged.start(kind=kind) as hub:
         attempt = Attempt(checkout, "upgrade.yml", hub, VARIABLES)
         try:
             # As in each row: a log-in writes to the user's row.

@@ -53,6 +53,8 @@ class Fault:
     heals: bool = True
     #: Whether the run is one that was prepared already, and cut off at the start of its outage.
     prepared: bool = False
+    #: Of `tests.testbed.hub.LAYOUTS`.
+    kind: str = staged.KIND
     #: Whether nobody but the host knows of the outage any more, which must not prolong it.
     unattended: bool = False
 
@@ -267,7 +269,7 @@ def without_checksums(fingerprint: dict[str, Any]) -> dict[str, Any]:
 @contextlib.contextmanager
 def row(fault: Fault, checkout: Path, reference: Reference) -> Iterator[Row]:
     """A row with its hub."""
-    with Hub.start(staged.KIND, tag=staged.staged_image()) as hub:
+    with Hub.start(fault.kind, tag=staged.staged_image(fault.kind)) as hub:
         yield Row(fault, checkout, reference, hub)
 
 
