@@ -23,7 +23,7 @@ from .tasks import Task, is_outage, outage
 
 VARIABLES: dict[str, Any] = {
     "jupyterhub_version": TARGET,
-    "jupyterhub_confirm_timeout": 15,
+    "jupyterhub_confirm_timeout": 30,
     # How long a new hub is watched before it is kept; no fault but one needs more.
     "jupyterhub_watch_seconds": 2,
     # The faults are for what it lets pass; a row of their own is about those that it finds.

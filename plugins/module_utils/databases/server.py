@@ -301,6 +301,9 @@ class ServerDatabase(Database):
             ) from error
 
     def release_reserve(self) -> None:
+        # First the table: with no space at all, PostgreSQL does not survive the removal of a database.
+        with contextlib.suppress(HubError):
+            self._scratch_copy.run(["DROP TABLE IF EXISTS reserve"])
         # The hub's own database, from which others are removed, may be gone.
         with contextlib.suppress(HubError):
             self._scratch_copy.remove()
