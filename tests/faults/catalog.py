@@ -30,7 +30,8 @@ def faults(checkout: Path) -> Iterator[Fault]:
 def undisturbed(count: int) -> Iterator[Fault]:
     """So many good upgrades: none may be restored, not even once."""
     for number in range(1, count + 1):
-        yield Fault("none", f"upgrade {number} of {count}", nothing, ends=(NEW,), heals=False)
+        moment = f"upgrade {number} of {count}"
+        yield Fault("none", moment, nothing, ends=(NEW,), heals=False, prepared=number > 1)
 
 
 def at_random(checkout: Path, count: int, seed: int) -> Iterator[Fault]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
 import signal
@@ -269,17 +270,20 @@ def is_prepared(moment: Moment, tasks: list[Task]) -> bool:
 
 
 def at_random(count: int, seed: int, tasks: list[Task], reference: Reference) -> Iterator[Fault]:
-    """So many faults, each at any moment of the outage."""
+    """So many faults, each at any moment from the start of the outage to the acceptance."""
     chance = random.Random(seed)
-    longest = sum(reference.seconds(task) for task in tasks)
+    within = tasks[next(number for number, task in enumerate(tasks) if is_outage(task)) :]
+    longest = sum(reference.seconds(task) for task in within)
     for _number in range(count):
         what = chance.choice(["killed", "power cut", "program of the outage killed"])
         seconds = round(chance.uniform(0, longest), 3)
         yield Fault(
             f"{what} (seed {seed})",
-            f"{seconds:.3f} s after the start of {tasks[0]}",
-            _after(what, seconds, tasks[0]),
+            f"{seconds:.3f} s after the start of {within[0]}",
+            _after(what, seconds, within[0]),
             ends=(OLD, NEW),
+            heals=False,
+            prepared=True,
         )
 
 
@@ -291,11 +295,14 @@ def _after(what: str, seconds: float, first: Task) -> Callable[[Row], None]:
         time.sleep(seconds)
         if what == "killed":
             attempt.signal(signal.SIGKILL)
+            row.host.end_session()
         elif what == "power cut":
             row.hub.cut_power()
             row.hub.boot()
         else:
-            row.host.kill_program()
+            # It may not have begun, or be over.
+            with contextlib.suppress(RuntimeError):
+                row.host.kill_program()
         attempt.end()
 
     return inject
