@@ -184,7 +184,7 @@ class Kind:
     @property
     def is_of_the_controller(self) -> bool:
         """Whether the host itself does not notice."""
-        return self.ends == (NEW,) and self.inject in (killed, interrupted, frozen, cut_off)
+        return self.inject in (killed, interrupted, frozen, cut_off)
 
 
 def _is_step(moment: Moment) -> bool:

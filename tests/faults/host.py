@@ -79,7 +79,7 @@ print(json.dumps({"killed": None}), flush=True)
 
 
 # The program of the outage, which waits at the start of a step while a file names it.
-HELD_MAIN = """
+_HELD_MAIN = """
 import pathlib
 import sys
 import time
@@ -258,8 +258,8 @@ class Host:
         For the first time between the arming of the guard, which installs the program, and the outage.
         """
         main = f"{self.folder}/guard/__main__.py"
-        if self.hub.read(main) != HELD_MAIN:
-            self.hub.write(main, HELD_MAIN)
+        if self.hub.read(main) != _HELD_MAIN:
+            self.hub.write(main, _HELD_MAIN)
         self.hub.write(f"{self.folder}/guard/hold", step)
 
     def held(self) -> str:
