@@ -78,10 +78,10 @@ $(SCENARIOS:%=molecule-%): images
 refusals: images  ## bad input, each refused with its message and nothing changed
 	pytest tests/refusals
 
-faults: images  ## an upgrade cut off or broken at each of its tasks; hours; writes build/faults.json
+faults: images  ## an upgrade cut off or broken at each task and step of its outage; writes build/faults.json
 	python -m tests.faults --jobs $$(nproc)
 
-faults-short: images  ## the faults that differ most, in a quarter of an hour
+faults-short: images  ## the faults that differ most
 	python -m tests.faults --selection --jobs 1
 
 failures: images  ## why upgrades fail, each on a real hub, and which part notices; writes build/failures.json

@@ -43,7 +43,9 @@ def main() -> int:
         chosen = [
             as_in_ci(fault) if options.selection else brief(fault) if options.brief else fault
             for fault in faults
-            if (fault.selected or not options.selection) and re.search(options.only, fault.name)
+            if (fault.selected or not options.selection)
+            and re.search(options.only, fault.name)
+            and options.kind in ("", fault.kind)
         ]
         if options.list:
             print("\n".join(f"{'*' if fault.selected else ' '} {fault.name}" for fault in chosen))
@@ -59,7 +61,7 @@ def main() -> int:
 def run(chosen: list[Fault], checkout: Path, jobs: int) -> list[Result]:
     """Each fault with a hub of its own; lines are printed as they come, and kept in the order of faults."""
     LOGS.mkdir(parents=True, exist_ok=True)
-    good = reference(checkout)
+    good = {kind: reference(checkout, kind) for kind in sorted({fault.kind for fault in chosen})}
     print(
         f"{'ended':<8}{'outage':>7}{'lost':>5}{'rows/s':>7}{'took':>6}  {'restored by':<12}fault", flush=True
     )
@@ -67,7 +69,8 @@ def run(chosen: list[Fault], checkout: Path, jobs: int) -> list[Result]:
     order = [(fault.fault, fault.moment) for fault in chosen]
     with ThreadPoolExecutor(jobs) as pool:
         begun = {
-            pool.submit(_timed, fault, checkout, good, LOGS / f"{_word(fault.name)}.log") for fault in chosen
+            pool.submit(_timed, fault, checkout, good[fault.kind], LOGS / f"{_word(fault.name)}.log")
+            for fault in chosen
         }
         for future in as_completed(begun):
             result, took = future.result()
@@ -118,6 +121,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--selection", action="store_true", help="only those that CI runs")
     parser.add_argument("--only", default="", metavar="REGEX", help="only those whose name matches")
+    parser.add_argument("--kind", default="", help="only those of such hubs: systemd, postgresql or mysql")
     parser.add_argument("--jobs", type=int, default=1, help="so many at a time (1)")
     parser.add_argument("--brief", action="store_true", help="do not run the same upgrade again at their end")
     parser.add_argument("--list", action="store_true", help="list them, those of the selection with a star")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import controller, hosts, releases
+from . import controller, hosts, releases, servers
 from .reference import reference
 from .row import NEW, Fault, Row
 from .tasks import outage
@@ -18,19 +18,21 @@ def nothing(row: Row) -> None:
 
 def faults(checkout: Path) -> Iterator[Fault]:
     """In the order of the table."""
-    tasks = outage(checkout, reference(checkout).begun())
+    tasks = outage(checkout)
     yield Fault("none", "a good upgrade", nothing, ends=(NEW,))
+    yield Fault("none", "a good upgrade that is completed", nothing, ends=(NEW,), prepared=True)
     yield from controller.at_each_moment(tasks)
     yield from releases.faults()
     yield from hosts.faults(tasks)
+    yield from servers.faults(nothing)
 
 
 def undisturbed(count: int) -> Iterator[Fault]:
     """So many good upgrades: none may be restored, not even once."""
     for number in range(1, count + 1):
-        yield Fault("none", f"upgrade {number} of {count}", nothing, ends=(NEW,), heals=False)
+        moment = f"upgrade {number} of {count}"
+        yield Fault("none", moment, nothing, ends=(NEW,), heals=False, prepared=number > 1)
 
 
 def at_random(checkout: Path, count: int, seed: int) -> Iterator[Fault]:
-    good = reference(checkout)
-    return controller.at_random(count, seed, outage(checkout, good.begun()), good)
+    return controller.at_random(count, seed, outage(checkout), reference(checkout))

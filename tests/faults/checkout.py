@@ -27,9 +27,11 @@ def copy(folder: Path) -> Path:
     return folder
 
 
-def digest(folder: Path) -> str:
-    """A hash that identifies this state of code and image."""
-    total = hashlib.sha256(staged_image().encode())
+def digest(folder: Path, kind: str, *more: Path) -> str:
+    """A hash that identifies this state of the code, of the image of a kind of hub, and of more files."""
+    total = hashlib.sha256(staged_image(kind).encode())
+    for file in more:
+        total.update(file.read_bytes())
     for part in PARTS:
         found = folder / part
         for file in [found] if found.is_file() else sorted(found.rglob("*")):

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Callable
 
 from .attempt import Attempt, NotInjected
 from .host import OVER
 from .reference import Reference
 from .row import BRIEF, CONFIRM_SECONDS, NEW, OLD, RESTORE_SECONDS, WHOLE, Fault, Row
-from .tasks import IN_PLACE, MIGRATE, START, SWITCH, Moment, Task, is_arming, is_outage, moments
+from .tasks import (
+    IN_PLACE,
+    MIGRATE,
+    START,
+    STOP,
+    SWITCH,
+    VERIFY,
+    Moment,
+    Task,
+    is_arming,
+    is_outage,
+    moments,
+)
 
 Inject = Callable[[Row, Moment], None]
 #: Messages of a run that continues too late.
@@ -33,8 +47,10 @@ def begun(row: Row, moment: Moment) -> Attempt:
 
 
 def killed(row: Row, moment: Moment) -> None:
+    """Its connection to the host ends with it."""
     attempt = begun(row, moment)
     attempt.signal(signal.SIGKILL)
+    row.host.end_session()
     row.go_on()
     attempt.end()
 
@@ -91,82 +107,183 @@ def without_power(row: Row, moment: Moment) -> None:
     row.require((status == 0) == verified, f"a run whose host was restarted ends with status {status}")
 
 
-def without_worker(row: Row, moment: Moment) -> None:
-    """The process on the host is killed: that of a task's module, or the program of the outage."""
+def without_module(row: Row, moment: Moment) -> None:
+    """The process of a task's module is killed."""
     attempt = begun(row, moment)
-    if isinstance(moment, Task):
-        with row.host.killing_module(WORKER_DELAY_SECONDS, MODULE_SECONDS) as outcome:
-            attempt.go_to(lambda _next: True)
-    else:
-        with row.host.killing_program(moment, WORKER_DELAY_SECONDS) as outcome:
-            row.go_on()
+    with row.host.killing_module(WORKER_DELAY_SECONDS, MODULE_SECONDS) as outcome:
+        attempt.go_to(lambda _next: True)
     if outcome["killed"] is None:
         raise NotInjected(f"no process of {moment} was met")
-    status = attempt.end()
-    row.require(status != 0 or isinstance(moment, Task), "a run without its outage ends green")
+    attempt.end()
 
 
-AT_EACH_MOMENT: dict[str, tuple[Inject, str]] = {
-    "ansible-playbook killed (SIGKILL)": (killed, "at the start of"),
-    "ansible-playbook interrupted (SIGINT)": (interrupted, "at the start of"),
-    "controller frozen, and late": (frozen, "at the start of"),
-    "host not reachable any more": (cut_off, "at the start of"),
-    "power cut, and the run continues": (without_power, "at the start of"),
-    "worker killed": (without_worker, "in the middle of"),
-}
-#: Those that the host itself does not notice.
-OF_THE_CONTROLLER = (killed, interrupted, frozen, cut_off)
+def without_program(row: Row, moment: Moment) -> None:
+    """The program of the outage is killed between two steps."""
+    attempt = begun(row, moment)
+    row.host.kill_program()
+    row.require(attempt.end() != 0, "a run without its outage ends green")
+
+
+def without_program_and_guard(row: Row, moment: Moment) -> None:
+    attempt = begun(row, moment)
+    row.host.kill_guard()
+    row.host.kill_program()
+    row.require(attempt.end() != 0, "a run without its outage ends green")
+
+
+def without_guard(row: Row, moment: Moment) -> None:
+    """The guard is killed while the outage goes on: systemd starts it again, and nothing is restored."""
+    attempt = begun(row, moment)
+    row.host.kill_guard()
+    row.go_on()
+    row.require(attempt.end() == 0, f"the run fails: {attempt.last_message()}")
+
+
+def in_step(what: str) -> Inject:
+    """Something is killed in the middle of a step."""
+
+    def inject(row: Row, moment: Moment) -> None:
+        attempt = begun(row, moment)
+        with row.host.killing_in(str(moment), what, WORKER_DELAY_SECONDS) as outcome:
+            row.go_on()
+        if outcome["killed"] is None:
+            raise NotInjected(f"no process of {moment} was met")
+        status = attempt.end()
+        new = row.host.run().get("phase") == "accepted"
+        row.require((status == 0) == new, f"the run ends with status {status}: {attempt.last_message()}")
+
+    return inject
+
+
+def without_power_in(row: Row, moment: Moment) -> None:
+    """The same in the middle of a step: its program does not move any more until the power is cut."""
+    attempt = begun(row, moment)
+    with row.host.killing_in(str(moment), "freeze", WORKER_DELAY_SECONDS) as outcome:
+        row.go_on()
+    if outcome["killed"] is None:
+        raise NotInjected(f"the host was not met in {moment}")
+    row.hub.cut_power()
+    row.hub.boot()
+    row.require(attempt.end() != 0, "a run whose host was restarted ends green")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A fault that may occur at any moment of the outage."""
+
+    fault: str
+    inject: Inject
+    #: How it ends in the outage; before it the old hub stays, and after it the new one.
+    ends: tuple[str, ...]
+    when: str = "at the start of"
+    #: Which moments it is for; the step of an upgrade in place is left out where the new hub has to be known.
+    has: Callable[[Moment], bool] = lambda moment: True
+    #: How it ends once the host has verified the new hub.
+    ends_last: tuple[str, ...] = (NEW,)
+
+    @property
+    def is_of_the_controller(self) -> bool:
+        """Whether the host itself does not notice."""
+        return self.inject in (killed, interrupted, frozen, cut_off)
+
+
+def _is_step(moment: Moment) -> bool:
+    return isinstance(moment, str)
+
+
+def _is_one_of(*steps: str) -> Callable[[Moment], bool]:
+    return lambda moment: moment in steps
+
+
+IN = "in the middle of"
+KILLED = "ansible-playbook killed (SIGKILL)"
+KINDS = (
+    Kind(KILLED, killed, (NEW,)),
+    Kind("ansible-playbook interrupted (SIGINT)", interrupted, (NEW,)),
+    Kind("controller frozen, and late", frozen, (NEW,)),
+    Kind("host not reachable any more", cut_off, (NEW,)),
+    Kind("power cut, and the run continues", without_power, (OLD,)),
+    Kind("power cut in the step, and the run continues", without_power_in, (OLD,), IN, _is_step),
+    Kind("program of the outage killed", without_program, (OLD,), has=_is_step),
+    Kind("program of the outage killed in the step", in_step("program"), (OLD,), IN, _is_step),
+    Kind("program and guard killed", without_program_and_guard, (OLD,), has=_is_step),
+    Kind("guard killed", without_guard, (NEW,), has=_is_step),
+    Kind(
+        "processes that the program has started killed",
+        in_step("workers"),
+        (OLD, NEW),
+        IN,
+        _is_one_of(MIGRATE, START, VERIFY),
+    ),
+    Kind("hub killed", in_step("hub"), (OLD, NEW), IN, _is_one_of(STOP, START, VERIFY)),
+    Kind(
+        "module killed",
+        without_module,
+        (OLD,),
+        IN,
+        # That of the outage only waits for the program.
+        lambda moment: isinstance(moment, Task) and not is_outage(moment),
+        # It may have accepted the new hub, or failed and had it undone.
+        ends_last=(OLD, NEW),
+    ),
+)
 #: For CI: those that differ most in what they leave behind.
 SELECTED = {
-    ("ansible-playbook killed (SIGKILL)", START): BRIEF,
-    ("ansible-playbook killed (SIGKILL)", "hub_guard : accept"): BRIEF,
+    (KILLED, START): BRIEF,
+    (KILLED, "hub_guard : accept"): BRIEF,
     ("controller frozen, and late", MIGRATE): BRIEF,
-    ("power cut, and the run continues", SWITCH): BRIEF,
-    ("worker killed", SWITCH): WHOLE,
+    ("power cut in the step, and the run continues", SWITCH): BRIEF,
+    ("program of the outage killed in the step", SWITCH): WHOLE,
 }
 
 
 def at_each_moment(tasks: list[Task]) -> Iterator[Fault]:
     """Each of these faults at each task around the outage, and at each of its steps."""
-    for fault, (inject, when) in AT_EACH_MOMENT.items():
+    for kind in KINDS:
         for moment in moments(tasks):
-            if inject is without_worker and isinstance(moment, Task) and is_outage(moment):
-                # Its module only waits for the program, which is killed in each of its steps.
-                continue
-            if moment == IN_PLACE and inject in OF_THE_CONTROLLER:
-                # What they leave is as after any other step, and the new hub not the one of the reference.
+            if not kind.has(moment) or (moment == IN_PLACE and kind.ends != (OLD,)):
                 continue
             yield Fault(
-                fault,
-                f"{when} {moment}",
-                _at(inject, moment),
-                ends=_ends(inject, moment, tasks),
+                kind.fault,
+                f"{kind.when} {moment}",
+                _at(kind.inject, moment),
+                ends=_ends(kind, moment, tasks),
                 variables={"jupyterhub_environment_strategy": "in_place"} if moment == IN_PLACE else {},
-                selected=_selected(fault, moment),
+                selected=_selected(kind.fault, moment),
+                # That the same upgrade succeeds afterwards is shown once for each.
+                heals=moment == SWITCH or not (_is_step(moment) or moment == tasks[-1]),
+                prepared=is_prepared(moment, tasks),
+                unattended=kind.is_of_the_controller and _is_step(moment),
             )
     yield Fault(
-        "ansible-playbook killed (SIGKILL)",
+        KILLED,
         "before the acceptance, where it must be confirmed",
         _at(killed, tasks[-1]),
         variables={"jupyterhub_unconfirmed": "restore"},
     )
-    yield Fault(
-        "ansible-playbook killed (SIGKILL)", "after the acceptance", _at(killed_after, tasks[-1]), ends=(NEW,)
-    )
+    yield Fault(KILLED, "after the acceptance", _at(killed_after, tasks[-1]), ends=(NEW,), prepared=True)
+
+
+def is_prepared(moment: Moment, tasks: list[Task]) -> bool:
+    """Whether all that comes before this moment is the same for each fault, and needs no run of its own."""
+    return moment == tasks[-1] or (_is_step(moment) and moment != IN_PLACE)
 
 
 def at_random(count: int, seed: int, tasks: list[Task], reference: Reference) -> Iterator[Fault]:
-    """So many faults, each at any moment of the outage."""
+    """So many faults, each at any moment from the start of the outage to the acceptance."""
     chance = random.Random(seed)
-    longest = sum(reference.seconds(task) for task in tasks)
+    within = tasks[next(number for number, task in enumerate(tasks) if is_outage(task)) :]
+    longest = sum(reference.seconds(task) for task in within)
     for _number in range(count):
         what = chance.choice(["killed", "power cut", "program of the outage killed"])
         seconds = round(chance.uniform(0, longest), 3)
         yield Fault(
             f"{what} (seed {seed})",
-            f"{seconds:.3f} s after the start of {tasks[0]}",
-            _after(what, seconds, tasks[0]),
+            f"{seconds:.3f} s after the start of {within[0]}",
+            _after(what, seconds, within[0]),
             ends=(OLD, NEW),
+            heals=False,
+            prepared=True,
         )
 
 
@@ -178,11 +295,14 @@ def _after(what: str, seconds: float, first: Task) -> Callable[[Row], None]:
         time.sleep(seconds)
         if what == "killed":
             attempt.signal(signal.SIGKILL)
+            row.host.end_session()
         elif what == "power cut":
             row.hub.cut_power()
             row.hub.boot()
         else:
-            row.host.kill_program()
+            # It may not have begun, or be over.
+            with contextlib.suppress(RuntimeError):
+                row.host.kill_program()
         attempt.end()
 
     return inject
@@ -192,15 +312,15 @@ def _at(inject: Inject, moment: Moment) -> Callable[[Row], None]:
     return lambda row: inject(row, moment)
 
 
-def _ends(inject: Inject, moment: Moment, tasks: list[Task]) -> tuple[str, ...]:
+def _ends(kind: Kind, moment: Moment, tasks: list[Task]) -> tuple[str, ...]:
     if isinstance(moment, str):
         # The host completes what it has begun, whatever becomes of the controller.
-        return (NEW,) if inject in OF_THE_CONTROLLER else (OLD,)
+        return kind.ends
     if moment == tasks[-1]:
-        # The host has verified the new hub. A worker may have accepted it, or failed and had it undone.
-        return (OLD, NEW) if inject is without_worker else (NEW,)
+        # The host has verified the new hub.
+        return kind.ends_last
     # Before the outage; where no guard is armed yet, no other process takes over.
-    return (NEW,) if inject is frozen and is_arming(moment) else (OLD,)
+    return (NEW,) if kind.inject is frozen and is_arming(moment) else (OLD,)
 
 
 def _selected(fault: str, moment: Moment) -> str:

@@ -35,9 +35,10 @@ def run(folder):
         return {}
 def holder(folder):
     return int((text(folder, "lock").split() or ["0"])[0])
-def kill(pid):
-    os.kill(pid, signal.SIGKILL)
-    print(json.dumps({"killed": pid}), flush=True)
+def kill(*pids):
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    print(json.dumps({"killed": pids[0]}), flush=True)
     sys.exit(0)
 print("watching", flush=True)
 deadline = time.monotonic() + 120
@@ -106,18 +107,51 @@ journal.step = step
 sys.exit(main(folder))
 """
 
-_KILL_PROGRAM = (
+# What is done in a step: to the program of the outage, to all that it has started, or to the hub.
+_IN_STEP = (
     _PREAMBLE
     + """
-folder, step, delay = sys.argv[1], sys.argv[2], float(sys.argv[3])
+folder, step, what, delay = sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4])
+def program():
+    return int(text(folder, "guard", "outage.process").split()[0])
+def workers():
+    found = {int(pid): int(text("/proc", pid, "stat").rpartition(")")[2].split()[1])
+             for pid in os.listdir("/proc") if pid.isdigit() and text("/proc", pid, "stat")}
+    family = {program()}
+    while True:
+        more = {pid for pid, parent in found.items() if parent in family} - family
+        if not more:
+            return family - {program()}
+        family |= more
+def hub():
+    shown = os.popen("systemctl show --property=MainPID jupyterhub.service").read()
+    return {int(shown.strip().rpartition("=")[2])} - {0}
 while time.monotonic() < deadline:
     if run(folder).get("doing") == step and holder(folder):
         time.sleep(delay)
-        kill(int(text(folder, "guard", "outage.process").split()[0]))
+        if what == "freeze":
+            os.kill(program(), signal.SIGSTOP)
+            print(json.dumps({"killed": program()}), flush=True)
+            sys.exit(0)
+        victims = {"program": lambda: {program()}, "workers": workers, "hub": hub}[what]()
+        if victims:
+            kill(*victims)
     time.sleep(0.0005)
 print(json.dumps({"killed": None}), flush=True)
 """
 )
+
+
+_END_SESSION = """
+import os, signal
+for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+    try:
+        with open("/proc/%d/cgroup" % pid) as file:
+            if pid not in (1, os.getpid()) and ".slice/" not in file.read():
+                os.kill(pid, signal.SIGKILL)
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+"""
 
 
 class Host:
@@ -240,9 +274,21 @@ class Host:
         """SIGKILL for the program of the outage."""
         self.hub.exec(["sh", "-c", f"kill -KILL $(cut -d' ' -f1 {self.folder}/guard/outage.process)"])
 
-    def killing_program(self, step: str, delay: float) -> Killing:
-        """The same within the block, ``delay`` seconds after it has begun a step."""
-        return self._watching([_KILL_PROGRAM, self.folder, step, str(delay)])
+    def end_session(self) -> None:
+        """SIGKILL for what tasks have started and no unit has, as by logind when their connection ends."""
+        self.hub.exec(["/usr/bin/python3", "-c", _END_SESSION])
+
+    def kill_guard(self) -> None:
+        """SIGKILL for the guard, which systemd starts again."""
+        self.hub.exec(["kill", "-KILL", str(self.guard_pid())])
+
+    def killing_in(self, step: str, what: str, delay: float) -> Killing:
+        """The same within the block, ``delay`` seconds after the host has begun a step.
+
+        ``what`` is ``program`` for the program of the outage, ``workers`` for all that it has started,
+        ``hub``, or ``freeze``, which stops the program (SIGSTOP).
+        """
+        return self._watching([_IN_STEP, self.folder, step, what, str(delay)])
 
     def killing_restore(self, attempt: int, delay: float) -> Killing:
         """The same for the process that makes this attempt, from 1, to restore the old hub."""
@@ -257,18 +303,22 @@ class Host:
             yield outcome
             outcome.update(json.loads(watcher.stdout.readline() or '{"killed": null}'))
 
-    def give_own_disk(self, folder: str, mebibytes: int, inodes: int = 0) -> None:
+    def give_own_disk(self, folder: str, mebibytes: int, inodes: int = 0, server: str = "") -> None:
         """Put a folder, with all that is in it, on a file system of limited size; the hub is restarted.
 
-        ``inodes`` limits files and folders, too, unless it is 0.
+        ``inodes`` limits files and folders, too, unless it is 0. ``server`` is the unit that works there.
         """
         scratch = f"/mnt{folder}"
         options = f"size={mebibytes}m,mode=0755,nr_inodes={inodes}"
         self.hub.service("stop")
+        if server:
+            self.hub.exec(["systemctl", "stop", server])
         self.hub.exec(["mkdir", "-p", scratch, folder])
         self.hub.exec(["mount", "-t", "tmpfs", "-o", options, "tmpfs", scratch])
         self.hub.exec(["cp", "-a", f"{folder}/.", scratch])
         self.hub.exec(["mount", "--bind", scratch, folder])
+        if server:
+            self.hub.exec(["systemctl", "start", server])
         self.hub.service("start")
         self.hub.wait_until_answers()
 

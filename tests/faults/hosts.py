@@ -62,6 +62,7 @@ def faults(tasks: list[Task]) -> Iterator[Fault]:
         "at the migration, where the run is recorded",
         disk_full("/var/lib/hubops", MIGRATE),
         prepare=own_disk("/var/lib/hubops", 64),
+        prepared=True,
     )
     yield Fault(
         "disk full",
@@ -69,6 +70,7 @@ def faults(tasks: list[Task]) -> Iterator[Fault]:
         disk_full("/srv/jupyterhub", MIGRATE),
         prepare=own_disk("/srv/jupyterhub", 16),
         ends=(OLD, NEW),
+        prepared=True,
     )
     yield Fault(
         "disk full",
@@ -76,6 +78,7 @@ def faults(tasks: list[Task]) -> Iterator[Fault]:
         disk_full("/opt", SWITCH),
         prepare=own_disk("/opt", 2500),
         ends=(OLD, NEW),
+        prepared=True,
     )
     for at, when in ((is_backup, "at the backup"), (MIGRATE, "at the migration")):
         yield Fault(
@@ -84,6 +87,7 @@ def faults(tasks: list[Task]) -> Iterator[Fault]:
             disk_full("/var/lib/hubops", at, Host.fill_with_files),
             prepare=own_disk("/var/lib/hubops", 64, INODES),
             ends=(OLD, NEW),
+            prepared=at == MIGRATE,
         )
     yield Fault(
         "no inodes",
@@ -91,6 +95,7 @@ def faults(tasks: list[Task]) -> Iterator[Fault]:
         disk_full("/srv/jupyterhub", MIGRATE, Host.fill_with_files),
         prepare=own_disk("/srv/jupyterhub", 16, INODES),
         ends=(OLD, NEW),
+        prepared=True,
     )
     yield Fault("recovery point damaged", "before the stop, each of its files in turn", damaged_before)
     yield Fault(
@@ -101,7 +106,11 @@ def faults(tasks: list[Task]) -> Iterator[Fault]:
     )
     for at, when in ((SEAL, "at the last backup"), (MIGRATE, "at the migration")):
         yield Fault(
-            "database locked by another process", when, locked(at), variables={"jupyterhub_lock_timeout": 2}
+            "database locked by another process",
+            when,
+            locked(at),
+            variables={"jupyterhub_lock_timeout": 2},
+            prepared=True,
         )
     yield Fault(
         "old hub does not stop",
@@ -110,20 +119,23 @@ def faults(tasks: list[Task]) -> Iterator[Fault]:
         prepare=deaf,
         variables={"jupyterhub_stop_timeout": 5},
         heals=False,  # It would not stop for the next upgrade either.
+        prepared=True,
     )
     yield Fault(
         "port taken by another process",
         "at the start",
         port_taken,
         variables={"jupyterhub_start_timeout": 25},
+        prepared=True,
     )
-    yield Fault("environments' folder not writable", "at the switch", not_writable)
+    yield Fault("environments' folder not writable", "at the switch", not_writable, prepared=True)
     yield Fault(
         "mode of the config wrong",
         "after the switch",
         unreadable_config,
         prepare=honest_root,
         variables={"jupyterhub_start_timeout": 25},
+        prepared=True,
     )
     for moment in moments(tasks):
         if moment != IN_PLACE:
@@ -134,6 +146,8 @@ def faults(tasks: list[Task]) -> Iterator[Fault]:
                 ends=(NEW,),
                 variables=PATIENT,
                 selected=BRIEF if moment == SEAL else "",
+                heals=moment == SEAL,
+                prepared=isinstance(moment, str),
             )
     yield Fault(
         "hub started manually",
@@ -141,20 +155,34 @@ def faults(tasks: list[Task]) -> Iterator[Fault]:
         started_manually,
         ends=(NEW,),
         variables=PATIENT,
+        prepared=True,
     )
-    yield Fault("clock set back one hour", "at the migration", clock_set_back, prepare=own_clock, ends=(NEW,))
+    yield Fault(
+        "clock set back one hour",
+        "at the migration",
+        clock_set_back,
+        prepare=own_clock,
+        ends=(NEW,),
+        prepared=True,
+    )
     yield Fault(
         "clock set back one hour",
         "at the migration, and the program of the outage is killed",
         clock_set_back_and_program_killed,
         prepare=own_clock,
+        prepared=True,
     )
-    yield Fault("restore interrupted", "three times", restore_interrupted, selected=BRIEF)
-    yield Fault("restore interrupted", "by a power cut", restore_without_power)
-    yield Fault("restore made to fail", "three times", restore_fails)
+    yield Fault("restore interrupted", "three times", restore_interrupted, selected=BRIEF, prepared=True)
+    yield Fault("restore interrupted", "by a power cut", restore_without_power, prepared=True)
+    yield Fault("restore made to fail", "three times", restore_fails, prepared=True)
     for at, when in ((MIGRATE, "migration"), (START, "start")):
         yield Fault("power cut, what was not synced is lost", f"before the {when}", power_cut_unsynced(at))
-    yield Fault("guard killed and stopped, /tmp cleared, daemon reloaded", "in the outage", guard_attacked)
+    yield Fault(
+        "guard killed and stopped, /tmp cleared, daemon reloaded",
+        "in the outage",
+        guard_attacked,
+        prepared=True,
+    )
 
 
 #: A step, or what the wanted task is.

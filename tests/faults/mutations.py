@@ -31,7 +31,7 @@ MUTATIONS = (
         f"{UTILS}/recovery/guard_program.py",
         r"^        if not _why_dead\(folder, run\):",
         "        if True:",
-        "worker killed, in the middle of start",
+        "program of the outage killed in the step, in the middle of start",
     ),
     Mutation(
         "sync left out",
@@ -54,6 +54,13 @@ MUTATIONS = (
         '            "[Unit]"',
         "hub started manually, in each step of the outage",
     ),
+    Mutation(
+        "program of the outage not detached",
+        f"{UTILS}/runs/outage_process.py",
+        r"^    if guard\.has_systemd\(\):",
+        "    if False:",
+        "ansible-playbook killed (SIGKILL), at the start of start",
+    ),
 )
 
 
@@ -65,7 +72,7 @@ def main(only: str) -> int:
             continue
         with tempfile.TemporaryDirectory(prefix="hubops-mutation-") as folder:
             whole = copy(Path(folder, "whole"))
-            fault = next(fault for fault in catalog.faults(whole) if fault.name.startswith(mutation.fault))
+            fault = next(fault for fault in catalog.faults(whole) if fault.name == mutation.fault)
             changed = copy(Path(folder, "changed"))
             apply(mutation, changed)
             # A good upgrade is the same without what protects it.

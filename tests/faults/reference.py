@@ -1,4 +1,8 @@
-"""What a good upgrade looks like: kept under ``build/faults`` for each state of code and image."""
+"""A good upgrade, made once for each state of code and image, and kept under ``build/faults``.
+
+It shows what the new hub looks like. At the start of its outage a copy is taken of all that it has prepared,
+so that others continue from there, as `jupyterhub_resume: complete` does with a run that was cut off.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +19,11 @@ from tests.testbed.staged import TARGET
 from .attempt import Attempt
 from .checkout import digest
 from .ledger import Ledger, without_ledger
-from .tasks import Task
+from .tasks import Task, is_outage, outage
 
 VARIABLES: dict[str, Any] = {
     "jupyterhub_version": TARGET,
-    "jupyterhub_confirm_timeout": 15,
+    "jupyterhub_confirm_timeout": 30,
     # How long a new hub is watched before it is kept; no fault but one needs more.
     "jupyterhub_watch_seconds": 2,
     # The faults are for what it lets pass; a row of their own is about those that it finds.
@@ -29,6 +33,22 @@ VARIABLES: dict[str, Any] = {
 }
 CACHE = REPOSITORY / "build/faults"
 
+#: Prints what a run has prepared on its host: its state, the space that it has reserved, and the boot gate.
+_COPY = r"""
+cd /
+tar --create --gzip --exclude=guard --exclude='migration.*' --exclude=lock --exclude=heartbeat \
+    var/lib/hubops $(ls -d srv/jupyterhub/*.hubops-reserve) etc/systemd/system/jupyterhub.service.d | base64
+"""
+#: Puts it onto another one, and lets the outage have begun, as its program records before it stops the hub.
+_LAY_OUT = r"""
+set -e
+base64 --decode | tar --extract --gzip --directory=/
+systemctl daemon-reload
+run=/var/lib/hubops/jupyterhub/run.json
+sed --in-place 's/^  "phase": "armed"/  "phase": "outage"/; s/^  "doing": ""/  "doing": "stop"/' $run
+grep --quiet '^  "phase": "outage"' $run
+"""
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -37,10 +57,12 @@ class Reference:
     fingerprint: dict[str, Any]
     #: Seconds of each task until the next one, in order: ``[[name, number, seconds]]``.
     tasks: list[list[Any]]
+    #: All that it had prepared when its outage began.
+    prepared: str
 
-    def begun(self) -> list[Task]:
-        """The tasks in their order."""
-        return [Task(name, number) for name, number, _seconds in self.tasks]
+    def lay_out(self, hub: Hub) -> None:
+        """Let an upgrade of this hub be cut off at the start of its outage; its environments are staged."""
+        hub.exec(["sh", "-c", _LAY_OUT], stdin=self.prepared)
 
     def seconds(self, task: Task) -> float:
         return next(seconds for name, number, seconds in self.tasks if (name, number) == task)
@@ -55,35 +77,41 @@ def fingerprint(hub: Hub) -> dict[str, Any]:
     return found
 
 
-def reference(checkout: Path) -> Reference:
-    """The reference of this code, made now unless there is one."""
+def reference(checkout: Path, kind: str = staged.KIND) -> Reference:
+    """The reference of this code for a kind of hub, made now unless there is one."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    made = CACHE / f"{digest(checkout)}.json"
+    made = CACHE / f"{digest(checkout, kind, Path(__file__))}.json"
     with made.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not made.exists():
-            print("reference: one good upgrade", flush=True)
-            made.write_text(json.dumps(asdict(_make(checkout)), indent=1))
+            print(f"reference: one good upgrade ({kind})", flush=True)
+            made.write_text(json.dumps(asdict(_make(checkout, kind)), indent=1))
     return Reference(**json.loads(made.read_text()))
 
 
-def _make(checkout: Path) -> Reference:
-    with staged.start() as hub:
+def _make(checkout: Path, kind: str) -> Reference:
+    with staged.start(kind=kind) as hub:
         attempt = Attempt(checkout, "upgrade.yml", hub, VARIABLES)
         try:
             # As in each row: a log-in writes to the user's row.
             hub.log_in("user-001")
             with Ledger(hub):
+                attempt.go_to(is_outage)
+                prepared = hub.exec(["sh", "-c", _COPY]).stdout
                 status = attempt.end()
             if status:
                 raise RuntimeError(f"A good upgrade fails:\n{attempt.output()}")
             if not staged.is_in_place(hub):
                 raise RuntimeError(f"A good upgrade stages again what is staged:\n{attempt.output()}")
             begun = list(attempt.begun.items())
+            escaped = set(outage(checkout)) - attempt.begun.keys()
+            if escaped:
+                raise RuntimeError(f"A good upgrade does not come to these tasks of its outage: {escaped}")
         finally:
             attempt.close()
         hub.wait_until_answers(TARGET)
         return Reference(
             fingerprint=fingerprint(hub),
             tasks=[[*task, round(next_ - moment, 3)] for (task, moment), (_, next_) in zip(begun, begun[1:])],
+            prepared=prepared,
         )

@@ -40,7 +40,7 @@ def commit():
     op.get_bind().commit()
 
 def upgrade():
-    if op.get_bind().engine.url.database == "/srv/jupyterhub/jupyterhub.sqlite":
+    if op.get_bind().engine.url.database in ("/srv/jupyterhub/jupyterhub.sqlite", "jupyterhub"):
         in_the_outage()
     else:
         work()

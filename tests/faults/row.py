@@ -18,7 +18,7 @@ from .attempt import Attempt, NotInjected
 from .host import POLL_SECONDS, STUCK, Host, summary
 from .ledger import Ledger, without_ledger
 from .reference import VARIABLES, Reference
-from .tasks import Moment, Task, is_outage
+from .tasks import STEPS, Moment, Task, is_outage
 
 CONFIRM_SECONDS: int = VARIABLES["jupyterhub_confirm_timeout"]
 #: Beyond the confirm timeout: seconds that a restore with its verification may take on a busy machine.
@@ -28,6 +28,8 @@ PROBE_SECONDS = 0.1
 STEP_SECONDS = 120
 #: Variables that ask for other environments than those of the good upgrade.
 STAGED_AGAIN = {"jupyterhub_wheels", "jupyterhub_environment_strategy"}
+#: The phases of a run in which its hub is down, if the watching at the end of `verify` is none.
+OF_THE_OUTAGE = {*STEPS, "restore"} - {"verify"}
 WHOLE, BRIEF = "whole", "brief"
 OLD, NEW, NEITHER = "old", "new", "neither"
 
@@ -47,8 +49,14 @@ class Fault:
     variables: dict[str, Any] = field(default_factory=dict)
     #: Whether CI runs it: WHOLE, or BRIEF without the upgrades again at its end.
     selected: str = ""
-    #: Whether the same upgrade is run again, and once more.
+    #: Whether the same upgrade is run again, and once more, and a user's server is started.
     heals: bool = True
+    #: Whether the run is one that was prepared already, and cut off at the start of its outage.
+    prepared: bool = False
+    #: Of `tests.testbed.hub.LAYOUTS`.
+    kind: str = staged.KIND
+    #: Whether nobody but the host knows of the outage any more, which must not prolong it.
+    unattended: bool = False
 
     @property
     def name(self) -> str:
@@ -83,6 +91,7 @@ class Row:
         self.new = reference.fingerprint
         self.variables: dict[str, Any] = {
             **VARIABLES,
+            **({"jupyterhub_resume": "complete"} if fault.prepared else {}),
             **fault.variables,
         }
         self.wrong: list[str] = []
@@ -135,12 +144,16 @@ class Row:
             before = good.fingerprint(self.hub)
             rows = self.hub.rows()
             found = {path for path in entries(self.hub) if ".staged-" not in path}
+            if self.fault.prepared:
+                self.reference.lay_out(self.hub)
             with Probe(self.hub, PROBE_SECONDS) as probe, Ledger(self.hub) as ledger:
                 self.fault.inject(self)
                 self._settle()
             outage, rate = probe.outage_seconds(), ledger.rows_per_second
             run = self.host.run()
             by = run.get("outcome", {}).get("by", "")
+            if self.fault.unattended:
+                self._require_short(probe.longest_silence(), run)
 
             after, rows_after = good.fingerprint(self.hub), self.hub.rows()
             ended = self._which(before, after)
@@ -209,8 +222,14 @@ class Row:
         asked = self.hub.api("/user", token="token-of-user-001")
         self.require(asked.status == 200, f"a token from before is not valid any more: {asked}")
         self.hub.log_in("user-002")
-        self.hub.start_server("user-003")
-        self.hub.stop_server("user-003")
+        if self.fault.heals:
+            self.hub.start_server("user-003")
+            self.hub.stop_server("user-003")
+
+    def _require_short(self, silence: float, run: dict[str, Any]) -> None:
+        """Nobody was waited for: of the hub's silence at least half is steps that the host has taken."""
+        taken = sum(phase["seconds"] for phase in run.get("phases", []) if phase["name"] in OF_THE_OUTAGE)
+        self.require(silence <= 2 * taken, f"silent for {silence:.1f} s, for steps of {taken:.1f} s")
 
     def _require_healing(self, ended: str, before: dict[str, Any]) -> None:
         """The same upgrade again succeeds, and once more changes nothing."""
@@ -250,7 +269,7 @@ def without_checksums(fingerprint: dict[str, Any]) -> dict[str, Any]:
 @contextlib.contextmanager
 def row(fault: Fault, checkout: Path, reference: Reference) -> Iterator[Row]:
     """A row with its hub."""
-    with Hub.start(staged.KIND, tag=staged.staged_image()) as hub:
+    with Hub.start(fault.kind, tag=staged.staged_image(fault.kind)) as hub:
         yield Row(fault, checkout, reference, hub)
 
 

@@ -30,9 +30,9 @@ UTILS = CHECKOUT / "plugins/module_utils"
 STAGING = "staging.py"
 
 
-def start(options: tuple[str, ...] = (), target: str = TARGET) -> Hub:
+def start(options: tuple[str, ...] = (), target: str = TARGET, kind: str = KIND) -> Hub:
     """A hub for which the upgrade to ``target`` is staged; see `Hub.start`."""
-    hub = Hub.start(KIND, options=options, tag=staged_image())
+    hub = Hub.start(kind, options=options, tag=staged_image(kind))
     lay_out(hub, target)
     return hub
 
@@ -64,27 +64,27 @@ def broken(hub: Hub, append: dict[str, str]) -> dict[str, str]:
     return wanted
 
 
-def staged_image() -> str:
-    """The tag of the image, built unless it is there."""
-    tag = f"{REPOSITORY}/staged:{_fingerprint()}"
+def staged_image(kind: str = KIND) -> str:
+    """The tag of the image above that of a kind of hub, built unless it is there."""
+    tag = f"{REPOSITORY}/staged:{_fingerprint(kind)}"
     with one_builder(tag) as is_missing:
         if is_missing:
-            _make(tag)
+            _make(tag, kind)
     return tag
 
 
-def _make(tag: str) -> None:
-    with Hub.start(KIND) as hub, tempfile.TemporaryDirectory() as context:
+def _make(tag: str, kind: str) -> None:
+    with Hub.start(kind) as hub, tempfile.TemporaryDirectory() as context:
         for wanted in ({"jupyterhub_version": TARGET}, releases.release(hub, releases.VERSION)):
             hub.playbook("plan.yml", wanted)
         hub.exec(["sh", "-c", f"mkdir {STORE} && cp -a {PLACE}/*.staged-* {STORE}"])
         hub.copy_out(STORE, Path(context, "staged.tar"))
-        Path(context, "Dockerfile").write_text(f"FROM {image(KIND)}\nADD staged.tar {Path(STORE).parent}/\n")
+        Path(context, "Dockerfile").write_text(f"FROM {image(kind)}\nADD staged.tar {Path(STORE).parent}/\n")
         build(tag, Path(context), "Dockerfile", {})
 
 
-def _fingerprint() -> str:
-    digest = hashlib.sha256(f"{image(KIND)} {TARGET} {releases.VERSION}".encode())
+def _fingerprint(kind: str) -> str:
+    digest = hashlib.sha256(f"{image(kind)} {TARGET} {releases.VERSION}".encode())
     for module in sorted(closure(next(UTILS.rglob(STAGING)))):
         digest.update(str(module.relative_to(UTILS)).encode() + module.read_bytes())
     return digest.hexdigest()[:12]

@@ -214,6 +214,14 @@ class Database(ABC):
         """The path beside which a restore needs space, and how many bytes; None where it needs none here."""
 
     @abstractmethod
+    def reserve(self) -> None:
+        """Take the space that a restore needs elsewhere than on this host. HubError where there is none."""
+
+    @abstractmethod
+    def release_reserve(self) -> None:
+        """Release it, if it was taken and that is possible now."""
+
+    @abstractmethod
     def prove(self, folder: Path, backup: DatabaseBackup) -> Contents:
         """Read the copy from end to end. Raises HubError when it is damaged."""
 

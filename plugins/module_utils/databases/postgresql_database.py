@@ -308,11 +308,11 @@ class PostgresqlDatabase(ServerDatabase):
                 )
         return super().seal(folder, backup, timeout)
 
-    def _copied(self, name: str, server: sql.Server) -> str:
+    def _copied(self, name: str, server: sql.Server, by_files: bool = False) -> str:
         """The statement that copies this database, or another one that the session is in."""
-        is_large = server.bytes > LARGE_BYTES
+        by_files = by_files or server.bytes > LARGE_BYTES
         return sql.create_from(
-            name, self.access.database, server.owner, by_files=is_large and server.major >= 15
+            name, self.access.database, server.owner, by_files=by_files and server.major >= 15
         )
 
     def _copy_of(self, folder: Path) -> PostgresqlCopy:
@@ -333,7 +333,11 @@ class PostgresqlDatabase(ServerDatabase):
             try:
                 super().restore(folder, replace(backup, file=dump.name), aside)
             except HubError as second:
-                raise HubError(f"{second.message} {error.message}", second.hint) from error
+                # Both need space for another database. What has failed gives its own, and the copy remains.
+                try:
+                    copy.take_the_place_of(self, keeps_it=False)
+                except HubError:
+                    raise HubError(f"{second.message} {error.message}", second.hint) from error
             finally:
                 dump.unlink()
 
@@ -341,21 +345,25 @@ class PostgresqlDatabase(ServerDatabase):
         name = backup.particulars.get(COPY)
         return self.beside(name) if name else None
 
-    def take_the_place_of(self, database: PostgresqlDatabase) -> None:
+    def take_the_place_of(self, database: PostgresqlDatabase, keeps_it: bool = True) -> None:
         """Have a copy of this one be that database, which is kept under a name that begins as this one's.
 
-        From a session in this one: that database need not be there.
+        From a session in this one: that database need not be there. Where it is not kept, it is removed
+        first, so that its space is free.
         """
         own, name = self.access.database, database.access.database
         server, [kept] = self._ask(sql.databases_like(f"{own}_"))
         there = [row[0] for row in kept]
         new = f"{own}_new"
         aside = next(name for name in map(f"{own}_{{}}".format, itertools.count(1)) if name not in there)
+        end_sessions = sql.end_sessions(name, self._own_names)
+        make_space = [] if keeps_it else [end_sessions, sql.drop(name)]
         self.clients.psql(
             [
                 sql.drop(new, force=True),
-                self._copied(new, server),
-                sql.end_sessions(name, self._own_names),
+                *make_space,
+                self._copied(new, server, by_files=not keeps_it),
+                end_sessions,
                 *sql.swap(new, name, aside),
             ]
         )

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
+import secrets
 import time
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -34,6 +36,10 @@ LONGEST_NAME = 63
 READ_SECONDS = 600
 COPY_SECONDS = 1800
 LOOK_SECONDS = 1.0
+#: What is reserved on the server: 16 MiB in so many rows and statements, whose length servers limit.
+ROW_BYTES = 8192
+ROWS = 2048
+STATEMENTS = 32
 
 
 class Column(NamedTuple):
@@ -271,6 +277,32 @@ class ServerDatabase(Database):
     def space_for_restore(self, backup: DatabaseBackup) -> tuple[Path, int] | None:
         """The server's disk is not this host's."""
         return None
+
+    def reserve(self) -> None:
+        """In the copy that rehearsals use, which the end of a run removes in any case."""
+        copy = self._scratch_copy
+        # Random, so that no server can make it smaller.
+        values = (f"('{secrets.token_hex(ROW_BYTES // 2)}')" for _ in range(ROWS))
+        parts = (", ".join(itertools.islice(values, ROWS // STATEMENTS)) for _ in range(STATEMENTS))
+        try:
+            copy.make_empty()
+            copy.run(
+                ["CREATE TABLE reserve (filler TEXT)", *map("INSERT INTO reserve VALUES {}".format, parts)]
+            )
+        except HubError as error:
+            raise HubError(
+                f"On the server of {self.name} is no space for a restore, {ROWS * ROW_BYTES:,} bytes. "
+                f"{error.message}",
+                error.hint or "Make space there.",
+            ) from error
+
+    def release_reserve(self) -> None:
+        # First the table: with no space at all, PostgreSQL does not survive the removal of a database.
+        with contextlib.suppress(HubError):
+            self._scratch_copy.run(["DROP TABLE IF EXISTS reserve"])
+        # The hub's own database, from which others are removed, may be gone.
+        with contextlib.suppress(HubError):
+            self._scratch_copy.remove()
 
     def prove(self, folder: Path, backup: DatabaseBackup) -> Contents:
         return self.contents_of(folder / backup.file)

@@ -135,6 +135,12 @@ class SqliteDatabase(Database):
         real = self.path.resolve()
         return real, max(backup.bytes, real.stat().st_size if real.exists() else 0)
 
+    def reserve(self) -> None:
+        """A restore needs space on this host alone."""
+
+    def release_reserve(self) -> None:
+        """Nothing to do, as above."""
+
     def prove(self, folder: Path, backup: DatabaseBackup) -> Contents:
         found = sqlite.prove(folder / backup.file)
         return Contents(found.revision, found.rows)

@@ -248,8 +248,13 @@ class Lender:
         # Closes its input, which it waits for.
         with contextlib.suppress(BrokenPipeError), self._process:
             pass
-        self._process.wait()
-        if self._process.returncode:
+        ended = self._process.wait()
+        if ended < 0:
+            raise HubError(
+                f"The process that writes a token into {self._database} was ended by signal {-ended}.",
+                "The system's log says why: a lack of memory, perhaps.",
+            )
+        if ended:
             self._errors.seek(0)
             raise HubError(
                 f"No token could be written into {self._database} and removed again: "

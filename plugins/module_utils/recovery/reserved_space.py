@@ -26,8 +26,9 @@ SPARE_FILES = 128
 def reserve(state_folder: Path, database: Database, backup: DatabaseBackup) -> None:
     """Take the space for a second copy of the database, where a restore will write it.
 
-    In the state folder, too, if that is on another file system: the replaced database is copied there. May be
-    called again. Raises HubError, with nothing left, when there is no space.
+    In the state folder, too, if that is on another file system: the replaced database is copied there. On the
+    server, if one has the database. May be called again. Raises HubError, with nothing left, when there is no
+    space.
     """
     needed = database.space_for_restore(backup)
     aside = SPARE_BYTES
@@ -38,6 +39,7 @@ def reserve(state_folder: Path, database: Database, backup: DatabaseBackup) -> N
             if state_folder.stat().st_dev != place.parent.stat().st_dev:
                 aside += size
         _take(state_folder / NAME, aside)
+        database.reserve()
     except HubError:
         release(state_folder, database, backup)
         raise
@@ -59,6 +61,7 @@ def release_beside(database: Database, backup: DatabaseBackup) -> None:
     needed = database.space_for_restore(backup)
     if needed:
         _remove(_beside(needed[0]))
+    database.release_reserve()
 
 
 def _beside(place: Path) -> Path:

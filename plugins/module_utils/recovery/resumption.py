@@ -88,7 +88,8 @@ def _adopt(folder: Path, run: Run, holder: dict[str, Any]) -> Run:
             begun_at=journal.now(),
             doing="",
         )
-        journal.beat(folder, adopted)
-        journal.write(folder, adopted)
-        guard.install(folder, adopted.deployment, guard_program)
+        # The new guard counts from the last heartbeat, and takes seconds to come on a busy host.
+        with journal.alive(folder, adopted):
+            journal.write(folder, adopted)
+            guard.install(folder, adopted.deployment, guard_program)
     return adopted

@@ -26,11 +26,12 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import manag
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub_scripts import token_lender
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds import service_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.processes import family
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.source import source_of
 
 from tests import REPOSITORY
 from tests.healthy_hub import database_file
-from tests.hubs.real_hub import environment, free_ports, link_environment, running_hub
+from tests.hubs.real_hub import environment, free_ports, link_environment, running_hub, stopped_hub
 
 
 @pytest.fixture(scope="module")
@@ -261,6 +262,19 @@ def test_a_temporary_token_whose_process_was_killed_expires(hub: Deployment) -> 
             hub_api.read(f"{hub.config.hub_api_url}/info", token)
     verification.verify(hub, version="6.1.1")
     assert content(hub) == before
+
+
+def test_that_the_process_of_a_token_was_killed_is_no_fault_of_the_database(tmp_path: Path) -> None:
+    with stopped_hub("6.1.1", tmp_path) as hub:
+        others = {process.pid for process in family(os.getpid())}
+        place, context = str(hub.hub_environment.path), service_of(hub.service).context()
+        lending = verification.lending(database_of(hub.database), place, context, "", starts=False)
+        fails = pytest.raises(HubError, match=r"The process that writes a token .* was ended by signal 9\.")
+        with fails, lending as lender:
+            assert lender.token()
+            for process in list(family(os.getpid())):
+                if process.pid not in others:
+                    os.kill(process.pid, signal.SIGKILL)
 
 
 def test_the_log_is_read_from_the_start_of_the_running_process(tmp_path: Path) -> None:

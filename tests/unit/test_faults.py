@@ -1,0 +1,49 @@
+"""The table of faults: it is complete, and so is what CI runs of it. Its rows need hubs: `tests/faults`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import outage
+
+from tests.faults import catalog, mutations
+from tests.faults.checkout import copy
+from tests.faults.row import Fault
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy(tmp_path_factory.mktemp("faults") / "checkout")
+
+
+@pytest.fixture(scope="module")
+def faults(checkout: Path) -> list[Fault]:
+    return list(catalog.faults(checkout))
+
+
+def test_each_step_of_the_program_has_its_rows(faults: list[Fault]) -> None:
+    names = [fault.name for fault in faults]
+    assert len(names) == len(set(names)) >= 100
+    # A move has a playbook of its own; where nothing is upgraded in place there is no such step.
+    steps = {step.name for step in outage.STEPS} - {"move", "upgrade in place"}
+    for kind in (
+        *("ansible-playbook killed (SIGKILL)", "controller frozen, and late", "host not reachable any more"),
+        *("power cut, and the run continues", "program of the outage killed", "program and guard killed"),
+        "two runs at once",
+    ):
+        assert {f"{kind}, at the start of {step}" for step in steps} <= set(names)
+    for kind in ("power cut in the step, and the run continues", "program of the outage killed in the step"):
+        assert {f"{kind}, in the middle of {step}" for step in steps} <= set(names)
+
+
+def test_ci_runs_eight(faults: list[Fault]) -> None:
+    assert len([fault for fault in faults if fault.selected]) == 8
+
+
+@pytest.mark.parametrize("mutation", mutations.MUTATIONS, ids=lambda mutation: str(mutation.name))
+def test_a_mutation_fits_the_code_and_has_its_row(
+    mutation: mutations.Mutation, checkout: Path, faults: list[Fault]
+) -> None:
+    assert len([fault for fault in faults if fault.name == mutation.fault]) == 1
+    mutations.apply(mutation, checkout)
