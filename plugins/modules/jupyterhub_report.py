@@ -91,7 +91,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import read_plan
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal, report
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal, report, report_files
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
@@ -112,7 +112,7 @@ def reported(params: dict[str, Any], check: bool) -> dict[str, Any]:
         }
     composed = report.compose(report.of_run(run, failure))
     try:
-        return {"changed": True, "report": composed, "path": str(report.write(folder, composed))}
+        return {"changed": True, "report": composed, "path": str(report_files.write(folder, composed))}
     except (HubError, OSError) as error:
         # On a disk that has become full the report is all the more wanted.
         warning = f"The report was not kept on the host: {error}"
