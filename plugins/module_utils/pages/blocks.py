@@ -10,6 +10,9 @@ from .markup import Html, element, fenced, in_one_line, joined, plain
 #: How a reader should feel about something.
 GOOD, WARN, BAD, CALM = "good", "warn", "bad", "calm"
 
+#: With more a table is a list of its rows where the screen is narrow.
+_MOST_COLUMNS = 3
+
 
 class Block(ABC):
     """A part of a section."""
@@ -102,16 +105,17 @@ class Table(Block):
 
     def html(self) -> Html:
         head = element("tr", joined(*(self._cell("th", *each, scope="col") for each in enumerate(self.head))))
-        return element(
-            "table", element("thead", head), element("tbody", joined(*(self._row(row) for row in self.rows)))
-        )
+        body = element("tbody", joined(*(self._row(row) for row in self.rows)))
+        stacked = {"class_": "stacked"} if len(self.head) > _MOST_COLUMNS else {}
+        return element("table", element("thead", head), body, **stacked)
 
     def _row(self, row: tuple[str, ...]) -> Html:
+        named = self._cell("th", 0, row[0], scope="row")
         cells = (
-            self._cell("td", column, text) if column else self._cell("th", 0, text, scope="row")
-            for column, text in enumerate(row)
+            self._cell("td", column, text, data_label=self.head[column])
+            for column, text in enumerate(row[1:], 1)
         )
-        return element("tr", joined(*cells))
+        return element("tr", named, *cells)
 
     def _cell(self, name: str, column: int, text: str, **attributes: str) -> Html:
         number = {"class_": "number"} if column in self.numbers else {}

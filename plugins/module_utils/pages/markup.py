@@ -10,8 +10,8 @@ from typing import Union
 _VOID = ("meta",)
 #: What begins markup somewhere in a line of Markdown.
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|&~])")
-#: What begins a block at the start of a line.
-_LEADING = re.compile(r"^(\s*)([#+=-]|\d+(?=[.)]))", re.MULTILINE)
+#: What begins a block at the start of a line: a heading, a list, a rule.
+_LEADING = re.compile(r"^(\s*\d*)([#+=-]|[.)](?=\s|$))", re.MULTILINE)
 
 
 class Html(str):

@@ -7,7 +7,7 @@ STYLE = """
   color-scheme: light dark;
   --page: #f3f4f7; --card: #ffffff; --ink: #1b1f27; --soft: #535c6b; --line: #dfe3ea; --code: #f3f4f7;
   --good: #11704a; --warn: #8a5300; --bad: #b3261e; --calm: #2a5bb5;
-  --bar: #3d6fd0; --band: #f6c9c4; --tint: 8%;
+  --bar: #3d6fd0; --band: #fad7d2; --tint: 8%;
 }
 @media (prefers-color-scheme: dark) {
   :root {
@@ -30,7 +30,7 @@ header, section {
   background: var(--card); border: 1px solid var(--line); border-radius: 14px;
   padding: clamp(16px, 3vw, 28px); margin: 0 0 16px;
 }
-header { border-top: 6px solid var(--tone); }
+header { overflow: hidden; box-shadow: inset 0 6px var(--tone); }
 h1 {
   margin: 2px 0 6px; font-size: clamp(26px, 5vw, 38px); line-height: 1.15; letter-spacing: -0.02em;
 }
@@ -60,6 +60,7 @@ table { width: 100%; border-collapse: collapse; font-size: 15px; margin: 0 0 14p
 table:last-child { margin-bottom: 0; }
 th, td { padding: 6px 10px 6px 0; text-align: left; vertical-align: top; border-top: 1px solid var(--line); }
 th:last-child, td:last-child { padding-right: 0; }
+td { min-width: 4.6em; }
 thead th { border-top: 0; color: var(--soft); font-weight: 600; font-size: 14px; }
 tbody th { font-weight: 500; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
@@ -90,25 +91,36 @@ svg .name { fill: var(--ink); font-weight: 600; }
 .bar { fill: var(--bar); stroke: var(--bar); stroke-width: 1.5; stroke-linejoin: round; }
 .failed { fill: var(--bad); stroke: var(--bad); }
 .band { fill: var(--band); }
+.legend { color: var(--soft); font-size: 14px; }
+.swatch {
+  display: inline-block; width: 12px; height: 12px; margin-right: 8px; border-radius: 3px;
+  background: var(--band);
+}
 
 footer { color: var(--soft); font-size: 13px; padding: 0 4px; }
 
 @media (max-width: 560px) {
   .facts div { grid-template-columns: 1fr; }
   table { font-size: 14px; }
+  .stacked thead { display: none; }
+  .stacked :is(tbody, tr, th, td) { display: block; border: 0; padding: 2px 0; }
+  .stacked tr { padding: 8px 0; }
+  .stacked tr + tr { border-top: 1px solid var(--line); }
+  .stacked th { font-weight: 600; }
+  .stacked td::before { content: attr(data-label) " "; color: var(--soft); }
 }
 @media print {
   :root {
     color-scheme: light;
     --page: #ffffff; --card: #ffffff; --ink: #000000; --soft: #444444; --line: #cccccc; --code: #ffffff;
-    --good: #11704a; --warn: #8a5300; --bad: #b3261e; --calm: #2a5bb5; --bar: #3d6fd0; --band: #f6c9c4;
+    --good: #11704a; --warn: #8a5300; --bad: #b3261e; --calm: #2a5bb5; --bar: #3d6fd0; --band: #fad7d2;
   }
   @page { margin: 16mm; }
   body { padding: 0; max-width: none; font-size: 11pt; }
   body { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
   body { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
   header, section { border-radius: 0; border-width: 0 0 1px; padding: 4mm 0; margin: 0; }
-  header { border-top: 2mm solid var(--tone); }
+  header { box-shadow: none; border-top: 2mm solid var(--tone); }
   .figures div { border: 1px solid var(--line); }
   h2 { break-after: avoid; }
   tr, .notice, .facts div, .figures, svg, pre { break-inside: avoid; }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from .blocks import Block, Table
 from .markup import Html, element, joined
 
-ROW_PIXELS = 34
+ROW_PIXELS = 42
 BAR_PIXELS = 10
 AXIS_PIXELS = 24
 MOST_TICKS = 5
@@ -40,8 +40,8 @@ class Timeline(Block):
     """Bars below each other, and behind them a band."""
 
     bars: tuple[Bar, ...]
-    band: tuple[float, float] | None
-    """Begin and end of the outage, as those of a bar; None where there was none."""
+    band: tuple[float, float] | None = None
+    """Begin and end of the outage, as those of a bar."""
 
     @property
     def begin(self) -> float:
@@ -52,28 +52,30 @@ class Timeline(Block):
         """How long all of it took; never nothing, since it is divided by."""
         return max(max(bar.end for bar in self.bars) - self.begin, 0.001)
 
-    def during(self, begin: float, end: float) -> Timeline:
-        """What of it lies in this time."""
-        within = (
-            Bar(bar.name, max(bar.begin, begin), min(bar.end, end), bar.failed)
-            for bar in self.bars
-            if bar.begin < end and bar.end > begin
-        )
-        return Timeline(tuple(within), (begin, end))
+    def of_band(self) -> Timeline | None:
+        """Those bars by themselves of which most lies in the band; None where there are none."""
+        begin, end = self.band or (0.0, 0.0)
+        bars = tuple(bar for bar in self.bars if begin <= (bar.begin + bar.end) / 2 <= end)
+        return Timeline(bars) if bars else None
 
     def html(self) -> Html:
         height = ROW_PIXELS * len(self.bars) + AXIS_PIXELS
         drawn = [*self._band(height), *self._axis(height)]
         for number, bar in enumerate(self.bars):
             drawn += self._row(number * ROW_PIXELS, bar)
-        said = ", ".join(f"{bar.name} {duration(bar.seconds)}" for bar in self.bars)
-        return element("svg", joined(*drawn), role="img", aria_label=said, width="100%", height=str(height))
+        said = ", ".join(f"{_label(bar)} {duration(bar.seconds)}" for bar in self.bars)
+        svg = element("svg", joined(*drawn), role="img", aria_label=said, width="100%", height=str(height))
+        if not self.band:
+            return svg
+        return joined(svg, element("p", element("span", class_="swatch"), self._legend, class_="legend"))
+
+    @property
+    def _legend(self) -> str:
+        begin, end = self.band or (0.0, 0.0)
+        return f"The hub is away after {duration(begin - self.begin)}, for {duration(end - begin)}."
 
     def _band(self, height: int) -> list[Html]:
-        if self.band is None:
-            return []
-        begin, end = self.band
-        return [self._rectangle("band", begin, end, 0, height - AXIS_PIXELS)]
+        return [self._rectangle("band", *self.band, 0, height - AXIS_PIXELS)] if self.band else []
 
     def _axis(self, height: int) -> list[Html]:
         step = next((step for step in STEPS if self.seconds / step <= MOST_TICKS), self.seconds / MOST_TICKS)
@@ -95,9 +97,9 @@ class Timeline(Block):
     def _row(self, top: int, bar: Bar) -> list[Html]:
         kind = "bar failed" if bar.failed else "bar"
         return [
-            element("text", _label(bar), class_="name", x="0", y=str(top + 16)),
-            element("text", duration(bar.seconds), x="100%", y=str(top + 16), text_anchor="end"),
-            self._rectangle(kind, bar.begin, bar.end, top + 21, BAR_PIXELS),
+            element("text", _label(bar), class_="name", x="0", y=str(top + 17)),
+            element("text", duration(bar.seconds), x="100%", y=str(top + 17), text_anchor="end"),
+            self._rectangle(kind, bar.begin, bar.end, top + 24, BAR_PIXELS),
         ]
 
     def _rectangle(self, kind: str, begin: float, end: float, top: int, height: int) -> Html:
@@ -115,7 +117,8 @@ class Timeline(Block):
         rows = tuple(
             (_label(bar), duration(bar.begin - self.begin), duration(bar.seconds)) for bar in self.bars
         )
-        return Table(("phase", "after", "took"), rows, numbers=(1, 2)).markdown()
+        table = Table(("phase", "after", "took"), rows, numbers=(1, 2)).markdown()
+        return f"{table}\n\n{self._legend}" if self.band else table
 
 
 def _label(bar: Bar) -> str:
@@ -123,7 +126,9 @@ def _label(bar: Bar) -> str:
 
 
 def duration(seconds: float) -> str:
-    """``4.2 s``, ``48 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    """``20 ms``, ``4.2 s``, ``48 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    if 0 < seconds < 0.1:
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 10:
         return f"{seconds:.1f} s".replace(".0 s", " s")
     whole = round(seconds)

@@ -19,13 +19,13 @@ _OUTAGE = ("stop", "copy", "migrate", "start")
 
 def document(plans: dict[str, Plan], made: str, by: str) -> Document:
     """The plans by their hosts; ``made`` is a date and time, ``by`` who made them."""
-    goals = sorted({plan.goal for plan in plans.values()})
+    versions = {f"{plan.from_version} \N{RIGHTWARDS ARROW} {plan.goal}" for plan in plans.values()}
     found = Counter(finding.severity for plan in plans.values() for finding in plan.findings)
     tone = next((_TONES[severity] for severity in SEVERITIES[:2] if found[severity]), GOOD)
     several = len(plans) > 1
     return Document(
-        subject="Plan of an upgrade, to be reviewed",
-        title=f"JupyterHub \N{RIGHTWARDS ARROW} {', '.join(goals)}",
+        subject=f"Plan for {', '.join(plans)}, to be reviewed",
+        title=f"JupyterHub {', '.join(sorted(versions))}",
         verdict=_verdict(plans, found),
         tone=tone,
         sections=tuple(
@@ -116,7 +116,7 @@ def _outage(plan: Plan) -> tuple[Block, ...]:
         if measured.get(name):
             bars.append(Bar(name, at, at + measured[name]))
             at += measured[name]
-    return (Text("What the steps took on a copy:"), Timeline(tuple(bars), (0.0, at))) if bars else ()
+    return (Text("What the steps took on a copy:"), Timeline(tuple(bars))) if bars else ()
 
 
 def _environments(plan: Plan) -> tuple[Block, ...]:

@@ -46,6 +46,7 @@ def document(report: dict[str, Any]) -> Document:
     what = "checked, nothing changed" if report["check"] else report["outcome"]
     findings = [from_dict(Finding, each) for each in report["findings"]]
     environments = [from_dict(EnvironmentChange, each) for each in report["environments"]]
+    planned = _is_planned(report)
     return Document(
         subject=" on ".join(each for each in (report["service"], report["host"]) if each),
         title=f"JupyterHub {versions}, {what}".replace(" ,", ","),
@@ -61,7 +62,7 @@ def document(report: dict[str, Any]) -> Document:
             Section("Findings", findings_blocks(findings)),
             Section("Database", _database(report)),
             Section("Security advisories", _advisories(report)),
-            Section("Environments", _environments(environments)),
+            Section("Environments, as planned" if planned else "Environments", _environments(environments)),
             *(_packages(each) for each in environments),
         ),
         made=f"hubops.jupyterhub, run {report['run']}" if report["run"] else "hubops.jupyterhub",
@@ -75,8 +76,8 @@ def _summary(report: dict[str, Any], environments: list[EnvironmentChange]) -> t
     changed = sum(len(each.packages) for each in environments)
     figures = (
         (away, outage),
-        (duration(sum(phase["seconds"] for phase in report["phases"])), "work in all"),
-        (str(changed), "package changes" if changed != 1 else "package change"),
+        (duration(_seconds(report)), "in all"),
+        (str(changed), "packages would change" if _is_planned(report) else "packages changed"),
         (str(len(report["warnings"])), "warnings" if len(report["warnings"]) != 1 else "warning"),
     )
     by = " on ".join(each for each in (report["user"], report["controller"]) if each)
@@ -92,10 +93,23 @@ def _summary(report: dict[str, Any], environments: list[EnvironmentChange]) -> t
                 ("By", by),
                 ("Command", report["command"] or ""),
                 ("Recovery point", report["backup"] or ""),
-                ("First backup of the new hub, its restore tested", report["first_backup"] or ""),
+                ("First backup", report["first_backup"] or ""),
             )
         ),
     )
+
+
+def _is_planned(report: dict[str, Any]) -> bool:
+    """Whether what the plan says has not become true, or not yet."""
+    return report["check"] or report["outcome"] not in ("upgraded", "moved")
+
+
+def _seconds(report: dict[str, Any]) -> float:
+    """How long all of it took: by the clock, or its phases together where no run began or has ended."""
+    if report["started"] and report["ended"]:
+        began, ended = (datetime.fromisoformat(report[key]) for key in ("started", "ended"))
+        return max((ended - began).total_seconds(), 0.0)
+    return float(sum(phase["seconds"] for phase in report["phases"]))
 
 
 def _when(moment: str | None) -> str:
@@ -123,19 +137,13 @@ def _timelines(report: dict[str, Any]) -> tuple[Block, ...]:
         return ()
     begins, seconds = _offset(report, report["stopped_at"]), report["downtime_seconds"]
     if begins is None or seconds == 0:
-        return (Timeline(bars, None),)
+        return (Timeline(bars),)
     end = max(bar.end for bar in bars)
-    away = (begins, end if seconds is None else begins + seconds)
-    whole = Timeline(bars, away)
-    said = Text(
-        "The hub was away where the ground is red."
-        if seconds
-        else "The hub is away since the red ground begins."
-    )
-    outage = whole.during(*away)
-    if away[1] - away[0] > _SMALL * whole.seconds or not outage.bars:
-        return (said, whole)
-    return (said, whole, Text("The outage by itself:"), outage)
+    whole = Timeline(bars, (begins, end if seconds is None else begins + seconds))
+    outage = whole.of_band()
+    if outage is None or outage.seconds > _SMALL * whole.seconds:
+        return (whole,)
+    return (whole, Text("The outage by itself:"), outage)
 
 
 def _bars(phases: list[dict[str, Any]]) -> tuple[Bar, ...]:
@@ -199,7 +207,7 @@ def _database(report: dict[str, Any]) -> tuple[Block, ...]:
         rows = tuple((table, str(before[table])) for table in sorted(before))
         return (Facts(tuple(facts)), Table(("table", "rows"), rows, numbers=(1,)))
     compared = tuple(
-        (table, str(before.get(table, "-")), str(after.get(table, "-")))
+        (table, str(before.get(table, "\N{EN DASH}")), str(after.get(table, "\N{EN DASH}")))
         for table in sorted({*before, *after})
     )
     return (Facts(tuple(facts)), Table(("table", "rows before", "after"), compared, numbers=(1, 2)))
@@ -207,7 +215,8 @@ def _database(report: dict[str, Any]) -> tuple[Block, ...]:
 
 def _advisories(report: dict[str, Any]) -> tuple[Block, ...]:
     found = report["advisories"] or {"closed": [], "open": []}
-    closed = Notice(GOOD, "closed", ", ".join(found["closed"]))
+    label = "would be closed" if _is_planned(report) else "closed"
+    closed = Notice(GOOD, label, ", ".join(found["closed"]))
     still = Notice(WARN, "open", ", ".join(found["open"]), remedy="Upgrade to a release without them.")
     return tuple(notice for notice in (closed, still) if notice.title)
 
