@@ -12,6 +12,7 @@ author:
 description:
   - Composes the report of a run from the run's own record on the hub's host, and keeps it beside that.
   - Where no run has begun, it is composed of what is known, and kept nowhere on the host.
+  - It is JSON, an HTML page that needs no other file, and Markdown for a ticket.
   - Shows it, keeps it as the fact C(jupyterhub_report), and hands it on as C(set_stats) does.
 extends_documentation_fragment:
   - hubops.jupyterhub.deployment
@@ -37,7 +38,9 @@ options:
     type: dict
     default: {}
   fetch:
-    description: File on the controller to write the report into.
+    description:
+      - File on the controller to write the report into. Page and ticket go beside it, with the suffixes
+        C(.html) and C(.md).
     type: str
     default: ""
   holder:
@@ -67,14 +70,30 @@ report:
     run: 20261120T211502.123456Z
     downtime_seconds: 4.2
     expected_outage_seconds: 4.6
-    phases: [{"name": "stop", "seconds": 0.41, "result": "changed"}]
+    phases: [{"name": "stop", "seconds": 0.41, "result": "changed", "began": "2026-11-20T21:16:02.120+00:00"}]
     backup: /var/lib/hubops/jupyterhub/recovery/20261120T211500Z-4.1.6-6.1.1
     first_backup: /var/lib/hubops/jupyterhub/recovery/20261120T211613Z-6.1.1
     warnings: []
     failure: null
     conclusion: JupyterHub 4.1.6 has become 6.1.1.
+    hub: jupyterhub
+    host: hub1
+    started: "2026-11-20T21:15:02+00:00"
+    ended: "2026-11-20T21:16:37+00:00"
+    user: ada
+    controller: laptop
+    command: ansible-playbook hubops.jupyterhub.upgrade -i inventory.yml
+    stopped_at: "2026-11-20T21:16:02.121+00:00"
+    findings: []
+    log: {"errors": [], "access": [], "unrecognized": [], "deprecated": []}
+    environments: []
+    database: null
+    advisories: null
+    way_back: >-
+      ansible-playbook hubops.jupyterhub.rollback -i inventory.yml
+      -e jupyterhub_recovery_point=20261120T211500Z-4.1.6-6.1.1 -e jupyterhub_accept_loss=true
 path:
-  description: Where the report is on the hub's host.
+  description: Where the report is on the hub's host; beside it are C(report.html) and C(report.md).
   returned: when it was written
   type: str
   sample: /var/lib/hubops/jupyterhub/runs/20261120T211502Z/report.json

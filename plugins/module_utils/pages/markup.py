@@ -11,7 +11,7 @@ _VOID = ("meta",)
 #: What begins markup somewhere in a line of Markdown.
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|&~])")
 #: What begins a block at the start of a line: a heading, a list, a rule.
-_LEADING = re.compile(r"^(\s*\d*)([#+=-]|[.)](?=\s|$))", re.MULTILINE)
+_LEADING = re.compile(r"^(\s*(?:\d+(?=[.)](?:\s|$)))?)([#+=.)-])", re.MULTILINE)
 
 
 class Html(str):

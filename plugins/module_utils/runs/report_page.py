@@ -85,7 +85,6 @@ def _summary(report: dict[str, Any], environments: list[EnvironmentChange]) -> t
         Figures(figures),
         Facts(
             (
-                ("Hub", " on ".join(each for each in (report["service"], report["host"]) if each)),
                 ("From", report["from_version"] or ""),
                 ("To", report["to_version"] or ""),
                 ("Began", _when(report["started"])),
