@@ -18,6 +18,7 @@ from tests.plans import plan_to, planned_environment
 STARTED = 1795298400.0
 POINT = "/var/lib/hubops/jupyterhub/recovery/20261121T220101Z-4.1.6-6.1.1"
 ROWS = {"users": 201, "api_tokens": 57, "spawners": 201, "groups": 3, "servers": 0, "roles": 5}
+CHECKS = {"login": "passed", "server": "passed", "kernel": "passed: 1 + 1 is 2, single-user 6.1.1"}
 FINDINGS = (
     Finding(
         "kill-mode", "warning", "jupyterhub.service has KillMode=control-group.", "It ends all.", "Set it."
@@ -85,7 +86,14 @@ def upgraded() -> Run:
         Phase("migrate", 0.5, "changed", migrated, began=STARTED + 60.5),
         Phase("switch", 0.02, "changed", began=STARTED + 61),
         Phase("start", 3.4, "changed", {"answered_at": STARTED + 64.5}, began=STARTED + 61.1),
-        Phase("verify", 31.0, "ok", {**seen, "access": []}, seen["deprecated"], began=STARTED + 64.6),
+        Phase(
+            "verify",
+            31.0,
+            "ok",
+            {**seen, "access": [], "checks": CHECKS},
+            seen["deprecated"],
+            began=STARTED + 64.6,
+        ),
         Phase("accept", 0.0, "changed"),
         Phase(
             report.FIRST_BACKUP,

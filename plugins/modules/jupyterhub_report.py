@@ -85,6 +85,7 @@ report:
     command: ansible-playbook hubops.jupyterhub.upgrade -i inventory.yml
     stopped_at: "2026-11-20T21:16:02.121+00:00"
     findings: []
+    checks: {"login": "passed", "server": "passed", "kernel": "passed: 1 + 1 is 2, single-user 6.1.1"}
     log: {"errors": [], "access": [], "unrecognized": [], "deprecated": []}
     environments: []
     database: null

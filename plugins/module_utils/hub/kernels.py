@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -30,12 +29,11 @@ def names(server_url: str, token: str) -> list[str]:
 def compute(server_url: str, token: str, timeout: float) -> str:
     """What a new kernel of the server's default kind answers to `QUESTION`.
 
-    Raises HubError when none starts, or no answer comes within ``timeout`` seconds.
+    Raises HubError when none starts, or no answer comes within ``timeout`` seconds from then on.
     """
-    deadline = time.monotonic() + timeout
     with _kernel(server_url, token) as kernel:
         address = f"{server_url}/api/kernels/{kernel}/channels?session_id={uuid.uuid4().hex}"
-        with connected(address, token, deadline - time.monotonic()) as socket:
+        with connected(address, token, timeout) as socket:
             return _execute(socket, QUESTION)
 
 

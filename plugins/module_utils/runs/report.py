@@ -77,10 +77,11 @@ def compose(story: Story) -> dict[str, Any]:
     request to stop, ``stopped_at``, to the first answer, and is None where none came or the host's clock was
     set back. ``conclusion`` is a sentence for the administrator.
 
-    Besides, for the page: ``{hub, host, started, ended, user, controller, command, stopped_at, findings, log,
-    environments, database, advisories, way_back}``. Times are ISO 8601 in UTC, or None. ``log`` has lines of
-    the new hub's log by their kind, ``way_back`` is the command that undoes the run, and the three before it
-    are as in `changes`.
+    Besides, for the page: ``{hub, host, started, ended, user, controller, command, stopped_at, findings,
+    checks, log, environments, database, advisories, way_back}``. Times are ISO 8601 in UTC, or None.
+    ``checks`` says what was done as a person does it, and how it ended, ``log`` has lines of the new hub's
+    log by their kind, ``way_back`` is the command that undoes the run, and the three before it are as in
+    `changes`.
     """
     outcome = _outcome(story)
     return {
@@ -108,6 +109,7 @@ def compose(story: Story) -> dict[str, Any]:
         "conclusion": _conclusion(story, outcome),
         **_who_and_when(story),
         "findings": [to_dict(finding) for finding in _findings(story)],
+        "checks": story.measured("verify", "checks") or {},
         "log": {kind: story.measured("verify", kind) or [] for kind in journal.SEEN},
         **_changes(story),
         "way_back": _way_back(story, outcome),

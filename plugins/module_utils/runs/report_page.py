@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from ..deployment import person
 from ..environments.planned import PackageChange
 from ..pages.blocks import BAD, CALM, GOOD, WARN, Block, Code, Facts, Figures, Notice, Table, Text
 from ..pages.document import Document, Section
@@ -35,6 +36,11 @@ _LOG = {
     ),
     "deprecated": (WARN, "deprecated", "Replace it in the config before the next upgrade."),
 }
+_CHECKS = {
+    person.LOG_IN: "Log-in page",
+    person.SERVER: "A user's server, started and stopped",
+    person.KERNEL: "A kernel, computing over a websocket",
+}
 #: A part of the timeline that is smaller than this is shown by itself as well.
 _SMALL = 0.5
 
@@ -58,6 +64,7 @@ def document(report: dict[str, Any]) -> Document:
             Section("To go back", _way_back(report)),
             Section("Timeline", _timelines(report)),
             Section("Warnings", _warnings(report, findings)),
+            Section("Done as a person does it", _checks(report)),
             Section("The new hub's log", _log(report)),
             Section("Findings", findings_blocks(findings)),
             Section("Database", _database(report)),
@@ -180,6 +187,11 @@ def _warnings(report: dict[str, Any], findings: list[Finding]) -> tuple[Block, .
     """Those that are neither a finding nor a line of the log, which have their own sections."""
     shown = {finding.found for finding in findings}.union(*report["log"].values())
     return tuple(Notice(WARN, "warning", each) for each in report["warnings"] if each not in shown)
+
+
+def _checks(report: dict[str, Any]) -> tuple[Block, ...]:
+    named = tuple((_CHECKS.get(name, name), ended) for name, ended in report["checks"].items())
+    return (Facts(named),) if named else ()
 
 
 def _log(report: dict[str, Any]) -> tuple[Block, ...]:

@@ -49,6 +49,7 @@ def test_a_page_tells_all_that_a_reader_asks_for() -> None:
         "ada on laptop",
         "The hub is away after 59 s, for 4.5 s.",
         "jupyterhub.service has KillMode=control-group.",
+        "passed: 1 + 1 is 2, single-user 6.1.1",
         "JupyterHub.extra_handlers is deprecated.",
         "roles56",
         "shares\N{EN DASH}0",
