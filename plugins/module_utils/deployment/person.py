@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import urllib.parse
 from collections.abc import Collection
 
@@ -65,8 +66,11 @@ def work(
         single_user_servers.start(api_url, token, user, timeout)
         try:
             computed = _compute(deployment, token, user, version, timeout, checks)
-        finally:
-            single_user_servers.stop(api_url, token, user, timeout)
+        except HubError:
+            with contextlib.suppress(HubError):
+                single_user_servers.stop(api_url, token, user, timeout)
+            raise
+        single_user_servers.stop(api_url, token, user, timeout)
     except HubError as error:
         raise HubError(f"The server of {user} was to be started and stopped. {error.message}") from error
     return {SERVER: PASSED, **computed}
@@ -81,13 +85,14 @@ def _compute(
         return {KERNEL: reason}
     server_url = f"{deployment.config.public_url.rstrip('/')}/user/{urllib.parse.quote(user)}"
     reached = api.ask(f"{server_url}/api/status", token)
-    if not reached.status or reached.status >= 400:
+    if not reached.status or reached.status >= 500:
         raise HubError(f"The server of {user} runs, but {server_url}/api/status answers {reached}.")
-    if not kernels.names(server_url, token):
-        if _has_kernels(deployment):
-            raise HubError(
-                f"The server of {user} has no kernel, though all single-user environments have ipykernel."
-            )
+    offered = kernels.names(server_url, token)
+    if offered == [] and _has_kernels(deployment):
+        raise HubError(
+            f"The server of {user} has no kernel, though all single-user environments have ipykernel."
+        )
+    if not offered:
         return {KERNEL: "left out: the server has no kernels"}
     answer = kernels.compute(server_url, token, timeout)
     if kernels.ANSWER not in answer:

@@ -19,11 +19,11 @@ from .websocket import WebSocket, connected
 QUESTION, ANSWER = "1 + 1", "2"
 
 
-def names(server_url: str, token: str) -> list[str]:
-    """The kernels that a server offers; none where it is no Jupyter server, or has none installed."""
+def names(server_url: str, token: str) -> list[str] | None:
+    """The kernels that a server offers; None where it is no Jupyter server."""
     answer = ask(f"{server_url}/api/kernelspecs", token)
-    found = answer.body.get("kernelspecs") if answer.status == 200 and isinstance(answer.body, dict) else None
-    return sorted(found or {})
+    is_jupyter = answer.status == 200 and isinstance(answer.body, dict) and "kernelspecs" in answer.body
+    return sorted(answer.body["kernelspecs"]) if is_jupyter else None
 
 
 def compute(server_url: str, token: str, timeout: float) -> str:

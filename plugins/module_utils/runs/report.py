@@ -12,6 +12,7 @@ from typing import Any
 
 from ..deployment.lifecycle import downtime
 from ..deployment.model import Deployment
+from ..hub import logs
 from ..planning.findings.finding import WARNING, Finding
 from ..planning.plan import MOVE, ROLLBACK, UPGRADE, Plan
 from ..shapes import from_dict, to_dict
@@ -125,7 +126,7 @@ def _who_and_when(story: Story) -> dict[str, Any]:
         "ended": run.outcome.get("at") if run else None,
         "user": run.user if run else None,
         "controller": run.controller if run else None,
-        "command": run.command if run else None,
+        "command": logs.scrub(run.command) if run else None,
         "stopped_at": _moment(story.measured("stop", "stopped_at")),
     }
 

@@ -85,6 +85,14 @@ def test_nothing_that_others_have_written_is_markup(run: journal.Run) -> None:
     assert not re.search(r"<(script|img|/style)", rendered)
 
 
+def test_a_password_of_the_command_line_is_not_handed_round() -> None:
+    run = replace(
+        stories.upgraded(), command="ansible-playbook x -e password=s3cret -e url=pg://hub:s3cret@db/hub"
+    )
+    told = stories.report_of(run)
+    assert "s3cret" not in json.dumps(told) and "-e password=***" in told["command"]
+
+
 def test_a_page_needs_nothing_but_itself() -> None:
     page = page_of(stories.report_of(stories.upgraded()))
     loading = {"src", "href", "srcset", "action", "style"}
