@@ -18,7 +18,7 @@ CHECK := sanity lint unit artifact
 TEST := engine images tests faults-short $(SCENARIOS:%=molecule-%) failures-short artifact lint sanity demo demo-clean
 ON_IMAGES := $(filter faults-short molecule-% failures-short,$(TEST))
 
-.PHONY: help venv check test lint sanity artifact unit hubs servers engine images molecule refusals faults faults-short failures failures-short tests demo demo-clean bench clean
+.PHONY: help venv check test lint sanity artifact unit hubs servers browser engine images molecule refusals pages faults faults-short failures failures-short tests demo demo-clean bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -63,6 +63,9 @@ hubs: servers  ## real hubs and environments on this machine, without Docker
 servers: venv  ## the database servers that tests start, installed where this is Debian and we are root
 	tools/database-servers
 
+browser: venv  ## the browser in which tests look at pages, installed where this is Debian and we are root
+	tools/browser
+
 engine: venv  ## a running Docker engine, installed where this is Debian and we are root
 	tools/docker-engine
 
@@ -90,8 +93,11 @@ failures: images  ## why upgrades fail, each on a real hub, and which part notic
 failures-short: images  ## two of them, one caught by the preflight and one by the rehearsal
 	python -m tests.failures --selection --jobs 1
 
-tests: engine servers  ## unit tests, real hubs and refusals in one run
-	$(PYTEST) tests/refusals tests/hubs tests/unit
+pages: browser  ## the pages of report and plan in a real browser
+	pytest tests/pages
+
+tests: engine servers browser  ## unit tests, real hubs, pages and refusals in one run
+	$(PYTEST) tests/refusals tests/hubs tests/pages tests/unit
 
 demo:  ## a real hub upgraded under build/demo, without root, Docker or Node
 	demo/run

@@ -43,6 +43,11 @@ class Site:
         return self.people[0]
 
     @property
+    def colleague(self) -> str:
+        """Whose server the upgrade tries on the new hub."""
+        return self.people[1]
+
+    @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.public_port}"
 
@@ -70,6 +75,7 @@ def write_files(site: Site, to_version: str) -> None:
         "service_token": site.service_token,
         "users": set(site.people),
         "visitor": site.visitor,
+        "colleague": site.colleague,
         "server_arguments": ["--allow-root"] if os.geteuid() == 0 else [],
         "to_version": to_version,
     }

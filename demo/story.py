@@ -112,7 +112,7 @@ def _say_where_to_look(screen: Screen, site: Site) -> None:
     user     {site.visitor}
     password {site.password}
 
-    report   {_short(site.report)}
+    report   {_short(site.report.with_suffix(".html"))}
     hub log  {_short(site.log)}
     logs     {_short(screen.logs)}
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs.report import lines
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs.report_files import contents
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.controller import holder
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.facts import hand_on
+from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.pages import files
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.screen import show
 
 
@@ -34,5 +34,6 @@ class ActionModule(ActionBase):
             "aggregate": True,
         }
         if file and not self._task.check_mode:
-            Path(file).expanduser().write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+            for path, content in files(file, contents(report)).items():
+                path.write_text(content, encoding="utf-8")
         return result

@@ -22,5 +22,6 @@ class ActionModule(ActionBase):
             users = "" if result["users"] is None else f", reads {result['users']} users from its database"
             place = f" in {result['sys_executable']}" if result["sys_executable"] else ""
             works = f"{task_vars['inventory_hostname']}: JupyterHub {result['version']} works{place}{users}"
-            show([works, *(f"{kind}: {line}" for kind in SEEN for line in result[kind])])
+            checks = [f"{name}: {ended}" for name, ended in result["checks"].items()]
+            show([works, *checks, *(f"{kind}: {line}" for kind in SEEN for line in result[kind])])
         return result

@@ -39,6 +39,12 @@ RETENTION: dict[str, Any] = {
 PROOF: dict[str, Any] = {
     "watch": {"type": "int", "default": 0},
     "user": {"type": "str", "default": ""},
+    "checks": {
+        "type": "list",
+        "elements": "str",
+        "choices": ["login", "server", "kernel"],
+        "default": ["login", "server", "kernel"],
+    },
 }
 PROGRESS_FILE: dict[str, Any] = {"progress_file": {"type": "path", "default": ""}}
 

@@ -104,6 +104,7 @@ def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
         start_timeout=params["start_timeout"],
         watch=params["watch"],
         user=params["user"],
+        checks=tuple(params["checks"]),
         allow=tuple(params["allow"]),
         installer=installer_options(params),
         variables=dict(os.environ),

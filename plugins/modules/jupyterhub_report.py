@@ -12,6 +12,7 @@ author:
 description:
   - Composes the report of a run from the run's own record on the hub's host, and keeps it beside that.
   - Where no run has begun, it is composed of what is known, and kept nowhere on the host.
+  - It is JSON, an HTML page that needs no other file, and Markdown for a ticket.
   - Shows it, keeps it as the fact C(jupyterhub_report), and hands it on as C(set_stats) does.
 extends_documentation_fragment:
   - hubops.jupyterhub.deployment
@@ -37,7 +38,9 @@ options:
     type: dict
     default: {}
   fetch:
-    description: File on the controller to write the report into.
+    description:
+      - File on the controller to write the report into. Page and ticket go beside it, with the suffixes
+        C(.html) and C(.md).
     type: str
     default: ""
   holder:
@@ -67,15 +70,32 @@ report:
     run: 20261120T211502.123456Z
     downtime_seconds: 4.2
     expected_outage_seconds: 4.6
-    phases: [{"name": "stop", "seconds": 0.41, "result": "changed"}]
+    phases: [{"name": "stop", "seconds": 0.41, "result": "changed", "began": "2026-11-20T21:16:02.120+00:00"}]
     backup: /var/lib/hubops/jupyterhub/recovery/20261120T211500Z-4.1.6-6.1.1
     first_backup: /var/lib/hubops/jupyterhub/recovery/20261120T211613Z-6.1.1
     warnings: []
     audit: null
     failure: null
     conclusion: JupyterHub 4.1.6 has become 6.1.1.
+    hub: jupyterhub
+    host: hub1
+    started: "2026-11-20T21:15:02+00:00"
+    ended: "2026-11-20T21:16:37+00:00"
+    user: ada
+    controller: laptop
+    command: ansible-playbook hubops.jupyterhub.upgrade -i inventory.yml
+    stopped_at: "2026-11-20T21:16:02.121+00:00"
+    findings: []
+    checks: {"login": "passed", "server": "passed", "kernel": "passed: 1 + 1 is 2, single-user 6.1.1"}
+    log: {"errors": [], "access": [], "unrecognized": [], "deprecated": []}
+    environments: []
+    database: null
+    advisories: null
+    way_back: >-
+      ansible-playbook hubops.jupyterhub.rollback -i inventory.yml
+      -e jupyterhub_recovery_point=20261120T211500Z-4.1.6-6.1.1 -e jupyterhub_accept_loss=true
 path:
-  description: Where the report is on the hub's host.
+  description: Where the report is on the hub's host; beside it are C(report.html) and C(report.md).
   returned: when it was written
   type: str
   sample: /var/lib/hubops/jupyterhub/runs/20261120T211502Z/report.json
@@ -92,7 +112,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import read_plan
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal, report
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal, report, report_files
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
@@ -113,7 +133,7 @@ def reported(params: dict[str, Any], check: bool) -> dict[str, Any]:
         }
     composed = report.compose(report.of_run(run, failure))
     try:
-        return {"changed": True, "report": composed, "path": str(report.write(folder, composed))}
+        return {"changed": True, "report": composed, "path": str(report_files.write(folder, composed))}
     except (HubError, OSError) as error:
         # On a disk that has become full the report is all the more wanted.
         warning = f"The report was not kept on the host: {error}"

@@ -20,7 +20,7 @@ description:
     nothing.
   - Compares the hub with its single-user environments and its database, as
     M(hubops.jupyterhub.jupyterhub_version_match) does.
-  - Starts no server, unless O(user) names somebody. SQLite only.
+  - Starts no server, unless O(user) names somebody.
 extends_documentation_fragment:
   - hubops.jupyterhub.deployment
   - hubops.jupyterhub.state_folder
@@ -90,6 +90,11 @@ match:
   returned: success
   type: dict
   sample: {"hub_version": "6.1.1", "environments": [], "database": null}
+checks:
+  description: What was done as a person does it, and how it ended or why it was left out.
+  returned: success
+  type: dict
+  sample: {"login": "passed", "server": "passed", "kernel": "passed: 1 + 1 is 2, single-user 6.1.1"}
 seconds:
   description: How long it took.
   returned: always
@@ -157,6 +162,7 @@ def verified(deployment: Deployment, params: dict[str, Any], version: str, may_w
             timeout=params["timeout"],
             watch=params["watch"],
             user=params["user"],
+            checks=params["checks"],
             may_write=may_write,
         )
 

@@ -9,6 +9,7 @@ from typing import Any, Callable
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import person
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
 
@@ -97,3 +98,8 @@ def test_nothing_else_needs_ansible() -> None:
     utils = REPOSITORY / "plugins" / "module_utils"
     needing = [file.name for file in utils.rglob("*.py") if "from ansible" in file.read_text()]
     assert needing == ["arguments.py"]
+
+
+def test_the_checks_that_a_module_takes_are_those_that_there_are() -> None:
+    wanted = arguments.PROOF["checks"]
+    assert wanted["choices"] == wanted["default"] == list(person.CHECKS)

@@ -16,6 +16,7 @@ ORDER = (
     "errors",
     "shapes",
     "progress",
+    "pages",
     "system",
     "releases",
     "hub_scripts",

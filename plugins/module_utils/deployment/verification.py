@@ -21,14 +21,14 @@ from ..databases.base import Database
 from ..databases.migration import python_of
 from ..environments.packages import installed_version
 from ..errors import HubError
-from ..hub import api, logs, managed_services, single_user_servers
+from ..hub import api, logs, managed_services
 from ..hub_scripts import token_lender
 from ..services.base import Service
 from ..services.kinds import service_of
 from ..system.execution_context import ExecutionContext
 from ..system.processes import age, is_alive
 from ..system.source import source_of
-from . import compatibility, lifecycle
+from . import compatibility, lifecycle, person
 from .database import database_of
 from .model import Deployment
 
@@ -55,6 +55,8 @@ class Verification(NamedTuple):
     users: int | None
     """Number of users that the hub reads from its database; None where nothing may be written."""
     seconds: float
+    checks: dict[str, str]
+    """What was done as a person does it, and how it ended; see `person`."""
     errors: list[str]
     deprecated: list[str]
     unrecognized: list[str]
@@ -71,6 +73,7 @@ def verify(
     timeout: float = 120,
     watch: float = 0,
     user: str = "",
+    checks: Collection[str] = person.CHECKS,
     may_write: bool = True,
     lender: Lender | None = None,
 ) -> Verification:
@@ -78,15 +81,16 @@ def verify(
 
     ``environment`` is the path of the environment it must run in, the deployment's unless given. ``point`` is
     as in `database_of`. ``since`` is a mark in the service's log, the start of its process unless given.
-    Lines in the log are reported and fail nothing. The server of ``user``, where one is named, is started and
-    stopped again, unless it runs. For ``watch`` seconds more the hub must keep running as the same process,
-    and still answer then. ``lender`` is one that was started before the hub; without it, an idle hub may
-    take as long as its database's `seen_within` to see the token.
+    Lines in the log are reported and fail nothing. The log-in page is asked for, and the server of ``user``,
+    where one is named, is started, computes, and is stopped again, as far as ``checks`` want it. For
+    ``watch`` seconds more the hub must keep running as the same process, and still answer then. ``lender``
+    is one that was started before the hub; without it, an idle hub may take as long as its database's
+    `seen_within` to see the token.
 
     Raises HubError, with the end of the log, when the hub exits or does not answer within ``timeout``
     seconds, runs in another environment, is still the old process, does not read its database, cannot be
-    reached through the proxy, does not start the user's server, or does not run a managed service that it ran
-    before.
+    reached through the proxy, does not start the user's server or a kernel in it, or does not run a managed
+    service that it ran before.
     """
     started = time.monotonic()
     service = service_of(deployment.service)
@@ -97,6 +101,7 @@ def verify(
     try:
         main_pid = _require_new_process(deployment, service, version)
         executable, users = None, None
+        done = person.see_log_in(deployment, checks)
         if may_write:
             database = database_of(deployment, point)
             with contextlib.ExitStack() as stack:
@@ -109,8 +114,7 @@ def verify(
                 users = _require_users(database, api_url, token, version)
                 if not deployment.proxy.managed:
                     _require_route(api_url, token)
-                if user:
-                    _require_server(api_url, token, user, timeout)
+                done.update(person.work(deployment, token, user, version, timeout, checks))
         if deployment.proxy.answers:
             _require_proxy(str(deployment.config.public_url), version)
         _require_lasting(service, main_pid, watch)
@@ -124,6 +128,7 @@ def verify(
         main_pid,
         users,
         round(time.monotonic() - started, 3),
+        done,
         *logs.sort_out(service.log_since(mark)),
     )
 
@@ -341,23 +346,6 @@ def _require_users(database: Database, api_url: str, token: str, version: str) -
             "It reads another database: compare JupyterHub.db_url and the service's working directory.",
         )
     return users
-
-
-def _require_server(api_url: str, token: str, user: str, timeout: float) -> None:
-    """Start and stop a user's server, as its user would; one that runs is left alone, and proof enough."""
-    state, server = single_user_servers.look(api_url, token, user)
-    if state.status == 404:
-        raise HubError(
-            f"The hub knows no user {user}, whose server was to be started.",
-            "Name one of its users in jupyterhub_verify_user.",
-        )
-    if server.get("ready"):
-        return
-    try:
-        single_user_servers.start(api_url, token, user, timeout)
-        single_user_servers.stop(api_url, token, user, timeout)
-    except HubError as error:
-        raise HubError(f"The server of {user} was to be started and stopped. {error.message}") from error
 
 
 def _require_route(api_url: str, token: str) -> None:

@@ -2,8 +2,9 @@
 
 It reads one line of JSON from standard input, ``{"url": database's, "seconds": lifetime, "user": name,
 "starts": whether the hub is about to start}``, and writes one with the token to standard output; where a user
-is named, the token may also start and stop that one's server. It waits for the end of its input, and then
-removes what it wrote. Should it be killed, the token expires by itself, and the next loan removes the rest.
+is named, the token may also start and stop that one's server, and reach it. It waits for the end of its
+input, and then removes what it wrote. Should it be killed, the token expires by itself, and the next loan
+removes the rest.
 
 A hub that starts removes services that its config does not have, and goes on to read its database. Where it
 ``starts``, a service is written that it will remove, and the token is lent as soon as it has: so it is in all
@@ -26,7 +27,7 @@ from typing import Any
 # A leftover's row in these tables is identified by its name.
 PREFIX = "hubops-verify-"
 SCOPES = ["list:users", "read:hub", "proxy"]
-SCOPES_OF_A_USER = ["read:users", "servers"]
+SCOPES_OF_A_USER = ["read:users", "servers", "access:servers"]
 LOOK_SECONDS = 0.01
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..deployment import lifecycle, verification
+from ..deployment import lifecycle, person, verification
 from ..errors import HubError
 from ..planning.plan import ROLLBACK
 from ..runs import guard, journal
@@ -30,7 +30,8 @@ def arm(folder: Path, run_id: str, point: Path) -> bool:
             run.phase, run.recovery_point = journal.ARMED, str(point)
             journal.write(folder, run)
             guard.install(folder, run.deployment, guard_program)
-            armed["changed"] = True
+            # What does not answer today need not answer tomorrow.
+            armed.update(changed=True, broken_log_in=person.broken_log_in(run.deployment))
         return True
 
 
@@ -45,7 +46,11 @@ def _ask_old_hub(run: Run, point: Path) -> None:
     ):
         try:
             verification.verify(
-                run.deployment, version=run.plan.from_version, point=point, timeout=rollback.TIMEOUT
+                run.deployment,
+                version=run.plan.from_version,
+                point=point,
+                timeout=rollback.TIMEOUT,
+                checks=(),
             )
         except HubError as error:
             raise HubError(

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..databases import migration
-from ..deployment import lifecycle, verification
+from ..deployment import lifecycle, person, verification
 from ..deployment.database import database_of
 from ..deployment.model import Deployment
 from ..deployment.verification import Lender
@@ -60,6 +60,8 @@ class Settings:
     """For how long the new hub must run before it counts as verified."""
     user: str = ""
     """Whose server the verification starts."""
+    checks: tuple[str, ...] = person.CHECKS
+    """What the verification does as a person does it."""
     allow: tuple[str, ...] = ()
     """Mismatches of versions that are no failure."""
     installer: InstallerOptions = field(default_factory=InstallerOptions)
@@ -187,9 +189,16 @@ def _verify(outage: Outage) -> dict[str, Any]:
         timeout=settings.start_timeout,
         watch=settings.watch,
         user=settings.user,
+        checks=_checks(settings, run),
         lender=outage.lenders[-1] if outage.lenders else None,
     )
     return {"changed": False, **found}
+
+
+def _checks(settings: Settings, run: Run) -> list[str]:
+    """What is asked for, without a log-in page that the old hub had not either."""
+    had_none = run.measured("arm", "broken_log_in")
+    return [check for check in settings.checks if check != person.LOG_IN or not had_none]
 
 
 #: In their order. The migration comes before the switch: see docs/architecture.md.
@@ -236,8 +245,9 @@ STEPS = (
         "verify",
         "Verifying the new hub",
         _verify,
-        # It waits for the hub, until that sees the token, and for the start and the stop of a user's server.
-        lambda settings: 3 * settings.start_timeout + settings.watch + SEEN_SECONDS + MARGIN_SECONDS,
+        # It waits for the hub, until that sees the token, for the start and the stop of a user's server, and
+        # for a kernel.
+        lambda settings: 4 * settings.start_timeout + settings.watch + SEEN_SECONDS + MARGIN_SECONDS,
         is_needed=lambda plan: True,
         again=True,
     ),

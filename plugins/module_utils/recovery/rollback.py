@@ -23,7 +23,7 @@ from ..errors import HubError
 from ..planning import moving
 from ..progress import Progress
 from ..rehearsal import rehearsed_hub
-from ..runs import guard, journal, report
+from ..runs import guard, journal, report, report_files
 from ..runs.journal import Outcome, Phase, Run
 from ..system.processes import family
 from . import recovery_point, reserved_space
@@ -184,7 +184,7 @@ def _restore(folder: Path, run: Run, by: str) -> Outcome:
 def _report(folder: Path, run: Run) -> None:
     """Write the report, even where no controller reads it; on a full disk the record is enough."""
     with contextlib.suppress(HubError, OSError):
-        report.write(folder, report.compose(report.of_run(run)))
+        report_files.write(folder, report.compose(report.of_run(run)))
 
 
 def tidy_up(folder: Path, run_id: str) -> None:

@@ -114,6 +114,8 @@ class Phase:
     warnings: list[str] = field(default_factory=list)
     message: str = ""
     """Why it failed."""
+    began: float | None = None
+    """When, in seconds since the epoch by the host's clock; None where that is not known."""
 
 
 class Outcome(TypedDict, total=False):
@@ -439,18 +441,18 @@ def prepare(folder: Path, run_id: str, name: str, work: Callable[[], dict[str, A
 @contextlib.contextmanager
 def recording(folder: Path, run: Run, name: str) -> Iterator[dict[str, Any]]:
     """Record a phase of a run: its seconds, and the result that is put into the dict, or why it failed."""
-    began = time.monotonic()
+    began, moment = time.monotonic(), time.time()
     result: dict[str, Any] = {}
     try:
         yield result
     except HubError as error:
-        run.record(Phase(name, _since(began), FAILED, message=str(error)))
+        run.record(Phase(name, _since(began), FAILED, message=str(error), began=moment))
         # On a full disk the record stays as it was; the error is still raised.
         with contextlib.suppress(HubError, OSError):
             write(folder, run)
         raise
     run.doing = ""
-    run.record(Phase(name, _since(began), *_verdict(result), _warnings(result)))
+    run.record(Phase(name, _since(began), *_verdict(result), _warnings(result), began=moment))
     write(folder, run)
 
 

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-import json
+import platform
+import re
+import shlex
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from ..deployment.lifecycle import downtime
 from ..deployment.model import Deployment
+from ..hub import logs
 from ..planning.findings.audit import KINDS as OF_AUDIT
-from ..planning.findings.finding import WARNING
+from ..planning.findings.finding import WARNING, Finding
 from ..planning.plan import MOVE, ROLLBACK, UPGRADE, Plan
-from . import journal
+from ..shapes import from_dict, to_dict
+from . import changes, journal
 from .journal import Phase, Run
 
 #: A phase after the acceptance, whose failure is a warning.
 FIRST_BACKUP = "first backup"
+
+_INVENTORY = re.compile(r"(?:^| )(?:-i|--inventory(?:-file)?)[ =]?(\S+)")
 
 
 @dataclass
@@ -68,9 +75,16 @@ def compose(story: Story) -> dict[str, Any]:
 
     ``{outcome, check, run, service, from_version, to_version, downtime_seconds, expected_outage_seconds,
     phases, backup, first_backup, warnings, audit, failure, conclusion}``, phases being
-    ``[{name, seconds, result}]`` in the order in which they ended. ``downtime_seconds`` lasts from the
-    request to stop to the first answer, and is None where none came or the host's clock was set back.
-    ``audit`` is None where no package was looked up. ``conclusion`` is a sentence for the administrator.
+    ``[{name, seconds, result, began}]`` in the order in which they ended. ``downtime_seconds`` lasts from the
+    request to stop, ``stopped_at``, to the first answer, and is None where none came or the host's clock was
+    set back. ``audit`` is None where no package was looked up. ``conclusion`` is a sentence for the
+    administrator.
+
+    Besides, for the page: ``{hub, host, started, ended, user, controller, command, stopped_at, findings,
+    checks, log, environments, database, advisories, way_back}``. Times are ISO 8601 in UTC, or None.
+    ``checks`` says what was done as a person does it, and how it ended, ``log`` has lines of the new hub's
+    log by their kind, ``way_back`` is the command that undoes the run, and the three before it are as in
+    `changes`.
     """
     outcome = _outcome(story)
     return {
@@ -83,7 +97,13 @@ def compose(story: Story) -> dict[str, Any]:
         "downtime_seconds": _downtime(story),
         "expected_outage_seconds": story.measured("rehearse", "expected_outage_seconds"),
         "phases": [
-            {"name": each.name, "seconds": each.seconds, "result": each.result} for each in story.phases
+            {
+                "name": each.name,
+                "seconds": each.seconds,
+                "result": each.result,
+                "began": _moment(each.began),
+            }
+            for each in story.phases
         ],
         "backup": story.measured("backup", "path") or _recovery_point(story) or None,
         "first_backup": story.measured(FIRST_BACKUP, "path"),
@@ -91,13 +111,72 @@ def compose(story: Story) -> dict[str, Any]:
         "audit": _audit(story),
         "failure": {key: story.failure[key] for key in ("task", "reason")} if story.failure else None,
         "conclusion": _conclusion(story, outcome),
+        **_who_and_when(story),
+        "findings": [to_dict(finding) for finding in _findings(story)],
+        "checks": story.measured("verify", "checks") or {},
+        "log": {kind: story.measured("verify", kind) or [] for kind in journal.SEEN},
+        **_changes(story),
+        "way_back": _way_back(story, outcome),
     }
 
 
-def write(folder: Path, report: dict[str, Any]) -> Path:
-    """Keep a run's report beside its record; its path."""
-    content = (json.dumps(report, indent=2) + "\n").encode()
-    return journal.keep(folder, report["run"], "report.json", content)
+def _who_and_when(story: Story) -> dict[str, Any]:
+    run = story.run
+    return {
+        "hub": story.deployment.name if story.deployment else None,
+        "host": platform.node(),
+        "started": run.started if run else None,
+        "ended": run.outcome.get("at") if run else None,
+        "user": run.user if run else None,
+        "controller": run.controller if run else None,
+        "command": logs.scrub(run.command) if run else None,
+        "stopped_at": _moment(story.measured("stop", "stopped_at")),
+    }
+
+
+def _moment(epoch: float | None) -> str | None:
+    """Seconds since the epoch as ISO 8601."""
+    if epoch is None:
+        return None
+    return datetime.fromtimestamp(epoch, timezone.utc).isoformat(timespec="milliseconds")
+
+
+def _findings(story: Story) -> list[Finding]:
+    """Those of the plan and of its rehearsal, each once."""
+    rehearsed = story.measured("rehearse", "findings") or []
+    planned = story.plan.findings if story.plan else ()
+    return list(dict.fromkeys([*planned, *(from_dict(Finding, each) for each in rehearsed)]))
+
+
+def _changes(story: Story) -> dict[str, Any]:
+    """Environments, database and advisories."""
+    found, plan = story.deployment, story.plan
+    if found is None:
+        return {"environments": [], "database": None, "advisories": None}
+    changed = changes.environments(found, plan, story.phases) if plan else []
+    database = changes.database(found, plan, story.phases, serves=story.ended == "new")
+    advisories = to_dict(changes.closed_advisories(found, changed)) if changed else None
+    return {
+        "environments": [to_dict(each) for each in changed],
+        "database": to_dict(database),
+        "advisories": advisories,
+    }
+
+
+def _way_back(story: Story, outcome: str) -> str | None:
+    """The command that undoes a run, None where there is nothing to undo."""
+    point = story.measured("backup", "path")
+    if outcome not in ("upgraded", "moved", "rolled back") or not point or not story.run:
+        return None
+    inventory = _INVENTORY.search(story.run.command)
+    wanted = ("jupyterhub_recovery_point=" + Path(point).name, "jupyterhub_accept_loss=true")
+    return shlex.join(
+        [
+            *("ansible-playbook", "hubops.jupyterhub.rollback"),
+            *("-i", inventory[1] if inventory else "INVENTORY"),
+            *(part for each in wanted for part in ("-e", each)),
+        ]
+    )
 
 
 def lines(report: dict[str, Any], host: str, path: str = "") -> list[str]:
@@ -242,10 +321,7 @@ def _audit(story: Story) -> str | None:
 def _warnings(story: Story) -> list[str]:
     """All warnings for the administrator, each once."""
     found = list(story.deployment.config.warnings) if story.deployment else []
-    planned = story.plan.findings if story.plan else ()
-    found += [finding.found for finding in planned if finding.severity == WARNING]
-    rehearsed = story.measured("rehearse", "findings") or []
-    found += [finding["found"] for finding in rehearsed if finding["severity"] == WARNING]
+    found += [finding.found for finding in _findings(story) if finding.severity == WARNING]
     found += [warning for phase in story.phases for warning in phase.warnings]
     failed = story.failed(FIRST_BACKUP)
     found += [f"There is no backup of the new hub, which serves: {failed} Run backup.yml."] if failed else []

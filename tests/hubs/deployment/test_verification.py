@@ -3,7 +3,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import shutil
 import signal
 import sqlite3
@@ -170,19 +169,6 @@ c.JupyterHub.services = [
     for name in ("culler", "failing")
 ]
 """
-
-
-@pytest.mark.parametrize("version", ["4.1.6", "6.1.1"])
-def test_a_user_s_server_is_started_and_stopped(tmp_path: Path, version: str) -> None:
-    config = spawning(f"{environment(version, 'jupyter-server')}/bin/jupyterhub-singleuser", tmp_path)
-    with running_hub(version, tmp_path, config=config) as deployment:
-        before = content(deployment)
-        verification.verify(deployment, version=version, user="user1")
-        log = (tmp_path / "hub.log").read_text()
-        assert re.search(r"User user1 took [\d.]+ seconds to start", log)
-        assert re.search(r"User user1 server took [\d.]+ seconds to stop", log)
-        after = content(deployment)
-        assert {table for table in before if before[table] != after[table]} <= {"users", "spawners"}
 
 
 def test_a_server_that_does_not_start_fails_with_the_end_of_the_log(tmp_path: Path) -> None:
