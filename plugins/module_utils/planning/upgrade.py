@@ -72,7 +72,8 @@ class Host:
     ``of_site`` are digests of the site's files; ``failed`` is the last upgrade, where it was undone.
     ``options`` are those that the hub of today knows, by class; ``templates`` the custom ones' texts by
     path; ``single_user_script`` path and text of the single-user command where that is a script;
-    ``knows_user`` says whether the hub has the user whose server is to be started.
+    ``knows_user`` says whether the hub has the user whose server is to be started;
+    ``running_servers`` names those that are registered as running, ``ada`` or ``ada/gpu``.
     """
 
     root: bool
@@ -95,6 +96,7 @@ class Host:
     templates: dict[str, str] = field(default_factory=dict)
     single_user_script: tuple[str, str] = ("", "")
     knows_user: bool = True
+    running_servers: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ class Policy:
     accept: list[str] = field(default_factory=list)
     verify_user: str = ""  # whose server is started to prove the new hub
     environment_failures: str = FAIL  # or REPORT, and go on without a single-user environment
+    running_servers: str = "auto"  # or one of `running_servers.WAYS`
 
 
 @dataclass(frozen=True)

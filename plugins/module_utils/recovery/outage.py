@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..databases import migration
-from ..deployment import lifecycle, verification
+from ..deployment import lifecycle, users_servers, verification
 from ..deployment.database import database_of
 from ..deployment.model import Deployment
 from ..deployment.verification import Lender
@@ -26,7 +26,9 @@ from ..environments import transitions
 from ..environments.installer import InstallerOptions
 from ..environments.packages import installed_version
 from ..errors import HubError
-from ..planning import moving
+from ..hub.running_servers import RunningServer
+from ..planning import moving, running_servers
+from ..planning.findings.finding import listing
 from ..planning.plan import Plan
 from ..progress import Progress
 from ..runs import guard, journal, outage_process
@@ -45,6 +47,8 @@ INSTALL_SECONDS = 3600.0
 EXCHANGE_SECONDS = 300.0
 #: More than any database's `seen_within`.
 SEEN_SECONDS = 360.0
+#: The step before the hub is stopped.
+SERVERS = rollback.SERVERS
 LOOK_SECONDS = 0.2
 
 
@@ -66,6 +70,14 @@ class Settings:
     """For what is upgraded in place."""
     variables: dict[str, str] = field(default_factory=dict)
     """Environment variables, such as a proxy's address."""
+    servers_idle: float = 900
+    """For how long nobody must have used a user's server that is waited for."""
+    servers_deadline: float = 3600
+    """For how long it is waited for that; then it is stopped in use."""
+    servers_timeout: float = 300
+    """How long stopping users' servers may take, and starting them again."""
+    restart_servers: bool = False
+    """Whether those that were stopped are started on the new hub."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,10 @@ class Outage:
     """What a step keeps for those after it; closed when all are over."""
     lenders: list[Lender | None] = field(default_factory=list)
     """The one that was started before the hub; None where that is not needed."""
+    until_stopped: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    """What is kept while the old hub still runs."""
+    shut_downs: list[Callable[[], None]] = field(default_factory=list)
+    """How the old hub ends without its users' servers, where these run on."""
 
     @property
     def deployment(self) -> Deployment:
@@ -94,6 +110,11 @@ class Outage:
     def access(self) -> Path:
         """The folder that says how the database of the new hub is reached."""
         return self.folder / moving.FOLDER if self.plan.move else self.point
+
+    @property
+    def kept_servers(self) -> list[RunningServer]:
+        """Users' servers that were left running."""
+        return rollback.kept_servers(journal.mine(self.folder, self.run.id))
 
     @property
     def base(self) -> str:
@@ -121,9 +142,39 @@ class Step:
     """Whether a run that is completed takes it once more."""
 
 
+def _attend_to_servers(outage: Outage) -> dict[str, Any]:
+    """Have users' servers run on, or stop them; no other step stops one."""
+    settings, deployment, way = outage.settings, outage.deployment, outage.plan.running_servers
+    seconds = settings.servers_deadline + settings.servers_timeout
+    hub = outage.until_stopped.enter_context(users_servers.attending(deployment, outage.point, seconds))
+    found, warnings = hub.listed(), []
+    if way == running_servers.REFUSE and found:
+        names = listing([server.label for server in found])
+        raise HubError(f"Users' servers are running, and jupyterhub_running_servers is refuse: {names}.")
+    if way == running_servers.KEEP:
+        service_of(deployment.service).spare_servers()
+        outage.shut_downs.append(hub.shut_down)
+        return {"changed": True, "kept": [to_dict(server) for server in found]}
+    if way == running_servers.WAIT:
+
+        def tell(line: str) -> None:
+            journal.tell(outage.folder, outage.run.id, SERVERS, line)
+
+        busy = hub.wait_until_idle(settings.servers_idle, settings.servers_deadline, tell)
+        warnings += [f"The server of {server.label} was in use when it was stopped." for server in busy]
+        found = hub.listed()
+    remaining = hub.stop(found, settings.servers_timeout)
+    warnings += [f"The server of {server.label} did not stop before the hub." for server in remaining]
+    outage.until_stopped.close()
+    return {"changed": bool(found), "stopped": [to_dict(server) for server in found], "warnings": warnings}
+
+
 def _stop(outage: Outage) -> dict[str, Any]:
     reason = f"{outage.plan.action} to {outage.plan.goal}"
-    return vars(lifecycle.stop(outage.deployment, outage.base, reason, outage.settings.stop_timeout))
+    shut_down = next(iter(outage.shut_downs), None)
+    stopped = lifecycle.stop(outage.deployment, outage.base, reason, outage.settings.stop_timeout, shut_down)
+    outage.until_stopped.close()
+    return vars(stopped)
 
 
 def _seal(outage: Outage) -> dict[str, Any]:
@@ -189,12 +240,39 @@ def _verify(outage: Outage) -> dict[str, Any]:
         user=settings.user,
         lender=outage.lenders[-1] if outage.lenders else None,
     )
-    return {"changed": False, **found}
+    lost = users_servers.lost(outage.new_deployment, outage.kept_servers, settings.start_timeout)
+    return {"changed": False, **found, "warnings": lost}
+
+
+def _restart_servers(outage: Outage) -> dict[str, Any]:
+    """Start users' servers again; one that does not start is named, and no reason to restore the old hub."""
+    stopped = (journal.mine(outage.folder, outage.run.id).taken(SERVERS) or {}).get("stopped", [])
+    if not (stopped and outage.settings.restart_servers):
+        return {"changed": False}
+    servers = [from_dict(RunningServer, server) for server in stopped]
+    try:
+        with users_servers.attending(outage.new_deployment, outage.access) as hub:
+            missing = [server.label for server in hub.start(servers, outage.settings.servers_timeout)]
+    except HubError as error:
+        return {"changed": True, "warnings": [f"Users' servers were not started again: {error}"]}
+    return {
+        "changed": True,
+        "warnings": [f"The server of {label} was not started again." for label in missing],
+    }
 
 
 #: In their order. The migration comes before the switch: see docs/architecture.md.
 STEPS = (
-    Step("stop", "Stopping the hub", _stop, lambda settings: settings.stop_timeout + MARGIN_SECONDS),
+    Step(
+        SERVERS,
+        "Attending to users' servers",
+        _attend_to_servers,
+        lambda settings: settings.servers_deadline + settings.servers_timeout + SEEN_SECONDS + MARGIN_SECONDS,
+        is_needed=lambda plan: bool(plan.running_servers),
+        again=True,
+    ),
+    # The hub has the time to end by itself, and its manager to end it.
+    Step("stop", "Stopping the hub", _stop, lambda settings: 2 * settings.stop_timeout + MARGIN_SECONDS),
     Step(
         "seal",
         "Backing up the stopped database",
@@ -236,10 +314,18 @@ STEPS = (
         "verify",
         "Verifying the new hub",
         _verify,
-        # It waits for the hub, until that sees the token, and for the start and the stop of a user's server.
-        lambda settings: 3 * settings.start_timeout + settings.watch + SEEN_SECONDS + MARGIN_SECONDS,
+        # It waits for the hub, until that sees the token, for the start and the stop of a user's server, and
+        # for the answers of those that were kept.
+        lambda settings: 4 * settings.start_timeout + settings.watch + SEEN_SECONDS + MARGIN_SECONDS,
         is_needed=lambda plan: True,
         again=True,
+    ),
+    Step(
+        "restart servers",
+        "Starting users' servers again",
+        _restart_servers,
+        lambda settings: settings.servers_timeout + SEEN_SECONDS + MARGIN_SECONDS,
+        is_needed=lambda plan: plan.running_servers in (running_servers.WAIT, running_servers.STOP),
     ),
 )
 
@@ -261,7 +347,7 @@ def carry_out(folder: Path) -> str:
     outage = Outage(folder, run, run.plan, settings)
     name = ""
     try:
-        with outage.kept:
+        with outage.kept, outage.until_stopped:
             for step in STEPS:
                 name = step.name
                 if step.is_needed(outage.plan):
@@ -363,7 +449,9 @@ def message(phase: str, doing: str) -> str:
     """What the host does where a run stands so, for an administrator who waits."""
     if phase == journal.RESTORING:
         return "Restoring the old hub"
-    return next((step.message for step in STEPS if step.name == doing), "Carrying out the outage")
+    name, colon, detail = doing.partition(": ")
+    found = next((step.message for step in STEPS if step.name == name), "Carrying out the outage")
+    return f"{found}{colon}{detail}"
 
 
 def _why(run: Run) -> str:

@@ -160,7 +160,7 @@ class Run:
     phase: str = PREPARING
     """How it stands: one of the words above."""
     doing: str = ""
-    """The step of the outage that has begun and not ended."""
+    """The step of the outage that has begun and not ended; it may add after a colon how far it is."""
     phases: list[Phase] = field(default_factory=list)
     attempts: int = 0
     failures: int = 0
@@ -513,6 +513,13 @@ def step(
         with recording(folder, run, name) as result, alive(folder, run, progress):
             result.update(action())
         return result
+
+
+def tell(folder: Path, run_id: str, name: str, line: str) -> None:
+    """Say in the record how far the step is that is under way, for whoever waits; by the step itself."""
+    run = mine(folder, run_id)
+    run.doing = f"{name}: {line}"
+    write(folder, run)
 
 
 def mark_verified(folder: Path, run_id: str) -> None:
