@@ -10,9 +10,11 @@ version_added: 0.1.0
 author:
   - The hubops.jupyterhub maintainers (@hubops)
 description:
-  - A program on the hub's host, which was installed with the guard, attends to users' servers as the plan says,
-    stops the hub, backs up its database, upgrades what could not be staged, migrates, switches to the new environments, starts the hub and verifies
-    it. It takes the steps that the run's plan needs, and needs no connection for them.
+  - A program on the hub's host, which was installed with the guard, attends to users' servers as the plan
+    says, stops the hub, backs up its database, upgrades what could not be staged, migrates, switches to the
+    new environments, starts the hub and verifies it. It takes the steps that the run's plan needs, and needs
+    no connection for them.
+  - Meanwhile the hub's proxy, if it is configurable-http-proxy on this host, answers a page for the hub.
   - Where a step fails, or takes longer than it may, the program restores the old hub, and the task fails with
     the reason of the step. Where the program is killed, the guard restores the old hub at once.
   - The new hub is verified then, and remains to be accepted with M(hubops.jupyterhub.jupyterhub_guard).

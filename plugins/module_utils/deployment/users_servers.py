@@ -11,15 +11,13 @@ from pathlib import Path
 from ..hub import running_servers
 from ..hub.running_servers import RunningServer
 from ..services.kinds import service_of
-from . import verification
+from . import proxy_route, verification
 from .database import database_of
 from .model import Deployment
 
 #: Administrators of hubs before 2.0 may do all of that.
 SCOPES = ("list:users", "servers", "shutdown")
 LOOK_SECONDS = 5.0
-#: The setting that names the file by which the next hub finds a proxy that this one has left running.
-PROXY_PID_FILE = "c.ConfigurableHTTPProxy.pid_file"
 
 
 @dataclass(frozen=True)
@@ -37,14 +35,13 @@ class Attendant:
         """The servers that run. Raises HubError when the hub does not say."""
         return running_servers.listed(self._api_url, self.token)
 
-    def shut_down(self) -> None:
-        """Have the hub end, and leave the servers alone, and the proxy through which they are reached.
+    def shut_down(self, servers: bool = False) -> None:
+        """Have the hub end, with the ``servers`` or without, and without the proxy, which answers on.
 
         A proxy that the next hub could not find would keep it from starting, and ends as well.
         """
-        pid_file = self.deployment.config.written.get(PROXY_PID_FILE)
-        proxy = self.deployment.proxy.managed and not (pid_file and Path(pid_file).exists())
-        running_servers.shut_down(self._api_url, self.token, proxy)
+        proxy = self.deployment.proxy.managed and proxy_route.pid_of(self.deployment) is None
+        running_servers.shut_down(self._api_url, self.token, servers, proxy)
 
     def wait_until_idle(
         self, idle: float, timeout: float, tell: Callable[[str], None]

@@ -67,14 +67,14 @@ def listed(api_url: str, token: str) -> list[RunningServer]:
     return found
 
 
-def shut_down(api_url: str, token: str, proxy: bool) -> None:
-    """Have the hub end, and leave its users' servers alone, and its proxy unless ``proxy`` is to end as well.
+def shut_down(api_url: str, token: str, servers: bool, proxy: bool) -> None:
+    """Have the hub end, and with it users' ``servers``, and the ``proxy`` that it has started, as told.
 
     Raises HubError when it refuses.
     """
-    answer = ask(f"{api_url}/shutdown", token, "POST", {"servers": False, "proxy": proxy})
+    answer = ask(f"{api_url}/shutdown", token, "POST", {"servers": servers, "proxy": proxy})
     if answer.status not in (200, 202):
-        raise HubError(f"The hub was to end without its users' servers, and answered {answer}.")
+        raise HubError(f"The hub was to end, and answered {answer}.")
 
 
 def stop(api_url: str, token: str, servers: Iterable[RunningServer], timeout: float) -> list[RunningServer]:

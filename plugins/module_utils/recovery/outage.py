@@ -7,6 +7,7 @@ the old hub. Where this program is killed, the guard restores the old hub.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ..databases import migration
-from ..deployment import lifecycle, users_servers, verification
+from ..deployment import lifecycle, proxy_route, users_servers, verification
 from ..deployment.database import database_of
 from ..deployment.model import Deployment
 from ..deployment.verification import Lender
@@ -26,6 +27,7 @@ from ..environments import transitions
 from ..environments.installer import InstallerOptions
 from ..environments.packages import installed_version
 from ..errors import HubError
+from ..hub import hold_page
 from ..hub.running_servers import RunningServer
 from ..planning import moving, running_servers
 from ..planning.findings.finding import listing
@@ -49,6 +51,8 @@ EXCHANGE_SECONDS = 300.0
 SEEN_SECONDS = 360.0
 #: The step before the hub is stopped.
 SERVERS = rollback.SERVERS
+#: What may become of users' servers that ends them.
+STOPPING = (running_servers.WAIT, running_servers.STOP)
 LOOK_SECONDS = 0.2
 
 
@@ -95,7 +99,9 @@ class Outage:
     until_stopped: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     """What is kept while the old hub still runs."""
     shut_downs: list[Callable[[], None]] = field(default_factory=list)
-    """How the old hub ends without its users' servers, where these run on."""
+    """How the old hub ends without its proxy, and its users' servers."""
+    until_over: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    """What is kept until a hub serves again, the new one or the old one."""
 
     @property
     def deployment(self) -> Deployment:
@@ -151,9 +157,9 @@ def _attend_to_servers(outage: Outage) -> dict[str, Any]:
     if way == running_servers.REFUSE and found:
         names = listing([server.label for server in found])
         raise HubError(f"Users' servers are running, and jupyterhub_running_servers is refuse: {names}.")
+    service_of(deployment.service).spare_servers()
+    outage.shut_downs.append(functools.partial(hub.shut_down, servers=way in STOPPING))
     if way == running_servers.KEEP:
-        service_of(deployment.service).spare_servers()
-        outage.shut_downs.append(hub.shut_down)
         return {"changed": True, "kept": [to_dict(server) for server in found]}
     if way == running_servers.WAIT:
 
@@ -165,16 +171,17 @@ def _attend_to_servers(outage: Outage) -> dict[str, Any]:
         found = hub.listed()
     remaining = hub.stop(found, settings.servers_timeout)
     warnings += [f"The server of {server.label} did not stop before the hub." for server in remaining]
-    outage.until_stopped.close()
-    return {"changed": bool(found), "stopped": [to_dict(server) for server in found], "warnings": warnings}
+    return {"changed": True, "stopped": [to_dict(server) for server in found], "warnings": warnings}
 
 
 def _stop(outage: Outage) -> dict[str, Any]:
     reason = f"{outage.plan.action} to {outage.plan.goal}"
     shut_down = next(iter(outage.shut_downs), None)
+    page = outage.until_over.enter_context(hold_page.serving(outage.plan.expected_outage_seconds))
+    is_shown = proxy_route.lead_to(outage.deployment, page)
     stopped = lifecycle.stop(outage.deployment, outage.base, reason, outage.settings.stop_timeout, shut_down)
     outage.until_stopped.close()
-    return vars(stopped)
+    return {**vars(stopped), "hold_page": is_shown}
 
 
 def _seal(outage: Outage) -> dict[str, Any]:
@@ -325,7 +332,7 @@ STEPS = (
         "Starting users' servers again",
         _restart_servers,
         lambda settings: settings.servers_timeout + SEEN_SECONDS + MARGIN_SECONDS,
-        is_needed=lambda plan: plan.running_servers in (running_servers.WAIT, running_servers.STOP),
+        is_needed=lambda plan: plan.running_servers in STOPPING,
     ),
 )
 
@@ -345,6 +352,15 @@ def carry_out(folder: Path) -> str:
     settings = from_dict(Settings, json.loads(_settings_file(folder).read_text(encoding="utf-8")))
     os.environ.update(settings.variables)
     outage = Outage(folder, run, run.plan, settings)
+    with outage.until_over:
+        reason, failed = _attempt(outage)
+        if reason:
+            rollback.roll_back(folder, journal.BY_THE_HOST, reason, run.id, failed)
+    return reason
+
+
+def _attempt(outage: Outage) -> tuple[str, str]:
+    """Take all steps; why that has failed, and in which of them, both '' where it has not."""
     name = ""
     try:
         with outage.kept, outage.until_stopped:
@@ -352,17 +368,14 @@ def carry_out(folder: Path) -> str:
                 name = step.name
                 if step.is_needed(outage.plan):
                     take(step, outage)
-        journal.mark_verified(folder, run.id)
+        journal.mark_verified(outage.folder, outage.run.id)
     except HubError as error:
-        reason = str(error)
+        return str(error), name
     except Exception as error:
         traceback.print_exc()
-        reason = f"The step '{name}' failed: {type(error).__name__}: {error}"
-    else:
-        outage_process.report_done(folder)
-        return ""
-    rollback.roll_back(folder, journal.BY_THE_HOST, reason, run.id, name)
-    return reason
+        return f"The step '{name}' failed: {type(error).__name__}: {error}", name
+    outage_process.report_done(outage.folder)
+    return "", ""
 
 
 def take(step: Step, outage: Outage) -> dict[str, Any]:
