@@ -71,6 +71,14 @@ options:
     type: str
     choices: [auto, keep, wait, stop, refuse]
     default: auto
+  window:
+    description:
+      - When the upgrade may begin, in the time of the host; at any time, when empty. Outside of it there is a
+        blocker.
+      - C(days), of V(mon) to V(sun), on which it opens, every day unless given; C(start), V(22:00); and
+        C(hours) for which it is open, also past midnight.
+    type: dict
+    default: {}
   details:
     description: Whether to show why each note matters, and the steps.
     type: bool
@@ -305,6 +313,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.ins
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import planner
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import sentence
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.window import read_window
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
@@ -325,7 +334,7 @@ POLICY = (
 def planned(params: dict[str, Any], _check: bool) -> dict[str, Any]:
     """The plan, and what forbids it."""
     deployment = from_dict(Deployment, params["deployment"])
-    policy = Policy(**{key: params[key] for key in POLICY})
+    policy = Policy(**{key: params[key] for key in POLICY}, window=read_window(params["window"]))
     base = params["state_folder"]
     failed = journal.failed_upgrade(state_folder(deployment.name, base))
     plan = planner.plan(deployment, params["version"], policy, installer_options(params), base, failed)
@@ -350,6 +359,7 @@ def main() -> None:
             running_servers=dict(
                 type="str", choices=["auto", "keep", "wait", "stop", "refuse"], default="auto"
             ),
+            window=dict(type="dict", default={}),
             details=dict(type="bool", default=False),
             **arguments.INSTALLER,
         ),

@@ -7,6 +7,7 @@ import contextlib
 import getpass
 import os
 import shutil
+from datetime import datetime
 from pathlib import Path
 
 from ..deployment import verification
@@ -68,6 +69,7 @@ def look(deployment: Deployment, base: str | None, python: str, user: str = "") 
         single_user_script=_single_user_script(deployment),
         knows_user=not user or _knows_user(deployment, user),
         running_servers=_running_servers(deployment),
+        now=datetime.now(),
     )
 
 
