@@ -247,7 +247,7 @@ def _verify(outage: Outage) -> dict[str, Any]:
         user=settings.user,
         lender=outage.lenders[-1] if outage.lenders else None,
     )
-    lost = users_servers.lost(outage.new_deployment, outage.kept_servers, settings.start_timeout)
+    lost = users_servers.lost(outage.new_deployment, outage.kept_servers, rollback.SERVERS_TIMEOUT)
     return {"changed": False, **found, "warnings": lost}
 
 
@@ -323,7 +323,13 @@ STEPS = (
         _verify,
         # It waits for the hub, until that sees the token, for the start and the stop of a user's server, and
         # for the answers of those that were kept.
-        lambda settings: 4 * settings.start_timeout + settings.watch + SEEN_SECONDS + MARGIN_SECONDS,
+        lambda settings: (
+            3 * settings.start_timeout
+            + settings.watch
+            + rollback.SERVERS_TIMEOUT
+            + SEEN_SECONDS
+            + MARGIN_SECONDS
+        ),
         is_needed=lambda plan: True,
         again=True,
     ),

@@ -61,7 +61,7 @@ def test_a_step_may_take_longer_than_what_it_waits_for() -> None:
         servers_deadline=1000,
         servers_timeout=1000,
     )
-    waits = {"stop": 2000, "seal": 1000, "migrate": 1000, "move": 1000, "start": 1000, "verify": 5000}
+    waits = {"stop": 2000, "seal": 1000, "migrate": 1000, "move": 1000, "start": 1000, "verify": 4000}
     waits.update({"servers": 2000, "restart servers": 1000})
     limits = {step.name: step.limit(settings) for step in outage.STEPS}
     assert {name: limits[name] > seconds for name, seconds in waits.items()} == dict.fromkeys(waits, True)
