@@ -270,7 +270,10 @@ def _read(file: Path, folder: Path) -> Run | None:
 
 
 def failed_upgrade(folder: Path) -> FailedUpgrade | None:
-    """The last upgrade, where the host has undone it since a step of the outage failed; else None."""
+    """The last upgrade, where the host has undone it since a step of the outage failed; else None.
+
+    One whose hub was not to be stopped yet has caused no outage, and does not count.
+    """
     for file in sorted(state.runs_folder(folder).glob("*/run.json"), reverse=True):
         try:
             run = _read(file, folder)
@@ -279,7 +282,8 @@ def failed_upgrade(folder: Path) -> FailedUpgrade | None:
         if run is None or run.plan is None or run.plan.action != UPGRADE:
             continue
         outcome = run.outcome
-        if outcome.get("ended") != "old" or outcome.get("by") != BY_THE_HOST:
+        stopped = any(phase.name == "stop" for phase in run.phases)
+        if outcome.get("ended") != "old" or outcome.get("by") != BY_THE_HOST or not stopped:
             return None
         return FailedUpgrade(run.plan.basis, run.id, outcome["at"], outcome["reason"])
     return None

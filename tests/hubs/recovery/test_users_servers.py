@@ -189,3 +189,4 @@ def test_an_upgrade_is_refused_while_a_server_runs(hub: Hub) -> None:
         hub.conduct(run_id)
     assert ada.has_server()
     assert find_deployment(hub.name).service.main_pid == main_pid, "the hub was stopped"
+    assert journal.failed_upgrade(hub.folder) is None, "it could not be tried again once the server has ended"
