@@ -266,7 +266,6 @@ class SystemdUnit(Service):
             "enabled": self._one("UnitFileState") in ("enabled", "enabled-runtime", "generated"),
             "unit_file": self._one("FragmentPath"),
             "needs_root": True,
-            "kills_servers": self._one("KillMode") not in _SPARING,
             "particulars": {"kill_mode": self._one("KillMode"), "restart": self._one("Restart")},
         }
 
