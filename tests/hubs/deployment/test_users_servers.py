@@ -32,7 +32,8 @@ def test_a_hub_ends_by_itself_and_the_next_one_finds_its_proxy(tmp_path: Path, v
         assert api.ask(deployment.config.public_url).status == 503
         assert proxy_route.pid_of(deployment) == proxy
         lifecycle.start(deployment, base, version, 60)
-        assert api.version(f"{deployment.config.public_url}hub/api") == version
+        through_proxy = f"{deployment.config.public_url}hub/api"
+        lifecycle.wait_for_version(service, through_proxy, version, 60, mark)
         assert proxy_route.pid_of(deployment) not in (proxy, None)
 
 
