@@ -35,7 +35,6 @@ DEPLOYMENT: dict[str, Any] = {
         "enabled": True,
         "unit_file": "/etc/systemd/system/jupyterhub.service",
         "needs_root": True,
-        "kills_servers": True,
         "particulars": {"kill_mode": "control-group"},
     },
     "config": {

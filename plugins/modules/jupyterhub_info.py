@@ -97,7 +97,6 @@ deployment:
         manager_files: []
         log_file: null
         needs_root: true
-        kills_servers: true
         particulars: {kill_mode: control-group, restart: on-failure}
     config:
       description: What the hub's config means.

@@ -10,9 +10,11 @@ version_added: 0.1.0
 author:
   - The hubops.jupyterhub maintainers (@hubops)
 description:
-  - A program on the hub's host, which was installed with the guard, stops the hub, backs up its database,
-    upgrades what could not be staged, migrates, switches to the new environments, starts the hub and verifies
-    it. It takes the steps that the run's plan needs, and needs no connection for them.
+  - A program on the hub's host, which was installed with the guard, attends to users' servers as the plan
+    says, stops the hub, backs up its database, upgrades what could not be staged, migrates, switches to the
+    new environments, starts the hub and verifies it. It takes the steps that the run's plan needs, and needs
+    no connection for them.
+  - Meanwhile the hub's proxy, if it is configurable-http-proxy on this host, answers a page for the hub.
   - Where a step fails, or takes longer than it may, the program restores the old hub, and the task fails with
     the reason of the step. Where the program is killed, the guard restores the old hub at once.
   - The new hub is verified then, and remains to be accepted with M(hubops.jupyterhub.jupyterhub_guard).
@@ -49,6 +51,22 @@ options:
     description: Seconds that starting the hub may take, and a server of O(user), each.
     type: int
     default: 120
+  servers_idle:
+    description: Seconds for which nobody must have used a user's server, where the plan waits for that.
+    type: int
+    default: 900
+  servers_deadline:
+    description: Seconds that it waits for that. Servers that are still in use then are named, and stopped.
+    type: int
+    default: 3600
+  servers_timeout:
+    description: Seconds that stopping all users' servers may take, and starting them again.
+    type: int
+    default: 300
+  restart_servers:
+    description: Whether to start the servers again that were stopped, once the new hub is verified.
+    type: bool
+    default: false
   wait:
     description: Seconds after which the module returns, whatever the host does; set by the action plugin.
     type: int
@@ -108,6 +126,10 @@ def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
         allow=tuple(params["allow"]),
         installer=installer_options(params),
         variables=dict(os.environ),
+        servers_idle=params["servers_idle"],
+        servers_deadline=params["servers_deadline"],
+        servers_timeout=params["servers_timeout"],
+        restart_servers=params["restart_servers"],
     )
     wait = float("inf") if params["wait"] is None else params["wait"]
     run = outage.conduct(folder, params["run"], settings, wait)
@@ -130,6 +152,10 @@ def main() -> None:
             **arguments.PROOF,
             **arguments.MISMATCHES,
             **arguments.INSTALLER,
+            servers_idle=dict(type="int", default=900),
+            servers_deadline=dict(type="int", default=3600),
+            servers_timeout=dict(type="int", default=300),
+            restart_servers=dict(type="bool", default=False),
             wait=dict(type="int"),
         ),
         apply,

@@ -62,6 +62,23 @@ options:
         of this name is a finding.
     type: str
     default: ""
+  running_servers:
+    description:
+      - What becomes of users' servers that run when the hub is stopped.
+      - V(keep) has them run on, with their kernels; V(wait) stops them once nobody uses them; V(stop) stops
+        them at once; V(refuse) makes a blocker of them.
+      - V(auto) keeps them, and stops them where they could not work afterwards. The plan says which it is.
+    type: str
+    choices: [auto, keep, wait, stop, refuse]
+    default: auto
+  window:
+    description:
+      - When the upgrade may begin, in the time of the host; at any time, when empty. Outside of it there is a
+        blocker.
+      - C(days), of V(mon) to V(sun), on which it opens, every day unless given; C(start), V(22:00); and
+        C(hours) for which it is open, also past midnight.
+    type: dict
+    default: {}
   details:
     description: Whether to show why each note matters, and the steps.
     type: bool
@@ -208,7 +225,7 @@ plan:
         id:
           description: The kind of finding; docs/findings.md lists all.
           type: str
-          sample: kill-mode
+          sample: proxy-elsewhere
         severity:
           description: V(blocker), V(warning) or V(note).
           type: str
@@ -216,15 +233,15 @@ plan:
         found:
           description: What was found on this host.
           type: str
-          sample: c.JupyterHub.cleanup_servers is False, and jupyterhub.service has KillMode=control-group.
+          sample: "The hub jupyterhub.service answers. Its external proxy does not lead to it from http://127.0.0.1:8000/."
         why:
           description: Why it matters.
           type: str
-          sample: systemd ends every process of the unit when it stops, whatever cleanup_servers says.
+          sample: It is not asked there after the upgrade either. That it has the route is asked of the hub.
         fix:
           description: How to fix it.
           type: str
-          sample: Set KillMode=process in the unit, and daemon-reload, before the upgrade.
+          sample: Check after the upgrade that users reach the hub.
         accept:
           description: Whether a blocker may be accepted by its id.
           type: bool
@@ -267,6 +284,12 @@ plan:
       description: Where the database is moved to; V(null) but for M(hubops.jupyterhub.jupyterhub_move).
       type: dict
       sample: null
+    running_servers:
+      description:
+        - What becomes of users' servers that run, V(keep), V(wait), V(stop) or V(refuse).
+        - Empty where there is no outage, or the hub does not run.
+      type: str
+      sample: keep
 blockers:
   description: The findings that forbid the upgrade, as sentences.
   returned: success
@@ -290,18 +313,28 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.ins
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import planner
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import sentence
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.window import read_window
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
 #: The parameters that are an administrator's policy, by the same names.
-POLICY = ("strategy", "python", "packages", "user_packages", "accept", "verify_user", "environment_failures")
+POLICY = (
+    "strategy",
+    "python",
+    "packages",
+    "user_packages",
+    "accept",
+    "verify_user",
+    "environment_failures",
+    "running_servers",
+)
 
 
 def planned(params: dict[str, Any], _check: bool) -> dict[str, Any]:
     """The plan, and what forbids it."""
     deployment = from_dict(Deployment, params["deployment"])
-    policy = Policy(**{key: params[key] for key in POLICY})
+    policy = Policy(**{key: params[key] for key in POLICY}, window=read_window(params["window"]))
     base = params["state_folder"]
     failed = journal.failed_upgrade(state_folder(deployment.name, base))
     plan = planner.plan(deployment, params["version"], policy, installer_options(params), base, failed)
@@ -323,6 +356,10 @@ def main() -> None:
             accept=dict(type="list", elements="str", default=[]),
             verify_user=dict(type="str", default=""),
             **arguments.ENVIRONMENT_FAILURES,
+            running_servers=dict(
+                type="str", choices=["auto", "keep", "wait", "stop", "refuse"], default="auto"
+            ),
+            window=dict(type="dict", default={}),
             details=dict(type="bool", default=False),
             **arguments.INSTALLER,
         ),

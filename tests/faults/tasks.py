@@ -16,10 +16,10 @@ FIRST = re.compile(r"hub_guard : arm \|")
 LAST = re.compile(r"hub_guard : accept \| Keep the new hub")
 
 
-#: The one that no upgrade has.
-MOVE = "move"
+#: Those that no upgrade has in which users' servers run on.
+OTHERS = ("move", "restart servers")
 #: The steps that the host takes by itself, between two tasks of the controller.
-STEPS = tuple(step.name for step in program.STEPS if step.name != MOVE)
+STEPS = tuple(step.name for step in program.STEPS if step.name not in OTHERS)
 #: The one that a plan has only where an environment could not be staged.
 IN_PLACE = "upgrade in place"
 STOP, SEAL, MIGRATE, SWITCH, START, VERIFY = "stop", "seal", "migrate", "switch", "start", "verify"

@@ -82,5 +82,5 @@ def assert_is_read(upgraded: PlaybookResult, hub: Hub) -> None:
     assert json.loads(hub.read(path)) == upgraded.report
     names = [phase["name"] for phase in upgraded.report["phases"]]
     before = ["find", "plan", "stage", "rehearse", "backup", "prepare", "arm"]
-    steps = ["stop", "seal", "migrate", "switch", "start", "verify"]
+    steps = ["servers", "stop", "seal", "migrate", "switch", "start", "verify"]
     assert names == [*before, *steps, "accept", "first backup"]

@@ -280,6 +280,16 @@ class Hub:
             lambda: not self.api(f"/users/{user}").body["servers"], f"stop of {user}'s server", timeout=60
         )
 
+    def server_processes(self) -> dict[str, int]:
+        """The processes of users' servers, by user."""
+        script = """
+            for pid in $(pgrep -f '[j]upyterhub-singleuser'); do
+                tr '\\0' '\\n' < /proc/$pid/environ | sed -n "s/^JUPYTERHUB_USER=/$pid /p"
+            done
+        """
+        lines = self.exec(["sh", "-c", script], check=False).stdout.splitlines()
+        return {user: int(pid) for pid, user in (line.split() for line in lines)}
+
     def _server_is_ready(self, user: str) -> bool:
         return bool(self.api(f"/users/{user}").body["servers"].get("", {}).get("ready"))
 

@@ -25,6 +25,15 @@ def test_the_new_version_runs_from_the_old_place(hub: Hub, target: str) -> None:
     assert answer.body["sys_executable"].startswith(f"{hub.layout.environments[0]}/bin/python")
 
 
+def test_users_servers_have_run_on(hub: Hub, memory: Memory) -> None:
+    before = memory.recall("servers")
+    assert hub.server_processes() == before
+    assert {user: hub.single_user_version(user) for user in before} == dict.fromkeys(
+        before, hub.layout.version
+    )
+    assert hub.exec(["find", "/run/systemd/system", "-name", "*hubops*"], check=False).stdout == ""
+
+
 def test_it_can_be_verified_alone(hub: Hub, target: str) -> None:
     result = hub.playbook("verify.yml", {"jupyterhub_verify_user": "user-002"})
     assert f"JupyterHub {target} works" in result.stdout

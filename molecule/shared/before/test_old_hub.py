@@ -54,6 +54,12 @@ def test_a_hub_that_does_not_come_up_is_restored(hub: Hub, target: str) -> None:
 def test_what_the_hub_holds_is_kept_for_comparison(hub: Hub, memory: Memory) -> None:
     cookies = hub.log_in("user-002")
     fingerprint = hub.fingerprint()
+    servers = hub.server_processes()
+    assert servers, "an attempt has ended users' servers"
     memory.keep(
-        rows=hub.rows(), config=fingerprint["config"], secrets=fingerprint["secrets"], cookies=cookies
+        rows=hub.rows(),
+        config=fingerprint["config"],
+        secrets=fingerprint["secrets"],
+        cookies=cookies,
+        servers=servers,
     )

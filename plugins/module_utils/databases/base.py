@@ -140,6 +140,10 @@ class Database(ABC):
         """The names of the hub's users. Raises HubError as `contents`."""
 
     @abstractmethod
+    def servers(self) -> list[str]:
+        """The names of users' servers that are registered as running, ``ada`` or ``ada/gpu``; as `users`."""
+
+    @abstractmethod
     def scratch(self, context: ExecutionContext) -> AbstractContextManager[Path]:
         """A folder of the hub's user for a rehearsal, empty at first; it is gone afterwards, with all copies.
 

@@ -26,6 +26,10 @@ SHOWN = ("name", "identifier", "id", "user_id")
 
 #: Single-user servers: a hub that finds them polls them, and may stop them. With what refers to them.
 SERVERS = ("share_codes", "shares", "spawners", "servers")
+REGISTERED_SERVERS = (
+    "SELECT users.name, spawners.name FROM spawners JOIN users ON users.id = spawners.user_id "
+    "WHERE spawners.server_id IS NOT NULL ORDER BY users.name, spawners.name"
+)
 SERVERS_OF_SERVICES = "UPDATE services SET _server_id = NULL"
 
 #: What a serving hub writes by itself: its loss does not matter.
@@ -41,6 +45,11 @@ NOT_PEOPLES = (
 )
 #: Columns that say when a row was made.
 CREATED = ("created", "created_at")
+
+
+def server_label(user: str, name: str) -> str:
+    """The name of a user's server for people: ``ada``, or ``ada/gpu`` of a named one."""
+    return f"{user}/{name}" if name else user
 
 
 def compare(before: dict[str, Keys], after: dict[str, Keys], given_up: set[str]) -> list[str]:

@@ -177,6 +177,10 @@ class ServerDatabase(Database):
         [found] = self.read(["SELECT name FROM users"])
         return {str(name) for (name,) in found}
 
+    def servers(self) -> list[str]:
+        [found] = self.read([hub_tables.REGISTERED_SERVERS])
+        return [hub_tables.server_label(str(user), str(name or "")) for user, name in found]
+
     @property
     def scratch_folder(self) -> Path:
         name = self.access.database.replace("/", "_")

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..errors import HubError
 from ..system import files
 from ..system.execution_context import ExecutionContext
-from . import comparison, health, scratch_copies, scratch_folders, sqlite, sqlite_backups, urls
+from . import comparison, health, hub_tables, scratch_copies, scratch_folders, sqlite, sqlite_backups, urls
 from .access import Access, DatabaseConfig
 from .base import Contents, Database, DatabaseCopy, Keys, Since
 from .facts import DatabaseBackup, DatabaseFacts
@@ -87,6 +87,12 @@ class SqliteDatabase(Database):
     def users(self) -> set[str]:
         with sqlite.reading(self.path, timeout=10) as connection:
             return {str(name) for (name,) in connection.execute("SELECT name FROM users")}
+
+    def servers(self) -> list[str]:
+        with sqlite.reading(self.path, timeout=10) as connection:
+            return [
+                hub_tables.server_label(*row) for row in connection.execute(hub_tables.REGISTERED_SERVERS)
+            ]
 
     def scratch(self, context: ExecutionContext) -> AbstractContextManager[Path]:
         return scratch_folders.scratch(self.scratch_folder, context)

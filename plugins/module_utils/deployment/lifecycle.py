@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import HubError
@@ -10,6 +11,7 @@ from ..hub import api, logs
 from ..services.base import DoesNotStop, Service
 from ..services.kinds import service_of
 from ..system import state
+from ..system.processes import is_alive
 from .model import Deployment
 
 POLL_SECONDS = 0.02
@@ -34,10 +36,17 @@ class Started:
     main_pid: int | None
 
 
-def stop(deployment: Deployment, base: str | None, reason: str, timeout: float) -> Stopped:
+def stop(
+    deployment: Deployment,
+    base: str | None,
+    reason: str,
+    timeout: float,
+    shut_down: Callable[[], None] | None = None,
+) -> Stopped:
     """Hold the hub down, then stop it; returns when its main process is gone.
 
-    ``timeout`` in seconds. Raises HubError when the process outlives it.
+    ``shut_down`` has the hub end by itself, in its own way; its manager stops what has not ended by then.
+    ``timeout`` in seconds, for each of the two. Raises HubError when the process outlives it.
     """
     service = service_of(deployment.service)
     hold = state.hold_file(state.state_folder(deployment.name, base))
@@ -49,8 +58,18 @@ def stop(deployment: Deployment, base: str | None, reason: str, timeout: float) 
     if not held:
         service.hold(reason, hold)
     if running:
+        if shut_down:
+            _end_by_itself(service, shut_down, timeout)
         service.stop(timeout)
     return Stopped(changed=running or not held, stopped_at=stopped_at, log_mark=mark)
+
+
+def _end_by_itself(service: Service, shut_down: Callable[[], None], timeout: float) -> None:
+    process = service.hub_process()
+    shut_down()
+    deadline = time.monotonic() + timeout
+    while process and is_alive(process.pid) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
 
 
 def downtime(stopped_at: float, answered_at: float) -> float | None:
@@ -59,10 +78,16 @@ def downtime(stopped_at: float, answered_at: float) -> float | None:
     return seconds if seconds >= 0 else None
 
 
-def take_down(deployment: Deployment, base: str | None, reason: str, timeout: float) -> None:
+def take_down(
+    deployment: Deployment,
+    base: str | None,
+    reason: str,
+    timeout: float,
+    shut_down: Callable[[], None] | None = None,
+) -> None:
     """`stop`, in a restore: a hub that has not stopped after ``timeout`` seconds is killed."""
     try:
-        stop(deployment, base, reason, timeout)
+        stop(deployment, base, reason, timeout, shut_down)
     except DoesNotStop:
         service_of(deployment.service).kill()
         stop(deployment, base, reason, timeout)
@@ -125,5 +150,7 @@ def arm(deployment: Deployment, base: str | None) -> None:
 
 
 def disarm(deployment: Deployment, base: str | None) -> None:
-    """Forget the hold file and what made the service manager obey it."""
-    service_of(deployment.service).remove_hold(state.hold_file(state.state_folder(deployment.name, base)))
+    """Forget the hold file and what made the service manager obey it, and spare no servers any more."""
+    service = service_of(deployment.service)
+    service.end_sparing_servers()
+    service.remove_hold(state.hold_file(state.state_folder(deployment.name, base)))

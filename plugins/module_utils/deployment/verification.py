@@ -12,7 +12,7 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -33,6 +33,9 @@ from .database import database_of
 from .model import Deployment
 
 TOKEN_SECONDS = 600
+#: What a verification asks, and what it asks for a user whose server is started.
+SCOPES = ("list:users", "read:hub", "proxy")
+SCOPES_OF_A_USER = ("read:users", "servers", "access:servers")
 ANSWER_TIMEOUT = 30
 SERVICES_TIMEOUT = 30
 LOOK_SECONDS = 0.5
@@ -106,10 +109,10 @@ def verify(
             database = database_of(deployment, point)
             with contextlib.ExitStack() as stack:
                 lent = lender or stack.enter_context(
-                    lending(database, environment, service.context(), user, starts=False)
+                    lending(database, environment, service.context(), _scopes(user), starts=False)
                 )
                 token = lent.token()
-                _wait_until_seen(api_url, token, database.seen_within)
+                wait_until_seen(api_url, token, database.seen_within)
                 executable = _require_environment(api_url, token, environment, version)
                 users = _require_users(database, api_url, token, version)
                 if not deployment.proxy.managed:
@@ -268,13 +271,23 @@ class Lender:
             )
 
 
+def _scopes(user: str) -> list[str]:
+    return [*SCOPES, *(f"{scope}!user={user}" for scope in SCOPES_OF_A_USER if user)]
+
+
 @contextlib.contextmanager
 def lending(
-    database: Database, environment: str, context: ExecutionContext, user: str, starts: bool
+    database: Database,
+    environment: str,
+    context: ExecutionContext,
+    scopes: Sequence[str],
+    starts: bool,
+    seconds: float = TOKEN_SECONDS,
 ) -> Iterator[Lender]:
-    """A lender of a token, which may have ``user``'s server; after the block its rows are gone again.
+    """A lender of a token with these scopes, an administrator's before 2.0; its rows are gone afterwards.
 
-    ``starts``: the hub is started only now, so that it sees the token at once.
+    ``starts``: the hub is started only now, so that it sees the token at once. The token expires after
+    ``seconds``, should its lender be killed.
     """
     # SQLAlchemy would create one that is not there.
     database.contents()
@@ -283,7 +296,7 @@ def lending(
     with tempfile.TemporaryFile("w+") as errors:
         process = context.start(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
         lender = Lender(process, errors, database.name)
-        wanted = {"url": url, "seconds": TOKEN_SECONDS, "user": user, "starts": starts}
+        wanted = {"url": url, "seconds": int(seconds), "scopes": list(scopes), "starts": starts}
         lender.say(json.dumps(wanted))
         try:
             yield lender
@@ -302,10 +315,10 @@ def lending_ahead(
     if not database.seen_within:
         return contextlib.nullcontext()
     environment, context = deployment.hub_environment.path, service_of(deployment.service).context()
-    return lending(database, environment, context, user, starts=True)
+    return lending(database, environment, context, _scopes(user), starts=True)
 
 
-def _wait_until_seen(api_url: str, token: str, seconds: float) -> None:
+def wait_until_seen(api_url: str, token: str, seconds: float) -> None:
     """Wait until the hub knows a token: what a database's transaction began with stays what the hub sees."""
     deadline = time.monotonic() + seconds
     while api.ask(f"{api_url}/info", token).status == FORBIDDEN and time.monotonic() < deadline:

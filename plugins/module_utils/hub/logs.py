@@ -11,8 +11,8 @@ LEVEL = re.compile(r"^\[(?P<level>[CEW]) \d{4}-\d\d-\d\d [\d:.]+ [^\]]*\] ?(?P<m
 SECRET = re.compile(
     r"(?i)([\w-]*(?:token|secret|password|passwd|crypt_key|api_key|_xsrf)[\w-]*[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,;]+"
 )
-#: The hub takes this for critical, and an upgrade asks for it.
-ASKED_TO_STOP = "Received signal SIGTERM, initiating shutdown"
+#: The hub takes this for critical, and an upgrade asks for it, by its manager or by its API.
+ASKED_TO_STOP = ("Received signal SIGTERM, initiating shutdown", "Initiating shutdown")
 EXCEPTION = re.compile(r"[\w.]*(Error|Exception|Exit|Interrupt)\b: ")
 CREDENTIALS = re.compile(r"(\w://[^\s:/@]*):[^\s/]*@")
 AUTHORIZATION = re.compile(r"(?i)(authorization[\"']?\s*[=:]\s*[\"']?)(\w+\s+)?[^\s\"']+")
@@ -65,7 +65,7 @@ def starts(lines: Sequence[str]) -> int:
 
 def stops(lines: Sequence[str]) -> int:
     """How many times a hub was asked to stop."""
-    return sum("initiating shutdown" in line for line in lines)
+    return sum("initiating shutdown" in line.lower() for line in lines)
 
 
 def scrub(line: str) -> str:

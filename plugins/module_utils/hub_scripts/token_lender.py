@@ -1,10 +1,9 @@
-"""Runs inside the hub's environment, handed over as text: lends a token that may list users and read the hub.
+"""Runs inside the hub's environment, handed over as text: lends a token for what the hub is to be asked.
 
-It reads one line of JSON from standard input, ``{"url": database's, "seconds": lifetime, "user": name,
-"starts": whether the hub is about to start}``, and writes one with the token to standard output; where a user
-is named, the token may also start and stop that one's server, and reach it. It waits for the end of its
-input, and then removes what it wrote. Should it be killed, the token expires by itself, and the next loan
-removes the rest.
+It reads one line of JSON from standard input, ``{"url": database's, "seconds": lifetime, "scopes": what the
+token may do, "starts": whether the hub is about to start}``, and writes one with the token to standard
+output. It waits for the end of its input, and then removes what it wrote. Should it be killed, the token
+expires by itself, and the next loan removes the rest.
 
 A hub that starts removes services that its config does not have, and goes on to read its database. Where it
 ``starts``, a service is written that it will remove, and the token is lent as soon as it has: so it is in all
@@ -26,8 +25,6 @@ from typing import Any
 
 # A leftover's row in these tables is identified by its name.
 PREFIX = "hubops-verify-"
-SCOPES = ["list:users", "read:hub", "proxy"]
-SCOPES_OF_A_USER = ["read:users", "servers", "access:servers"]
 LOOK_SECONDS = 0.01
 
 
@@ -52,7 +49,7 @@ def main() -> None:
     try:
         if request["starts"]:
             wait_for_start(make_session(), awaited, stdin)
-        token = lend(make_session(), name, request["seconds"], request["user"])
+        token = lend(make_session(), name, request["seconds"], request["scopes"])
         sys.stdout.write(json.dumps({"token": token}) + "\n")
         sys.stdout.flush()
         stdin.read()
@@ -102,15 +99,14 @@ def number_rows_apart() -> None:
         event.listen(kind, "before_insert", number)
 
 
-def lend(session: Any, name: str, seconds: int, user: str) -> str:
+def lend(session: Any, name: str, seconds: int, scopes: list[str]) -> str:
     from jupyterhub import orm
 
     forget_leftovers(session)
     service = orm.Service(name=name)
     session.add(service)
     if hasattr(orm, "Role"):
-        scopes = SCOPES + [f"{scope}!user={user}" for scope in SCOPES_OF_A_USER if user]
-        role = orm.Role(name=name, description="Verification of an upgrade, for minutes", scopes=scopes)
+        role = orm.Role(name=name, description="An upgrade, while it takes place", scopes=scopes)
         session.add(role)
         role.services.append(service)
     else:

@@ -24,6 +24,7 @@ def changes(reviewed: Plan, plan: Plan) -> list[str]:
     """
     completed = plan.packages is not None
     changed = [*_changed_versions(reviewed, plan), *_changed_environments(reviewed, plan)]
+    changed += _changed_servers(reviewed, plan)
     if completed or plan.intermediate_versions:
         changed += _changed_intermediate_versions(reviewed, plan)
     if completed:
@@ -43,6 +44,11 @@ def _changed_environments(reviewed: Plan, plan: Plan) -> list[str]:
         }
 
     return _differences(described(reviewed), described(plan), "not upgraded")
+
+
+def _changed_servers(reviewed: Plan, plan: Plan) -> list[str]:
+    then, now = reviewed.running_servers, plan.running_servers
+    return [] if then == now else [f"Users' servers that run: {now or 'none'}, and not {then or 'none'}."]
 
 
 def _changed_intermediate_versions(reviewed: Plan, plan: Plan) -> list[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import getpass
 import os
 import shutil
+from datetime import datetime
 from pathlib import Path
 
 from ..deployment import verification
@@ -70,6 +72,8 @@ def look(deployment: Deployment, base: str | None, python: str, user: str = "") 
         templates=_templates(deployment.config.template_folders),
         single_user_script=_single_user_script(deployment),
         knows_user=not user or _knows_user(deployment, user),
+        running_servers=_running_servers(deployment),
+        now=datetime.now(),
     )
 
 
@@ -79,6 +83,14 @@ def _knows_user(deployment: Deployment, user: str) -> bool:
         return user in database_of(deployment).users()
     except HubError:
         return True
+
+
+def _running_servers(deployment: Deployment) -> list[str]:
+    """Names of the servers that are registered; none where there are none, or they cannot be read."""
+    if deployment.database.servers:
+        with contextlib.suppress(HubError):
+            return database_of(deployment).servers()
+    return []
 
 
 def _can_be_asked(deployment: Deployment) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ..deployment.model import Deployment
 from ..environments.planned import IN_PLACE, REBUILD, REPORT, LeftOut, PlannedEnvironment
-from . import intermediate_versions
+from . import intermediate_versions, running_servers
 from .findings import kinds
 from .findings.finding import BLOCKER, Finding, sentence
 from .plan import NOTHING, UPGRADE, FallbackPath, Plan
@@ -57,6 +57,7 @@ def make_plan(deployment: Deployment, target: Target, host: Host, policy: Policy
         steps=(),
         basis=upgrade.basis,
         left_out=upgrade.left_out,
+        running_servers=running_servers.chosen(upgrade) if outage and changes else "",
     )
     return replace(plan, steps=_steps(deployment, plan))
 
@@ -166,6 +167,8 @@ def _steps(deployment: Deployment, plan: Plan) -> tuple[str, ...]:
     if plan.environments and not _paths(plan, in_place=True):
         steps.append("Rehearse the upgrade on a copy of the database, with the staged environments.")
     steps.append(f"Make a recovery point in {plan.recovery_point_folder}.")
+    if plan.running_servers:
+        steps.append(running_servers.SENTENCES[plan.running_servers])
     if plan.outage:
         steps.append(f"Stop {service} and keep it down. The outage begins.")
         steps.append(f"Back up {deployment.database.name} once more.")

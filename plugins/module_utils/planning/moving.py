@@ -22,7 +22,7 @@ from ..environments.installer import InstallerOptions
 from ..errors import HubError
 from ..services.kinds import service_of
 from ..system import files, state
-from . import host
+from . import host, running_servers
 from .findings import database, database_server, disk_space, kinds, proxy, service
 from .findings import moving as findings
 from .findings.finding import BLOCKER, WARNING, Finding, listing
@@ -81,6 +81,7 @@ def plan(
         findings=tuple(kinds.judge(found, policy.accept)),
         steps=_steps(deployment, move, looked.state_folder) if move else (),
         move=move,
+        running_servers="" if here else running_servers.chosen(upgrade),
     )
 
 

@@ -49,6 +49,7 @@ class Plan:
     left_out: tuple[LeftOut, ...] = ()
     move: Move | None = None
     """None but for a move of the database."""
+    running_servers: str = ""
 
     @property
     def goal(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import NamedTuple, Sequence
 
 from ..databases.drivers import Driver, missing_drivers
@@ -13,6 +14,7 @@ from ..environments.planned import FAIL, LeftOut, PlannedEnvironment
 from ..releases.requirements import parse_requirement, satisfies
 from ..releases.versions import parse_release
 from .basis import FailedUpgrade, digest
+from .window import Window
 
 #: A copied environment needs its own size again, and space for what is downloaded and compiled.
 STAGING_RESERVE_BYTES = 400 * 1024 * 1024
@@ -73,7 +75,9 @@ class Host:
     ``of_site`` are digests of the site's files; ``failed`` is the last upgrade, where it was undone.
     ``options`` are those that the hub of today knows, by class; ``templates`` the custom ones' texts by
     path; ``single_user_script`` path and text of the single-user command where that is a script;
-    ``knows_user`` says whether the hub has the user whose server is to be started.
+    ``knows_user`` says whether the hub has the user whose server is to be started;
+    ``running_servers`` names those that are registered as running, ``ada`` or ``ada/gpu``; ``now`` is the
+    time that its clock shows.
     """
 
     root: bool
@@ -97,6 +101,8 @@ class Host:
     templates: dict[str, str] = field(default_factory=dict)
     single_user_script: tuple[str, str] = ("", "")
     knows_user: bool = True
+    running_servers: list[str] = field(default_factory=list)
+    now: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,8 @@ class Policy:
     accept: list[str] = field(default_factory=list)
     verify_user: str = ""  # whose server is started to prove the new hub
     environment_failures: str = FAIL  # or REPORT, and go on without a single-user environment
+    running_servers: str = "auto"  # or one of `running_servers.WAYS`
+    window: Window | None = None  # when the upgrade may begin; at any time
 
 
 @dataclass(frozen=True)

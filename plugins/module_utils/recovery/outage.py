@@ -7,6 +7,7 @@ the old hub. Where this program is killed, the guard restores the old hub.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ..databases import migration
-from ..deployment import lifecycle, person, verification
+from ..deployment import lifecycle, person, proxy_route, users_servers, verification
 from ..deployment.database import database_of
 from ..deployment.model import Deployment
 from ..deployment.verification import Lender
@@ -26,7 +27,10 @@ from ..environments import transitions
 from ..environments.installer import InstallerOptions
 from ..environments.packages import installed_version
 from ..errors import HubError
-from ..planning import moving
+from ..hub import hold_page
+from ..hub.running_servers import RunningServer
+from ..planning import moving, running_servers
+from ..planning.findings.finding import listing
 from ..planning.plan import Plan
 from ..progress import Progress
 from ..runs import guard, journal, outage_process
@@ -45,6 +49,10 @@ INSTALL_SECONDS = 3600.0
 EXCHANGE_SECONDS = 300.0
 #: More than any database's `seen_within`.
 SEEN_SECONDS = 360.0
+#: The step before the hub is stopped.
+SERVERS = rollback.SERVERS
+#: What may become of users' servers that ends them.
+STOPPING = (running_servers.WAIT, running_servers.STOP)
 LOOK_SECONDS = 0.2
 
 
@@ -68,6 +76,14 @@ class Settings:
     """For what is upgraded in place."""
     variables: dict[str, str] = field(default_factory=dict)
     """Environment variables, such as a proxy's address."""
+    servers_idle: float = 900
+    """For how long nobody must have used a user's server that is waited for."""
+    servers_deadline: float = 3600
+    """For how long it is waited for that; then it is stopped in use."""
+    servers_timeout: float = 300
+    """How long stopping users' servers may take, and starting them again."""
+    restart_servers: bool = False
+    """Whether those that were stopped are started on the new hub."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +98,12 @@ class Outage:
     """What a step keeps for those after it; closed when all are over."""
     lenders: list[Lender | None] = field(default_factory=list)
     """The one that was started before the hub; None where that is not needed."""
+    until_stopped: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    """What is kept while the old hub still runs."""
+    shut_downs: list[Callable[[], None]] = field(default_factory=list)
+    """How the old hub ends without its proxy, and its users' servers."""
+    until_over: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    """What is kept until a hub serves again, the new one or the old one."""
 
     @property
     def deployment(self) -> Deployment:
@@ -96,6 +118,11 @@ class Outage:
     def access(self) -> Path:
         """The folder that says how the database of the new hub is reached."""
         return self.folder / moving.FOLDER if self.plan.move else self.point
+
+    @property
+    def kept_servers(self) -> list[RunningServer]:
+        """Users' servers that were left running."""
+        return rollback.kept_servers(journal.mine(self.folder, self.run.id))
 
     @property
     def base(self) -> str:
@@ -123,9 +150,40 @@ class Step:
     """Whether a run that is completed takes it once more."""
 
 
+def _attend_to_servers(outage: Outage) -> dict[str, Any]:
+    """Have users' servers run on, or stop them; no other step stops one."""
+    settings, deployment, way = outage.settings, outage.deployment, outage.plan.running_servers
+    seconds = settings.servers_deadline + settings.servers_timeout
+    hub = outage.until_stopped.enter_context(users_servers.attending(deployment, outage.point, seconds))
+    found, warnings = hub.listed(), []
+    if way == running_servers.REFUSE and found:
+        names = listing([server.label for server in found])
+        raise HubError(f"Users' servers are running, and jupyterhub_running_servers is refuse: {names}.")
+    service_of(deployment.service).spare_servers()
+    outage.shut_downs.append(functools.partial(hub.shut_down, servers=way in STOPPING))
+    if way == running_servers.KEEP:
+        return {"changed": True, "kept": [to_dict(server) for server in found]}
+    if way == running_servers.WAIT:
+
+        def tell(line: str) -> None:
+            journal.tell(outage.folder, outage.run.id, SERVERS, line)
+
+        busy = hub.wait_until_idle(settings.servers_idle, settings.servers_deadline, tell)
+        warnings += [f"The server of {server.label} was in use when it was stopped." for server in busy]
+        found = hub.listed()
+    remaining = hub.stop(found, settings.servers_timeout)
+    warnings += [f"The server of {server.label} did not stop before the hub." for server in remaining]
+    return {"changed": True, "stopped": [to_dict(server) for server in found], "warnings": warnings}
+
+
 def _stop(outage: Outage) -> dict[str, Any]:
     reason = f"{outage.plan.action} to {outage.plan.goal}"
-    return vars(lifecycle.stop(outage.deployment, outage.base, reason, outage.settings.stop_timeout))
+    shut_down = next(iter(outage.shut_downs), None)
+    page = outage.until_over.enter_context(hold_page.serving(outage.plan.expected_outage_seconds))
+    is_shown = proxy_route.lead_to(outage.deployment, page)
+    stopped = lifecycle.stop(outage.deployment, outage.base, reason, outage.settings.stop_timeout, shut_down)
+    outage.until_stopped.close()
+    return {**vars(stopped), "hold_page": is_shown}
 
 
 def _seal(outage: Outage) -> dict[str, Any]:
@@ -192,7 +250,25 @@ def _verify(outage: Outage) -> dict[str, Any]:
         checks=_checks(settings, run),
         lender=outage.lenders[-1] if outage.lenders else None,
     )
-    return {"changed": False, **found}
+    lost = users_servers.lost(outage.new_deployment, outage.kept_servers, rollback.SERVERS_TIMEOUT)
+    return {"changed": False, **found, "warnings": lost}
+
+
+def _restart_servers(outage: Outage) -> dict[str, Any]:
+    """Start users' servers again; one that does not start is named, and no reason to restore the old hub."""
+    stopped = (journal.mine(outage.folder, outage.run.id).taken(SERVERS) or {}).get("stopped", [])
+    if not (stopped and outage.settings.restart_servers):
+        return {"changed": False}
+    servers = [from_dict(RunningServer, server) for server in stopped]
+    try:
+        with users_servers.attending(outage.new_deployment, outage.access) as hub:
+            missing = [server.label for server in hub.start(servers, outage.settings.servers_timeout)]
+    except HubError as error:
+        return {"changed": True, "warnings": [f"Users' servers were not started again: {error}"]}
+    return {
+        "changed": True,
+        "warnings": [f"The server of {label} was not started again." for label in missing],
+    }
 
 
 def _checks(settings: Settings, run: Run) -> list[str]:
@@ -203,7 +279,16 @@ def _checks(settings: Settings, run: Run) -> list[str]:
 
 #: In their order. The migration comes before the switch: see docs/architecture.md.
 STEPS = (
-    Step("stop", "Stopping the hub", _stop, lambda settings: settings.stop_timeout + MARGIN_SECONDS),
+    Step(
+        SERVERS,
+        "Attending to users' servers",
+        _attend_to_servers,
+        lambda settings: settings.servers_deadline + settings.servers_timeout + SEEN_SECONDS + MARGIN_SECONDS,
+        is_needed=lambda plan: bool(plan.running_servers),
+        again=True,
+    ),
+    # The hub has the time to end by itself, and its manager to end it.
+    Step("stop", "Stopping the hub", _stop, lambda settings: 2 * settings.stop_timeout + MARGIN_SECONDS),
     Step(
         "seal",
         "Backing up the stopped database",
@@ -246,10 +331,23 @@ STEPS = (
         "Verifying the new hub",
         _verify,
         # It waits for the hub, until that sees the token, for the start and the stop of a user's server, and
-        # for a kernel.
-        lambda settings: 4 * settings.start_timeout + settings.watch + SEEN_SECONDS + MARGIN_SECONDS,
+        # for a kernel; and for the answers of those that were kept.
+        lambda settings: (
+            4 * settings.start_timeout
+            + settings.watch
+            + rollback.SERVERS_TIMEOUT
+            + SEEN_SECONDS
+            + MARGIN_SECONDS
+        ),
         is_needed=lambda plan: True,
         again=True,
+    ),
+    Step(
+        "restart servers",
+        "Starting users' servers again",
+        _restart_servers,
+        lambda settings: settings.servers_timeout + SEEN_SECONDS + MARGIN_SECONDS,
+        is_needed=lambda plan: plan.running_servers in STOPPING,
     ),
 )
 
@@ -269,24 +367,30 @@ def carry_out(folder: Path) -> str:
     settings = from_dict(Settings, json.loads(_settings_file(folder).read_text(encoding="utf-8")))
     os.environ.update(settings.variables)
     outage = Outage(folder, run, run.plan, settings)
+    with outage.until_over:
+        reason, failed = _attempt(outage)
+        if reason:
+            rollback.roll_back(folder, journal.BY_THE_HOST, reason, run.id, failed)
+    return reason
+
+
+def _attempt(outage: Outage) -> tuple[str, str]:
+    """Take all steps; why that has failed, and in which of them, both '' where it has not."""
     name = ""
     try:
-        with outage.kept:
+        with outage.kept, outage.until_stopped:
             for step in STEPS:
                 name = step.name
                 if step.is_needed(outage.plan):
                     take(step, outage)
-        journal.mark_verified(folder, run.id)
+        journal.mark_verified(outage.folder, outage.run.id)
     except HubError as error:
-        reason = str(error)
+        return str(error), name
     except Exception as error:
         traceback.print_exc()
-        reason = f"The step '{name}' failed: {type(error).__name__}: {error}"
-    else:
-        outage_process.report_done(folder)
-        return ""
-    rollback.roll_back(folder, journal.BY_THE_HOST, reason, run.id, name)
-    return reason
+        return f"The step '{name}' failed: {type(error).__name__}: {error}", name
+    outage_process.report_done(outage.folder)
+    return "", ""
 
 
 def take(step: Step, outage: Outage) -> dict[str, Any]:
@@ -373,7 +477,9 @@ def message(phase: str, doing: str) -> str:
     """What the host does where a run stands so, for an administrator who waits."""
     if phase == journal.RESTORING:
         return "Restoring the old hub"
-    return next((step.message for step in STEPS if step.name == doing), "Carrying out the outage")
+    name, colon, detail = doing.partition(": ")
+    found = next((step.message for step in STEPS if step.name == name), "Carrying out the outage")
+    return f"{found}{colon}{detail}"
 
 
 def _why(run: Run) -> str:

@@ -181,12 +181,14 @@ def restore(
     stop_timeout: float,
     log_mark: str = "",
     before_start: Callable[[], object] = lambda: None,
+    shut_down: Callable[[], None] | None = None,
 ) -> dict[str, Any]:
     """Make the host equal to ``point``, and have the old hub serve.
 
     Safe to call from any half-way state, again and again. A hub that has not stopped after ``stop_timeout``
     seconds is killed; ``timeout`` is what the old one's start may take, in seconds. What the hub has logged
     since ``log_mark`` is kept with what is replaced. ``before_start`` is called once all is restored.
+    ``shut_down`` as in `lifecycle.stop`.
     Returns what was restored, also as a diff, whether anything was changed, and when the hub answered.
     """
     with _no_os_error(point):
@@ -198,7 +200,7 @@ def restore(
         different = differences(point, manifest)
         if different or service_of(deployment.service).state() == "stopping":
             reserved_space.release_aside(state_folder_of(point))
-            take_down(deployment, base, f"restoring {point.name}", stop_timeout)
+            take_down(deployment, base, f"restoring {point.name}", stop_timeout, shut_down)
         if different:
             aside = point / "replaced" / datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
             if log_mark:

@@ -13,18 +13,20 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ..databases import migration
-from ..deployment import lifecycle, verification
+from ..deployment import lifecycle, users_servers, verification
 from ..deployment.database import database_of
 from ..deployment.model import Deployment
 from ..deployment.verification import Lender
 from ..environments import transitions
 from ..environments.installer import InstallerOptions
 from ..errors import HubError
+from ..hub.running_servers import RunningServer
 from ..planning import moving
 from ..progress import Progress
 from ..rehearsal import rehearsed_hub
 from ..runs import guard, journal, report, report_files
 from ..runs.journal import Outcome, Phase, Run
+from ..shapes import from_dict
 from ..system.processes import family
 from . import recovery_point, reserved_space
 
@@ -36,6 +38,10 @@ MOST_ATTEMPTS = 20
 TIMEOUT = 120.0
 #: Seconds after which a hub that does not stop is killed.
 STOP_TIMEOUT = 30.0
+#: Within which users' servers must answer that were kept, and a hub must know a token to spare them.
+SERVERS_TIMEOUT = 30.0
+#: The step of the outage that has noted these servers.
+SERVERS = "servers"
 
 
 def accept(folder: Path, run_id: str) -> Outcome:
@@ -160,8 +166,11 @@ def _restore(folder: Path, run: Run, by: str) -> Outcome:
                 with contextlib.suppress(HubError):
                     lenders.append(kept.enter_context(verification.lending_ahead(run.deployment, point)))
 
-            restored.update(recovery_point.restore(point, TIMEOUT, STOP_TIMEOUT, mark, lend))
+            servers = kept_servers(run)
+            shut_down = functools.partial(_shut_down, run.deployment, point) if servers else None
+            restored.update(recovery_point.restore(point, TIMEOUT, STOP_TIMEOUT, mark, lend, shut_down))
             verified = _verify(run.deployment, restored["version"], point, lenders, kept)
+            restored["warnings"] = users_servers.lost(run.deployment, servers, SERVERS_TIMEOUT)
     except HubError as error:
         run.failures += 1
         if run.failures >= MOST_FAILURES or run.attempts >= MOST_ATTEMPTS:
@@ -179,6 +188,19 @@ def _restore(folder: Path, run: Run, by: str) -> Outcome:
         "verified": verified,
         "downtime_seconds": lifecycle.downtime(stopped_at, answered_at) if stopped_at else None,
     }
+
+
+def kept_servers(run: Run) -> list[RunningServer]:
+    """Users' servers that the run's outage has left running."""
+    return [from_dict(RunningServer, each) for each in (run.taken(SERVERS) or {}).get("kept", [])]
+
+
+def _shut_down(deployment: Deployment, point: Path) -> None:
+    """Have the hub that is to be replaced end without users' servers; one that cannot is stopped as it is."""
+    with contextlib.suppress(HubError), users_servers.attending(
+        deployment, point, patience=SERVERS_TIMEOUT
+    ) as hub:
+        hub.shut_down()
 
 
 def _report(folder: Path, run: Run) -> None:

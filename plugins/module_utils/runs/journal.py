@@ -162,7 +162,7 @@ class Run:
     phase: str = PREPARING
     """How it stands: one of the words above."""
     doing: str = ""
-    """The step of the outage that has begun and not ended."""
+    """The step of the outage that has begun and not ended; it may add after a colon how far it is."""
     phases: list[Phase] = field(default_factory=list)
     attempts: int = 0
     failures: int = 0
@@ -272,7 +272,10 @@ def _read(file: Path, folder: Path) -> Run | None:
 
 
 def failed_upgrade(folder: Path) -> FailedUpgrade | None:
-    """The last upgrade, where the host has undone it since a step of the outage failed; else None."""
+    """The last upgrade, where the host has undone it since a step of the outage failed; else None.
+
+    One whose hub was not to be stopped yet has caused no outage, and does not count.
+    """
     for file in sorted(state.runs_folder(folder).glob("*/run.json"), reverse=True):
         try:
             run = _read(file, folder)
@@ -281,7 +284,8 @@ def failed_upgrade(folder: Path) -> FailedUpgrade | None:
         if run is None or run.plan is None or run.plan.action != UPGRADE:
             continue
         outcome = run.outcome
-        if outcome.get("ended") != "old" or outcome.get("by") != BY_THE_HOST:
+        stopped = any(phase.name == "stop" for phase in run.phases)
+        if outcome.get("ended") != "old" or outcome.get("by") != BY_THE_HOST or not stopped:
             return None
         return FailedUpgrade(run.plan.basis, run.id, outcome["at"], outcome["reason"])
     return None
@@ -515,6 +519,13 @@ def step(
         with recording(folder, run, name) as result, alive(folder, run, progress):
             result.update(action())
         return result
+
+
+def tell(folder: Path, run_id: str, name: str, line: str) -> None:
+    """Say in the record how far the step is that is under way, for whoever waits; by the step itself."""
+    run = mine(folder, run_id)
+    run.doing = f"{name}: {line}"
+    write(folder, run)
 
 
 def mark_verified(folder: Path, run_id: str) -> None:

@@ -125,6 +125,17 @@ class Service(ABC):
         self._forget(hold_file)
 
     @abstractmethod
+    def spare_servers(self) -> None:
+        """Have the manager end the hub alone when it stops it, and none of its users' servers.
+
+        Until `end_sparing_servers`, or a reboot.
+        """
+
+    @abstractmethod
+    def end_sparing_servers(self) -> None:
+        """Undo `spare_servers`."""
+
+    @abstractmethod
     def reread(self) -> None:
         """Have the service manager read the service's own file again, if that concerns this service alone."""
 

@@ -36,7 +36,5 @@ class ServiceFacts:
     """The file that its output goes to, whether its manager writes it or the hub; None where it is none."""
     needs_root: bool = False
     """Whether only root may stop and start it."""
-    kills_servers: bool = False
-    """Whether its manager ends single-user servers with the hub, whatever the hub's config says."""
     particulars: dict[str, Any] = field(default_factory=dict)
     """What only this kind of manager has: for itself, and for messages."""

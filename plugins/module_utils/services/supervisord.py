@@ -296,6 +296,12 @@ class SupervisordProgram(Service):
     def reread(self) -> None:
         """Nothing: supervisord would also stop and start whatever else has changed in its config."""
 
+    def spare_servers(self) -> None:
+        """Nothing: ``stopasgroup`` reaches none of them, nor the proxy, for each has a session of its own."""
+
+    def end_sparing_servers(self) -> None:
+        """Nothing, as before."""
+
     def install_hold(self, hold_file: Path) -> None:
         """Nothing to prepare: supervisord never starts a stopped program by itself.
 

@@ -24,6 +24,9 @@ from .facts import ServiceFacts
 
 DROP_IN = "50-hubops-hold.conf"
 _UNITS = Path("/etc/systemd/system")
+#: What a reboot removes, with a drop-in that comes after those of the site.
+_RUNTIME_UNITS = Path("/run/systemd/system")
+_SPARING_DROP_IN = "zz-hubops-servers.conf"
 #: Of the assertions with a bar one is enough: the hold file is away, or the hub was released since boot.
 _HELD = "AssertPathExists=|!"
 _RELEASED = "AssertPathExists=|"
@@ -166,8 +169,8 @@ class SystemdUnit(Service):
             raise HubError(f"systemd stopped {self.name}, but its main process {pid} still runs.")
 
     def kill(self) -> None:
-        # With `process` single-user servers are not part of what is stopped.
-        whom = "main" if self._one("KillMode") == "process" else "all"
+        # With these single-user servers are not part of what is stopped.
+        whom = "main" if self.properties()["KillMode"][-1] in _SPARING else "all"
         _systemctl("kill", "--signal=SIGKILL", f"--kill-who={whom}", "--", self.name)
 
     def install_hold(self, hold_file: Path) -> None:
@@ -176,14 +179,7 @@ class SystemdUnit(Service):
             "# finished: the hub may start only where the second says so, which a reboot removes.\n"
             f"[Unit]\n{_HELD}{_escaped(hold_file)}\n{_RELEASED}{_escaped(_released_file(hold_file))}\n"
         )
-        drop_in = self.drop_in
-        if not drop_in.exists() or drop_in.read_text(encoding="utf-8") != wanted:
-            try:
-                drop_in.parent.mkdir(exist_ok=True)
-                files.write(drop_in, wanted.encode(), mode=0o644)
-            except PermissionError:
-                raise HubError(f"{drop_in.parent} may not be written.", NEEDS_ROOT) from None
-            _systemctl("daemon-reload")
+        _install(self.drop_in, wanted)
 
     def is_held(self, hold_file: Path) -> bool:
         return hold_file.exists() and not _released_file(hold_file).exists()
@@ -207,13 +203,23 @@ class SystemdUnit(Service):
         released.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # The folder may be other hubs', or not there.
             released.parent.rmdir()
-        drop_in = self.drop_in
-        if drop_in.exists():
-            drop_in.unlink()
-            if not any(drop_in.parent.iterdir()):
-                drop_in.parent.rmdir()
-            files.sync(_UNITS)
-            _systemctl("daemon-reload")
+        _uninstall(self.drop_in)
+
+    def spare_servers(self) -> None:
+        text = (
+            "# Written by hubops.jupyterhub for the time of an upgrade: users' servers outlive the hub.\n"
+            "[Service]\nKillMode=process\n"
+        )
+        if self.properties()["KillMode"][-1] not in _SPARING:
+            _install(self._sparing_drop_in, text)
+            self._properties = None
+
+    def end_sparing_servers(self) -> None:
+        _uninstall(self._sparing_drop_in)
+
+    @property
+    def _sparing_drop_in(self) -> Path:
+        return _RUNTIME_UNITS / f"{self.name}.d" / _SPARING_DROP_IN
 
     @property
     def drop_in(self) -> Path:
@@ -252,9 +258,29 @@ class SystemdUnit(Service):
             "enabled": self._one("UnitFileState") in ("enabled", "enabled-runtime", "generated"),
             "unit_file": self._one("FragmentPath"),
             "needs_root": True,
-            "kills_servers": self._one("KillMode") not in _SPARING,
             "particulars": {"kill_mode": self._one("KillMode"), "restart": self._one("Restart")},
         }
+
+
+def _install(drop_in: Path, text: str) -> None:
+    """Have systemd know a drop-in. Raises HubError where it may not be written."""
+    if not drop_in.exists() or drop_in.read_text(encoding="utf-8") != text:
+        try:
+            drop_in.parent.mkdir(exist_ok=True)
+            files.write(drop_in, text.encode(), mode=0o644)
+        except PermissionError:
+            raise HubError(f"{drop_in.parent} may not be written.", NEEDS_ROOT) from None
+        _systemctl("daemon-reload")
+
+
+def _uninstall(drop_in: Path) -> None:
+    """Have systemd forget a drop-in, if there is one."""
+    if drop_in.exists():
+        drop_in.unlink()
+        if not any(drop_in.parent.iterdir()):
+            drop_in.parent.rmdir()
+        files.sync(drop_in.parents[1])
+        _systemctl("daemon-reload")
 
 
 def _released_file(hold_file: Path) -> Path:

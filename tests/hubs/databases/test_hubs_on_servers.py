@@ -27,7 +27,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state imp
 
 from tests.hubs.databases.servers import KINDS, Place, empty_place
 from tests.hubs.real_hub import build, fill_database, running_hub
-from tests.hubs.recovery.test_outage import NEW, OLD, Hub
+from tests.hubs.recovery.staged_hub import NEW, OLD, Hub
 from tests.testbed.releases import APP, DOES_NOT_START
 
 

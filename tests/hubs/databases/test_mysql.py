@@ -452,7 +452,7 @@ def test_a_hub_that_starts_sees_a_lent_token_at_once(server: Mysql, tmp_path: Pa
         deployment = find_deployment(name)
         database, context = database_of(deployment), service_of(deployment.service).context()
         assert database.seen_within > 300
-        with verification.lending(database, str(place), context, "", starts=True) as lender:
+        with verification.lending(database, str(place), context, verification.SCOPES, starts=True) as lender:
             lifecycle.start(deployment, str(tmp_path / "state"), version, 60)
             answer = api.ask(f"{deployment.config.hub_api_url}/info", lender.token())
             assert (answer.status, answer.body["version"]) == (200, version)

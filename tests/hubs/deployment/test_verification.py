@@ -236,7 +236,8 @@ def test_a_temporary_token_whose_process_was_killed_expires(hub: Deployment) -> 
     argv = [python, "-c", source_of(token_lender)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as lender:
         assert lender.stdin and lender.stdout
-        asked = {"url": database_of(hub.database).url("2.1"), "seconds": 1, "user": "", "starts": False}
+        url, scopes = database_of(hub.database).url("2.1"), verification.SCOPES
+        asked = {"url": url, "seconds": 1, "scopes": scopes, "starts": False}
         lender.stdin.write(json.dumps(asked) + "\n")
         lender.stdin.flush()
         token = json.loads(lender.stdout.readline())["token"]

@@ -8,6 +8,7 @@ def test_what_matters_is_sorted_out_once() -> None:
     found = logs.sort_out(
         [
             "[C 2026-11-20 21:37:25.423 JupyterHub app:4035] Received signal SIGTERM, initiating shutdown...",
+            "[C 2026-11-20 21:37:25.423 JupyterHub app:4033] Initiating shutdown...",
             "[I 2026-11-20 21:37:29.136 JupyterHub app:3204] Hub API listening on http://127.0.0.1:41025/",
             "\x1b[35m[W 2026-11-20 21:37:28.858 JupyterHub configurable:214]\x1b[m "
             "Config option `statsd_host` not recognized by `JupyterHub`.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import pytest
@@ -28,13 +29,15 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade
     Resolution,
     Target,
 )
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.window import Window
 
 from tests import REPOSITORY
-from tests.healthy_hub import DEPLOYMENT, GIBIBYTE, HUB, TARGET, USERS
+from tests.healthy_hub import DEPLOYMENT, GIBIBYTE, HUB, TARGET, USERS, upgraded
 from tests.healthy_hub import deployment as hub
 from tests.healthy_hub import host as machine
 
 DATABASE = "/srv/jupyterhub/jupyterhub.sqlite"
+WEEKEND = Window(("sat", "sun"), "22:00", 4)
 PROXY: dict[str, Any] = DEPLOYMENT["proxy"]["program"]
 CONFIG = "/etc/jupyterhub/jupyterhub_config.py"
 PAM = {"class_name": "jupyterhub.auth.PAMAuthenticator", "package": "jupyterhub", "decides_itself": False}
@@ -640,11 +643,30 @@ CASES += [
         host=machine(templates={"/srv/templates/page.html": '<a class="btn btn-default">x</a>'}),
     ),
     Case(
-        "kill-mode",
-        "c.JupyterHub.cleanup_servers is False, and jupyterhub.service has KillMode=control-group.",
-        hub(config__cleanup_servers=False),
+        "outside-window",
+        "The window is sat, sun from 22:00, for 4 hours; on the host it is Mon 09:00, "
+        "and it opens Sat 2026-12-05 22:00.",
+        host=machine(now=datetime(2026, 11, 30, 9)),
+        policy=Policy(window=WEEKEND),
     ),
-    Case("servers-running", "3 servers are registered as running.", hub(database__servers=3)),
+    Case(
+        "servers-running",
+        "3 servers are registered as running; they run on, with their kernels.",
+        hub(database__servers=3),
+    ),
+    Case(
+        "servers-not-kept",
+        "Users' servers cannot run on. Servers of JupyterHub 1 do not work with a later hub.",
+        hub_1(),
+        policy=Policy(running_servers="keep"),
+    ),
+    Case(
+        "servers-refused",
+        "Servers are registered as running: ada, eve/gpu.",
+        hub(database__servers=2),
+        host=machine(running_servers=["ada", "eve/gpu"]),
+        policy=Policy(running_servers="refuse"),
+    ),
     *(
         Case(
             f"changes-{major}",
@@ -777,8 +799,17 @@ HEALTHY = [
         policy=Policy(python="/usr/bin/python3"),
     ),
     Case("environment-left-out", "", policy=Policy(environment_failures="report")),
-    Case("kill-mode", "", hub(config__cleanup_servers=False, service__kills_servers=False)),
-    Case("kill-mode", "", hub(config__cleanup_servers=False, spawner__local=False)),
+    Case("servers-running", "", hub(database__servers=0)),
+    Case("outside-window", "", host=machine(now=datetime(2026, 11, 28, 23)), policy=Policy(window=WEEKEND)),
+    Case(
+        "outside-window",
+        "",
+        upgraded(),
+        host=machine(now=datetime(2026, 11, 30, 9)),
+        policy=Policy(window=WEEKEND),
+    ),
+    Case("servers-not-kept", "", hub_1()),
+    Case("servers-refused", "", policy=Policy(running_servers="refuse")),
     Case("changes-5", "", hub(hub_environment__jupyterhub="5.4.6")),
     Case("database-revision-unknown", "", target=Target("6.1.1", ">=3.10", "f460b0348206")),
     Case("no-space", "", host=machine(free_bytes={"/srv/jupyterhub": GIBIBYTE})),

@@ -42,6 +42,8 @@ ALL = ["stop", "seal", "migrate", "switch", "start", "verify"]
         (plan_to("6.1.1", COPY, IN_PLACE), [*ALL[:2], "upgrade in place", *ALL[2:]]),
         (replace(PLAN, outage=False), ["switch", "verify"]),
         (move_to("postgresql://db/hub"), ["stop", "seal", "move", "start", "verify"]),
+        (replace(PLAN, running_servers="keep"), ["servers", *ALL]),
+        (replace(PLAN, running_servers="wait"), ["servers", *ALL, "restart servers"]),
     ],
 )
 def test_the_steps_that_a_plan_needs_in_their_order(plan: Plan, names: list[str]) -> None:
@@ -51,9 +53,16 @@ def test_the_steps_that_a_plan_needs_in_their_order(plan: Plan, names: list[str]
 def test_a_step_may_take_longer_than_what_it_waits_for() -> None:
     """It then fails with its own message, which says more."""
     settings = Settings(
-        stop_timeout=1000, start_timeout=1000, lock_timeout=1000, migration_timeout=1000, watch=1000
+        stop_timeout=1000,
+        start_timeout=1000,
+        lock_timeout=1000,
+        migration_timeout=1000,
+        watch=1000,
+        servers_deadline=1000,
+        servers_timeout=1000,
     )
-    waits = {"stop": 1000, "seal": 1000, "migrate": 1000, "move": 1000, "start": 1000, "verify": 4000}
+    waits = {"stop": 2000, "seal": 1000, "migrate": 1000, "move": 1000, "start": 1000, "verify": 4000}
+    waits.update({"servers": 2000, "restart servers": 1000})
     limits = {step.name: step.limit(settings) for step in outage.STEPS}
     assert {name: limits[name] > seconds for name, seconds in waits.items()} == dict.fromkeys(waits, True)
 

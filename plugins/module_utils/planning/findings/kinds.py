@@ -14,6 +14,7 @@ from ...errors import HubError
 from ..upgrade import Upgrade
 from . import (
     advisories,
+    agreed_window,
     audit,
     changes,
     config,
@@ -51,6 +52,7 @@ SUBJECTS = (
     single_user,
     templates,
     changes,
+    agreed_window,
 )
 
 #: With those whose findings are not made of an `Upgrade`.

@@ -8,8 +8,9 @@ from typing import Iterator
 
 from ...hub import logs
 from ...services.facts import ServiceFacts
+from .. import running_servers
 from ..upgrade import Upgrade
-from .finding import BLOCKER, NOTE, WARNING, Finding, Kind
+from .finding import BLOCKER, NOTE, WARNING, Finding, Kind, listing
 
 HUB_NOT_RUNNING = Kind(
     "hub-not-running",
@@ -78,20 +79,27 @@ NO_PERMISSION = Kind(
     "Only root may stop and start it.",
     "Become root: ansible-playbook --become, or ansible_become: true in the inventory.",
 )
-KILL_MODE = Kind(
-    "kill-mode",
-    WARNING,
-    "The config leaves servers running when the hub stops, and the unit's KillMode kills them.",
-    "systemd ends every process of the unit when it stops, whatever cleanup_servers is; users lose what "
-    "they have not saved.",
-    "Set KillMode=process in the unit, and daemon-reload, before the upgrade.",
-)
 SERVERS_RUNNING = Kind(
     "servers-running",
     NOTE,
     "Single-user servers are running.",
-    "They stop with the hub, unless its config and its service are set otherwise.",
+    "They run on, unless jupyterhub_running_servers is set otherwise or something speaks against it. Users "
+    "of servers that are stopped lose what they have not saved.",
     "Notify the users beforehand.",
+)
+SERVERS_NOT_KEPT = Kind(
+    "servers-not-kept",
+    BLOCKER,
+    "Single-user servers are to run on, and cannot.",
+    "They would not work with the new hub, or break when they import what has changed.",
+    "Set jupyterhub_running_servers to wait or stop.",
+)
+SERVERS_REFUSED = Kind(
+    "servers-refused",
+    BLOCKER,
+    "Single-user servers are running, and jupyterhub_running_servers is refuse.",
+    "Their users would lose what they have not saved.",
+    "Wait until they have stopped, or set jupyterhub_running_servers to keep, wait or stop.",
 )
 KINDS = (
     HUB_NOT_RUNNING,
@@ -103,8 +111,9 @@ KINDS = (
     SYNCHRONIZED_AT_START,
     INTERNAL_SSL,
     NO_PERMISSION,
-    KILL_MODE,
     SERVERS_RUNNING,
+    SERVERS_NOT_KEPT,
+    SERVERS_REFUSED,
 )
 
 #: Keys of `verification.unanswered`.
@@ -115,8 +124,6 @@ _UNANSWERED = {
     "proxy": (PROXY_DOES_NOT_ANSWER, "answers."),
     "elsewhere": (PROXY_ELSEWHERE, "answers."),
 }
-#: KillMode of systemd.kill(5) that leave processes other than the main one alone.
-_SPARING = ("process", "none")
 
 
 def check(upgrade: Upgrade) -> Iterator[Finding]:
@@ -156,13 +163,16 @@ def _is_synchronized(service: ServiceFacts) -> bool:
 
 
 def _servers(upgrade: Upgrade) -> Iterator[Finding]:
-    """What happens to single-user servers; supervisord's stopasgroup reaches none, each is a session."""
-    deployment = upgrade.deployment
-    service, servers = deployment.service, deployment.database.servers
-    if service.kills_servers and deployment.spawner.local and not deployment.config.cleanup_servers:
-        yield KILL_MODE.found(
-            "c.JupyterHub.cleanup_servers is False, and "
-            f"{service.name} has KillMode={service.particulars.get('kill_mode')}."
+    """What happens to single-user servers."""
+    servers, chosen = upgrade.deployment.database.servers, running_servers.chosen(upgrade)
+    obstacles = " ".join(running_servers.obstacles(upgrade))
+    if chosen == running_servers.KEEP and obstacles:
+        yield SERVERS_NOT_KEPT.found(f"Users' servers cannot run on. {obstacles}")
+    if servers and chosen == running_servers.REFUSE:
+        yield SERVERS_REFUSED.found(
+            f"Servers are registered as running: {listing(upgrade.host.running_servers)}."
         )
-    if servers:
-        yield SERVERS_RUNNING.found(f"{servers} servers are registered as running.")
+    elif servers and chosen:
+        found = f"{servers} servers are registered as running; {running_servers.FOUND[chosen]}."
+        is_forced = chosen == running_servers.STOP and upgrade.policy.running_servers == running_servers.AUTO
+        yield SERVERS_RUNNING.found(f"{found} {obstacles}".rstrip() if is_forced else found)

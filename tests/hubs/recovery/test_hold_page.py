@@ -1,0 +1,117 @@
+"""While the hub is away its address answers, and says for how long. A real hub behind an external proxy."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import subprocess
+import threading
+import time
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import api
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import running_servers
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import rollback
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
+
+from tests.hubs.real_hub import build, free_ports, running_hub
+from tests.hubs.recovery.staged_hub import NEW, OLD, Hub
+
+TOKEN = "a-token-of-the-proxy"
+CONFIG = f"""
+c.JupyterHub.bind_url = "http://127.0.0.1:{{port}}/"
+c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{{api_port}}"
+c.ConfigurableHTTPProxy.should_start = False
+c.ConfigurableHTTPProxy.auth_token = "{TOKEN}"
+"""
+INTERVAL_SECONDS = 0.02
+
+
+class Sample(NamedTuple):
+    """What one request was answered; ``status`` is 0 where the connection was refused or broke."""
+
+    path: str
+    status: int
+    body: str
+    headers: dict[str, str]
+
+
+@contextmanager
+def watching(port: int, *paths: str) -> Iterator[list[Sample]]:
+    """Requests these paths every 20 ms, as a browser and as a program do, for the time of the block."""
+    samples: list[Sample] = []
+    end = threading.Event()
+
+    def ask(path: str) -> Sample:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        try:
+            connection.request("GET", path, headers={"Accept": "text/html,*/*"})
+            answer = connection.getresponse()
+            return Sample(path, answer.status, answer.read().decode(), dict(answer.getheaders()))
+        except (OSError, http.client.HTTPException) as error:
+            return Sample(path, 0, repr(error), {})
+        finally:
+            connection.close()
+
+    def watch(path: str) -> None:
+        while not end.wait(INTERVAL_SECONDS):
+            samples.append(ask(path))
+
+    threads = [threading.Thread(target=watch, args=[path]) for path in paths]
+    for thread in threads:
+        thread.start()
+    try:
+        yield samples
+    finally:
+        end.set()
+        for thread in threads:
+            thread.join()
+
+
+@contextmanager
+def external_proxy(place: Path, port: int, api_port: int) -> Iterator[None]:
+    argv = [f"{place}/bin/configurable-http-proxy", "--ip", "127.0.0.1", "--port", str(port)]
+    argv += ["--api-ip", "127.0.0.1", "--api-port", str(api_port)]
+    with subprocess.Popen(argv, env={**os.environ, "CONFIGPROXY_AUTH_TOKEN": TOKEN}) as proxy:
+        deadline = time.monotonic() + 60
+        while api.ask(f"http://127.0.0.1:{api_port}/api/routes", TOKEN).status != 200:
+            assert proxy.poll() is None and time.monotonic() < deadline, "The proxy does not start."
+            time.sleep(INTERVAL_SECONDS)
+        yield
+        proxy.terminate()
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    place, (port, api_port) = tmp_path / "environment", free_ports(2)
+    build(place, OLD)
+    config = CONFIG.format(port=port, api_port=api_port)
+    with external_proxy(place, port, api_port), running_hub(
+        OLD, tmp_path, place=place, config=config
+    ) as found:
+        yield Hub(found, tmp_path)
+
+
+def test_no_connection_is_refused_and_a_page_says_how_long(hub: Hub) -> None:
+    run_id = hub.arm(running_servers=running_servers.KEEP, expected_outage_seconds=300.0)
+    address = urllib.parse.urlsplit(hub.now().deployment.config.public_url)
+    assert address.port
+    with watching(address.port, "/hub/login", "/hub/api/") as samples:
+        run = hub.conduct(run_id)
+    assert (run.phase, hub.version()) == (journal.VERIFIED, NEW)
+    assert [sample for sample in samples if not sample.status] == []
+    assert {sample.status for sample in samples} == {200, 503}
+    held = [sample for sample in samples if sample.headers.get("Retry-After")]
+    pages, answers = ([each for each in held if each.path == path] for path in ("/hub/login", "/hub/api/"))
+    assert "JupyterHub is being upgraded" in pages[0].body
+    assert 250 < int(pages[0].headers["Retry-After"]) <= 300
+    assert f"about {pages[0].headers['Retry-After']} more seconds" in pages[0].body
+    assert answers[0].headers["Content-Type"] == "application/json"
+    away = [sample for sample in samples if sample.status == 503]
+    assert held == away, "the proxy's own error was seen"
+    rollback.accept(hub.folder, run_id)
