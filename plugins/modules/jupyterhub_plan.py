@@ -267,6 +267,10 @@ plan:
       description: Where the database is moved to; V(null) but for M(hubops.jupyterhub.jupyterhub_move).
       type: dict
       sample: null
+    fresh_database:
+      description: Why a fresh database takes the place of the old one, by the rehearsal; else empty.
+      type: str
+      sample: ""
 blockers:
   description: The findings that forbid the upgrade, as sentences.
   returned: success

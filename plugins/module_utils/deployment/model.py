@@ -131,6 +131,11 @@ class Deployment:
         return self.hub_environment.jupyterhub or ""
 
     @property
+    def stops_servers(self) -> bool:
+        """Whether no single-user server outlives a stop of the hub."""
+        return self.config.cleanup_servers or (self.service.kills_servers and self.spawner.local)
+
+    @property
     def environments(self) -> list[EnvironmentFacts]:
         """The hub's, and then those of single-user servers."""
         return [self.hub_environment, *self.user_environments]

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..databases import migration
+from ..databases import fresh_start, migration
 from ..deployment import lifecycle, verification
 from ..deployment.database import database_of
 from ..deployment.model import Deployment
@@ -135,10 +135,21 @@ def _seal(outage: Outage) -> dict[str, Any]:
 
 def _migrate(outage: Outage) -> dict[str, Any]:
     deployment = outage.deployment
+    database = database_of(deployment, outage.point)
+    context = service_of(deployment.service).context()
+    environment = outage.plan.migrating_environment or deployment.hub_environment.path
+    if outage.plan.fresh_database:
+        return fresh_start.start_fresh(
+            database,
+            context,
+            environment,
+            stopped=deployment.stops_servers,
+            timeout=outage.settings.migration_timeout,
+        )._asdict()
     return migration.migrate(
-        database_of(deployment, outage.point),
-        service_of(deployment.service).context(),
-        outage.plan.migrating_environment or deployment.hub_environment.path,
+        database,
+        context,
+        environment,
         outage.folder,
         intermediate=[each.staged_path for each in outage.plan.intermediate_versions],
         timeout=outage.settings.migration_timeout,
