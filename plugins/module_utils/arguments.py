@@ -40,6 +40,9 @@ PROOF: dict[str, Any] = {
     "watch": {"type": "int", "default": 0},
     "user": {"type": "str", "default": ""},
 }
+DATABASE_SESSIONS: dict[str, Any] = {
+    "database_sessions": {"type": "str", "choices": ["refuse", "end"], "default": "refuse"}
+}
 PROGRESS_FILE: dict[str, Any] = {"progress_file": {"type": "path", "default": ""}}
 
 

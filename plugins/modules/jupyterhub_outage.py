@@ -45,6 +45,13 @@ options:
     description: Seconds that the migration may take.
     type: int
     default: 3600
+  database_sessions:
+    description:
+      - Whether others' sessions in the hub's database are ended once the hub has stopped, V(end). They are
+        refused by M(hubops.jupyterhub.jupyterhub_plan) otherwise.
+    type: str
+    choices: [refuse, end]
+    default: refuse
   start_timeout:
     description: Seconds that starting the hub may take, and a server of O(user), each.
     type: int
@@ -106,6 +113,7 @@ def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
         user=params["user"],
         allow=tuple(params["allow"]),
         installer=installer_options(params),
+        database_sessions=params["database_sessions"],
         variables=dict(os.environ),
     )
     wait = float("inf") if params["wait"] is None else params["wait"]
@@ -126,6 +134,7 @@ def main() -> None:
             lock_timeout=dict(type="int", default=30),
             migration_timeout=dict(type="int", default=3600),
             start_timeout=dict(type="int", default=120),
+            **arguments.DATABASE_SESSIONS,
             **arguments.PROOF,
             **arguments.MISMATCHES,
             **arguments.INSTALLER,

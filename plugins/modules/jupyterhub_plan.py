@@ -56,6 +56,13 @@ options:
     type: list
     elements: str
     default: []
+  database_sessions:
+    description:
+      - Whether sessions of others in the hub's database are a blocker, V(refuse), or ended in the outage,
+        V(end).
+    type: str
+    choices: [refuse, end]
+    default: refuse
   verify_user:
     description:
       - The user whose server M(hubops.jupyterhub.jupyterhub_verify) is going to start; that the hub has none
@@ -299,7 +306,10 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import fr
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
 #: The parameters that are an administrator's policy, by the same names.
-POLICY = ("strategy", "python", "packages", "user_packages", "accept", "verify_user", "environment_failures")
+POLICY = (
+    *("strategy", "python", "packages", "user_packages", "accept", "verify_user"),
+    *("environment_failures", "database_sessions"),
+)
 
 
 def planned(params: dict[str, Any], _check: bool) -> dict[str, Any]:
@@ -327,6 +337,7 @@ def main() -> None:
             accept=dict(type="list", elements="str", default=[]),
             verify_user=dict(type="str", default=""),
             **arguments.ENVIRONMENT_FAILURES,
+            **arguments.DATABASE_SESSIONS,
             details=dict(type="bool", default=False),
             **arguments.INSTALLER,
         ),

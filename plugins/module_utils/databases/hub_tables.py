@@ -41,7 +41,7 @@ CARRIED = {
 #: What it does not take over, as an administrator knows it.
 NOT_CARRIED = {
     "api_tokens": "API tokens and log-ins",
-    "servers": "running servers",
+    "servers": "addresses of servers and services",
     "services": "services (the config's are made again)",
     "shares": "shares",
     "share_codes": "codes of shares",

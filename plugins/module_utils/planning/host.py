@@ -66,6 +66,7 @@ def look(deployment: Deployment, base: str | None, python: str, user: str = "") 
         templates=_templates(deployment.config.template_folders),
         single_user_script=_single_user_script(deployment),
         knows_user=not user or _knows_user(deployment, user),
+        apart=_is_apart(deployment, folder),
     )
 
 
@@ -75,6 +76,16 @@ def _knows_user(deployment: Deployment, user: str) -> bool:
         return user in database_of(deployment).users()
     except HubError:
         return True
+
+
+def _is_apart(deployment: Deployment, folder: Path) -> bool:
+    """Whether the state folder is on another file system than the database's file."""
+    path = deployment.database.path
+    return path is not None and _device(folder) != _device(Path(path).parent)
+
+
+def _device(folder: Path) -> int:
+    return _existing(folder).stat().st_dev
 
 
 def _can_be_asked(deployment: Deployment) -> bool:

@@ -28,6 +28,7 @@ from ..environments.packages import installed_version
 from ..errors import HubError
 from ..planning import moving
 from ..planning.plan import Plan
+from ..planning.upgrade import END, REFUSE
 from ..progress import Progress
 from ..runs import guard, journal, outage_process
 from ..runs.journal import Run
@@ -64,6 +65,8 @@ class Settings:
     """Mismatches of versions that are no failure."""
     installer: InstallerOptions = field(default_factory=InstallerOptions)
     """For what is upgraded in place."""
+    database_sessions: str = REFUSE
+    """Or `END`: others' sessions in the database are ended."""
     variables: dict[str, str] = field(default_factory=dict)
     """Environment variables, such as a proxy's address."""
 
@@ -127,8 +130,11 @@ def _stop(outage: Outage) -> dict[str, Any]:
 
 
 def _seal(outage: Outage) -> dict[str, Any]:
+    is_ended = outage.settings.database_sessions == END
+    ended = database_of(outage.deployment, outage.point).end_sessions() if is_ended else []
     return {
         "changed": True,
+        "warnings": [f"Ended, for it was connected to the database: {each}." for each in ended],
         "database": to_dict(recovery_point.seal(outage.point, outage.settings.lock_timeout)),
     }
 

@@ -29,8 +29,10 @@ class Hub:
         self.name, self.folder = name, folder
         self.database = folder / "jupyterhub.sqlite"
         self.api_url = find_deployment(name).config.hub_api_url
-        _report, printed = self.play("plan.yml", jupyterhub_rehearse=False)
-        [file] = folder.glob(f"environment.staged-*/lib/python*/site-packages/{MIGRATION}")
+        _report, printed = self.play("plan.yml")
+        staged = list(folder.glob(f"environment.staged-*/lib/python*/site-packages/{MIGRATION}"))
+        assert staged, printed
+        [file] = staged
         file.write_text(file.read_text() + MIGRATION_BREAKS)
 
     def play(self, name: str, **variables: Any) -> tuple[dict[str, Any], str]:
@@ -56,7 +58,7 @@ class Hub:
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Hub]:
     place = tmp_path / "environment"
-    build(place, OLD)
+    build(place, OLD, "jupyter-server")
     with running_hub(OLD, tmp_path, place=place) as deployment:
         yield Hub(deployment.name, tmp_path)
 
@@ -67,15 +69,11 @@ def test_it_is_listed_what_is_lost_and_a_rollback_brings_it_back(hub: Hub) -> No
     before = hub.rows(users), hub.rows(tokens)
     assert len(before[1]) == 5
 
-    _report, printed = hub.play("upgrade.yml")
-    assert "rehearsal-migration: " in printed and "this step breaks" in printed
-
-    _report, printed = hub.play("upgrade.yml", jupyterhub_fresh_database="when_migration_fails")
+    _report, printed = hub.play("plan.yml", jupyterhub_fresh_database="when_migration_fails")
     assert "The migration fails. A fresh database is tried in the place of the old one:" in printed
     assert "fresh-database: " in printed
     assert "It is lost with it: API tokens and log-ins: 5" in printed
     assert "jupyterhub_accept: [fresh-database]" in printed
-    assert (hub.rows(users), hub.rows(tokens)) == before
 
     report, printed = hub.play(
         "upgrade.yml", jupyterhub_fresh_database="when_migration_fails", jupyterhub_accept=["fresh-database"]
