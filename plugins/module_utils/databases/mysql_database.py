@@ -150,9 +150,13 @@ class MysqlDatabase(ServerDatabase):
         return self._grant(", ".join(lacking), sql.escaped(self.access.database)) if lacking else ""
 
     def _grant(self, privileges: str, pattern: str) -> str:
+        return f"GRANT {privileges} ON {sql.quoted(pattern)}.* TO {self.account()};"
+
+    def account(self) -> str:
+        """The hub's user, as a GRANT names it."""
         [[(account,)]] = self.read(["SELECT CURRENT_USER()"])
         user, _at, host = str(account).rpartition("@")
-        return f"GRANT {privileges} ON {sql.quoted(pattern)}.* TO '{user}'@'{host}';"
+        return f"'{user}'@'{host}'"
 
     @property
     def seen_within(self) -> float:  # type: ignore[override]
@@ -415,8 +419,7 @@ class MysqlCopy(MysqlDatabase, ServerCopy):
         self.remove()
         made = [sql.make_database(self.access.database, like["character_set"], like["collation"])]
         if self.access.maker:
-            grant = self.origin._grant("ALL PRIVILEGES", sql.escaped(self.access.database))
-            made.append(grant.rstrip(";"))
+            made.insert(0, f"GRANT {self._rights} TO {self.origin.account()}")
         try:
             self.origin.maker._run(made, LOCK_SECONDS, selected=False)
         except HubError as error:
@@ -431,8 +434,14 @@ class MysqlCopy(MysqlDatabase, ServerCopy):
             self._drop([sql.OBJECTS])
         elif self.origin.maker.beside(self.access.database).exists():
             self._end_sessions()
-            dropped = f"DROP DATABASE {sql.quoted(self.access.database)}"
-            self.origin.maker._run([dropped], LOCK_SECONDS, selected=False)
+            removed = [f"DROP DATABASE {sql.quoted(self.access.database)}"]
+            if self.access.maker:
+                removed.append(f"REVOKE {self._rights} FROM {self.origin.account()}")
+            self.origin.maker._run(removed, LOCK_SECONDS, selected=False)
+
+    @property
+    def _rights(self) -> str:
+        return f"ALL PRIVILEGES ON {sql.quoted(sql.escaped(self.access.database))}.*"
 
 
 def _described(sessions: Sequence[Row], hub: str) -> dict[str, str]:

@@ -93,6 +93,7 @@ class PostgresqlDatabase(ServerDatabase):
 
     def examined(self, facts: DatabaseFacts, server: ServerFacts) -> DatabaseFacts:
         """The facts, with what the server says of the database. Raises HubError where it cannot be asked."""
+        self._require_no_pooler()
         known, (sessions, views, foreign) = self._ask(self._sessions, sql.VIEWS, sql.FOREIGN)
         too_old = max(map(major, server.clients.values())) < known.major
         described = replace(
@@ -116,6 +117,22 @@ class PostgresqlDatabase(ServerDatabase):
             rows=contents.rows,
             **self.health(contents),
         )
+
+    def _require_no_pooler(self) -> None:
+        """Refuse what lets a session choose neither how long it waits for a lock, nor its database."""
+        try:
+            access = postgresql_access.patient(self.access, LOCK_SECONDS)
+            [[(seconds,)]] = Clients(access).rows(["SELECT current_setting('lock_timeout')"])
+        except HubError as error:
+            if "unsupported startup parameter" not in error.message:
+                raise
+            seconds = None
+        if seconds != f"{LOCK_SECONDS}s":
+            raise HubError(
+                f"{self.name} is reached through a pooler of connections, such as PgBouncer, which takes no "
+                "options of a session.",
+                "Name the server itself in c.JupyterHub.db_url, and restart the hub.",
+            )
 
     def _may_end(self, sessions: Sequence[Row]) -> bool:
         [[(role, may_end_all)]] = self.maker.read([sql.MAY_END_SESSIONS])

@@ -116,7 +116,7 @@ def test_others_sessions_are_ended_by_who_may(place: Place) -> None:
     place.server.sql(f'ALTER ROLE "{place.name}_admin" SUPERUSER')
     copies = CopiesConfig(admin_url=place.server.url(f"{place.name}_admin", PASSWORD, "postgres"))
     by_admin = place._replace(config=replace(place.config, copies=copies))
-    with connected(place, "BEGIN; LOCK TABLE users"):
+    with connected(place, "BEGIN; LOCK TABLE users IN SHARE MODE"):
         assert not server_of(place).may_end_sessions
         assert place.database().end_sessions() == []
         assert server_of(by_admin).may_end_sessions

@@ -114,3 +114,25 @@ def mysql(*options: str) -> Iterator[Mysql]:
     with running(Mysql, *options) as server:
         assert isinstance(server, Mysql)
         yield server
+
+
+class MysqlWithTls(Mysql):
+    """One that takes no connection over TCP without TLS."""
+
+    def prepare(self) -> None:
+        super().prepare()
+        self.make_certificate()
+
+    def command(self) -> Sequence[str | Path]:
+        return [
+            *(*super().command(), "--require-secure-transport=ON", f"--ssl-ca={self.certificate}"),
+            *(f"--ssl-cert={self.certificate}", f"--ssl-key={self.key}"),
+        ]
+
+
+@contextlib.contextmanager
+def mysql_with_tls() -> Iterator[MysqlWithTls]:
+    """Debian's MariaDB, as `MysqlWithTls`."""
+    with running(MysqlWithTls) as server:
+        assert isinstance(server, MysqlWithTls)
+        yield server
