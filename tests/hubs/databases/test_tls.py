@@ -24,7 +24,7 @@ SERVERS = {
     "mariadb": (
         KINDS["mariadb-10.11"]._replace(start=mysql_with_tls),
         "?ssl_ca={ca}",
-        "certificate verify failed",
+        "TLS/SSL error: self-signed certificate",
     ),
 }
 
