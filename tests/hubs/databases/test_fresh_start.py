@@ -61,8 +61,18 @@ def start(database: Database, context: ExecutionContext, at: Path, stopped: bool
     return fresh_start.start_fresh(database, context, str(at), stopped=stopped, timeout=60)
 
 
+@pytest.fixture(scope="module")
+def new_tables(tmp_path_factory: pytest.TempPathFactory) -> set[object]:
+    """Those of a database that the new hub has made."""
+    path = tmp_path_factory.mktemp("new") / "hub.sqlite"
+    make_database(NEW, path)
+    return tables(path)
+
+
 @pytest.mark.parametrize("version", ["1.5.1", "2.3.1", "4.1.6"])
-def test_users_and_what_is_theirs_are_in_the_fresh_database(tmp_path: Path, version: str) -> None:
+def test_users_and_what_is_theirs_are_in_the_fresh_database(
+    tmp_path: Path, version: str, new_tables: set[object]
+) -> None:
     path = tmp_path / "hub.sqlite"
     make_database(version, path)
     with contextlib.closing(sqlite3.connect(path)) as connection:
@@ -73,9 +83,7 @@ def test_users_and_what_is_theirs_are_in_the_fresh_database(tmp_path: Path, vers
     assert {name: rows(path, query) for name, query in wanted.items()} == before
     assert rows(path, "SELECT server_id FROM spawners") == [(None,)]
     assert (done.from_revision, done.to_revision) != (None, schema.head_revision(environment(version)))
-    empty = tmp_path / "empty.sqlite"
-    make_database(NEW, empty)
-    assert tables(path) == tables(empty) | {"users_info"}
+    assert tables(path) == new_tables | {"users_info"}
     assert (done.rows_before["api_tokens"], done.rows_after["api_tokens"]) == (5, 0)
 
 
