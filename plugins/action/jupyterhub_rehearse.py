@@ -64,20 +64,18 @@ class ActionModule(ActionBase):
         if not self._asked("rehearse", True):
             return {"changed": False, "findings": self._audited}
         found = self._rehearse()
-        if not found.get("fallback_path"):
-            return found
-        path = from_dict(FallbackPath, found["fallback_path"])
-        host, versions = self._vars["inventory_hostname"], _versions(path.intermediate_versions)
-        message = f"{host}: The migration fails in one step. It is tried through JupyterHub {versions}:"
-        show(["", message, *found["blockers"]])
-        failed = self._take_fallback_path(path)
-        if failed:
-            blockers = "\n".join(found["blockers"])
-            return {"failed": True, "msg": f"{blockers}\nThe fallback path cannot be tried: {failed}"}
-        return self._rehearse()
+        while found.get("fallback_path"):
+            path = from_dict(FallbackPath, found["fallback_path"])
+            show(["", f"{self._vars['inventory_hostname']}: {_announced(path)}", *found["blockers"]])
+            failed = self._take_fallback_path(path)
+            if failed:
+                blockers = "\n".join(found["blockers"])
+                return {"failed": True, "msg": f"{blockers}\nThe fallback path cannot be tried: {failed}"}
+            found = self._rehearse()
+        return found
 
     def _rehearse(self) -> dict[str, Any]:
-        wanted = (*SHARED, "accept", "start_timeout", "migration_timeout")
+        wanted = (*SHARED, "accept", "fresh_database", "start_timeout", "migration_timeout")
         arguments = {**self._only(wanted), "plan": to_dict(self._plan), "audited": self._audited}
         if self._task.check_mode:
             return self._module("jupyterhub_rehearse", arguments)
@@ -88,13 +86,16 @@ class ActionModule(ActionBase):
 
     def _take_fallback_path(self, path: FallbackPath) -> str:
         """Plan and stage the releases in between; why that is not possible, or ''."""
-        self._plan = replace(self._plan, intermediate_versions=path.intermediate_versions, steps=path.steps)
+        known = self._plan.intermediate_versions
+        self._plan = replace(self._plan, **vars(path))
         if self._arguments.get("run"):
             done = self._module(
                 "jupyterhub_run", {**self._only(SHARED), "state": "replanned", "plan": to_dict(self._plan)}
             )
             if done.get("failed"):
                 return str(done["msg"])
+        if path.intermediate_versions == known:
+            return ""
         environments = [to_dict(entry) for entry in self._plan.staged]
         arguments = {**self._only(SHARED + INSTALLING), "state": "staged", "environments": environments}
         staged = run_with_progress(self, self._vars, INSTALL_SECONDS, "jupyterhub_environment", arguments)
@@ -107,7 +108,7 @@ class ActionModule(ActionBase):
         lines += plans.lines_of(
             [finding for finding in plans.findings_of(rehearsal) if finding.severity != BLOCKER], details
         )
-        if self._plan.intermediate_versions:
+        if self._plan.intermediate_versions and not self._plan.fresh_database:
             versions = _versions(self._plan.intermediate_versions)
             lines.append(f"The migration goes through JupyterHub {versions}.")
         show([*lines, *plans.packages(self._plan, details)])
@@ -133,3 +134,10 @@ class ActionModule(ActionBase):
 
 def _versions(through: Iterable[IntermediateVersion]) -> str:
     return ", ".join(each.version for each in through)
+
+
+def _announced(path: FallbackPath) -> str:
+    if path.fresh_database:
+        return "The migration fails. A fresh database is tried in the place of the old one:"
+    versions = _versions(path.intermediate_versions)
+    return f"The migration fails in one step. It is tried through JupyterHub {versions}:"

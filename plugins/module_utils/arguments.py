@@ -46,6 +46,9 @@ PROOF: dict[str, Any] = {
         "default": ["login", "server", "kernel"],
     },
 }
+DATABASE_SESSIONS: dict[str, Any] = {
+    "database_sessions": {"type": "str", "choices": ["refuse", "end"], "default": "refuse"}
+}
 PROGRESS_FILE: dict[str, Any] = {"progress_file": {"type": "path", "default": ""}}
 
 

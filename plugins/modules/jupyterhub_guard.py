@@ -131,7 +131,7 @@ def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
 def arm(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
     """Have everything ready that the outage needs, and the guard."""
     plan = journal.mine(folder, params["run"]).plan
-    if plan and plan.outage and plan.migrating_environment:
+    if plan and plan.outage and plan.migrating_environment and not plan.fresh_database:
         journal.prepare(folder, params["run"], "prepare", lambda: prepare(folder, params, plan))
     return {"changed": arming.arm(folder, params["run"], Path(params["recovery_point"]))}
 

@@ -14,6 +14,8 @@ description:
     config, database, secrets, proxy, spawner and single-user environment.
   - The hub's config is loaded by the hub environment's own Python, as the service's user, in the service's
     directory and with the service's environment. Nothing is written, neither a cookie secret nor a database.
+    Only O(scratch_database_url) and O(database_admin_url) are, outside of check mode, into a file of the
+    state folder that its owner alone may read.
   - Names of environment variables are returned, never their values; a database URL's password is masked.
   - Takes less than half a second of its own, and at most one more to check a large database; loading the
     hub's code and config takes the hub's Python one to three seconds more.
@@ -21,6 +23,7 @@ notes:
   - A hub that runs as another user needs root, because its config can only be read as that user.
   - Only a supervisord that is running, and only one's own without root, is looked at.
 extends_documentation_fragment:
+  - hubops.jupyterhub.state_folder
   - hubops.jupyterhub.attributes.reads
 options:
   service:
@@ -47,6 +50,18 @@ options:
   database_path:
     description: Path of the hub's SQLite database, where the one of the config is not meant.
     type: path
+  scratch_database_url:
+    description:
+      - URL of a database for copies of the hub's, where the hub's role may not make databases. It is
+        emptied, and its name has C(scratch) in it.
+      - It is of the same kind, on the hub's server or another one.
+    type: str
+    default: ""
+  database_admin_url:
+    description:
+      - URL of a role that may make databases, on the hub's server; it makes and removes the one for copies.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -153,6 +168,7 @@ deployment:
         problem: null
         server: null
         driver: ""
+        copies_file: ""
     secrets:
       description: Where the hub's secrets come from, never what they are.
       type: dict
@@ -230,19 +246,28 @@ seconds:
 from typing import Any
 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.access import CopiesConfig
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.database import keep_copies_config
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.discovery import find_deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
 
-def found(params: dict[str, Any], _check: bool) -> dict[str, Any]:
+def found(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """The deployment, as far as the arguments do not say what is meant."""
+    urls = params["scratch_database_url"], params["database_admin_url"]
+    copies = CopiesConfig(*urls) if any(urls) else None
     deployment = find_deployment(
         params["service"] or None,
         config_file=params["config_file"],
         hub_environment=params["hub_environment"],
         user_environments=params["user_environments"],
         database_path=params["database_path"],
+        copies=copies,
+        base=params["state_folder"],
     )
+    if not check:
+        keep_copies_config(state_folder(deployment.name, params["state_folder"]), copies)
     return {"changed": False, "deployment": to_dict(deployment)}
 
 
@@ -255,6 +280,9 @@ def main() -> None:
             hub_environment=dict(type="path"),
             user_environments=dict(type="list", elements="str", default=[]),
             database_path=dict(type="path"),
+            scratch_database_url=dict(type="str", default="", no_log=True),
+            database_admin_url=dict(type="str", default="", no_log=True),
+            **arguments.STATE_FOLDER,
         ),
         found,
     )

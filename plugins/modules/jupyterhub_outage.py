@@ -47,6 +47,13 @@ options:
     description: Seconds that the migration may take.
     type: int
     default: 3600
+  database_sessions:
+    description:
+      - Whether others' sessions in the hub's database are ended once the hub has stopped, V(end). They are
+        refused by M(hubops.jupyterhub.jupyterhub_plan) otherwise.
+    type: str
+    choices: [refuse, end]
+    default: refuse
   start_timeout:
     description: Seconds that starting the hub may take, and a server of O(user), each.
     type: int
@@ -125,6 +132,7 @@ def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
         checks=tuple(params["checks"]),
         allow=tuple(params["allow"]),
         installer=installer_options(params),
+        database_sessions=params["database_sessions"],
         variables=dict(os.environ),
         servers_idle=params["servers_idle"],
         servers_deadline=params["servers_deadline"],
@@ -149,6 +157,7 @@ def main() -> None:
             lock_timeout=dict(type="int", default=30),
             migration_timeout=dict(type="int", default=3600),
             start_timeout=dict(type="int", default=120),
+            **arguments.DATABASE_SESSIONS,
             **arguments.PROOF,
             **arguments.MISMATCHES,
             **arguments.INSTALLER,

@@ -56,6 +56,13 @@ options:
     type: list
     elements: str
     default: []
+  database_sessions:
+    description:
+      - Whether sessions of others in the hub's database are a blocker, V(refuse), or ended in the outage,
+        V(end).
+    type: str
+    choices: [refuse, end]
+    default: refuse
   verify_user:
     description:
       - The user whose server M(hubops.jupyterhub.jupyterhub_verify) is going to start; that the hub has none
@@ -290,6 +297,10 @@ plan:
         - Empty where there is no outage, or the hub does not run.
       type: str
       sample: keep
+    fresh_database:
+      description: Why a fresh database takes the place of the old one, by the rehearsal; else empty.
+      type: str
+      sample: ""
 blockers:
   description: The findings that forbid the upgrade, as sentences.
   returned: success
@@ -320,14 +331,8 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state imp
 
 #: The parameters that are an administrator's policy, by the same names.
 POLICY = (
-    "strategy",
-    "python",
-    "packages",
-    "user_packages",
-    "accept",
-    "verify_user",
-    "environment_failures",
-    "running_servers",
+    *("strategy", "python", "packages", "user_packages", "accept", "verify_user"),
+    *("environment_failures", "running_servers", "database_sessions"),
 )
 
 
@@ -360,6 +365,7 @@ def main() -> None:
                 type="str", choices=["auto", "keep", "wait", "stop", "refuse"], default="auto"
             ),
             window=dict(type="dict", default={}),
+            **arguments.DATABASE_SESSIONS,
             details=dict(type="bool", default=False),
             **arguments.INSTALLER,
         ),

@@ -17,7 +17,8 @@ description:
   - Starts the new hub on the copy, on loopback ports of its own, and asks it for its version and its users,
     logs in with a token, starts and stops a server, and reads an encrypted auth state.
   - What would fail is returned as a finding. Where the migration fails in one step, the releases in between
-    are staged, and it is rehearsed again through them.
+    are staged, and it is rehearsed again through them; where that fails as well, with a fresh database, if
+    O(fresh_database) allows one.
   - Completes the plan by what staging and rehearsal have shown, keeps it as the fact
     C(jupyterhub_upgrade_plan), and fails at blockers and at what is not as it was reviewed.
   - Nothing of the hub that serves is changed or asked, and nothing is left behind, except the process that
@@ -78,6 +79,14 @@ options:
     type: list
     elements: str
     default: []
+  fresh_database:
+    description:
+      - Whether a fresh database may take the place of one that cannot be migrated, not even through
+        intermediate versions. It has the users, groups, roles and what spawners remember; what is lost is the
+        finding C(fresh-database), which has to be accepted.
+    type: str
+    choices: [never, when_migration_fails]
+    default: never
   start_timeout:
     description: Seconds until the new hub must answer, and until a server must.
     type: int
@@ -147,8 +156,9 @@ expected_outage_seconds:
   sample: 4.6
 fallback_path:
   description:
-    - What changes of the plan where its migration fails, and may succeed through the majors in between; empty
-      otherwise. These releases are to be staged, and the upgrade to be rehearsed again with the plan changed.
+    - What changes of the plan where its migration fails, and may succeed through the majors in between, or a
+      fresh database may take the place of the old one; empty otherwise. These releases are to be staged, and
+      the upgrade to be rehearsed again with the plan changed.
   returned: success
   type: dict
   sample: {}
@@ -161,6 +171,12 @@ fallback_path:
       description: The plan as sentences.
       type: list
       elements: str
+    fresh_database:
+      description: Why a fresh database takes the place of the old one, or nothing.
+      type: str
+    running_servers:
+      description: What becomes of users' servers that run, as the plan has it; a fresh database knows none.
+      type: str
 timings:
   description: Seconds of each part.
   returned: success
@@ -212,7 +228,12 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import migration
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.making import fallback_path
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import Plan
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import (
+    FRESH_DATABASE,
+    NEVER,
+    Plan,
+)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.running_servers import STOPPING
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.rehearsal.rehearsal import rehearse
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
@@ -248,6 +269,8 @@ def rehearsal(params: dict[str, Any], plan: Plan, folder: Path, progress: Progre
             plan.to_version,
             folder,
             intermediate=[intermediate.staged_path for intermediate in plan.intermediate_versions],
+            fresh_database=plan.fresh_database,
+            stops_servers=plan.running_servers in STOPPING,
             start_timeout=params["start_timeout"],
             migration_timeout=params["migration_timeout"],
             progress=progress,
@@ -255,7 +278,8 @@ def rehearsal(params: dict[str, Any], plan: Plan, folder: Path, progress: Progre
     # What reading has found already is in the plan.
     known = {finding.id for finding in plan.findings}
     shown = found.result(params["accept"], known)
-    path = fallback_path(plan, deployment, found.migration_fails) if found.migration_fails else None
+    why = found.migration_fails
+    path = fallback_path(plan, deployment, why, params["fresh_database"]) if why else None
     return {
         "changed": False,
         **shown,
@@ -280,6 +304,7 @@ def main() -> None:
             audit_url=dict(type="str", default="https://pypi.org/pypi"),
             audited=dict(type="list", elements="dict", default=[]),
             accept=dict(type="list", elements="str", default=[]),
+            fresh_database=dict(type="str", choices=list(FRESH_DATABASE), default=NEVER),
             start_timeout=dict(type="int", default=120),
             migration_timeout=dict(type="int", default=3600),
             **arguments.INSTALLER,

@@ -11,12 +11,24 @@ from ..system.execution_context import ExecutionContext, account
 
 
 @dataclass(frozen=True)
+class CopiesConfig:
+    """With whose access a server's database is copied, where the hub's role may not make databases."""
+
+    scratch_url: str = field(default="", repr=False)
+    """Of a database that is there for copies alone."""
+    admin_url: str = field(default="", repr=False)
+    """Of a role that may make databases, on the hub's server."""
+
+
+@dataclass(frozen=True)
 class DatabaseConfig:
     """What a hub's config says of its database; may hold passwords, so ``repr`` shows nothing."""
 
     url: str = field(repr=False)
     connect_args: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """``connect_args`` of ``JupyterHub.db_kwargs``."""
+    copies: CopiesConfig | None = field(default=None, repr=False)
+    """What the administrator says of copies."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +56,10 @@ class Access:
     """The hub's working directory."""
     variables: dict[str, str] = field(repr=False)
     """The hub's environment variables that clients read."""
+    scratch: Access | None = field(default=None, repr=False)
+    """A database for copies that an administrator has made, and that is only emptied."""
+    maker: Access | None = field(default=None, repr=False)
+    """Of a role that makes and removes the database for copies; None where the hub's own does."""
 
     def context(self) -> ExecutionContext:
         """How clients are run: as the hub's user. Raises HubError when there is no such user."""

@@ -179,6 +179,13 @@ class Database(ABC):
         """
 
     @abstractmethod
+    def end_sessions(self) -> list[str]:
+        """End the sessions of others, now that the hub has stopped; who they were.
+
+        Those that may not be ended remain, and are in the way as before. Raises HubError as `contents`.
+        """
+
+    @abstractmethod
     def prepare_seal(self, folder: Path, backup: DatabaseBackup) -> None:
         """Do beforehand, while the hub serves, what `seal` would otherwise do within the outage."""
 

@@ -29,6 +29,8 @@ class ServerFacts:
     """
     sessions: list[str] = field(default_factory=list)
     """Of others that are connected to the database: program, user, what they do."""
+    may_end_sessions: bool = False
+    """Whether these could be ended."""
     views: list[str] = field(default_factory=list)
     """Views of others on the hub's tables."""
     foreign_tables: list[str] = field(default_factory=list)
@@ -79,6 +81,8 @@ class DatabaseFacts:
     """The server that has it; None for a file."""
     driver: str = ""
     """The one that the URL names, ``psycopg2``; '' where SQLAlchemy chooses."""
+    copies_file: str = ""
+    """Of the host: with whose access it is copied; '' where with the hub's own."""
 
     @property
     def name(self) -> str:

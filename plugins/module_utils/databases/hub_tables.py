@@ -32,6 +32,25 @@ REGISTERED_SERVERS = (
 )
 SERVERS_OF_SERVICES = "UPDATE services SET _server_id = NULL"
 
+#: What a fresh database takes over, and the columns of it that are left out: no server runs any more.
+CARRIED = {
+    "users": (),
+    "groups": (),
+    "user_group_map": (),
+    "roles": (),
+    "user_role_map": (),
+    "group_role_map": (),
+    "spawners": ("server_id", "started"),
+}
+#: What it does not take over, as an administrator knows it.
+NOT_CARRIED = {
+    "api_tokens": "API tokens and log-ins",
+    "servers": "addresses of servers and services",
+    "services": "services (the config's are made again)",
+    "shares": "shares",
+    "share_codes": "codes of shares",
+}
+
 #: What a serving hub writes by itself: its loss does not matter.
 ACTIVITY = {"last_activity", "last_used"}
 #: Servers come and go, and each version rewrites its clients and its own roles' scopes when it starts.

@@ -8,24 +8,16 @@ marked database says was made by the move is removed from it.
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
-import json
-import subprocess
-import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..errors import HubError
-from ..hub import logs
-from ..hub_scripts import row_copier
 from ..system.execution_context import ExecutionContext
-from ..system.source import source_of
 from . import urls
+from .copier import Copier
 from .hub_tables import SERVERS
-from .migration import python_of
 
 LOOK_SECONDS = 60.0
 
@@ -122,48 +114,4 @@ class Target:
     def _ask(
         self, timeout: float, progress: Callable[[str], None] = lambda line: None, **request: Any
     ) -> dict[str, Any]:
-        """Have a process of the hub's Python do it. Raises HubError with its reason."""
-        python = python_of(self.environment)
-        began = time.monotonic()
-        answer: dict[str, Any] = {}
-        with tempfile.TemporaryFile("w+") as errors:
-            process = self.context.start(
-                [python, "-B", "-c", source_of(row_copier)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                outlives_us=False,
-            )
-            late = threading.Timer(timeout, process.kill)
-            late.start()
-            with process:
-                try:
-                    for line in _exchange(process, request):
-                        answer = json.loads(line)
-                        if "total" in answer:
-                            progress(f"Copying rows: {answer['done']:,} of {answer['total']:,}")
-                except BaseException:
-                    process.kill()
-                    raise
-                finally:
-                    late.cancel()
-            errors.seek(0)
-            written = errors.read()
-        if process.returncode < 0:
-            answer = {"error": f"it was ended after {time.monotonic() - began:.0f} s"}
-        elif process.returncode:
-            answer = {"error": logs.reason(written)}
-        if "error" in answer:
-            reason = logs.scrub(answer["error"].replace(self.url, self.name)).rstrip(".")
-            raise HubError(f"In {self.name}, by the Python of {self.environment}: {reason}.")
-        return answer
-
-
-def _exchange(process: subprocess.Popen[str], request: dict[str, Any]) -> Iterator[str]:
-    """Send a request to a program, and give its answers line by line."""
-    if process.stdin is None or process.stdout is None:
-        raise AssertionError("The program has no pipes.")
-    with contextlib.suppress(BrokenPipeError):
-        process.stdin.write(json.dumps(request) + "\n")
-        process.stdin.close()
-    yield from process.stdout
+        return Copier(self.environment, self.context).ask(self.url, timeout, progress, **request)

@@ -43,6 +43,7 @@ class MysqlDatabase(ServerDatabase):
     """A database of a MySQL or MariaDB server."""
 
     kind = "mysql"
+    dialects = mysql_access.DIALECTS
 
     @classmethod
     def find(
@@ -59,7 +60,7 @@ class MysqlDatabase(ServerDatabase):
             return replace(facts, exists=True, problem=str(error))
 
     @classmethod
-    def access_of(cls, config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str) -> Access:
+    def own_access(cls, config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str) -> Access:
         return mysql_access.access_of(config, context, sqlalchemy)
 
     def url(self, sqlalchemy: str) -> str:
@@ -99,11 +100,8 @@ class MysqlDatabase(ServerDatabase):
             ),
             no_copies=self._grant_for_copies(sql.privileges_on(self.scratch_name, granted)),
             no_restore=self._grant_for_restore(allowed),
-            sessions=[
-                f"{user}@{host} ({command}, {seconds} s)"
-                for _id, user, host, command, seconds, _state in sessions
-                if user != me
-            ],
+            sessions=list(_described(sessions, str(me)).values()),
+            may_end_sessions="SUPER" in self._privileges_of_maker(granted),
             foreign_triggers=[]
             if allowed & sql.DEFINERS_PRIVILEGES
             else [f"{name} ({definer})" for name, definer in triggers],
@@ -119,11 +117,31 @@ class MysqlDatabase(ServerDatabase):
             **self.health(found),
         )
 
+    def _privileges_of_maker(self, own: Sequence[sql.Grant]) -> frozenset[str]:
+        if not self.access.maker:
+            return sql.privileges_on(self.access.database, own)
+        [granted] = self.maker.read([sql.GRANTS])
+        return sql.privileges_on(self.access.database, sql.grants(granted))
+
+    def sessions(self) -> dict[str, str]:
+        """Those that the maker sees, who may see more."""
+        [found] = self.maker.beside(self.access.database).read([sql.SESSIONS])
+        return _described(found, self.access.user)
+
+    def end_session(self, number: str) -> None:
+        self.maker._run([f"KILL {number}"], LOCK_SECONDS, selected=False)
+
     def grant_for_copies(self) -> str:
         """The statement by which the hub's user may make copies."""
         return self._grant("ALL PRIVILEGES", sql.escaped(self.name_beside("")) + "%")
 
     def _grant_for_copies(self, allowed: frozenset[str]) -> str:
+        if self.access.scratch:
+            self.scratch_copy.require_usable()
+            return ""
+        if self.access.maker:
+            self.maker.read(["SELECT 1"])
+            return ""
         return "" if allowed >= sql.NEEDED_PRIVILEGES else self.grant_for_copies()
 
     def _grant_for_restore(self, allowed: frozenset[str]) -> str:
@@ -132,9 +150,13 @@ class MysqlDatabase(ServerDatabase):
         return self._grant(", ".join(lacking), sql.escaped(self.access.database)) if lacking else ""
 
     def _grant(self, privileges: str, pattern: str) -> str:
+        return f"GRANT {privileges} ON {sql.quoted(pattern)}.* TO {self.account()};"
+
+    def account(self) -> str:
+        """The hub's user, as a GRANT names it."""
         [[(account,)]] = self.read(["SELECT CURRENT_USER()"])
         user, _at, host = str(account).rpartition("@")
-        return f"GRANT {privileges} ON {sql.quoted(pattern)}.* TO '{user}'@'{host}';"
+        return f"'{user}'@'{host}'"
 
     @property
     def seen_within(self) -> float:  # type: ignore[override]
@@ -331,7 +353,7 @@ class MysqlDatabase(ServerDatabase):
         self._run([made], LOCK_SECONDS, selected=False)
         if self.particulars()["collation"] != collation:
             # Triggers and routines remember the one that they were made under.
-            self._run([f"ALTER DATABASE CHARACTER SET {character_set} COLLATE {collation}"], LOCK_SECONDS)
+            self._run([sql.alter_database(character_set, collation)], LOCK_SECONDS)
         super().restore(folder, backup, aside)
 
     def has_owner_of(self, backup: DatabaseBackup) -> bool:
@@ -341,8 +363,21 @@ class MysqlDatabase(ServerDatabase):
     def give_owner_of(self, backup: DatabaseBackup) -> None:
         """Nothing to do, as above."""
 
+    def at(self, access: Access) -> MysqlCopy:
+        return MysqlCopy(self, access)
+
     def beside(self, name: str) -> MysqlCopy:
-        return MysqlCopy(self, name)
+        return self.at(replace(self.access, database=name))
+
+    @property
+    def scratch_copy(self) -> MysqlCopy:
+        return self.at(self.access.scratch or replace(self.access, database=self.scratch_name))
+
+    @property
+    def maker(self) -> MysqlDatabase:
+        """With whose access the database for copies is made and removed."""
+        access = self.access.maker
+        return MysqlDatabase(access, f"{access.database} of the administrator") if access else self
 
     def make_empty(self) -> None:
         raise AssertionError("The hub's own database is never emptied.")
@@ -352,14 +387,18 @@ class MysqlDatabase(ServerDatabase):
 
 
 class MysqlCopy(MysqlDatabase, ServerCopy):
-    """Another database on the same server, for a rehearsal or a test: without triggers, routines and events.
+    """Another database, for a rehearsal or a test: without triggers, routines and events.
 
     These may name the hub's own database and would write into that.
     """
 
-    def __init__(self, origin: MysqlDatabase, name: str) -> None:
-        super().__init__(replace(origin.access, database=name), name)
+    def __init__(self, origin: MysqlDatabase, access: Access) -> None:
+        super().__init__(access, access.database)
         self.origin = origin
+
+    @property
+    def is_lasting(self) -> bool:
+        return self.access == self.origin.access.scratch
 
     def replace_with(self, dump: Path) -> None:
         mysql_dumps.require_whole(dump)
@@ -369,11 +408,17 @@ class MysqlCopy(MysqlDatabase, ServerCopy):
         self._take_in(dump, mysql_dumps.REVISION, mysql_dumps.REVISION)
 
     def make_empty(self) -> None:
-        self.remove()
         like = self.origin.particulars()
-        made = sql.make_database(self.access.database, like["character_set"], like["collation"])
+        if self.is_lasting:
+            self.remove()
+            self._run([sql.alter_database(like["character_set"], like["collation"])], LOCK_SECONDS)
+            return
+        self.remove()
+        made = [sql.make_database(self.access.database, like["character_set"], like["collation"])]
+        if self.access.maker:
+            made.insert(0, f"GRANT {self._rights} TO {self.origin.account()}")
         try:
-            self._run([made], LOCK_SECONDS, selected=False)
+            self.origin.maker._run(made, LOCK_SECONDS, selected=False)
         except HubError as error:
             raise HubError(
                 f"The copy {self.name} of the database cannot be made. {error.message}",
@@ -381,6 +426,25 @@ class MysqlCopy(MysqlDatabase, ServerCopy):
             ) from error
 
     def remove(self) -> None:
-        if self.exists():
+        if self.is_lasting:
             self._end_sessions()
-            self._run([f"DROP DATABASE {sql.quoted(self.access.database)}"], LOCK_SECONDS, selected=False)
+            self._drop([sql.OBJECTS])
+        elif self.origin.maker.beside(self.access.database).exists():
+            self._end_sessions()
+            removed = [f"DROP DATABASE {sql.quoted(self.access.database)}"]
+            if self.access.maker:
+                removed.append(f"REVOKE {self._rights} FROM {self.origin.account()}")
+            self.origin.maker._run(removed, LOCK_SECONDS, selected=False)
+
+    @property
+    def _rights(self) -> str:
+        return f"ALL PRIVILEGES ON {sql.quoted(sql.escaped(self.access.database))}.*"
+
+
+def _described(sessions: Sequence[Row], hub: str) -> dict[str, str]:
+    """Number and description of sessions that are not of the user ``hub``."""
+    return {
+        str(number): f"{user}@{host} ({command}, {seconds} s)"
+        for number, user, host, command, seconds, _state in sessions
+        if user != hub
+    }

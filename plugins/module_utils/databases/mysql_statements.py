@@ -128,6 +128,11 @@ def drop(objects: Sequence[Row]) -> list[str]:
     ]
 
 
+def alter_database(character_set: str, collation: str) -> str:
+    """Have new tables of the session's database be of these."""
+    return f"ALTER DATABASE CHARACTER SET {character_set} COLLATE {collation}"
+
+
 def make_database(name: str, character_set: str, collation: str) -> str:
     return f"CREATE DATABASE IF NOT EXISTS {quoted(name)} CHARACTER SET {character_set} COLLATE {collation}"
 

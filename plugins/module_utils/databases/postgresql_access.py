@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from ..system.execution_context import ExecutionContext
@@ -75,10 +76,15 @@ def _kept_password(file: Path, words: Mapping[str, str]) -> str | None:
     return None
 
 
+def patient(access: Access, lock_seconds: float) -> Access:
+    """The same, where no statement waits longer for a lock."""
+    options = f"{access.options.get('options', '')} -c lock_timeout={int(lock_seconds * 1000)}".strip()
+    return replace(access, options={**access.options, "options": options})
+
+
 def url_of(access: Access, sqlalchemy: str, lock_seconds: float) -> str:
     """The URL for programs in the hub's environment; none of their statements waits longer for a lock."""
-    options = f"{access.options.get('options', '')} -c lock_timeout={int(lock_seconds * 1000)}".strip()
-    query = {name: [word] for name, word in {**access.options, "options": options}.items()}
+    query = {name: [word] for name, word in patient(access, lock_seconds).options.items()}
     host, port = access.host, access.port
     if "/" in host or "," in host:
         query["host"] = [host]

@@ -112,9 +112,11 @@ class Clients:
         clients.run(self._context, argv, target=target)
 
     @contextlib.contextmanager
-    def script_of(self, dump: Path, server: int, section: str) -> Iterator[IO[bytes]]:
+    def script_of(
+        self, dump: Path, server: int, section: str, options: Sequence[str] = ()
+    ) -> Iterator[IO[bytes]]:
         """The SQL of one of a dump's `SECTIONS`. Raises HubError, at the end, when the dump is damaged."""
-        argv = [self._for(server).path("pg_restore"), f"--section={section}", "-f", "-"]
+        argv = [self._for(server).path("pg_restore"), f"--section={section}", *options, "-f", "-"]
         with dump.open("rb") as source, clients.piped(self._context, argv, source=source) as process:
             if process.stdout is None:
                 raise AssertionError("pg_restore has no output.")

@@ -59,6 +59,7 @@ class PostgresqlDatabase(ServerDatabase):
     """A database of a PostgreSQL server."""
 
     kind = "postgresql"
+    dialects = postgresql_access.DIALECTS
 
     def __init__(self, access: Access, name: str, origin: PostgresqlDatabase | None = None) -> None:
         super().__init__(access, name)
@@ -71,7 +72,7 @@ class PostgresqlDatabase(ServerDatabase):
     ) -> DatabaseFacts | None:
         if urls.parse(config.url).dialect not in postgresql_access.DIALECTS:
             return None
-        access = postgresql_access.access_of(config, context, sqlalchemy)
+        access = cls.access_of(config, context, sqlalchemy)
         programs = installed(access.context().path)
         server = ServerFacts(
             "PostgreSQL",
@@ -87,11 +88,12 @@ class PostgresqlDatabase(ServerDatabase):
             return replace(facts, problem=str(error))
 
     @classmethod
-    def access_of(cls, config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str) -> Access:
+    def own_access(cls, config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str) -> Access:
         return postgresql_access.access_of(config, context, sqlalchemy)
 
     def examined(self, facts: DatabaseFacts, server: ServerFacts) -> DatabaseFacts:
         """The facts, with what the server says of the database. Raises HubError where it cannot be asked."""
+        self._require_no_pooler()
         known, (sessions, views, foreign) = self._ask(self._sessions, sql.VIEWS, sql.FOREIGN)
         too_old = max(map(major, server.clients.values())) < known.major
         described = replace(
@@ -101,11 +103,10 @@ class PostgresqlDatabase(ServerDatabase):
             clients_too_old=too_old,
             by_copy=known.may_copy,
             sessions=[_session(row) for row in sessions],
+            may_end_sessions=bool(sessions) and self._may_end(sessions),
             views=[f"{view} (reads {tables})" for view, tables in views],
             foreign_tables=[f"{table} ({owner}'s)" for table, owner in foreign],
-            no_copies=""
-            if known.may_create or self.beside(self.scratch_name).is_there()
-            else self._remedy(known.role),
+            no_copies="" if self._may_be_copied() else self._remedy(known.role),
         )
         contents = self.contents()
         return replace(
@@ -116,6 +117,40 @@ class PostgresqlDatabase(ServerDatabase):
             rows=contents.rows,
             **self.health(contents),
         )
+
+    def _require_no_pooler(self) -> None:
+        """Refuse what lets a session choose neither how long it waits for a lock, nor its database."""
+        try:
+            access = postgresql_access.patient(self.access, LOCK_SECONDS)
+            [[(seconds,)]] = Clients(access).rows(["SELECT current_setting('lock_timeout')"])
+        except HubError as error:
+            if "unsupported startup parameter" not in error.message:
+                raise
+            seconds = None
+        if seconds != f"{LOCK_SECONDS}s":
+            raise HubError(
+                f"{self.name} is reached through a pooler of connections, such as PgBouncer, which takes no "
+                "options of a session.",
+                "Name the server itself in c.JupyterHub.db_url, and restart the hub.",
+            )
+
+    def _may_end(self, sessions: Sequence[Row]) -> bool:
+        [[(role, may_end_all)]] = self.maker.read([sql.MAY_END_SESSIONS])
+        return may_end_all == "t" or all(row[1] == role for row in sessions)
+
+    def sessions(self) -> dict[str, str]:
+        [found] = self.read([self._sessions])
+        return {str(row[0]): _session(row) for row in found}
+
+    def end_session(self, number: str) -> None:
+        self.maker.clients.psql([f"SELECT pg_terminate_backend({number});"])
+
+    def _may_be_copied(self) -> bool:
+        copy = self.scratch_copy
+        if copy.is_lasting:
+            copy.require_usable()
+            return True
+        return self.maker._ask()[0].may_create or copy.is_there()
 
     def _remedy(self, role: str) -> str:
         """What an administrator of the server runs so that copies can be made."""
@@ -197,9 +232,23 @@ class PostgresqlDatabase(ServerDatabase):
         [found] = self.origin.read([sql.exists(self.access.database)])
         return bool(found)
 
+    def at(self, access: Access) -> PostgresqlCopy:
+        return PostgresqlCopy(access, f"the copy {access.database} of {self.origin.name}", self.origin)
+
     def beside(self, name: str) -> PostgresqlCopy:
-        access = replace(self.access, database=name)
-        return PostgresqlCopy(access, f"the copy {name} of {self.origin.name}", self.origin)
+        return self.at(replace(self.access, database=name))
+
+    @property
+    def scratch_copy(self) -> PostgresqlCopy:
+        return self.at(self.access.scratch or replace(self.access, database=self.scratch_name))
+
+    @property
+    def maker(self) -> PostgresqlDatabase:
+        """The database from which those for copies are made and removed."""
+        access = self.origin.access.maker
+        return (
+            PostgresqlDatabase(access, f"{access.database} of the administrator") if access else self.origin
+        )
 
     def dump(self, target: Path, timeout: float = LOCK_SECONDS) -> None:
         server, [excluded] = self._ask(sql.EXCLUDED)
@@ -237,7 +286,7 @@ class PostgresqlDatabase(ServerDatabase):
         with clients.session() as session:
             session.write("\n".join(before).encode() + b"\n")
             for section in SECTIONS:
-                with clients.script_of(dump, server.major, section) as script:
+                with clients.script_of(dump, server.major, section, self.restore_options) as script:
                     if section == ROWS:
                         session.writelines(_begin(script))
                         shutil.copyfileobj(script, session)
@@ -245,35 +294,16 @@ class PostgresqlDatabase(ServerDatabase):
                         session.writelines(_fitting(script, _schemas(there), all_of_others))
             session.write(b"COMMIT;\n")
 
+    @property
+    def restore_options(self) -> list[str]:
+        """pg_restore's options beside those that say what is restored."""
+        return []
+
     def make_empty(self) -> None:
-        server, _nothing = self.origin._ask()
-        if server.may_create:
-            name = self.access.database
-            script = [
-                sql.drop(name, force=True),
-                sql.create_like(name, self.origin.access.database),
-            ]
-            found = self.origin.particulars()
-            script.append(sql.make_private(name))
-            script += _settings(name, [each for each in found["settings"] if each[0] in (None, server.role)])
-            self.origin.clients.psql(script)
-        elif self.is_there():
-            self._empty()
-        else:
-            raise HubError(
-                f"The role {server.role} may not make databases, so {self.origin.name} cannot be copied.",
-                f"As an administrator of the server: {self.origin._remedy(server.role)}",
-            )
+        raise AssertionError("The hub's own database is never emptied.")
 
     def remove(self) -> None:
-        server, _nothing = self.origin._ask()
-        if server.may_create:
-            self.origin.clients.psql([sql.drop(self.access.database, force=True)])
-        elif self.is_there():
-            self._empty()
-
-    def _empty(self) -> None:
-        self.clients.psql(["BEGIN;", *sql.DROP_ALL, "COMMIT;"])
+        raise AssertionError("The hub's own database is never removed.")
 
     def particulars(self) -> dict[str, Any]:
         """What hangs on the database itself: its owner, grants and settings."""
@@ -426,7 +456,50 @@ class PostgresqlDatabase(ServerDatabase):
 
 
 class PostgresqlCopy(PostgresqlDatabase, ServerCopy):
-    """Another database of the same server: a copy of the hub's."""
+    """Another database, a copy of the hub's: of the same server, unless an administrator has named one."""
+
+    @property
+    def is_lasting(self) -> bool:
+        return self.access == self.origin.access.scratch
+
+    @property
+    def restore_options(self) -> list[str]:
+        """Roles of the hub's server need not be those of another one."""
+        return ["--no-owner", "--no-privileges"] if self.is_lasting else []
+
+    def make_empty(self) -> None:
+        if self._is_only_emptied():
+            self._clear()
+            return
+        name, own = self.access.database, self.origin._ask()[0].role
+        found = self.origin.particulars()
+        self.maker.clients.psql(
+            [
+                sql.drop(name, force=True),
+                sql.create_like(name, self.origin.access.database),
+                sql.make_private(name),
+                *_settings(name, [each for each in found["settings"] if each[0] in (None, own)]),
+                f"ALTER DATABASE {sql.quoted(name)} OWNER TO {sql.quoted(own)};",
+            ]
+        )
+
+    def remove(self) -> None:
+        if not self._is_only_emptied():
+            self.maker.clients.psql([sql.drop(self.access.database, force=True)])
+        elif self.is_lasting or self.is_there():
+            self._clear()
+
+    def _is_only_emptied(self) -> bool:
+        return self.is_lasting or not self.maker._ask()[0].may_create
+
+    def _clear(self) -> None:
+        if not self.is_lasting and not self.is_there():
+            role = self.origin._ask()[0].role
+            raise HubError(
+                f"The role {role} may not make databases, so {self.origin.name} cannot be copied.",
+                f"As an administrator of the server: {self.origin._remedy(role)}",
+            )
+        self.clients.psql(["BEGIN;", *sql.DROP_ALL, "COMMIT;"])
 
 
 def _patient(timeout: float) -> list[str]:

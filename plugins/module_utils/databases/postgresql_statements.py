@@ -133,6 +133,11 @@ def sessions(own: Sequence[str]) -> str:
     )
 
 
+#: Who asks, and whether this role may end sessions of all others but superusers.
+MAY_END_SESSIONS = (
+    "SELECT rolname, rolsuper OR pg_has_role(rolname, 'pg_signal_backend', 'MEMBER') "
+    "FROM pg_roles WHERE rolname = current_user"
+)
 #: Rows of views that read tables of the hub's: view, tables.
 VIEWS = (
     "SELECT v.oid::regclass::text, string_agg(DISTINCT c.relname, ', ' ORDER BY c.relname) "

@@ -13,14 +13,15 @@ import secrets
 import time
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, Optional, Tuple
 
 from ..errors import HubError
 from ..system import files
 from ..system.execution_context import ExecutionContext
-from . import hub_tables, scratch_folders
-from .access import Access
+from . import hub_tables, scratch_folders, urls
+from .access import Access, CopiesConfig, DatabaseConfig
 from .base import Contents, Database, DatabaseCopy, Keys, Since, TableChange
 from .facts import DatabaseBackup, DatabaseFacts
 from .health import SHOWN_NAMES, ahead_of
@@ -31,6 +32,8 @@ Row = Tuple[Optional[str], ...]
 NAMES = ("database.dump", "sealed.dump")
 #: Seconds that a statement waits for a lock, unless said otherwise: programs in the hub's environment, too.
 LOCK_SECONDS = 30
+#: In the name of each database for copies, so that no other one is emptied.
+SCRATCH = "scratch"
 #: Bytes that the name of a database may have.
 LONGEST_NAME = 63
 READ_SECONDS = 600
@@ -40,6 +43,8 @@ LOOK_SECONDS = 1.0
 ROW_BYTES = 8192
 ROWS = 2048
 STATEMENTS = 32
+#: A session that is ended takes back first what it has written.
+END_SECONDS = 10.0
 
 
 class Column(NamedTuple):
@@ -54,6 +59,8 @@ class ServerDatabase(Database):
     """A database that a server has."""
 
     needs_access = True
+    #: As URLs of this kind begin.
+    dialects: tuple[str, ...]
 
     def __init__(self, access: Access, name: str) -> None:
         self.access = access
@@ -69,7 +76,28 @@ class ServerDatabase(Database):
     def name(self) -> str:
         return self._name
 
-    # What each kind fills in, besides `find`, `access_of`, `url`, `contents` and `exists`
+    @classmethod
+    def access_of(cls, config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str) -> Access:
+        access, copies = cls.own_access(config, context, sqlalchemy), config.copies or CopiesConfig()
+
+        def other(url: str) -> Access:
+            found = cls.own_access(DatabaseConfig(url), context, sqlalchemy)
+            if urls.parse(url).dialect not in cls.dialects:
+                raise HubError(
+                    f"{urls.mask(url)} is not of the kind of the hub's database.",
+                    "Correct jupyterhub_scratch_database_url, or jupyterhub_database_admin_url.",
+                )
+            return replace(found, dialect=access.dialect, driver=access.driver)
+
+        scratch = other(copies.scratch_url) if copies.scratch_url else None
+        if scratch and (SCRATCH not in scratch.database or scratch.database == access.database):
+            raise HubError(
+                f"{urls.mask(copies.scratch_url)} may be more than a database for copies, which are emptied.",
+                f"Name one whose name has '{SCRATCH}' in it, in jupyterhub_scratch_database_url.",
+            )
+        return replace(access, scratch=scratch, maker=other(copies.admin_url) if copies.admin_url else None)
+
+    # What each kind fills in, besides `find`, `url`, `contents` and `exists`
 
     @abstractmethod
     def read(self, queries: Sequence[str], timeout: float = LOCK_SECONDS) -> list[list[Row]]:
@@ -113,9 +141,22 @@ class ServerDatabase(Database):
         May be interrupted and repeated: what is half done has another revision, or none. Raises HubError.
         """
 
+    @classmethod
     @abstractmethod
-    def beside(self, name: str) -> ServerCopy:
-        """Another database on the same server, which need not exist."""
+    def own_access(cls, config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str) -> Access:
+        """The access of the database that a URL names, and of nothing else."""
+
+    @abstractmethod
+    def at(self, access: Access) -> ServerCopy:
+        """Another database, which need not exist, for a copy of this one."""
+
+    @abstractmethod
+    def sessions(self) -> dict[str, str]:
+        """The sessions in it that are not the hub's: number and description. Raises HubError as `read`."""
+
+    @abstractmethod
+    def end_session(self, number: str) -> None:
+        """End a session. Raises HubError where that is not allowed, or it has ended by itself."""
 
     @abstractmethod
     def make_empty(self) -> None:
@@ -194,9 +235,14 @@ class ServerDatabase(Database):
         """
         return self.name_beside("scratch")
 
+    @abstractmethod
+    def beside(self, name: str) -> ServerCopy:
+        """Another database on the same server, as `at`."""
+
     @property
-    def _scratch_copy(self) -> ServerCopy:
-        return self.beside(self.scratch_name)
+    @abstractmethod
+    def scratch_copy(self) -> ServerCopy:
+        """The copy that rehearsals and tests work on: an administrator's, or the one of `scratch_name`."""
 
     def name_beside(self, purpose: str) -> str:
         """The name of a database for a purpose, which cannot be confused with one of somebody else's."""
@@ -212,15 +258,15 @@ class ServerDatabase(Database):
             try:
                 yield folder
             finally:
-                self._scratch_copy.remove()
+                self.scratch_copy.remove()
 
     def remove_scratch(self) -> None:
         with scratch_folders.taken(self.scratch_folder):
-            self._scratch_copy.remove()
+            self.scratch_copy.remove()
 
     def copy(self, scratch: Path, context: ExecutionContext, name: str) -> DatabaseCopy:
         dump = scratch / f"{name}.dump"
-        copy = self._scratch_copy
+        copy = self.scratch_copy
         self.dump(dump)
         try:
             copy.make_empty()
@@ -231,6 +277,17 @@ class ServerDatabase(Database):
 
     def back_up(self, folder: Path, timeout: float) -> DatabaseBackup:
         return self._dumped(folder / NAMES[0], timeout, sealed=False)
+
+    def end_sessions(self) -> list[str]:
+        before = self.sessions()
+        for number in before:
+            with contextlib.suppress(HubError):
+                self.end_session(number)
+        deadline, left = time.monotonic() + END_SECONDS, before
+        while before.keys() & left.keys() and time.monotonic() < deadline:
+            time.sleep(LOOK_SECONDS / 10)
+            left = self.sessions()
+        return [described for number, described in before.items() if number not in left]
 
     def prepare_seal(self, folder: Path, backup: DatabaseBackup) -> None:
         """A dump is written anew."""
@@ -284,7 +341,7 @@ class ServerDatabase(Database):
 
     def reserve(self) -> None:
         """In the copy that rehearsals use, which the end of a run removes in any case."""
-        copy = self._scratch_copy
+        copy = self.scratch_copy
         # Random, so that no server can make it smaller.
         values = (f"('{secrets.token_hex(ROW_BYTES // 2)}')" for _ in range(ROWS))
         parts = (", ".join(itertools.islice(values, ROWS // STATEMENTS)) for _ in range(STATEMENTS))
@@ -303,10 +360,10 @@ class ServerDatabase(Database):
     def release_reserve(self) -> None:
         # First the table: with no space at all, PostgreSQL does not survive the removal of a database.
         with contextlib.suppress(HubError):
-            self._scratch_copy.run(["DROP TABLE IF EXISTS reserve"])
+            self.scratch_copy.run(["DROP TABLE IF EXISTS reserve"])
         # The hub's own database, from which others are removed, may be gone.
         with contextlib.suppress(HubError):
-            self._scratch_copy.remove()
+            self.scratch_copy.remove()
 
     def prove(self, folder: Path, backup: DatabaseBackup) -> Contents:
         return self.contents_of(folder / backup.file)
@@ -321,7 +378,7 @@ class ServerDatabase(Database):
     @contextlib.contextmanager
     def opened(self, folder: Path, backup: DatabaseBackup) -> Iterator[ServerDatabase]:
         """A database with the content of a backup; within `scratch`."""
-        copy = self._scratch_copy
+        copy = self.scratch_copy
         copy.make_empty()
         copy.replace_with(folder / backup.file)
         yield copy
@@ -332,7 +389,21 @@ class ServerDatabase(Database):
 
 
 class ServerCopy(ServerDatabase, DatabaseCopy):
-    """A copy of a server's database, for a rehearsal or a test, on the same server."""
+    """A copy of a server's database, for a rehearsal or a test."""
+
+    @property
+    @abstractmethod
+    def is_lasting(self) -> bool:
+        """Whether an administrator has made the database for it, so that it is emptied and never removed."""
+
+    def require_usable(self) -> None:
+        """Raise HubError where the database that an administrator has named cannot be used."""
+        try:
+            self.read(["SELECT 1"])
+        except HubError as error:
+            raise HubError(
+                f"{self.name[0].upper()}{self.name[1:]} cannot be used. {error.message}", error.hint
+            ) from error
 
     def keys(self) -> dict[str, Keys]:
         there = self.columns()

@@ -113,6 +113,10 @@ class SqliteDatabase(Database):
     def back_up(self, folder: Path, timeout: float) -> DatabaseBackup:
         return sqlite_backups.make(self.path, folder, self.kind, timeout)
 
+    def end_sessions(self) -> list[str]:
+        """A file has none."""
+        return []
+
     def prepare_seal(self, folder: Path, backup: DatabaseBackup) -> None:
         sqlite_backups.prepare_seal(folder, backup)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..databases.access import DatabaseConfig
+from ..databases.access import CopiesConfig, DatabaseConfig
 from ..databases.kinds import database_of, find_database, kind_of
 from ..databases.sqlite_database import SqliteDatabase
 from ..environments.discovery import (
@@ -25,7 +25,9 @@ from ..services.base import Service
 from ..services.command_line import HubCommand
 from ..services.kinds import find_services
 from ..system.execution_context import ExecutionContext
+from ..system.state import state_folder
 from .config import describe_config, describe_secrets, load_config
+from .database import COPIES
 from .model import Deployment
 
 LOCK_SECONDS = 0.5
@@ -38,11 +40,14 @@ def find_deployment(
     hub_environment: str | None = None,
     user_environments: Sequence[str] = (),
     database_path: str | None = None,
+    copies: CopiesConfig | None = None,
+    base: str | None = None,
 ) -> Deployment:
     """The one hub of this host, or the one whose service is called ``name``.
 
     What is given is used instead of what is found; ``user_environments`` come on top of it: paths and globs,
     with ``{username}`` for the name of each user that the database knows.
+    ``copies`` says with whose access the database is copied; it is kept in the state folder below ``base``.
     Raises HubError when there is no hub, there are several, its config does not load, or root is needed.
     """
     service = choose(find_services(name), name)
@@ -59,12 +64,15 @@ def find_deployment(
     facts = service.facts()
     described = describe_config(config, facts.main_pid)
     sqlalchemy = hub.packages.get("sqlalchemy", "")
-    database_config = DatabaseConfig(config.db_url, config.db_connect_args)
+    database_config = DatabaseConfig(config.db_url, config.db_connect_args, copies)
     database = (
         SqliteDatabase.at(Path(database_path), config.db_url, context, LOCK_SECONDS)
         if database_path
         else find_database(database_config, context, sqlalchemy, LOCK_SECONDS)
     )
+    if copies:
+        file = state_folder(service.deployment_name, base) / COPIES
+        database = replace(database, copies_file=str(file))
 
     def users() -> set[str]:
         access = kind_of(database).access_of(database_config, context, sqlalchemy)

@@ -1,5 +1,7 @@
 """Runs inside the hub's environment, handed over as text: copies a hub's database to another one, row by row.
 
+It also makes a hub's database anew, with those of its rows that are carried over.
+
 It reads one line of JSON from standard input and writes one with the answer, ``{"error": why}`` where it
 fails; before that of a copy, about one a second, ``{"done": rows, "total": rows}``.
 
@@ -12,6 +14,10 @@ Requests, whose URLs are SQLAlchemy's:
     forget servers  url, tables, owner
     empty           url, owner                tables (names of those that are gone)
     release         url, owner
+    start fresh     url, carried (columns     rows (number by table), servers (that were registered)
+                    left out, by table),
+                    stopped (whether no
+                    server runs any more)
 
 The hub's own models make its tables. All other tables, and columns that the models do not know, are made as
 the source has them. While a move is under way, a table of the target names its owner and what it has made:
@@ -32,6 +38,13 @@ ROWS_AT_ONCE = 2000
 SECONDS_BETWEEN_COUNTS = 1.0
 #: The table of the target that says who moves a database to it.
 MARK = "hubops_move"
+#: The table with the revision.
+REVISION = "alembic_version"
+#: Of hubs before this one.
+EARLIER_TABLES = (
+    *("hubs", "proxies", "oauth_access_tokens"),
+    *("api_token_role_map", "oauth_client_role_map", "oauth_code_role_map"),
+)
 #: SQLite's own tables.
 INTERNAL = "sqlite_"
 
@@ -52,6 +65,7 @@ def main() -> None:
         "forget servers": forget_servers,
         "empty": empty,
         "release": release,
+        "start fresh": start_fresh,
     }
     do = doing[request.pop("do")]
     try:
@@ -216,7 +230,7 @@ def read(connection: Any, table: Any, columns: list[str]) -> Iterator[list[tuple
         if isinstance(kind, (mysql.DATETIME, mysql.TIMESTAMP)) and not kind.fsp
     ]
     query = sqlalchemy.select(*wanted).select_from(sqlalchemy.table(table.name))
-    found = connection.execution_options(stream_results=True).execute(query)
+    found = connection.execute(query.execution_options(stream_results=True))
     for batch in found.partitions(ROWS_AT_ONCE):
         yield [without_fractions(row, whole) if whole else tuple(row) for row in batch]
 
@@ -342,6 +356,89 @@ def release(url: str, owner: str) -> dict[str, Any]:
         require_owner(engine, owner)
         mark_table().drop(engine)
     return {}
+
+
+def start_fresh(url: str, carried: dict[str, list[str]], stopped: bool) -> dict[str, Any]:
+    """Make the hub's tables anew, with the rows that are carried over; all others are left alone.
+
+    The revision goes first and comes last: what is cut off has none.
+    """
+    from jupyterhub import orm
+
+    engine = open_database(url)
+    if orm.mysql_large_prefix_check(engine):
+        orm.add_row_format(orm.Base)
+    with engine.begin() as connection:
+        there = tables_of(connection)
+        if "users" not in there or REVISION not in there:
+            raise NotPossible("It is not a whole database of a hub: it has no users, or no revision.")
+        old = {
+            table.name: table
+            for table in reflected(connection, [name for name in there if name in hubs_tables()])
+        }
+        servers = count_servers(connection)
+        if servers and not stopped:
+            raise NotPossible(
+                f"{servers} servers are registered that go on without the hub; stop them first."
+            )
+        kept = {
+            name: read_all(connection, old[name], without) for name, without in carried.items() if name in old
+        }
+        old[REVISION].drop(connection)
+        old["users"].metadata.drop_all(connection, list(old.values()))
+        orm.Base.metadata.create_all(connection)
+        for table in orm.Base.metadata.sorted_tables:
+            if kept.get(table.name):
+                write_all(connection, old[table.name], table, kept[table.name])
+        for table in reflected(connection, list(kept)):
+            set_sequences(connection, table)
+        stamp(connection)
+    return {"rows": {name: len(rows) for name, rows in kept.items()}, "servers": servers}
+
+
+def hubs_tables() -> set[str]:
+    """The names of tables that hubs of any version have."""
+    from jupyterhub import orm
+
+    return {*orm.Base.metadata.tables, *EARLIER_TABLES, REVISION}
+
+
+def count_servers(connection: Any) -> int:
+    import sqlalchemy
+
+    running = sqlalchemy.column("server_id").isnot(None)
+    query = (
+        sqlalchemy.select(sqlalchemy.func.count()).select_from(sqlalchemy.table("spawners")).where(running)
+    )
+    return int(connection.execute(query).scalar())
+
+
+def read_all(connection: Any, table: Any, without: list[str]) -> list[dict[str, Any]]:
+    """The rows of a table, but for some columns."""
+    columns = [column.name for column in table.columns if column.name not in without]
+    return [dict(zip(columns, row)) for batch in read(connection, table, columns) for row in batch]
+
+
+def write_all(connection: Any, old: Any, new: Any, rows: list[dict[str, Any]]) -> None:
+    """Insert the rows of ``old``; a column that is only in ``new`` has what the hub gives it."""
+    import sqlalchemy
+
+    columns = [name for name in rows[0] if name in new.columns]
+    values = {
+        name: sqlalchemy.bindparam(f"old_{name}", type_=general(old.columns[name].type)) for name in columns
+    }
+    for begin in range(0, len(rows), ROWS_AT_ONCE):
+        batch = [{f"old_{name}": row[name] for name in columns} for row in rows[begin : begin + ROWS_AT_ONCE]]
+        connection.execute(new.insert().values(values), batch)
+
+
+def stamp(connection: Any) -> None:
+    """Have the database be of this hub's revision."""
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+    from jupyterhub import dbutil
+
+    MigrationContext.configure(connection).stamp(ScriptDirectory(dbutil.ALEMBIC_DIR), "head")
 
 
 def mark_table() -> Any:

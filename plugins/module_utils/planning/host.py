@@ -74,6 +74,7 @@ def look(deployment: Deployment, base: str | None, python: str, user: str = "") 
         knows_user=not user or _knows_user(deployment, user),
         running_servers=_running_servers(deployment),
         now=datetime.now(),
+        apart=_is_apart(deployment, folder),
     )
 
 
@@ -91,6 +92,16 @@ def _running_servers(deployment: Deployment) -> list[str]:
         with contextlib.suppress(HubError):
             return database_of(deployment).servers()
     return []
+
+
+def _is_apart(deployment: Deployment, folder: Path) -> bool:
+    """Whether the state folder is on another file system than the database's file."""
+    path = deployment.database.path
+    return path is not None and _device(folder) != _device(Path(path).parent)
+
+
+def _device(folder: Path) -> int:
+    return _existing(folder).stat().st_dev
 
 
 def _can_be_asked(deployment: Deployment) -> bool:

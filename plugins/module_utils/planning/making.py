@@ -9,7 +9,7 @@ from ..environments.planned import IN_PLACE, REBUILD, REPORT, LeftOut, PlannedEn
 from . import intermediate_versions, running_servers
 from .findings import kinds
 from .findings.finding import BLOCKER, Finding, sentence
-from .plan import NOTHING, UPGRADE, FallbackPath, Plan
+from .plan import NEVER, NOTHING, UPGRADE, WHEN_MIGRATION_FAILS, FallbackPath, Plan
 from .upgrade import (
     STAGING_RESERVE_BYTES,
     Host,
@@ -86,18 +86,35 @@ def _blockers(upgrade: Upgrade) -> list[Finding]:
     return [finding for finding in kinds.find(upgrade) if finding.severity == BLOCKER]
 
 
-def fallback_path(plan: Plan, deployment: Deployment, why: str) -> FallbackPath | None:
+def fallback_path(
+    plan: Plan, deployment: Deployment, why: str, fresh_database: str = NEVER
+) -> FallbackPath | None:
     """The upgrade through all majors in between, for a plan whose migration has failed in the rehearsal.
 
-    ``why`` says how the direct migration has failed. None where there is no major in between, or the plan has
-    intermediate versions already.
+    ``why`` says how the migration has failed. Where there is no major in between, or the plan has
+    intermediate versions already, it is the upgrade with a fresh database if that may be, and else None.
     """
     path = deployment.hub_environment.path.rstrip("/")
     python = next((entry.python for entry in plan.environments if entry.path == path), "")
     through = intermediate_versions.through_the_majors(deployment, plan.to_version, python, why)
-    if plan.intermediate_versions or not through:
+    if through and not plan.intermediate_versions:
+        changed = replace(plan, intermediate_versions=through)
+    elif fresh_database == WHEN_MIGRATION_FAILS and not plan.fresh_database:
+        # It knows no server that runs on.
+        stops = plan.running_servers == running_servers.KEEP
+        changed = replace(
+            plan,
+            fresh_database=why,
+            running_servers=running_servers.STOP if stops else plan.running_servers,
+        )
+    else:
         return None
-    return FallbackPath(through, _steps(deployment, replace(plan, intermediate_versions=through)))
+    return FallbackPath(
+        changed.intermediate_versions,
+        _steps(deployment, changed),
+        changed.running_servers,
+        changed.fresh_database,
+    )
 
 
 def _migrate(deployment: Deployment, target: Target) -> bool | None:
@@ -173,7 +190,12 @@ def _steps(deployment: Deployment, plan: Plan) -> tuple[str, ...]:
         steps.append(f"Stop {service} and keep it down. The outage begins.")
         steps.append(f"Back up {deployment.database.name} once more.")
     steps += [f"Upgrade {path} in place." for path in _paths(plan, in_place=True)]
-    if plan.migrate is not False:
+    if plan.fresh_database:
+        steps.append(
+            f"Put a fresh database in the place of {deployment.database.name}, with its users, groups, roles "
+            f"and what spawners remember: {plan.fresh_database.rstrip('.')}."
+        )
+    elif plan.migrate is not False:
         through = "".join(
             f" through JupyterHub {intermediate.version}" for intermediate in plan.intermediate_versions
         )

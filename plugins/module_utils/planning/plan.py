@@ -12,6 +12,8 @@ from ..shapes import from_dict
 from .findings.finding import BLOCKER, Finding
 
 UPGRADE, MOVE, ROLLBACK, NOTHING = "upgrade", "move", "rollback", "nothing"
+#: Whether a fresh database may take the place of one that cannot be migrated.
+NEVER, WHEN_MIGRATION_FAILS = FRESH_DATABASE = "never", "when_migration_fails"
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,9 @@ class Plan:
     move: Move | None = None
     """None but for a move of the database."""
     running_servers: str = ""
+    """What becomes of users' servers that run; '' where there is no outage, or the hub does not run."""
+    fresh_database: str = ""
+    """Why a fresh database takes the place of the old one; '' where that is migrated, or stays as it is."""
 
     @property
     def goal(self) -> str:
@@ -102,10 +107,12 @@ def outline(action: str, from_version: str, to_version: str) -> Plan:
 
 @dataclass(frozen=True)
 class FallbackPath:
-    """What changes of a plan whose migration fails in one step."""
+    """What changes of a plan whose migration fails."""
 
     intermediate_versions: tuple[IntermediateVersion, ...]
     steps: tuple[str, ...]
+    running_servers: str
+    fresh_database: str
 
 
 def read_plan(data: Any) -> Plan | None:

@@ -11,6 +11,7 @@ AUTO = "auto"
 #: They run on; they are stopped, once they are idle or at once; or there must be none.
 KEEP, WAIT, STOP, REFUSE = WAYS = ("keep", "wait", "stop", "refuse")
 CHOICES = (AUTO, *WAYS)
+STOPPING = (WAIT, STOP)
 
 #: Steps of the plan.
 SENTENCES = {

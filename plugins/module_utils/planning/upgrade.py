@@ -18,6 +18,8 @@ from .window import Window
 
 #: A copied environment needs its own size again, and space for what is downloaded and compiled.
 STAGING_RESERVE_BYTES = 400 * 1024 * 1024
+#: What is done with others who are connected to the database.
+REFUSE, END = DATABASE_SESSIONS = "refuse", "end"
 #: A recovery point holds the database twice for a moment: the copy and the one that replaces it. Once the new
 #: hub is accepted it holds it once, and its first backup does; the restore's test has what was reserved.
 DATABASE_COPIES = 2
@@ -77,7 +79,8 @@ class Host:
     path; ``single_user_script`` path and text of the single-user command where that is a script;
     ``knows_user`` says whether the hub has the user whose server is to be started;
     ``running_servers`` names those that are registered as running, ``ada`` or ``ada/gpu``; ``now`` is the
-    time that its clock shows.
+    time that its clock shows. ``apart`` says whether the state folder is on another file system than the
+    database.
     """
 
     root: bool
@@ -103,6 +106,7 @@ class Host:
     knows_user: bool = True
     running_servers: list[str] = field(default_factory=list)
     now: datetime | None = None
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,7 @@ class Policy:
     environment_failures: str = FAIL  # or REPORT, and go on without a single-user environment
     running_servers: str = "auto"  # or one of `running_servers.WAYS`
     window: Window | None = None  # when the upgrade may begin; at any time
+    database_sessions: str = REFUSE  # or END: what is done with others' sessions in the hub's database
 
 
 @dataclass(frozen=True)
@@ -256,10 +261,11 @@ def bytes_needed(
         size = 0 if entry.in_place else host.environment_bytes.get(entry.path, 0)
         needed[parent] = needed.get(parent, 0) + size + STAGING_RESERVE_BYTES
     database = deployment.database
-    folders = [host.state_folder]
+    # A restore copies what it replaces where it cannot be moved: that space is reserved before the outage.
+    copies = [(host.state_folder, DATABASE_COPIES + int(host.apart))]
     if database.path:
         # The journal of the migration, and the copy that a restore makes.
-        folders.append(database.path.rpartition("/")[0] or "/")
-    for folder in folders:
-        needed[folder] = needed.get(folder, 0) + int(database.bytes or 0) * DATABASE_COPIES
+        copies.append((database.path.rpartition("/")[0] or "/", DATABASE_COPIES))
+    for folder, count in copies:
+        needed[folder] = needed.get(folder, 0) + int(database.bytes or 0) * count
     return needed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from ..deployment.database import copies_config
 from ..deployment.discovery import find_deployment
 from ..deployment.model import Deployment
 from ..errors import HubError
@@ -41,6 +42,8 @@ def _tested(before: Deployment, upgrades: Path, base: str, lock_timeout: float) 
             config_file=before.config.file,
             hub_environment=before.hub_environment.path,
             user_environments=[each.path for each in before.user_environments],
+            copies=copies_config(Path(before.database.copies_file)),
+            base=base,
         )
         made_by = manifest.read(upgrades).run
         point = recovery_point.create(deployment, None, base, [], lock_timeout, run=made_by)

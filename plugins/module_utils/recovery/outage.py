@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..databases import migration
+from ..databases import fresh_start, migration
 from ..deployment import lifecycle, person, proxy_route, users_servers, verification
 from ..deployment.database import database_of
 from ..deployment.model import Deployment
@@ -32,6 +32,7 @@ from ..hub.running_servers import RunningServer
 from ..planning import moving, running_servers
 from ..planning.findings.finding import listing
 from ..planning.plan import Plan
+from ..planning.upgrade import END, REFUSE
 from ..progress import Progress
 from ..runs import guard, journal, outage_process
 from ..runs.journal import Run
@@ -51,8 +52,6 @@ EXCHANGE_SECONDS = 300.0
 SEEN_SECONDS = 360.0
 #: The step before the hub is stopped.
 SERVERS = rollback.SERVERS
-#: What may become of users' servers that ends them.
-STOPPING = (running_servers.WAIT, running_servers.STOP)
 LOOK_SECONDS = 0.2
 
 
@@ -74,6 +73,8 @@ class Settings:
     """Mismatches of versions that are no failure."""
     installer: InstallerOptions = field(default_factory=InstallerOptions)
     """For what is upgraded in place."""
+    database_sessions: str = REFUSE
+    """Or `END`: others' sessions in the database are ended."""
     variables: dict[str, str] = field(default_factory=dict)
     """Environment variables, such as a proxy's address."""
     servers_idle: float = 900
@@ -160,7 +161,7 @@ def _attend_to_servers(outage: Outage) -> dict[str, Any]:
         names = listing([server.label for server in found])
         raise HubError(f"Users' servers are running, and jupyterhub_running_servers is refuse: {names}.")
     service_of(deployment.service).spare_servers()
-    outage.shut_downs.append(functools.partial(hub.shut_down, servers=way in STOPPING))
+    outage.shut_downs.append(functools.partial(hub.shut_down, servers=way in running_servers.STOPPING))
     if way == running_servers.KEEP:
         return {"changed": True, "kept": [to_dict(server) for server in found]}
     if way == running_servers.WAIT:
@@ -187,18 +188,32 @@ def _stop(outage: Outage) -> dict[str, Any]:
 
 
 def _seal(outage: Outage) -> dict[str, Any]:
+    is_ended = outage.settings.database_sessions == END
+    ended = database_of(outage.deployment, outage.point).end_sessions() if is_ended else []
     return {
         "changed": True,
+        "warnings": [f"Ended, for it was connected to the database: {each}." for each in ended],
         "database": to_dict(recovery_point.seal(outage.point, outage.settings.lock_timeout)),
     }
 
 
 def _migrate(outage: Outage) -> dict[str, Any]:
     deployment = outage.deployment
+    database = database_of(deployment, outage.point)
+    context = service_of(deployment.service).context()
+    environment = outage.plan.migrating_environment or deployment.hub_environment.path
+    if outage.plan.fresh_database:
+        return fresh_start.start_fresh(
+            database,
+            context,
+            environment,
+            stopped=outage.plan.running_servers in running_servers.STOPPING,
+            timeout=outage.settings.migration_timeout,
+        )._asdict()
     return migration.migrate(
-        database_of(deployment, outage.point),
-        service_of(deployment.service).context(),
-        outage.plan.migrating_environment or deployment.hub_environment.path,
+        database,
+        context,
+        environment,
         outage.folder,
         intermediate=[each.staged_path for each in outage.plan.intermediate_versions],
         timeout=outage.settings.migration_timeout,
@@ -347,7 +362,7 @@ STEPS = (
         "Starting users' servers again",
         _restart_servers,
         lambda settings: settings.servers_timeout + SEEN_SECONDS + MARGIN_SECONDS,
-        is_needed=lambda plan: plan.running_servers in STOPPING,
+        is_needed=lambda plan: plan.running_servers in running_servers.STOPPING,
     ),
 )
 

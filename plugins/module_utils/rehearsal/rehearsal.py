@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable
 
-from ..databases import hub_tables, migration, schema
+from ..databases import fresh_start, hub_tables, migration, schema
 from ..databases.base import Database, DatabaseCopy
 from ..deployment.config import LoadedConfig, load_config
 from ..deployment.database import database_of
@@ -65,6 +65,8 @@ class Rehearsal:
     deprecated: list[str] = field(default_factory=list)
     migration_fails: str = ""
     """How, where it does: another way may be tried."""
+    lost: list[str] | None = None
+    """What a fresh database does not take over; None where the database is migrated."""
     refused_posts: list[str] = field(default_factory=list)
     """Paths of the authenticator at which the new hub refuses what comes from another site."""
 
@@ -130,6 +132,10 @@ class Scene:
     migration_timeout: float
     intermediate: list[str]
     """Environments of the releases that the migration goes through."""
+    fresh_database: str
+    """Why a fresh database takes the place of the old one; '' where that is migrated."""
+    stops_servers: bool
+    """Whether users' servers are stopped before the hub."""
     progress: Callable[[str], None]
 
     @property
@@ -146,14 +152,18 @@ def rehearse(
     state_folder: Path,
     *,
     intermediate: Iterable[str] = (),
+    fresh_database: str = "",
+    stops_servers: bool = False,
     start_timeout: float = 120,
     migration_timeout: float = 3600,
     progress: Callable[[str], None] = lambda line: None,
 ) -> Rehearsal:
     """Rehearse an upgrade to ``version``; ``environments`` are those of the plan, staged.
 
-    The process that has migrated the copy is left to wait for its word, see `migration.rehearse`. What would
-    fail is a finding. Raises HubError where the rehearsal itself is not possible.
+    The process that has migrated the copy is left to wait for its word, see `migration.rehearse`.
+    ``fresh_database`` says why a fresh one takes the place of the database, where that cannot be migrated,
+    and ``stops_servers`` whether users' servers are stopped before. What would fail is a finding. Raises
+    HubError where the rehearsal itself is not possible.
     """
     rehearsal = Rehearsal()
     in_place = [entry.path for entry in environments if entry.in_place]
@@ -172,6 +182,8 @@ def rehearse(
         start_timeout=start_timeout,
         migration_timeout=migration_timeout,
         intermediate=list(intermediate),
+        fresh_database=fresh_database,
+        stops_servers=stops_servers,
         progress=progress,
     )
     with scene.database.scratch(scene.context) as folder:
@@ -184,6 +196,13 @@ def rehearse(
         # A fault of both is reported for the new one.
         if not any(finding.severity == BLOCKER for finding in rehearsal.findings):
             _start_old(rehearsal, scene, folder)
+    if rehearsal.lost is not None:
+        lost = (
+            f"It is lost with it: {', '.join(rehearsal.lost)}."
+            if rehearsal.lost
+            else "Nothing is lost with it."
+        )
+        rehearsal.findings.append(kinds.FRESH_DATABASE.found(f"{fresh_database} {lost}"))
     return rehearsal
 
 
@@ -191,7 +210,8 @@ def _rehearse_new(rehearsal: Rehearsal, scene: Scene, folder: Path) -> None:
     scene.progress("Rehearsing on a copy of the database")
     with rehearsal.timed("copy"):
         copy = scene.database.copy(folder, scene.context, "new")
-    config = _migrated(rehearsal, scene, copy) and _loaded(rehearsal, scene)
+    prepared = _made_fresh if scene.fresh_database else _migrated
+    config = prepared(rehearsal, scene, copy) and _loaded(rehearsal, scene)
     if config:
         _play(rehearsal, scene, config, folder, copy)
 
@@ -263,10 +283,7 @@ def _migrated(rehearsal: Rehearsal, scene: Scene, copy: DatabaseCopy) -> bool:
             return False
         rehearsal.timings["migrate"] = done.seconds
         after = done.rows_after
-    rehearsal.rows = {
-        table: {"before": before.rows.get(table, 0), "after": after.get(table, 0)}
-        for table in sorted(before.rows.keys() | after.keys())
-    }
+    _count(rehearsal, before.rows, after)
     given_up = schema.given_up(scene.hub_environment, before.revision)
     wrong = hub_tables.compare(keys, copy.keys(), given_up)
     if wrong:
@@ -274,6 +291,43 @@ def _migrated(rehearsal: Rehearsal, scene: Scene, copy: DatabaseCopy) -> bool:
         rehearsal.findings.append(kinds.ROWS.found(rehearsal.migration_fails))
     copy.forget_servers()
     return True
+
+
+def _made_fresh(rehearsal: Rehearsal, scene: Scene, copy: DatabaseCopy) -> bool:
+    """Put a fresh database in the place of the copy; whether a hub can be started on it."""
+    scene.progress("Putting a fresh database in the place of the copy")
+    before, keys = copy.contents(), copy.keys()
+    try:
+        done = fresh_start.start_fresh(
+            copy,
+            scene.context,
+            scene.hub_environment,
+            stopped=scene.stops_servers,
+            timeout=scene.migration_timeout,
+        )
+    except HubError as error:
+        found = f"{scene.fresh_database} {error.message}"
+        rehearsal.findings.append(kinds.FRESH_DATABASE_NOT_POSSIBLE.found(found, error.hint))
+        return False
+    rehearsal.timings["migrate"] = done.seconds
+    rehearsal.lost = fresh_start.lost(before)
+    _count(rehearsal, before.rows, done.rows_after)
+    rehearsal.compared = {
+        table: list(found.columns) for table, found in keys.items() if table in hub_tables.CARRIED
+    }
+    wrong = hub_tables.compare(keys, copy.keys(), set(keys) - set(rehearsal.compared))
+    if wrong:
+        found = f"A fresh database changes what it must not: {'; '.join(wrong)}."
+        rehearsal.findings.append(kinds.ROWS.found(found))
+    copy.forget_servers()
+    return True
+
+
+def _count(rehearsal: Rehearsal, before: dict[str, int], after: dict[str, int]) -> None:
+    rehearsal.rows = {
+        table: {"before": before.get(table, 0), "after": after.get(table, 0)}
+        for table in sorted(before.keys() | after.keys())
+    }
 
 
 def _loaded(rehearsal: Rehearsal, scene: Scene) -> LoadedConfig | None:

@@ -20,7 +20,10 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import
     mysql_database,
     mysql_dumps,
 )
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.access import DatabaseConfig
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.access import (
+    CopiesConfig,
+    DatabaseConfig,
+)
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.base import NOTHING
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.facts import (
     DatabaseBackup,
@@ -499,6 +502,20 @@ def test_the_hub_s_own_sessions_do_not_keep_a_restore_from_its_work(
     with session(server, "START TRANSACTION; SELECT COUNT(*) FROM users;", "--user=hub", password=PASSWORD):
         hub.restore(tmp_path / "point", backup, tmp_path / "aside")
     assert server.content("hub_db") == before
+
+
+def test_others_sessions_are_ended_by_who_may(hub: MysqlDatabase, server: Mysql, tmp_path: Path) -> None:
+    server.make_role("admin", PASSWORD)
+    server.sql("GRANT ALL ON *.* TO 'admin'@'localhost'")
+    copies = CopiesConfig(admin_url=server.url("admin", PASSWORD, "hub_db"))
+    by_admin = replace(config(server), copies=copies)
+    access = MysqlDatabase.access_of(by_admin, context_in(tmp_path), "2.0.58")
+    assert of_server(find_database(by_admin, context_in(tmp_path), "2.0.58", 10)).may_end_sessions
+    with session(server, "START TRANSACTION; DELETE FROM users WHERE id = 1;"):
+        assert hub.end_sessions() == []
+        [ended] = MysqlDatabase(access, "the hub's database").end_sessions()
+        assert ended.startswith("root@localhost (Sleep, ")
+        hub.run(["DELETE FROM users"], 1)
 
 
 @contextlib.contextmanager

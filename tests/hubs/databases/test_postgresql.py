@@ -13,7 +13,10 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import
     migration,
     postgresql_clients,
 )
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.access import DatabaseConfig
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.access import (
+    CopiesConfig,
+    DatabaseConfig,
+)
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.facts import (
     DatabaseFacts,
     ServerFacts,
@@ -105,6 +108,22 @@ def connected(place: Place, statement: str) -> Iterator[None]:
     finally:
         process.kill()
         process.wait()
+
+
+def test_others_sessions_are_ended_by_who_may(place: Place) -> None:
+    fill(place)
+    place.server.make_role(f"{place.name}_admin", PASSWORD)
+    place.server.sql(f'ALTER ROLE "{place.name}_admin" SUPERUSER')
+    copies = CopiesConfig(admin_url=place.server.url(f"{place.name}_admin", PASSWORD, "postgres"))
+    by_admin = place._replace(config=replace(place.config, copies=copies))
+    with connected(place, "BEGIN; LOCK TABLE users IN SHARE MODE"):
+        assert not server_of(place).may_end_sessions
+        assert place.database().end_sessions() == []
+        assert server_of(by_admin).may_end_sessions
+        [ended] = by_admin.database().end_sessions()
+        assert ended.startswith("psql of postgres, process ")
+        assert server_of(place).sessions == []
+        place.database().run(["DELETE FROM users"], 1)
 
 
 @pytest.mark.parametrize(

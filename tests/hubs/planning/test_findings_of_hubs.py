@@ -156,6 +156,13 @@ def test_the_user_whose_server_is_to_be_started_is_looked_up(tmp_path: Path) -> 
         assert host.look(deployment, None, "", "user").knows_user
 
 
+def test_a_state_folder_on_another_file_system_needs_space_for_one_more_copy(tmp_path: Path) -> None:
+    with stopped_hub("4.1.6", tmp_path) as deployment:
+        beside = host.look(deployment, str(tmp_path / "state"), "")
+        apart = host.look(deployment, "/dev/shm/none", "")
+    assert (beside.apart, apart.apart) == (False, True)
+
+
 def test_what_changes_with_6(tmp_path: Path) -> None:
     config = "c.JupyterHub.statsd_host = 'x'\nc.JupyterHub.oauth_require_pkce = True\nc.JupyterHub.prot = 1\n"
     with supervised("5.4.6", tmp_path, config) as name:

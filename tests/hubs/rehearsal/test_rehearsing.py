@@ -283,6 +283,29 @@ def test_a_step_that_no_release_can_take(stage: Stage) -> None:
     assert f"Through {environment('5.4.6')}: The rehearsal on a copy of the database failed." in said
 
 
+def test_a_fresh_database_in_the_place_of_one_that_cannot_be_migrated(stage: Stage) -> None:
+    add_migration(stage, "SELECT * FROM nowhere")
+    found = stage.rehearse(fresh_database="No such table.", stops_servers=True)
+    said = blocker(found, "fresh-database")
+    assert said.startswith("fresh-database: No such table. It is lost with it: API tokens and log-ins: ")
+    assert (
+        "addresses of servers and services: " in said and "services (the config's are made again): 3" in said
+    )
+    assert "jupyterhub_accept: [fresh-database]" in said
+    assert found.result(["fresh-database"])["blockers"] == []
+    assert (found.version, found.single_user_version) == (NEW, NEW)
+    assert (found.rows["users"], found.rows["spawners"]["after"]) == ({"before": 5, "after": 5}, 1)
+    assert found.compared["users"] == ["id", "name", "admin", "cookie_id", "encrypted_auth_state"]
+    assert "old hub" in found.timings
+
+
+def test_no_fresh_database_where_servers_go_on_without_the_hub(stage: Stage) -> None:
+    add_migration(stage, "SELECT * FROM nowhere")
+    said = blocker(stage.rehearse(fresh_database="No such table."), "fresh-database-not-possible")
+    assert "No such table. " in said
+    assert "1 servers are registered that go on without the hub; stop them first." in said
+
+
 @pytest.mark.parametrize(
     ("file", "text", "id", "words"),
     [

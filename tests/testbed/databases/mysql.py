@@ -103,3 +103,22 @@ class Mysql(Server):
 def mysql(*options: str) -> AbstractContextManager[Mysql]:
     """A MariaDB server that can be used; gone afterwards."""
     return running(Mysql, *options)
+
+
+class MysqlWithTls(Mysql):
+    """One that takes no connection over TCP without TLS."""
+
+    def prepare(self) -> None:
+        super().prepare()
+        self.make_certificate()
+
+    def command(self) -> Sequence[str | Path]:
+        return [
+            *(*super().command(), "--require-secure-transport=ON", f"--ssl-ca={self.certificate}"),
+            *(f"--ssl-cert={self.certificate}", f"--ssl-key={self.key}"),
+        ]
+
+
+def mysql_with_tls() -> AbstractContextManager[MysqlWithTls]:
+    """Debian's MariaDB, as `MysqlWithTls`."""
+    return running(MysqlWithTls)

@@ -103,6 +103,26 @@ class Postgresql(Server):
         return [*sorted(lines), *self.sql(f"{of_database}; {grants}").splitlines()]
 
 
+class PostgresqlWithTls(Postgresql):
+    """One that takes no connection over TCP without TLS."""
+
+    def prepare(self) -> None:
+        super().prepare()
+        self.make_certificate()
+        (self.folder / "data" / "pg_hba.conf").write_text(
+            "local all postgres trust\nhostssl all all all scram-sha-256\n"
+        )
+
+    def command(self) -> Sequence[str | Path]:
+        files = f"ssl_cert_file={self.certificate}", f"ssl_key_file={self.key}"
+        return [*super().command(), "-c", "ssl=on", "-c", files[0], "-c", files[1]]
+
+
+def postgresql_with_tls() -> AbstractContextManager[PostgresqlWithTls]:
+    """Debian's PostgreSQL, as `PostgresqlWithTls`."""
+    return running(PostgresqlWithTls, POSTGRESQL_15)
+
+
 def postgresql(programs: Path = POSTGRESQL_15) -> AbstractContextManager[Postgresql]:
     """A PostgreSQL server that can be used; gone afterwards."""
     return running(Postgresql, programs)

@@ -83,6 +83,34 @@ class Server(ABC):
         credentials = f"{quote(user, safe='')}:{quote(password, safe='')}"
         return f"{self.dialect}://{credentials}@127.0.0.1:{self.port}/{database}{query}"
 
+    @property
+    def certificate(self) -> Path:
+        """For TLS: the server's, which is its own certificate authority."""
+        return self.folder / "certificate.pem"
+
+    @property
+    def key(self) -> Path:
+        return self.folder / "key.pem"
+
+    def make_certificate(self) -> None:
+        """Make the certificate, which is good for 127.0.0.1."""
+        self.run(
+            [
+                *(
+                    "openssl",
+                    "req",
+                    "-x509",
+                    "-newkey",
+                    "ec",
+                    "-pkeyopt",
+                    "ec_paramgen_curve:P-256",
+                    "-nodes",
+                ),
+                *("-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
+                *("-keyout", self.key, "-out", self.certificate),
+            ]
+        )
+
     def start(self) -> None:
         """Start it, and return when it can be used."""
         with (self.folder / "log").open("ab") as log:

@@ -159,6 +159,12 @@ CASES = [
         on_server(sessions=["psql of root, process 7"]),
     ),
     Case(
+        "database-sessions",
+        f"Connected to {SERVER}: (psql of root, process 7). The hub's role may not end them.",
+        on_server(sessions=["psql of root, process 7"]),
+        policy=Policy(database_sessions="end"),
+    ),
+    Case(
         "database-views",
         f"In {SERVER}: names (reads users).",
         on_server(views=["names (reads users)"]),
@@ -253,6 +259,12 @@ CASES = [
         "no-space",
         "/var/lib/hubops/jupyterhub has 0 MiB free, but the upgrade needs 2 MiB there.",
         host=machine(free_bytes={"/var/lib/hubops/jupyterhub": 1}),
+    ),
+    Case(
+        "no-space",
+        "/var/lib/hubops/jupyterhub has 2560 MiB free, but the upgrade needs 3072 MiB there.",
+        hub(database__bytes=GIBIBYTE),
+        host=machine(free_bytes={"/var/lib/hubops/jupyterhub": 5 * GIBIBYTE // 2}, apart=True),
     ),
     Case(
         "environment-left-out",
@@ -813,6 +825,12 @@ HEALTHY = [
     Case("changes-5", "", hub(hub_environment__jupyterhub="5.4.6")),
     Case("database-revision-unknown", "", target=Target("6.1.1", ">=3.10", "f460b0348206")),
     Case("no-space", "", host=machine(free_bytes={"/srv/jupyterhub": GIBIBYTE})),
+    Case(
+        "no-space",
+        "",
+        hub(database__bytes=GIBIBYTE),
+        host=machine(free_bytes={"/var/lib/hubops/jupyterhub": 5 * GIBIBYTE // 2}),
+    ),
     Case("hub-not-running", "", hub(hub_environment__jupyterhub="4.1.6")),
     Case("failed-before", "", host=machine(failed=failed("another"))),
     Case(
@@ -835,6 +853,13 @@ def found_in(case: Case) -> dict[str, Finding]:
     """The plan's findings by their ids; of several with one id the first."""
     plan = make_plan(case.deployment, case.target, case.host, case.policy)
     return {finding.id: finding for finding in reversed(plan.findings)}
+
+
+def test_sessions_that_are_going_to_be_ended_forbid_nothing() -> None:
+    deployment = on_server(sessions=["psql of root, process 7"], may_end_sessions=True)
+    finding = found_in(Case("", "", deployment, policy=Policy(database_sessions="end")))["database-sessions"]
+    assert finding.severity == "warning"
+    assert finding.found.endswith("(psql of root, process 7). They are ended in the outage.")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)

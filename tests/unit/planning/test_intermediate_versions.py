@@ -8,6 +8,10 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.making 
     fallback_path,
     make_plan,
 )
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import (
+    NEVER,
+    WHEN_MIGRATION_FAILS,
+)
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy
 
 from tests.healthy_hub import HUB, TARGET, host
@@ -102,3 +106,18 @@ def test_who_goes_another_way_already_has_no_third() -> None:
     plan = make_plan(deployment, TARGET, host(), Policy())
     assert plan.intermediate_versions
     assert fallback_path(plan, deployment, "It failed.") is None
+
+
+def test_a_fresh_database_is_the_last_way_and_taken_where_it_is_allowed() -> None:
+    plan = make_plan(hub(), TARGET, host(), Policy())
+    first = fallback_path(plan, hub(), "It failed.", WHEN_MIGRATION_FAILS)
+    assert first and first.intermediate_versions and not first.fresh_database
+    plan = replace(plan, **vars(first))
+    assert fallback_path(plan, hub(), "It failed again.", NEVER) is None
+    last = fallback_path(plan, hub(), "It failed again.", WHEN_MIGRATION_FAILS)
+    assert last and last.fresh_database == "It failed again."
+    assert (plan.running_servers, last.running_servers) == ("keep", "stop")
+    [step] = [step for step in last.steps if "fresh database" in step]
+    assert step.endswith("and what spawners remember: It failed again.")
+    assert not any(step.startswith("Migrate") for step in last.steps)
+    assert fallback_path(replace(plan, **vars(last)), hub(), "It failed.", WHEN_MIGRATION_FAILS) is None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Iterator
 
 from ...databases import drivers
-from ..upgrade import Upgrade
-from .finding import BLOCKER, NOTE, Finding, Kind, listing
+from ..upgrade import END, Upgrade
+from .finding import BLOCKER, NOTE, WARNING, Finding, Kind, listing
 
 DATABASE_CLIENTS_MISSING = Kind(
     "database-clients-missing",
@@ -64,7 +65,7 @@ DATABASE_SESSIONS = Kind(
     "Other programs than the hub are connected to its database.",
     "One that is in a transaction makes the migration wait, and fail. While one is connected, the server "
     "cannot copy the database: a dump is made and restored, which takes longer.",
-    "End them, or have them end before the upgrade.",
+    "End them, or have them ended in the outage: jupyterhub_database_sessions: end.",
     accept=True,
 )
 DATABASE_VIEWS = Kind(
@@ -134,7 +135,8 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
     if server.no_copies:
         yield DATABASE_NO_COPIES.found(
             f"The hub's role may not make databases, so {database.name} cannot be copied.",
-            f"As an administrator of the server: {server.no_copies}",
+            f"As an administrator of the server: {server.no_copies} Or name a database for copies, "
+            "or a role that makes it, in jupyterhub_scratch_database_url or jupyterhub_database_admin_url.",
         )
     if server.foreign_tables:
         yield DATABASE_FOREIGN_TABLES.found(f"In {database.name}: {listing(server.foreign_tables)}.")
@@ -149,9 +151,19 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
         tables = [f"{table} ({engine})" for table, engine in sorted(server.unsafe_tables.items())]
         yield DATABASE_UNSAFE_TABLES.found(f"In {database.name}: {listing(tables)}.")
     if server.sessions:
-        yield DATABASE_SESSIONS.found(
-            f"Connected to {database.name}: {listing([f'({each})' for each in server.sessions])}."
-        )
+        found = f"Connected to {database.name}: {listing([f'({each})' for each in server.sessions])}."
+        if upgrade.policy.database_sessions != END:
+            yield DATABASE_SESSIONS.found(found)
+        elif server.may_end_sessions:
+            ended = DATABASE_SESSIONS.found(
+                f"{found} They are ended in the outage.", "Nothing is to be done."
+            )
+            yield replace(ended, severity=WARNING)
+        else:
+            yield DATABASE_SESSIONS.found(
+                f"{found} The hub's role may not end them.",
+                "Name a role that may in jupyterhub_database_admin_url, or grant the hub's that right.",
+            )
     if server.views:
         yield DATABASE_VIEWS.found(f"In {database.name}: {listing(server.views)}.")
     if server.version and server.by_copy is False:

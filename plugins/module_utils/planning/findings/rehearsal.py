@@ -20,6 +20,22 @@ ROWS = Kind(
     "Users would have another identity after the upgrade, or none.",
     "Report it to the project of this release. The database itself is unchanged.",
 )
+FRESH_DATABASE = Kind(
+    "fresh-database",
+    BLOCKER,
+    "The migration fails, and a fresh database takes the place of the old one.",
+    "What it does not take over is lost with the upgrade; the old database stays in the recovery point, and "
+    "a rollback brings it back.",
+    "Tell those whom it concerns what is lost.",
+    accept=True,
+)
+FRESH_DATABASE_NOT_POSSIBLE = Kind(
+    "fresh-database-not-possible",
+    BLOCKER,
+    "The migration fails, and a fresh database cannot take the place of the old one.",
+    "The conditions are not met under which JupyterHub can do with a fresh database.",
+    "Follow the message. The database itself is unchanged.",
+)
 CONFIG = Kind(
     "rehearsal-config",
     BLOCKER,
@@ -142,6 +158,8 @@ SPAWN_NOT_REHEARSED = Kind(
 KINDS = (
     MIGRATION,
     ROWS,
+    FRESH_DATABASE,
+    FRESH_DATABASE_NOT_POSSIBLE,
     CONFIG,
     SOCKET,
     START,
