@@ -217,7 +217,9 @@ def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
 def begin(folder: Path, params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Begin a run, unless an earlier one continues, or there is nothing to do."""
     if params["run"]:
-        return {"changed": False, "run": described(journal.mine(folder, params["run"]))}
+        continued = journal.mine(folder, params["run"])
+        journal.beat(folder, continued)
+        return {"changed": False, "run": described(continued)}
     plan = read_plan(params["plan"])
     if plan and plan.action == NOTHING:
         return {"changed": False, "run": described(None)}

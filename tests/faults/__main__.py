@@ -82,8 +82,8 @@ def run(chosen: list[Fault], checkout: Path, jobs: int) -> list[Result]:
 
 
 def as_in_ci(fault: Fault) -> Fault:
-    """Without the upgrades again at its end, where CI leaves them out."""
-    return fault if fault.selected == WHOLE else brief(fault)
+    """A whole upgrade, without the upgrades again at its end where CI leaves them out."""
+    return replace(fault if fault.selected == WHOLE else brief(fault), prepared=False)
 
 
 def brief(fault: Fault) -> Fault:

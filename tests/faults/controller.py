@@ -232,7 +232,7 @@ SELECTED = {
     (KILLED, START): BRIEF,
     (KILLED, "hub_guard : accept"): BRIEF,
     ("controller frozen, and late", MIGRATE): BRIEF,
-    ("power cut in the step, and the run continues", SWITCH): BRIEF,
+    ("power cut, and the run continues", SWITCH): BRIEF,
     ("program of the outage killed in the step", SWITCH): WHOLE,
 }
 
