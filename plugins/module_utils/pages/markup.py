@@ -23,14 +23,14 @@ class Html(str):
 Child = Union[str, Html]
 
 
-def element(name: str, /, *children: Child, **attributes: str) -> Html:
+def element(tag: str, /, *children: Child, **attributes: str) -> Html:
     """An element; of ``attributes`` ``class_`` is ``class``, and ``aria_label`` is ``aria-label``."""
     written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{html.escape(value)}"' for key, value in attributes.items()
     )
-    if name in _VOID:
-        return Html(f"<{name}{written}>")
-    return Html(f"<{name}{written}>{joined(*children)}</{name}>")
+    if tag in _VOID:
+        return Html(f"<{tag}{written}>")
+    return Html(f"<{tag}{written}>{joined(*children)}</{tag}>")
 
 
 def joined(*children: Child) -> Html:

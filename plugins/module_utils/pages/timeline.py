@@ -41,29 +41,29 @@ class Timeline(Block):
 
     bars: tuple[Bar, ...]
     band: tuple[float, float] | None = None
-    """Begin and end of the outage, as those of a bar."""
+    """Begin and end of the outage, as those of a each."""
 
     @property
     def begin(self) -> float:
-        return min(bar.begin for bar in self.bars)
+        return min(each.begin for each in self.bars)
 
     @property
     def seconds(self) -> float:
         """How long all of it took; never nothing, since it is divided by."""
-        return max(max(bar.end for bar in self.bars) - self.begin, 0.001)
+        return max(max(each.end for each in self.bars) - self.begin, 0.001)
 
     def of_band(self) -> Timeline | None:
         """Those bars by themselves of which most lies in the band; None where there are none."""
         begin, end = self.band or (0.0, 0.0)
-        bars = tuple(bar for bar in self.bars if begin <= (bar.begin + bar.end) / 2 <= end)
+        bars = tuple(each for each in self.bars if begin <= (each.begin + each.end) / 2 <= end)
         return Timeline(bars) if bars else None
 
     def html(self) -> Html:
         height = ROW_PIXELS * len(self.bars) + AXIS_PIXELS
         drawn = [*self._band(height), *self._axis(height)]
-        for number, bar in enumerate(self.bars):
-            drawn += self._row(number * ROW_PIXELS, bar)
-        said = ", ".join(f"{_label(bar)} {duration(bar.seconds)}" for bar in self.bars)
+        for number, each in enumerate(self.bars):
+            drawn += self._row(number * ROW_PIXELS, each)
+        said = ", ".join(f"{_label(each)} {duration(each.seconds)}" for each in self.bars)
         svg = element("svg", joined(*drawn), role="img", aria_label=said, width="100%", height=str(height))
         if not self.band:
             return svg
@@ -94,12 +94,12 @@ class Timeline(Block):
             )
         return drawn
 
-    def _row(self, top: int, bar: Bar) -> list[Html]:
-        kind = "bar failed" if bar.failed else "bar"
+    def _row(self, top: int, each: Bar) -> list[Html]:
+        kind = "bar failed" if each.failed else "bar"
         return [
-            element("text", _label(bar), class_="name", x="0", y=str(top + 17)),
-            element("text", duration(bar.seconds), x="100%", y=str(top + 17), text_anchor="end"),
-            self._rectangle(kind, bar.begin, bar.end, top + 24, BAR_PIXELS),
+            element("text", _label(each), class_="name", x="0", y=str(top + 17)),
+            element("text", duration(each.seconds), x="100%", y=str(top + 17), text_anchor="end"),
+            self._rectangle(kind, each.begin, each.end, top + 24, BAR_PIXELS),
         ]
 
     def _rectangle(self, kind: str, begin: float, end: float, top: int, height: int) -> Html:
@@ -115,14 +115,14 @@ class Timeline(Block):
 
     def markdown(self) -> str:
         rows = tuple(
-            (_label(bar), duration(bar.begin - self.begin), duration(bar.seconds)) for bar in self.bars
+            (_label(each), duration(each.begin - self.begin), duration(each.seconds)) for each in self.bars
         )
         table = Table(("phase", "after", "took"), rows, numbers=(1, 2)).markdown()
         return f"{table}\n\n{self._legend}" if self.band else table
 
 
-def _label(bar: Bar) -> str:
-    return f"{bar.name}, failed" if bar.failed else bar.name
+def _label(each: Bar) -> str:
+    return f"{each.name}, failed" if each.failed else each.name
 
 
 def duration(seconds: float) -> str:

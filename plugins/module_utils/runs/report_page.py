@@ -144,7 +144,7 @@ def _timelines(report: dict[str, Any]) -> tuple[Block, ...]:
     begins, seconds = _offset(report, report["stopped_at"]), report["downtime_seconds"]
     if begins is None or seconds == 0:
         return (Timeline(bars),)
-    end = max(bar.end for bar in bars)
+    end = max(each.end for each in bars)
     whole = Timeline(bars, (begins, end if seconds is None else begins + seconds))
     outage = whole.of_band()
     if outage is None or outage.seconds > _SMALL * whole.seconds:
