@@ -18,7 +18,7 @@ from .attempt import Attempt, NotInjected
 from .host import POLL_SECONDS, STUCK, Host, summary
 from .ledger import Ledger, without_ledger
 from .reference import VARIABLES, Reference
-from .tasks import STEPS, Moment, Task, is_outage
+from .tasks import SERVERS, STEPS, Moment, Task, is_outage
 
 CONFIRM_SECONDS: int = VARIABLES["jupyterhub_confirm_timeout"]
 #: Beyond the confirm timeout: seconds that a restore with its verification may take on a busy machine.
@@ -29,7 +29,7 @@ STEP_SECONDS = 120
 #: Variables that ask for other environments than those of the good upgrade.
 STAGED_AGAIN = {"jupyterhub_wheels", "jupyterhub_environment_strategy"}
 #: The phases of a run in which its hub is down, if the watching at the end of `verify` is none.
-OF_THE_OUTAGE = {*STEPS, "restore"} - {"verify"}
+OF_THE_OUTAGE = {*STEPS, "restore"} - {SERVERS, "verify"}
 WHOLE, BRIEF = "whole", "brief"
 OLD, NEW, NEITHER = "old", "new", "neither"
 

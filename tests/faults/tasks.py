@@ -22,7 +22,15 @@ OTHERS = ("move", "restart servers")
 STEPS = tuple(step.name for step in program.STEPS if step.name not in OTHERS)
 #: The one that a plan has only where an environment could not be staged.
 IN_PLACE = "upgrade in place"
-STOP, SEAL, MIGRATE, SWITCH, START, VERIFY = "stop", "seal", "migrate", "switch", "start", "verify"
+SERVERS, STOP, SEAL, MIGRATE, SWITCH, START, VERIFY = (
+    "servers",
+    "stop",
+    "seal",
+    "migrate",
+    "switch",
+    "start",
+    "verify",
+)
 
 
 class Task(NamedTuple):
