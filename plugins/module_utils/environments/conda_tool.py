@@ -12,8 +12,8 @@ from typing import Any, Iterator, Mapping, Sequence
 
 from ..errors import HubError
 from ..releases.versions import parse_release
+from ..system.execution_context import find_program
 from .conda_records import programs_of_history
-from .discovery import find_program
 
 NAMES = ("micromamba", "mamba", "conda")
 NONE_FOUND_FIX = (

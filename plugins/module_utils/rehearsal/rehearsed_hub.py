@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from ..databases.base import Database
-from ..environments.discovery import find_program
 from ..errors import HubError
 from ..hub import api, logs
 from ..hub.facts import ProxyFacts
@@ -201,7 +200,7 @@ def proxy_of(
     if not proxy.managed or not proxy.class_name.endswith("ConfigurableHTTPProxy"):
         return None
     command = proxy.command or [DEFAULT_PROXY]
-    found = find_program(relocated(command[0], staged), context.path)
+    found = context.program(relocated(command[0], staged))
     if found is None:
         raise HubError(
             f"The proxy {command[0]} was not found on the service's PATH ({context.path}).",

@@ -1,0 +1,339 @@
+"""A container of the Docker engine, as its settings say, and what runs with them."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import socket
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Callable, Sequence
+
+from ..errors import HubError
+from ..shapes import from_dict
+from . import docker_engine as engine
+from . import namespaces
+from .execution_context import ExecutionContext
+from .process_records import alive, identity
+from .processes import Process
+
+#: On containers of ours: the process that has made them, as its number and its birth.
+MAKER_LABEL = "hubops.made-by"
+#: In a folder that stands for an environment in an image: what it stands for.
+PLACE = ".hubops-image.json"
+#: The names of containers in URLs end so; `hub.api` reaches them.
+DOMAIN = ".container"
+LOOPBACK = "127.0.0.1"
+#: How long a container sleeps whose maker was killed.
+SLEEP_SECONDS = 3600
+#: What a mount at its path on the host must not hide in a container.
+_OF_IMAGES = ("/bin", "/etc", "/lib", "/opt", "/proc", "/sys", "/usr", "/dev", "/home", "/root")
+#: What else of a container's settings decides what a program in it may do, see and reach.
+_SETTINGS = (
+    *("NetworkMode", "Dns", "DnsOptions", "DnsSearch", "ExtraHosts", "GroupAdd", "Links"),
+    *("CapAdd", "CapDrop", "Privileged", "SecurityOpt", "Tmpfs", "ShmSize", "UsernsMode"),
+)
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A folder or file of the host, or a volume, within a container."""
+
+    source: str
+    """Its path on the host."""
+    destination: str
+    name: str = ""
+    """The volume's, '' for a folder of the host."""
+    writable: bool = True
+
+
+@dataclass(frozen=True)
+class Container:
+    """What `docker inspect` says of a container."""
+
+    id: str
+    name: str
+    image: str
+    """The id of its image, ``sha256:...``."""
+    image_name: str
+    """As it was given to its maker."""
+    status: str
+    """``created``, ``running``, ``paused``, ``restarting``, ``removing``, ``exited`` or ``dead``."""
+    pid: int | None
+    """Of its main process, as the host numbers it."""
+    exit_code: int
+    argv: list[str]
+    """Entrypoint and command."""
+    environment: dict[str, str] = field(repr=False)
+    directory: str
+    mounts: list[Mount]
+    labels: dict[str, str]
+    restart_policy: dict[str, Any]
+    addresses: list[str]
+    """Its own in its networks, while it runs; none where it has the host's."""
+    settings: dict[str, Any] = field(repr=False)
+    """Those of `HostConfig` that its helpers share."""
+
+    def on_host(self, path: str) -> str:
+        """The host's path of a path in it; without a mount there ``<name>:<path>``, as for `docker cp`."""
+        around = [each for each in self.mounts if is_within(path, each.destination)]
+        if not around:
+            return f"{self.name}:{path}"
+        mount = max(around, key=lambda each: len(each.destination))
+        return mount.source + path[len(mount.destination.rstrip("/")) :]
+
+    def inside(self, path: str) -> str:
+        """The inverse of `on_host`; what no mount has on the host is the same path in it."""
+        own = f"{self.name}:/"
+        if path.startswith(own):
+            return path[len(own) - 1 :]
+        around = [each for each in self.mounts if is_within(path, each.source)]
+        if not around:
+            return path
+        mount = max(around, key=lambda each: len(each.source))
+        return mount.destination.rstrip("/") + path[len(mount.source) :]
+
+
+def is_within(path: str, folder: str) -> bool:
+    """Whether an absolute path is that of a folder, or within it."""
+    return f"{path}/".startswith(f"{folder.rstrip('/')}/")
+
+
+def container(name: str) -> Container:
+    """The container of that name. Raises HubError when there is none, or the engine does not answer."""
+    try:
+        return parsed(engine.read(f"/containers/{name}/json"))
+    except engine.NotThere:
+        raise HubError(f"There is no container {name} on this host.") from None
+
+
+def containers() -> list[Container]:
+    """All of this host, running or not."""
+    found = []
+    for listed in engine.read("/containers/json", all="true"):
+        with contextlib.suppress(engine.NotThere):  # It has been removed meanwhile.
+            found.append(parsed(engine.read(f"/containers/{listed['Id']}/json")))
+    return found
+
+
+def connect(name: str, port: int, timeout: float | None) -> socket.socket:
+    """A connection to whichever of a container's own addresses answers, made from within its network.
+
+    Raises HubError where it does not run, and OSError where none answers.
+    """
+    found = container(name)
+    if found.pid is None:
+        raise HubError(f"The container {name} does not run.")
+    *others, last = (LOOPBACK, *found.addresses)
+    for address in others:
+        with contextlib.suppress(OSError):
+            return namespaces.connect(found.pid, (address, port), timeout)
+    return namespaces.connect(found.pid, (last, port), timeout)
+
+
+def parsed(data: dict[str, Any]) -> Container:
+    """A container from what the engine says of it."""
+    config, host, state = data["Config"], data["HostConfig"], data["State"]
+    networks = data["NetworkSettings"].get("Networks") or {}
+    return Container(
+        id=data["Id"],
+        name=data["Name"].lstrip("/"),
+        image=data["Image"],
+        image_name=config["Image"],
+        status=state["Status"],
+        pid=state.get("Pid") or None,
+        exit_code=state.get("ExitCode", 0),
+        argv=[*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])],
+        environment=dict(entry.split("=", 1) for entry in config.get("Env") or [] if "=" in entry),
+        directory=config.get("WorkingDir") or "/",
+        mounts=[
+            Mount(each["Source"], each["Destination"], each.get("Name") or "", each.get("RW", True))
+            for each in data.get("Mounts") or []
+            if each.get("Source")
+        ],
+        labels=config.get("Labels") or {},
+        restart_policy=host.get("RestartPolicy") or {"Name": "no"},
+        addresses=[each["IPAddress"] for each in networks.values() if each.get("IPAddress")],
+        settings={name: host[name] for name in _SETTINGS if host.get(name)},
+    )
+
+
+NO_CONTAINER = Container("", "", "", "", "", None, 0, [], {}, "/", [], {}, {}, [], {})
+
+
+@dataclass(frozen=True)
+class ImagePlace:
+    """An environment in an image."""
+
+    image: str
+    """The image's id."""
+    image_name: str
+    """As it was given to the container's maker."""
+    prefix: str
+    """The environment's path in the image."""
+    python: str
+    """Its interpreter's."""
+    python_version: str
+
+    @classmethod
+    def of(cls, folder: Path) -> ImagePlace | None:
+        """What a folder of the host stands for; None where it is what it is."""
+        try:
+            return from_dict(cls, json.loads((folder / PLACE).read_bytes()))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+
+@dataclass(frozen=True)
+class ContainerContext(ExecutionContext):
+    """The context of a container: programs run in another one, of the same settings, which only sleeps.
+
+    That is of the image that the program is in, which is named by the folder on the host that stands for its
+    environment. ``directory`` is as `Container.on_host` has it.
+    """
+
+    container: Container = field(default=NO_CONTAINER, repr=False)
+
+    def of_process(self, process: Process) -> ContainerContext:
+        uid, gid, groups = process.accounts()
+        return replace(
+            self,
+            uid=uid,
+            gid=gid,
+            groups=groups,
+            directory=self.on_host(process.directory()),
+            environment=process.environment(),
+        )
+
+    def program(self, name: str) -> Path | None:
+        found = self.run(["/bin/sh", "-c", 'command -v -- "$1"', "sh", name]).stdout.strip()
+        return Path(self.on_host(found)) if found.startswith("/") else None
+
+    def on_host(self, path: str) -> str:
+        return self.container.on_host(path)
+
+    def kept(self, path: str) -> str:
+        found = self.on_host(path)
+        if not os.path.isabs(found):
+            raise HubError(
+                f"{path} is on no mount: it is lost with the container {self.container.name}.",
+                "Mount a folder of the host or a volume there, with a copy of the file.",
+            )
+        return found
+
+    def inside(self, path: str) -> str:
+        folder, place = _place_around(path)
+        if place is None:
+            return self.container.inside(path)
+        rest = path[len(str(folder)) :]
+        return place.python if rest == "/bin/python" else place.prefix + rest
+
+    def address(self, host: str) -> str:
+        return f"{self.container.name}{DOMAIN}"
+
+    def _entering(self, argv: Sequence[str]) -> Callable[[], None]:
+        _folder, place = _place_around(argv[0])
+        try:
+            enter = namespaces.entering(_helper(self.container, place))
+        except OSError as error:
+            raise HubError(f"The container of {self.container.name} cannot be entered: {error}.") from error
+
+        directory = self.inside(self.directory)
+
+        def arrive() -> None:
+            enter()
+            os.chdir(directory)
+
+        return arrive
+
+
+def _place_around(path: str) -> tuple[Path, ImagePlace | None]:
+    """The folder around a path that stands for an environment in an image."""
+    for folder in Path(path).parents if os.path.isabs(path) else ():
+        place = ImagePlace.of(folder)
+        if place:
+            return folder, place
+    return Path(path), None
+
+
+_helpers: dict[tuple[str, str], str] = {}
+
+
+def _helper(settings: Container, place: ImagePlace | None) -> int:
+    """The main process of a container that sleeps, with the settings of another one.
+
+    It is of the image that has the environment, or of that one's. It goes when this process ends.
+    """
+    image = place.image if place else settings.image
+    key = settings.id, image
+    if key in _helpers:
+        with contextlib.suppress(HubError):
+            pid = container(_helpers[key]).pid
+            if pid:
+                return pid
+    remove_abandoned()
+    made = engine.send(
+        "/containers/create",
+        {
+            "Image": image,
+            "Entrypoint": ["sleep"],
+            "Cmd": [str(SLEEP_SECONDS)],
+            "User": "0",
+            "WorkingDir": "/",
+            "Labels": {MAKER_LABEL: identity()},
+            "Healthcheck": {"Test": ["NONE"]},
+            "HostConfig": {
+                **settings.settings,
+                "Binds": binds(settings, place.prefix if place else "/opt"),
+                # Programs are started by this process, and /proc has to know them.
+                "PidMode": "host",
+                "AutoRemove": True,
+            },
+        },
+    )["Id"]
+    if not _helpers:
+        atexit.register(_remove_helpers)
+    _helpers[key] = made
+    engine.send(f"/containers/{made}/start")
+    pid = container(made).pid
+    if pid is None:
+        raise HubError(f"A container of {image} ended at once.", "It has to have `sleep`.")
+    return pid
+
+
+def binds(settings: Container, prefix: str) -> list[str]:
+    """Its mounts, and each once more at its path on the host, by which this collection names files.
+
+    Not where that would hide something of the image, such as the environment at ``prefix``.
+    """
+    taken = [each.destination for each in settings.mounts]
+    found = []
+    for mount in settings.mounts:
+        mode = "rw" if mount.writable else "ro"
+        found.append(f"{mount.name or mount.source}:{mount.destination}:{mode}")
+        hidden = [path for path in (*taken, *_OF_IMAGES, prefix) if is_within(path, mount.source)]
+        if not hidden:
+            found.append(f"{mount.source}:{mount.source}:{mode}")
+    return found
+
+
+def _remove_helpers() -> None:
+    for made in _helpers.values():
+        remove(made)
+    _helpers.clear()
+
+
+def remove_abandoned() -> None:
+    """Remove the sleeping containers of processes that were killed."""
+    labelled = json.dumps({"label": [MAKER_LABEL]})
+    for listed in engine.read("/containers/json", all="true", filters=labelled):
+        if alive(listed["Labels"][MAKER_LABEL]) is None:
+            remove(listed["Id"])
+
+
+def remove(name: str) -> None:
+    """Remove a container, running or not, with the volumes that it alone has; nothing where there is none."""
+    with contextlib.suppress(engine.NotThere):
+        engine.ask("DELETE", f"/containers/{name}", force="true", v="true")
