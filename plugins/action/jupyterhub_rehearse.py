@@ -25,7 +25,7 @@ MORE_SECONDS = 1800
 STAGING_SECONDS = 3600
 #: What the tasks of a run have in common, and those that install packages.
 SHARED = ("deployment", "run", "state_folder")
-INSTALLING = ("installer", "index_url", "constraints", "wheels")
+INSTALLING = ("installer", "index_url", "constraints", "wheels", "image")
 
 
 class ActionModule(ActionBase):

@@ -86,7 +86,7 @@ def find_deployment(
         hub_environment=hub,
         user_environments=_user_environments(
             # A command of an environment that the service brings along is found in that, and not here.
-            [] if service.own_environment() else config.spawner.command,
+            config.spawner.command if context.sees_host else [],
             context,
             expand_environments(user_environments, users),
             environment_path,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..errors import HubError
 from ..releases.requirements import satisfies
+from ..system.containers import ImagePlace
 from .layout import python_of, python_version_of
 
 SECONDS = 20
@@ -18,6 +19,9 @@ SECONDS = 20
 
 def version_of(python: str) -> str:
     """The version of an interpreter, such as ``3.11.2``; '' where it does not run."""
+    place = ImagePlace.of(Path(python).parent.parent)
+    if place:
+        return place.python_version
     code = "import platform; print(platform.python_version())"
     try:
         done = subprocess.run(

@@ -1,8 +1,8 @@
 """A program for the Python of an image's hub: prints, as JSON, what is read of its environment elsewhere.
 
-``{"prefix": "/opt/hub", "python": "/opt/hub/bin/python", "python_version": "3.11.2", "files": {path: text}}``,
-with the metadata of all packages, and jupyterhub's modules. The first folder of ``sys.path`` that has a package
-counts, as it does for an import. It runs on Python 3.6 and later.
+``{"prefix": "/opt/hub", "python": "/opt/hub/bin/python", "python_version": "3.11.2", "files": {path: text}}``
+with the metadata of all packages, and jupyterhub's modules. The first folder of ``sys.path`` that has a
+package counts, as it does for an import. It runs on Python 3.6 and later.
 """
 
 import json

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
@@ -12,8 +13,19 @@ from typing import Any
 from ..environments import image_view
 from ..errors import HubError
 from ..system import docker_engine as engine
-from ..system import state
-from ..system.containers import MAKER_LABEL, Container, ContainerContext, container, containers
+from ..system import files, state
+from ..system.containers import (
+    MAKER_LABEL,
+    Container,
+    ContainerContext,
+    ImagePlace,
+    container,
+    containers,
+    make,
+    remove,
+    set_restart_policy,
+    short,
+)
 from ..system.processes import Process, family
 from .base import DoesNotStop, Service
 from .command_line import runs_hub
@@ -34,6 +46,9 @@ _OWNERS = {
     "io.kubernetes.pod.name": "a pod of Kubernetes",
     "com.docker.swarm.service.name": "a service of a swarm",
 }
+#: Between a hub's name and the image in the names of its containers that are not in its place.
+ASIDE = ".hubops-"
+NEVER = {"Name": "no"}
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z ")
 
 
@@ -55,7 +70,9 @@ class DockerContainer(Service):
         found = [
             each
             for each in containers()
-            if MAKER_LABEL not in each.labels and (each.name == name or _has_hub(each))
+            if MAKER_LABEL not in each.labels
+            and ASIDE not in each.name
+            and (each.name == name or _has_hub(each))
         ]
         return [cls(each.name) for each in found]
 
@@ -65,8 +82,16 @@ class DockerContainer(Service):
 
     @property
     def container(self) -> Container:
-        """As it is now. Raises HubError when there is none, or it is somebody else's to replace."""
-        found = container(self.name)
+        """As it is now. Raises HubError when there is none, or it is somebody else's to replace.
+
+        While one takes the place of another, it is the one that had it.
+        """
+        try:
+            found = container(self.name)
+        except HubError:
+            if not self._others():
+                raise
+            found = self._others()[0]
         for label, owner in _OWNERS.items():
             if label in found.labels:
                 raise HubError(
@@ -104,9 +129,7 @@ class DockerContainer(Service):
             home = inside.environment.get("HOME", "/")
             return replace(inside, user=_user_name(process, inside.uid), home=home)
         if self._account is None:
-            raise HubError(
-                f"The container {self.name} does not run a hub.", f"Start it: docker start {self.name}."
-            )
+            raise self._not_running()
         account = self._account
         return replace(
             known,
@@ -118,14 +141,15 @@ class DockerContainer(Service):
         )
 
     def own_environment(self) -> str:
-        process = self.hub_process()
-        if process is None:
-            raise HubError(
-                f"The container {self.name} does not run a hub.", f"Start it: docker start {self.name}."
-            )
-        view = state.state_folder(self.deployment_name) / "image"
-        image_view.make(view, self.configured_context(), process.argv[0])
-        return str(view)
+        if self.hub_process() is None:
+            raise self._not_running()
+        image_view.make(self._view, self.configured_context(), self.name)
+        return str(self._view)
+
+    @property
+    def _view(self) -> Path:
+        """What stands for the environment of the image that the hub is to be started from."""
+        return state.state_folder(self.deployment_name) / "image"
 
     def _not_running(self) -> HubError:
         return HubError(
@@ -133,7 +157,36 @@ class DockerContainer(Service):
         )
 
     def start(self) -> None:
+        """Start the container; one of the image that the hub's environment is in takes its place first."""
+        place = ImagePlace.of(self._view)
+        if place:
+            self._have_image(place)
         engine.send(f"/containers/{self.name}/start")
+
+    def _have_image(self, place: ImagePlace) -> None:
+        """Have a container of that image under the hub's name, and keep the others under names of theirs."""
+        present = {each.name: each for each in containers()}
+        mine, kept = present.get(self.name), present.get(self._aside(place.image))
+        if mine and mine.image == place.image:
+            return
+        if mine:
+            aside = self._aside(mine.image)
+            if aside in present:
+                remove(aside)
+            set_restart_policy(self.name, NEVER)
+            rename(self.name, aside)
+        if kept:
+            rename(kept.name, self.name)
+        else:
+            make(self.name, place.image, like=self._others()[0].name)
+
+    def _others(self) -> list[Container]:
+        """Its containers that are not in its place, the newest first."""
+        return [each for each in containers() if each.name.startswith(f"{self.name}{ASIDE}")]
+
+    def _aside(self, image: str) -> str:
+        """The name of a container of the hub that is not in its place."""
+        return f"{self.name}{ASIDE}{short(image)}"
 
     def stop(self, timeout: float) -> None:
         began = time.monotonic()
@@ -152,7 +205,25 @@ class DockerContainer(Service):
         """Nothing: a container has no file that defines it."""
 
     def install_hold(self, hold_file: Path) -> None:
-        """Nothing to prepare."""
+        """Nothing to prepare: the engine is told only when the hub is held."""
+
+    def hold(self, reason: str, hold_file: Path) -> None:
+        super().hold(reason, hold_file)
+        policy = self.container.restart_policy
+        if not self._policy_file(hold_file).exists():
+            files.write(self._policy_file(hold_file), json.dumps(policy).encode())
+        set_restart_policy(self.name, NEVER)
+
+    def remove_hold(self, hold_file: Path) -> None:
+        """The engine starts the container by itself again, as it did before."""
+        super().remove_hold(hold_file)
+        policy = self._policy_file(hold_file)
+        if policy.exists():
+            set_restart_policy(self.name, json.loads(policy.read_bytes()))
+            policy.unlink()
+
+    def _policy_file(self, hold_file: Path) -> Path:
+        return hold_file.with_name("restart-policy.json")
 
     def _configured_log_files(self) -> list[str]:
         return []
@@ -190,6 +261,10 @@ class DockerContainer(Service):
                 },
             },
         }
+
+
+def rename(name: str, other: str) -> None:
+    engine.send(f"/containers/{name}/rename", name=other)
 
 
 def _has_hub(found: Container) -> bool:

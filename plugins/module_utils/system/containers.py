@@ -7,14 +7,15 @@ import contextlib
 import json
 import os
 import socket
+import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, ClassVar, Sequence
 
 from ..errors import HubError
 from ..shapes import from_dict
+from . import container_settings, namespaces
 from . import docker_engine as engine
-from . import namespaces
 from .execution_context import ExecutionContext
 from .process_records import alive, identity
 from .processes import Process
@@ -28,6 +29,7 @@ DOMAIN = ".container"
 LOOPBACK = "127.0.0.1"
 #: How long a container sleeps whose maker was killed.
 SLEEP_SECONDS = 3600
+PULL_SECONDS = 1800
 #: What a mount at its path on the host must not hide in a container.
 _OF_IMAGES = ("/bin", "/etc", "/lib", "/opt", "/proc", "/sys", "/usr", "/dev", "/home", "/root")
 #: What else of a container's settings decides what a program in it may do, see and reach.
@@ -109,6 +111,83 @@ def container(name: str) -> Container:
         raise HubError(f"There is no container {name} on this host.") from None
 
 
+def of_image(name: str, image: str) -> Container:
+    """What a container would be, had it been made from another image. Raises NotThere without that image."""
+    data = engine.read(f"/containers/{name}/json")
+    settings = container_settings.given(data, engine.read(f"/images/{data['Image']}/json"))
+    other = engine.read(f"/images/{image}/json")
+    environment = [*(other["Config"].get("Env") or []), *settings["Env"]]
+    return replace(
+        parsed(data),
+        image=other["Id"],
+        image_name=image,
+        environment=dict(entry.split("=", 1) for entry in environment if "=" in entry),
+    )
+
+
+def image_id(image: str) -> str:
+    """The id of an image; '' where this host does not have it."""
+    try:
+        return image and str(engine.read(f"/images/{image}/json")["Id"])
+    except engine.NotThere:
+        return ""
+
+
+def short(image: str) -> str:
+    """The beginning of an image's id, as `docker` shows it."""
+    return image.rpartition(":")[2][:12]
+
+
+def need_image(image: str) -> None:
+    """Pull an image that is not on the host. Raises HubError where that is not possible."""
+    if image_id(image):
+        return
+    reason = ""
+    try:
+        name = image if ":" in image.rpartition("/")[2] or "@" in image else f"{image}:latest"
+        said = engine.ask("POST", "/images/create", timeout=PULL_SECONDS, fromImage=name)
+        reason = next((json.loads(line)["error"] for line in said.splitlines() if b'"error"' in line), "")
+    except engine.EngineError as error:
+        reason = error.message
+    if not image_id(image):
+        raise HubError(
+            f"The image {image} is not on this host, and cannot be pulled: {reason.rstrip('.')}.",
+            f"Pull it there, where it needs a password: docker pull {image}.",
+        )
+
+
+def tag(image: str, repository: str, name: str) -> None:
+    """Give an image one more name."""
+    engine.send(f"/images/{image}/tag", repo=repository, tag=name)
+
+
+def make(name: str, image: str, like: str) -> None:
+    """Make a container of an image that has what was given to another one when that was made; see `given`.
+
+    It is not started, and starts with nothing.
+    """
+    data = engine.read(f"/containers/{like}/json")
+    old = engine.read(f"/images/{data['Image']}/json")
+    networks = container_settings.networks(data)
+    host = {**container_settings.host(data), "RestartPolicy": {"Name": "no"}}
+    first = host.get("NetworkMode") if host.get("NetworkMode") in networks else next(iter(networks), "")
+    body = {**container_settings.given(data, old), "Image": image, "HostConfig": host}
+    if first:
+        body["NetworkingConfig"] = {"EndpointsConfig": {first: networks.pop(first)}}
+    made = engine.send("/containers/create", body, name=name)["Id"]
+    try:
+        for network, endpoint in networks.items():
+            engine.send(f"/networks/{network}/connect", {"Container": made, "EndpointConfig": endpoint})
+    except BaseException:
+        remove(made)
+        raise
+
+
+def set_restart_policy(name: str, policy: dict[str, Any]) -> None:
+    """When the engine starts a container by itself: `RestartPolicy` of `HostConfig`."""
+    engine.send(f"/containers/{name}/update", {"RestartPolicy": policy})
+
+
 def containers() -> list[Container]:
     """All of this host, running or not."""
     found = []
@@ -165,12 +244,14 @@ NO_CONTAINER = Container("", "", "", "", "", None, 0, [], {}, "/", [], {}, {}, [
 
 @dataclass(frozen=True)
 class ImagePlace:
-    """An environment in an image."""
+    """An environment in an image of a hub's container."""
 
+    container: str
+    """The container's name."""
     image: str
     """The image's id."""
     image_name: str
-    """As it was given to the container's maker."""
+    """As it was named."""
     prefix: str
     """The environment's path in the image."""
     python: str
@@ -195,6 +276,16 @@ class ContainerContext(ExecutionContext):
     """
 
     container: Container = field(default=NO_CONTAINER, repr=False)
+    sees_host: ClassVar[bool] = False
+
+    def relocated(self, places: dict[str, str]) -> ContainerContext:
+        """The same in the image that one of the places leads to."""
+        found = (ImagePlace.of(Path(folder)) for folder in places.values())
+        place = next((each for each in found if each), None)
+        if place is None:
+            return self
+        container = of_image(self.container.name, place.image)
+        return replace(self, container=container, environment={**self.environment, **container.environment})
 
     def of_process(self, process: Process) -> ContainerContext:
         uid, gid, groups = process.accounts()
@@ -236,7 +327,9 @@ class ContainerContext(ExecutionContext):
     def _entering(self, argv: Sequence[str]) -> Callable[[], None]:
         _folder, place = _place_around(argv[0])
         try:
-            enter = namespaces.entering(_helper(self.container, place))
+            with _making:
+                helper = _helper(self.container, place)
+            enter = namespaces.entering(helper)
         except OSError as error:
             raise HubError(f"The container of {self.container.name} cannot be entered: {error}.") from error
 
@@ -259,6 +352,7 @@ def _place_around(path: str) -> tuple[Path, ImagePlace | None]:
 
 
 _helpers: dict[tuple[str, str], str] = {}
+_making = threading.Lock()
 
 
 def _helper(settings: Container, place: ImagePlace | None) -> int:
@@ -285,7 +379,7 @@ def _helper(settings: Container, place: ImagePlace | None) -> int:
             "Labels": {MAKER_LABEL: identity()},
             "Healthcheck": {"Test": ["NONE"]},
             "HostConfig": {
-                **settings.settings,
+                **(_of_running(settings) if settings.pid else settings.settings),
                 "Binds": binds(settings, place.prefix if place else "/opt"),
                 # Programs are started by this process, and /proc has to know them.
                 "PidMode": "host",
@@ -301,6 +395,13 @@ def _helper(settings: Container, place: ImagePlace | None) -> int:
     if pid is None:
         raise HubError(f"A container of {image} ended at once.", "It has to have `sleep`.")
     return pid
+
+
+def _of_running(settings: Container) -> dict[str, Any]:
+    """The settings for a container in the network of a running one, which has what is said of networks."""
+    of_network = ("NetworkMode", "Dns", "DnsOptions", "DnsSearch", "ExtraHosts", "Links")
+    kept = {name: value for name, value in settings.settings.items() if name not in of_network}
+    return {**kept, "NetworkMode": f"container:{settings.id}"}
 
 
 def binds(settings: Container, prefix: str) -> list[str]:

@@ -1,4 +1,7 @@
-"""The Docker engine of this host, asked over its socket (Docker Engine API, 1.24 and later)."""
+"""The Docker engine of this host, asked over its socket (Docker Engine API).
+
+Addresses have no version of the API in them: the engine then speaks its newest, which knows all settings.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,6 @@ from .execution_context import NEEDS_ROOT
 
 SOCKET = "/var/run/docker.sock"
 ANSWER_SECONDS = 60
-#: Without a version in it, an address means the engine's newest one; this is the oldest that has all of it.
-_API = "/v1.24"
 _NOT_FOUND = 404
 
 
@@ -44,7 +45,7 @@ def is_here() -> bool:
 
 def ask(method: str, path: str, body: Any = None, timeout: float = ANSWER_SECONDS, **query: Any) -> bytes:
     """What the engine answers, within ``timeout`` seconds. Raises NotThere and EngineError."""
-    address = f"{_API}{quote(path)}{'?' if query else ''}{urlencode(query)}"
+    address = f"{quote(path)}{'?' if query else ''}{urlencode(query)}"
     connection = _Connection(timeout)
     try:
         content = None if body is None else json.dumps(body)

@@ -10,7 +10,7 @@ import signal
 import subprocess
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Callable, Sequence, Union
+from typing import IO, Callable, ClassVar, Sequence, Union
 
 from ..errors import HubError
 from .processes import Process
@@ -42,6 +42,8 @@ class ExecutionContext:
     directory: str
     environment: dict[str, str] = field(repr=False)
     umask: int = 0o022
+    #: Whether programs in it have the host's own files.
+    sees_host: ClassVar[bool] = True
 
     @property
     def path(self) -> str:

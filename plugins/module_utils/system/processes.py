@@ -93,12 +93,12 @@ class Process:
             return False
 
 
-def processes() -> Iterator[Process]:
-    """Every process of this host itself whose command line may be read."""
+def processes(everywhere: bool = False) -> Iterator[Process]:
+    """Every process of this host whose command line may be read; ``everywhere`` those in containers, too."""
     for name in os.listdir(PROC):
         if name.isdigit():
             process = process_of(int(name))
-            if process and not process.is_in_container():
+            if process and (everywhere or not process.is_in_container()):
                 yield process
 
 
