@@ -21,8 +21,10 @@ from ..system.containers import (
     ImagePlace,
     container,
     containers,
+    image_id,
     make,
     remove,
+    remove_abandoned,
     set_restart_policy,
     short,
 )
@@ -178,7 +180,8 @@ class DockerContainer(Service):
         if kept:
             rename(kept.name, self.name)
         else:
-            make(self.name, place.image, like=self._others()[0].name)
+            named = image_id(place.image_name) == place.image
+            make(self.name, place.image_name if named else place.image, like=self._others()[0].name)
 
     def _others(self) -> list[Container]:
         """Its containers that are not in its place, the newest first."""
@@ -217,6 +220,7 @@ class DockerContainer(Service):
     def remove_hold(self, hold_file: Path) -> None:
         """The engine starts the container by itself again, as it did before."""
         super().remove_hold(hold_file)
+        remove_abandoned()
         policy = self._policy_file(hold_file)
         if policy.exists():
             set_restart_policy(self.name, json.loads(policy.read_bytes()))

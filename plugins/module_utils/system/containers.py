@@ -421,17 +421,25 @@ def binds(settings: Container, prefix: str) -> list[str]:
 
 
 def _remove_helpers() -> None:
-    for made in _helpers.values():
-        remove(made)
-    _helpers.clear()
+    with contextlib.suppress(HubError):
+        for made in _helpers.values():
+            _remove_unused(made)
 
 
 def remove_abandoned() -> None:
-    """Remove the sleeping containers of processes that were killed."""
+    """Remove the sleeping containers of processes that have ended, unless they are in use."""
     labelled = json.dumps({"label": [MAKER_LABEL]})
     for listed in engine.read("/containers/json", all="true", filters=labelled):
         if alive(listed["Labels"][MAKER_LABEL]) is None:
-            remove(listed["Id"])
+            _remove_unused(listed["Id"])
+
+
+def _remove_unused(name: str) -> None:
+    """Remove a container, unless a program that was started in it runs: it would lose its files."""
+    with contextlib.suppress(engine.NotThere):
+        pid = parsed(engine.read(f"/containers/{name}/json")).pid
+        if pid is None or not namespaces.is_shared(pid):
+            remove(name)
 
 
 def remove(name: str) -> None:

@@ -56,6 +56,20 @@ def network_of(pid: int) -> Iterator[None]:
             _set(library, own)
 
 
+def is_shared(pid: int) -> bool:
+    """Whether another process has the file system of this one's namespace."""
+    own = _file_system(str(pid))
+    return any(_file_system(name) == own for name in os.listdir(PROC) if name.isdigit() and name != str(pid))
+
+
+def _file_system(pid: str) -> str:
+    """What tells the mounts that a process sees from those of others; '' where it has ended."""
+    try:
+        return os.readlink(PROC / pid / "ns" / "mnt")
+    except OSError:
+        return ""
+
+
 def connect(pid: int, address: tuple[str, int], timeout: float | None) -> socket.socket:
     """A connection from within the network of a process. Raises OSError."""
     with network_of(pid):
