@@ -98,6 +98,9 @@ deployment:
         log_file: null
         needs_root: true
         kills_servers: true
+        sees_host: true
+        obstacles: []
+        lost: []
         particulars: {kill_mode: control-group, restart: on-failure}
     config:
       description: What the hub's config means.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Iterable
 
 from ..errors import HubError
 from ..progress import Progress
@@ -81,6 +81,17 @@ class ImageEnvironment(Folder):
                 place.image, f"{KEPT}/{place.container.lower()}", place.image.rpartition(":")[2][:12]
             )
         super().switch(entry, recovery_point_id, installer_for, progress)
+
+    def remove_unneeded(self, kept: KeptEnvironment, recorded: Iterable[KeptEnvironment]) -> None:
+        """Remove the view, and the container and the name of its image where no view has that any more."""
+        super().remove_unneeded(kept, recorded)
+        views = (ImagePlace.of(path) for path in Path(self.name).parent.glob(f"{Path(self.name).name}*"))
+        needed = {place.image: place.container for place in views if place}
+        for container in set(needed.values()):
+            for name, image in containers.tags(f"{KEPT}/{container.lower()}").items():
+                if image not in needed:
+                    containers.remove(containers.aside(container, image))
+                    containers.untag(name)
 
     def find(self, kept: KeptEnvironment) -> Environment | None:
         found = super().find(kept)

@@ -15,10 +15,13 @@ from ..errors import HubError
 from ..system import docker_engine as engine
 from ..system import files, state
 from ..system.containers import (
+    ASIDE,
     MAKER_LABEL,
     Container,
     ContainerContext,
     ImagePlace,
+    aside,
+    changed_files,
     container,
     containers,
     image_id,
@@ -26,9 +29,8 @@ from ..system.containers import (
     remove,
     remove_abandoned,
     set_restart_policy,
-    short,
 )
-from ..system.processes import Process, family
+from ..system.processes import Process, family, processes
 from .base import DoesNotStop, Service
 from .command_line import runs_hub
 from .facts import ServiceFacts
@@ -48,8 +50,9 @@ _OWNERS = {
     "io.kubernetes.pod.name": "a pod of Kubernetes",
     "com.docker.swarm.service.name": "a service of a swarm",
 }
-#: Between a hub's name and the image in the names of its containers that are not in its place.
-ASIDE = ".hubops-"
+#: Programs that may wait for a container, and start it again when it ends.
+_CLIENTS = ("docker", "docker-compose")
+_PACKAGE = re.compile(r"/(?:site|dist)-packages/([^/]+)-([^/-]+)\.dist-info$")
 NEVER = {"Name": "no"}
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z ")
 
@@ -166,30 +169,32 @@ class DockerContainer(Service):
         engine.send(f"/containers/{self.name}/start")
 
     def _have_image(self, place: ImagePlace) -> None:
-        """Have a container of that image under the hub's name, and keep the others under names of theirs."""
-        present = {each.name: each for each in containers()}
-        mine, kept = present.get(self.name), present.get(self._aside(place.image))
-        if mine and mine.image == place.image:
-            return
-        if mine:
-            aside = self._aside(mine.image)
-            if aside in present:
-                remove(aside)
-            set_restart_policy(self.name, NEVER)
-            rename(self.name, aside)
-        if kept:
-            rename(kept.name, self.name)
-        else:
+        """Have a container of that image in the hub's place, and the others beside it.
+
+        Only the one in place is started by the engine. Right from any half-way point of itself.
+        """
+        present = {each.name: each for each in containers(self.name)}
+        mine = present.get(self.name)
+        if mine and mine.image != place.image:
+            beside = aside(self.name, mine.image)
+            if beside in present:
+                remove(beside)
+            engine.send(f"/containers/{self.name}/rename", name=beside)
+            mine = None
+        kept = aside(self.name, place.image)
+        if mine is None and kept in present:
+            engine.send(f"/containers/{kept}/rename", name=self.name)
+        elif mine is None:
             named = image_id(place.image_name) == place.image
             make(self.name, place.image_name if named else place.image, like=self._others()[0].name)
+        for other in self._others():
+            if other.restart_policy["Name"] != NEVER["Name"]:
+                set_restart_policy(self.name, other.restart_policy)
+                set_restart_policy(other.name, NEVER)
 
     def _others(self) -> list[Container]:
         """Its containers that are not in its place, the newest first."""
-        return [each for each in containers() if each.name.startswith(f"{self.name}{ASIDE}")]
-
-    def _aside(self, image: str) -> str:
-        """The name of a container of the hub that is not in its place."""
-        return f"{self.name}{ASIDE}{short(image)}"
+        return containers(f"{self.name}{ASIDE}")
 
     def stop(self, timeout: float) -> None:
         began = time.monotonic()
@@ -212,19 +217,25 @@ class DockerContainer(Service):
 
     def hold(self, reason: str, hold_file: Path) -> None:
         super().hold(reason, hold_file)
-        policy = self.container.restart_policy
-        if not self._policy_file(hold_file).exists():
-            files.write(self._policy_file(hold_file), json.dumps(policy).encode())
-        set_restart_policy(self.name, NEVER)
+        found, file = self.container, self._policy_file(hold_file)
+        if not file.exists():
+            files.write(file, json.dumps(found.restart_policy).encode())
+        set_restart_policy(found.name, NEVER)
+
+    def release(self, hold_file: Path) -> None:
+        super().release(hold_file)
+        self._restore_policy(hold_file)
 
     def remove_hold(self, hold_file: Path) -> None:
-        """The engine starts the container by itself again, as it did before."""
         super().remove_hold(hold_file)
+        self._restore_policy(hold_file)
         remove_abandoned()
-        policy = self._policy_file(hold_file)
-        if policy.exists():
-            set_restart_policy(self.name, json.loads(policy.read_bytes()))
-            policy.unlink()
+
+    def _restore_policy(self, hold_file: Path) -> None:
+        file = self._policy_file(hold_file)
+        if file.exists():
+            set_restart_policy(self.container.name, json.loads(file.read_bytes()))
+            file.unlink()
 
     def _policy_file(self, hold_file: Path) -> Path:
         return hold_file.with_name("restart-policy.json")
@@ -251,6 +262,9 @@ class DockerContainer(Service):
             "unit_file": "",
             "needs_root": True,
             "kills_servers": True,
+            "sees_host": False,
+            "obstacles": _obstacles(found),
+            "lost": lost_packages(changed_files(found.name)),
             "particulars": {
                 "image": found.image,
                 "image_name": found.image_name,
@@ -267,10 +281,6 @@ class DockerContainer(Service):
         }
 
 
-def rename(name: str, other: str) -> None:
-    engine.send(f"/containers/{name}/rename", name=other)
-
-
 def _has_hub(found: Container) -> bool:
     if found.pid is None:
         return runs_hub(found.argv)
@@ -278,6 +288,24 @@ def _has_hub(found: Container) -> bool:
     if not processes or os.path.basename(processes[0].argv[0]) in _MANAGERS:
         return False
     return any(runs_hub(process.argv) for process in processes)
+
+
+def _obstacles(found: Container) -> list[str]:
+    """Why no container could take the place of this one, and give it back."""
+    obstacles = []
+    if found.goes_when_stopped:
+        obstacles.append("The engine removes it when it stops (docker run --rm).")
+    for process in processes():
+        words = process.argv
+        if os.path.basename(words[0]) in _CLIENTS and found.name in words[1:]:
+            obstacles.append(f"The process {process.pid} keeps it running: `{' '.join(words[:2])} ...`.")
+    return obstacles
+
+
+def lost_packages(changed: list[str]) -> list[str]:
+    """Names and versions of the packages that were installed into a container, from its changed files."""
+    found = (_PACKAGE.search(path) for path in changed)
+    return sorted({f"{each[1]} {each[2]}" for each in found if each})
 
 
 def _user_name(process: Process, uid: int) -> str:

@@ -11,7 +11,7 @@ class ServiceFacts:
     """The hub's service, as its manager sees it. Values of environment variables are not in it."""
 
     manager: str
-    """Which kind of service manager: ``systemd`` or ``supervisord``."""
+    """Which kind of service manager: ``systemd``, ``supervisord`` or ``docker``."""
     name: str
     state: str
     """``starting``, ``running``, ``stopping``, ``stopped`` or ``failed``."""
@@ -38,5 +38,11 @@ class ServiceFacts:
     """Whether only root may stop and start it."""
     kills_servers: bool = False
     """Whether its manager ends single-user servers with the hub, whatever the hub's config says."""
+    sees_host: bool = True
+    """Whether the hub has the host's own files."""
+    obstacles: list[str] = field(default_factory=list)
+    """Why it cannot be stopped, changed and started by an upgrade, a sentence each."""
+    lost: list[str] = field(default_factory=list)
+    """Packages that were installed by hand where an upgrade leaves them behind, with their versions."""
     particulars: dict[str, Any] = field(default_factory=dict)
     """What only this kind of manager has: for itself, and for messages."""

@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import json
 import os
+import re
 import socket
 import threading
 from dataclasses import dataclass, field, replace
@@ -30,6 +31,9 @@ LOOPBACK = "127.0.0.1"
 #: How long a container sleeps whose maker was killed.
 SLEEP_SECONDS = 3600
 PULL_SECONDS = 1800
+#: Between a container's name and an image in the names of those that are not in its place.
+ASIDE = ".hubops-"
+_DELETED = 2
 #: What a mount at its path on the host must not hide in a container.
 _OF_IMAGES = ("/bin", "/etc", "/lib", "/opt", "/proc", "/sys", "/usr", "/dev", "/home", "/root")
 #: What else of a container's settings decides what a program in it may do, see and reach.
@@ -77,6 +81,8 @@ class Container:
     """Its own in its networks, while it runs; none where it has the host's."""
     settings: dict[str, Any] = field(repr=False)
     """Those of `HostConfig` that its helpers share."""
+    goes_when_stopped: bool = False
+    """Whether the engine removes it then (`docker run --rm`)."""
 
     def on_host(self, path: str) -> str:
         """The host's path of a path in it; without a mount there ``<name>:<path>``, as for `docker cp`."""
@@ -156,6 +162,29 @@ def need_image(image: str) -> None:
         )
 
 
+def changed_files(name: str) -> list[str]:
+    """Paths in a container's own layer that it has added or changed since it was made (`docker diff`)."""
+    found = engine.read(f"/containers/{name}/changes") or []
+    return [str(each["Path"]) for each in found if each["Kind"] != _DELETED]
+
+
+def tags(repository: str) -> dict[str, str]:
+    """The names in a repository of images, and the ids of what they are."""
+    listed = engine.read("/images/json", filters=json.dumps({"reference": [repository]}))
+    return {name: each["Id"] for each in listed for name in each["RepoTags"] or []}
+
+
+def untag(name: str) -> None:
+    """Take a name from an image, which goes with its last one."""
+    with contextlib.suppress(engine.EngineError):  # It has gone, or a container has it.
+        engine.ask("DELETE", f"/images/{name}")
+
+
+def aside(name: str, image: str) -> str:
+    """The name of the container of an image that is not in the place of the one called ``name``."""
+    return f"{name}{ASIDE}{short(image)}"
+
+
 def tag(image: str, repository: str, name: str) -> None:
     """Give an image one more name."""
     engine.send(f"/images/{image}/tag", repo=repository, tag=name)
@@ -188,10 +217,11 @@ def set_restart_policy(name: str, policy: dict[str, Any]) -> None:
     engine.send(f"/containers/{name}/update", {"RestartPolicy": policy})
 
 
-def containers() -> list[Container]:
-    """All of this host, running or not."""
+def containers(beginning: str = "") -> list[Container]:
+    """Those of this host whose names begin so, running or not, the newest first."""
+    named = json.dumps({"name": [f"^/{re.escape(beginning)}"]})
     found = []
-    for listed in engine.read("/containers/json", all="true"):
+    for listed in engine.read("/containers/json", all="true", filters=named):
         with contextlib.suppress(engine.NotThere):  # It has been removed meanwhile.
             found.append(parsed(engine.read(f"/containers/{listed['Id']}/json")))
     return found
@@ -236,6 +266,7 @@ def parsed(data: dict[str, Any]) -> Container:
         restart_policy=host.get("RestartPolicy") or {"Name": "no"},
         addresses=[each["IPAddress"] for each in networks.values() if each.get("IPAddress")],
         settings={name: host[name] for name in _SETTINGS if host.get(name)},
+        goes_when_stopped=bool(host.get("AutoRemove")),
     )
 
 
@@ -388,7 +419,7 @@ def _helper(settings: Container, place: ImagePlace | None) -> int:
         },
     )["Id"]
     if not _helpers:
-        atexit.register(_remove_helpers)
+        atexit.register(remove_helpers)
     _helpers[key] = made
     engine.send(f"/containers/{made}/start")
     pid = container(made).pid
@@ -420,10 +451,12 @@ def binds(settings: Container, prefix: str) -> list[str]:
     return found
 
 
-def _remove_helpers() -> None:
+def remove_helpers() -> None:
+    """Remove the sleeping containers of this process, unless what it has started in them still runs."""
     with contextlib.suppress(HubError):
         for made in _helpers.values():
             _remove_unused(made)
+    _helpers.clear()
 
 
 def remove_abandoned() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import api
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds import find_services
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import state
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.containers import remove_helpers
 
 from tests.testbed.images import image
 
@@ -55,6 +56,7 @@ def container(folder: Path, *options: str | Path, version: str = OLD) -> Iterato
         docker("run", "--detach", "--name", name, *given, image(IMAGES[version]))
         yield name
     finally:
+        remove_helpers()
         for each in docker("ps", "--all", "--format", "{{.Names}}", "--filter", f"name=^{name}").splitlines():
             docker("rm", "--force", "--volumes", each)
         for tag in docker(

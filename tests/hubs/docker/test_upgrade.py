@@ -99,6 +99,7 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
     options = ["--label", "site=ours", "--publish", "127.0.0.1::8000", "--restart", "unless-stopped"]
     with container(tmp_path / "data", *options, "--hostname", "hub", "--memory", "512m") as name:
         wait_until_it_answers(name, OLD)
+        find_deployment(name)
         yield Hub(name, tmp_path)
 
 
@@ -147,18 +148,17 @@ def test_it_is_upgraded_rolled_back_and_upgraded_again(hub: Hub) -> None:
 
 def test_an_image_whose_hub_does_not_start(hub: Hub) -> None:
     broken = broken_image(DOES_NOT_START)
-    try:
-        hub.stage(broken)
-        before = settings(hub.name)
-        run_id = hub.arm()
-        with pytest.raises(HubError, match="The hub exited at its start"):
-            hub.conduct(run_id)
-        ended = hub.now()
-        assert (ended.phase, ended.outcome["by"], hub.version()) == (journal.RESTORED, "the host", OLD)
-        assert settings(hub.name) == before
-    finally:
-        hub.remove_others()
-        docker("rmi", broken)
+    hub.stage(broken)
+    before = settings(hub.name)
+    run_id = hub.arm()
+    with pytest.raises(HubError, match="The hub exited at its start"):
+        hub.conduct(run_id)
+    ended = hub.now()
+    assert (ended.phase, ended.outcome["by"], hub.version()) == (journal.RESTORED, "the host", OLD)
+    assert settings(hub.name) == before
+    hub.remove_others()
+    containers.remove_helpers()
+    docker("rmi", broken)
 
 
 def test_the_guard_restores_the_old_container_when_the_program_is_killed(hub: Hub) -> None:

@@ -178,7 +178,7 @@ CASES = [
     ),
     Case(
         "environment-not-supported",
-        "/opt/jupyterhub is a system environment; what can be staged is: conda, venv.",
+        "/opt/jupyterhub is a system environment; what can be staged is: conda, image, venv.",
         hub(hub_environment__kind="system"),
     ),
     Case(
@@ -627,6 +627,21 @@ CASES += [
         "c.JupyterHub.cleanup_servers is False, and jupyterhub.service has KillMode=control-group.",
         hub(config__cleanup_servers=False),
     ),
+    Case(
+        "service-not-replaceable",
+        "The container jupyterhub.service cannot be replaced. The engine removes it when it stops.",
+        hub(service__obstacles=["The engine removes it when it stops."]),
+    ),
+    Case(
+        "packages-lost",
+        "The container jupyterhub.service has numpy 2.0, scipy 1.0, and its image does not.",
+        hub(service__lost=["numpy 2.0", "scipy 1.0"]),
+    ),
+    Case(
+        "database-of-container",
+        "jupyterhub.service is a container, and its database is postgresql://db/hub.",
+        hub(service__sees_host=False, database__path=None, database__url="postgresql://db/hub"),
+    ),
     Case("servers-running", "3 servers are registered as running.", hub(database__servers=3)),
     *(
         Case(
@@ -761,6 +776,9 @@ HEALTHY = [
     ),
     Case("environment-left-out", "", policy=Policy(environment_failures="report")),
     Case("kill-mode", "", hub(config__cleanup_servers=False, service__kills_servers=False)),
+    Case("database-of-container", "", hub(service__sees_host=False)),
+    Case("service-not-replaceable", "", hub(service__obstacles=[])),
+    Case("packages-lost", "", hub(service__lost=[])),
     Case("kill-mode", "", hub(config__cleanup_servers=False, spawner__local=False)),
     Case("changes-5", "", hub(hub_environment__jupyterhub="5.4.6")),
     Case("database-revision-unknown", "", target=Target("6.1.1", ">=3.10", "f460b0348206")),
