@@ -50,8 +50,6 @@ _OWNERS = {
     "io.kubernetes.pod.name": "a pod of Kubernetes",
     "com.docker.swarm.service.name": "a service of a swarm",
 }
-#: Programs that may wait for a container, and start it again when it ends.
-_CLIENTS = ("docker", "docker-compose")
 _PACKAGE = re.compile(r"/(?:site|dist)-packages/([^/]+)-([^/-]+)\.dist-info$")
 NEVER = {"Name": "no"}
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z ")
@@ -284,10 +282,10 @@ class DockerContainer(Service):
 def _has_hub(found: Container) -> bool:
     if found.pid is None:
         return runs_hub(found.argv)
-    processes = list(family(found.pid))
-    if not processes or os.path.basename(processes[0].argv[0]) in _MANAGERS:
-        return False
-    return any(runs_hub(process.argv) for process in processes)
+    all_argv = [process.argv for process in family(found.pid)]
+    # A script is the second word, after its interpreter.
+    names = {os.path.basename(word) for argv in all_argv for word in argv[:2]}
+    return not names.intersection(_MANAGERS) and any(map(runs_hub, all_argv))
 
 
 def _obstacles(found: Container) -> list[str]:
@@ -297,7 +295,7 @@ def _obstacles(found: Container) -> list[str]:
         obstacles.append("The engine removes it when it stops (docker run --rm).")
     for process in processes():
         words = process.argv
-        if os.path.basename(words[0]) in _CLIENTS and found.name in words[1:]:
+        if os.path.basename(words[0]) == "docker" and {"run", "start"} & {*words} and found.name in words:
             obstacles.append(f"The process {process.pid} keeps it running: `{' '.join(words[:2])} ...`.")
     return obstacles
 

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def unique_name() -> str:
 
 
 @contextlib.contextmanager
-def container(folder: Path, *options: str | Path, version: str = OLD) -> Iterator[str]:
+def container(folder: Path, *options: str, command: Sequence[str] = ()) -> Iterator[str]:
     """A container of a hub whose data is in ``folder``; its name. Nothing of it is there afterwards."""
     name = unique_name()
     folder.mkdir(exist_ok=True)
@@ -53,7 +53,7 @@ def container(folder: Path, *options: str | Path, version: str = OLD) -> Iterato
     try:
         mount = f"{folder}:/srv/jupyterhub"
         given = ["--env", f"PROBE_TOKEN={TOKEN}", "--volume", mount, *options]
-        docker("run", "--detach", "--name", name, *given, image(IMAGES[version]))
+        docker("run", "--detach", "--name", name, *given, image(IMAGES[OLD]), *command)
         yield name
     finally:
         remove_helpers()

@@ -42,7 +42,7 @@ def test_it_is_found_with_its_paths_on_the_host(tmp_path: Path) -> None:
         assert found.service.lost == ["site_package 1.5"]
         assert found.config.file == f"{data}/jupyterhub_config.py"
         assert found.database.path == f"{data}/jupyterhub.sqlite"
-        assert all(found.database.writable.values())
+        assert found.database.writable and all(found.database.writable.values())
         assert found.secrets.cookie_secret_file.path == f"{data}/jupyterhub_cookie_secret"
         assert (found.jupyterhub, found.hub_environment.kind) == (OLD, "image")
         assert found.proxy.program and str(found.proxy.program.path).endswith("/bin/configurable-http-proxy")
@@ -75,7 +75,7 @@ def test_one_that_could_not_be_put_back(tmp_path: Path) -> None:
     with container(tmp_path / "data", "--rm") as name:
         wait_until_it_answers(name, OLD)
         # As a unit's ExecStart does, which starts it again when it ends.
-        with subprocess.Popen(["docker", "attach", "--no-stdin", name], stdout=subprocess.DEVNULL) as client:
+        with subprocess.Popen(["docker", "start", "--attach", name], stdout=subprocess.DEVNULL) as client:
             removed, kept_running = find_deployment(name).service.obstacles
             client.kill()
         assert "removes it when it stops" in removed
@@ -95,9 +95,10 @@ def test_one_of_somebody_else(tmp_path: Path, label: str, owner: str) -> None:
 
 
 def test_a_container_that_is_a_host_of_its_own_is_none(tmp_path: Path) -> None:
-    """The testbed's hubs under systemd are such containers."""
-    others = docker("ps", "--format", "{{.Names}}", "--filter", "name=hubops-").splitlines()
-    assert not set(others) & {each.name for each in DockerContainer.find()}
+    manager = "exec -a supervisord bash -c 'jupyterhub -f jupyterhub_config.py & wait'"
+    with container(tmp_path / "data", "--entrypoint", "bash", command=["-c", manager]) as name:
+        wait_until_it_answers(name, OLD)
+        assert name not in [each.name for each in DockerContainer.find()]
 
 
 def test_one_that_does_not_run(tmp_path: Path) -> None:
