@@ -41,7 +41,7 @@ def docker(*arguments: str | Path) -> str:
 
 
 def unique_name() -> str:
-    return f"hub-{os.getpid()}-{next(NUMBERS)}"
+    return f"container-{os.getpid()}-{next(NUMBERS)}"
 
 
 @contextlib.contextmanager
