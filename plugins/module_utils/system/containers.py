@@ -294,7 +294,7 @@ class ImagePlace:
         """What a folder of the host stands for; None where it is what it is."""
         try:
             return from_dict(cls, json.loads((folder / PLACE).read_bytes()))
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
             return None
 
 

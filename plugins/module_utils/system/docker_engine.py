@@ -17,6 +17,7 @@ from .execution_context import NEEDS_ROOT
 
 SOCKET = "/var/run/docker.sock"
 ANSWER_SECONDS = 60
+LOOK_SECONDS = 10
 _NOT_FOUND = 404
 
 
@@ -39,8 +40,15 @@ class _Connection(http.client.HTTPConnection):
 
 
 def is_here() -> bool:
-    """Whether this host has an engine that may be asked."""
-    return os.access(SOCKET, os.R_OK | os.W_OK)
+    """Whether this host has an engine of Docker's own that may be asked, and answers."""
+    if not os.access(SOCKET, os.R_OK | os.W_OK):
+        return False
+    try:
+        version = json.loads(ask("GET", "/version", timeout=LOOK_SECONDS))
+    except EngineError:
+        return False
+    # Podman answers at the same address, and has a component of another name.
+    return any(each.get("Name") == "Engine" for each in version.get("Components", []))
 
 
 def ask(method: str, path: str, body: Any = None, timeout: float = ANSWER_SECONDS, **query: Any) -> bytes:
