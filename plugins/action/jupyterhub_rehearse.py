@@ -26,7 +26,7 @@ from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.screen import sh
 MORE_SECONDS = 1800
 #: What the tasks of a run have in common, and those that install packages.
 SHARED = ("deployment", "run", "state_folder")
-INSTALLING = ("installer", "index_url", "constraints", "wheels")
+INSTALLING = ("installer", "index_url", "constraints", "wheels", "image")
 
 
 class ActionModule(ActionBase):

@@ -26,4 +26,8 @@ options:
     description: Folder of wheels on the host to install from instead of an index.
     type: path
     default: ""
+  image:
+    description: For a hub in a container of Docker, the image that it is to be started from.
+    type: str
+    default: ""
 """

@@ -22,6 +22,7 @@ INSTALLER: dict[str, Any] = {
     "index_url": {"type": "str", "default": "", "no_log": True},
     "constraints": {"type": "path", "default": ""},
     "wheels": {"type": "path", "default": ""},
+    "image": {"type": "str", "default": ""},
 }
 INTERMEDIATE_ENVIRONMENTS: dict[str, Any] = {
     "intermediate_environments": {"type": "list", "elements": "path", "default": []}

@@ -112,6 +112,9 @@ deployment:
         manager_files: []
         log_file: null
         needs_root: true
+        sees_host: true
+        obstacles: []
+        lost: []
         particulars: {kill_mode: control-group, restart: on-failure}
     config:
       description: What the hub's config means.

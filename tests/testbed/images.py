@@ -47,6 +47,8 @@ IMAGES = {
         {"HUB": "4.1.6", "RELATED_PACKAGES": "sqlalchemy<2.1 psycopg2-binary"},
     ),
     "mysql": Image("mysql", "base", ("mysql", "common"), {"HUB": "4.1.6"}),
+    "container": Image("container", "base", ("container",), {"HUB": "4.1.6"}),
+    "container-new": Image("container", "base", ("container",), {"HUB": "6.1.1"}),
     "old": Image(
         "systemd", "base", ("systemd", "common"), {"HUB": "2.3.1", "RELATED_PACKAGES": "sqlalchemy<2"}
     ),

@@ -133,8 +133,13 @@ def _stations(
 def is_prepared(environment: str | Path, folder: Path) -> bool:
     """Whether a process waits that has loaded the hub of this environment, whatever path it had then."""
     answer = _ask(folder, {"do": "describe"}, ANSWER_TIMEOUT)
+    return answer is not None and answer["package"] == _identity(environment)
+
+
+def _identity(environment: str | Path) -> str:
+    """What tells an environment's jupyterhub from others, wherever it is moved."""
     package = schema.package(environment).stat()
-    return answer is not None and answer["package"] == [package.st_dev, package.st_ino]
+    return f"{package.st_dev}:{package.st_ino}"
 
 
 def is_waiting(folder: Path) -> bool:
@@ -265,7 +270,7 @@ def _start(context: ExecutionContext, environment: str | Path, folder: Path, wai
         (folder / SOCKET).chmod(0o600)
         listener.listen()
         process = context.start(
-            [python_of(environment), "-I", "-c", source_of(migrator), str(wait)],
+            [python_of(environment), "-I", "-c", source_of(migrator), str(wait), _identity(environment)],
             stdin=listener.fileno(),
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -30,8 +30,8 @@ class SqliteDatabase(Database):
     def find(
         cls, config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str, timeout: float
     ) -> DatabaseFacts | None:
-        path = urls.resolve_sqlite(config.url, context.directory, sqlalchemy)
-        return cls.at(path, config.url, context, timeout) if path else None
+        path = urls.resolve_sqlite(config.url, context.inside(context.directory), sqlalchemy)
+        return cls.at(Path(context.kept(str(path))), config.url, context, timeout) if path else None
 
     @classmethod
     def access_of(cls, config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from ..environments.facts import EnvironmentFacts
-from ..environments.layout import python_of
+from ..environments.layout import prefix_of, python_of
 from ..errors import HubError
 from ..hub import managed_services
 from ..hub.facts import HubService, ProxyFacts
@@ -59,6 +59,16 @@ class LoadedConfig:
     spawner: SpawnerFacts
     authenticator: AuthenticatorFacts
 
+    def on_host(self, context: ExecutionContext) -> LoadedConfig:
+        """The same with the host's paths of what is looked at there; secrets are as they were."""
+        return replace(
+            self,
+            config_file=self.config_file and context.on_host(self.config_file),
+            files=[context.on_host(path) for path in self.files],
+            template_folders=[context.on_host(path) for path in self.template_folders],
+            written={setting: context.on_host(path) for setting, path in self.written.items()},
+        )
+
 
 def load_config(
     hub: EnvironmentFacts, command: HubCommand | None, context: ExecutionContext, config_file: str | None
@@ -75,10 +85,10 @@ def load_config(
         )
     arguments = command.arguments if command else []
     if config_file:
-        arguments = with_config_file(arguments, config_file)
+        arguments = with_config_file(arguments, context.inside(config_file))
     script = command.program if command and not command.is_python else None
     if command is None or (script and not os.path.isabs(script)):
-        script = f"{hub.path}/bin/jupyterhub"
+        script = f"{prefix_of(Path(hub.path))}/bin/jupyterhub"
     done = context.run(
         [python, "-B", "-c", source_of(config_probe)],
         input=json.dumps({"script": script, "arguments": arguments}),
@@ -99,11 +109,11 @@ def load_config(
             f"The hub's config does not load: {message}{place}.",
             "Fix what the error names. What a script of the service sets is known while its hub runs.",
         )
-    return from_dict(LoadedConfig, answer)
+    return from_dict(LoadedConfig, answer).on_host(context)
 
 
-def describe_config(config: LoadedConfig, main_pid: int | None) -> ConfigFacts:
-    """What a config means for the hub that is the process ``main_pid``."""
+def describe_config(config: LoadedConfig, context: ExecutionContext, main_pid: int | None) -> ConfigFacts:
+    """What a config means for the hub that is the process ``main_pid`` in this context."""
     running = managed_services.running(main_pid)
     public = urlsplit(config.bind_url)
     scheme = "https" if config.ssl_files else public.scheme
@@ -113,8 +123,8 @@ def describe_config(config: LoadedConfig, main_pid: int | None) -> ConfigFacts:
         files=config.files,
         base_url=config.base_url,
         bind_url=config.bind_url,
-        hub_api_url=_url(api.scheme, _reachable(api.netloc), f"{config.hub_prefix}api"),
-        public_url=_url(scheme, _reachable(public.netloc), config.base_url),
+        hub_api_url=_url(api.scheme, _reachable(api.netloc, context), f"{config.hub_prefix}api"),
+        public_url=_url(scheme, _reachable(public.netloc, context), config.base_url),
         services=[
             replace(service, running=service.managed and service.name in running)
             for service in config.services
@@ -137,13 +147,13 @@ def _url(scheme: str, netloc: str, path: str) -> str:
     return urlunsplit((scheme, netloc, path, "", ""))
 
 
-def _reachable(netloc: str) -> str:
+def _reachable(netloc: str, context: ExecutionContext) -> str:
     """An address to call where a server is bound to: loopback, where it is bound to all."""
     host, colon, port = netloc.rpartition(":") if not netloc.endswith("]") else (netloc, "", "")
     if not colon and port:
         host, port = netloc, ""
     address = "127.0.0.1" if host.strip("[]") in EVERYWHERE else host
-    return f"{address}{colon}{port}"
+    return f"{context.address(address)}{colon}{port}"
 
 
 def describe_secrets(config: LoadedConfig, context: ExecutionContext, service: ServiceFacts) -> SecretsFacts:
@@ -155,11 +165,14 @@ def describe_secrets(config: LoadedConfig, context: ExecutionContext, service: S
     home = environment.get("HOME", context.home)
     name = config.cookie_secret_file
     expanded = home + name[1:] if name.startswith("~/") else name
-    cookie = Path(context.directory, expanded)
+    directory = context.inside(context.directory)
+    cookie, *certificates = (
+        Path(context.on_host(os.path.join(directory, file))) for file in (expanded, *config.ssl_files)
+    )
     exists = cookie.exists()
     kept = [
         cookie,
-        *(Path(context.directory, file) for file in config.ssl_files),
+        *certificates,
         *(Path(file) for file in dict.fromkeys([service.unit_file, *service.manager_files]) if file),
     ]
     return SecretsFacts(

@@ -62,7 +62,7 @@ def find_deployment(
         )
     config = load_config(hub, command, context, config_file)
     facts = service.facts()
-    described = describe_config(config, facts.main_pid)
+    described = describe_config(config, context, facts.main_pid)
     sqlalchemy = hub.packages.get("sqlalchemy", "")
     database_config = DatabaseConfig(config.db_url, config.db_connect_args, copies)
     database = (
@@ -93,7 +93,11 @@ def find_deployment(
         authenticator=config.authenticator,
         hub_environment=hub,
         user_environments=_user_environments(
-            config.spawner.commands, context, expand_environments(user_environments, users), environment_path
+            # A command of an environment that the service brings along is found in that, and not here.
+            config.spawner.commands if context.sees_host else [],
+            context,
+            expand_environments(user_environments, users),
+            environment_path,
         ),
     )
 
@@ -110,8 +114,8 @@ def choose(services: Sequence[Service], name: str | None) -> Service:
         )
     if name is None:
         raise HubError(
-            "No JupyterHub was found on this host: no systemd unit and no program of a running supervisord "
-            "starts one.",
+            "No JupyterHub was found on this host: no systemd unit, no program of a running supervisord and "
+            "no container of Docker starts one.",
             "Start its service manager, become root, or name its service in jupyterhub_service.",
         )
     others = find_services()
@@ -129,8 +133,8 @@ def _listing(services: Sequence[Service]) -> str:
 
 def environment_of_hub(service: Service, command: HubCommand | None, context: ExecutionContext) -> str:
     """Path of the environment that a service's hub runs in. Raises HubError where nothing tells it."""
-    found = None
-    if command:
+    found = service.own_environment()
+    if command and found is None:
         find = environment_of_python if command.is_python else environment_of_script
         found = find(command.program, context.path)
     if found is None:

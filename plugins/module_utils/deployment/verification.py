@@ -19,6 +19,7 @@ from typing import IO, Any, NamedTuple
 
 from ..databases.base import Database
 from ..databases.migration import python_of
+from ..environments.layout import prefix_of
 from ..environments.packages import installed_version
 from ..errors import HubError
 from ..hub import api, logs, managed_services
@@ -332,7 +333,7 @@ def _require_environment(api_url: str, token: str, environment: str, version: st
         raise HubError(f"The hub says that it is version {info['version']}, not {version}.")
     executable = str(info["sys_executable"])
     # The folders may be links; the interpreter is one in every venv, and leads out of it.
-    if os.path.realpath(Path(executable).parent.parent) != os.path.realpath(environment):
+    if os.path.realpath(Path(executable).parent.parent) != os.path.realpath(prefix_of(Path(environment))):
         raise HubError(
             f"The hub runs in {executable}, not in {environment}.",
             "Compare the command of the service with the environment that was upgraded.",

@@ -30,6 +30,8 @@ class Environment(ABC):
     can_be_upgraded_in_place: bool
     #: Whether their own tool chooses their Python; into others one of the host's can be put.
     has_own_python: bool
+    #: Whether the new one has a Python of its own, whichever the old one has.
+    comes_with_python: bool
     #: What installs packages into them.
     installer: type[Installer]
 

@@ -12,9 +12,9 @@ from typing import Any, Iterator, Mapping, Sequence
 
 from ..errors import HubError
 from ..releases.versions import parse_release
+from ..system.execution_context import find_program
 from ..system.processes import succeeded
 from .conda_records import programs_of_history
-from .discovery import find_program
 from .installer import without_credentials
 
 NAMES = ("micromamba", "mamba", "conda")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Callable, Iterable, Sequence
 
 from ..errors import HubError
+from ..system.execution_context import find_program
 from .layout import SYSTEM, kind_of
 
 #: In a pattern of environments: the name of a user of the hub.
@@ -53,17 +54,6 @@ def environment_of_command(command: Sequence[str], search_path: str) -> str | No
         found = find(word, search_path) if not word.startswith("-") else None
         if found:
             return found
-    return None
-
-
-def find_program(name: str, search_path: str) -> Path | None:
-    """An absolute path as it is, a bare name as found on ``search_path``; None when it is not there."""
-    if os.path.isabs(name):
-        return Path(name) if Path(name).is_file() else None
-    for folder in search_path.split(os.pathsep):
-        candidate = Path(folder, name)
-        if os.access(candidate, os.X_OK) and candidate.is_file():
-            return candidate
     return None
 
 

@@ -15,7 +15,7 @@ class EnvironmentFacts:
     path: str
     """As the service names it: a link stays one."""
     kind: str
-    """``venv``, ``conda`` or ``system``."""
+    """``venv``, ``conda``, ``system`` or ``image``."""
     python: str | None
     """Its interpreter; None where that is gone, as after an upgrade of the operating system."""
     python_version: str | None

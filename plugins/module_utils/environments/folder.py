@@ -27,6 +27,7 @@ class Folder(Environment):
     can_be_upgraded = False
     can_be_upgraded_in_place = True
     has_own_python = False
+    comes_with_python = False
     installer = Installer
 
     def facts(self) -> EnvironmentFacts:

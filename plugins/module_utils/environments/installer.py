@@ -68,13 +68,15 @@ class InstallerOptions:
     """What an administrator may set for installations.
 
     ``index_url`` may hold credentials, so ``repr`` hides it. ``constraints`` is a file, ``wheels`` a folder
-    that replaces every index. ``builder_folder`` is where a uv of our own is kept; '' keeps none.
+    that replaces every index. ``image`` is the one from which a hub in a container is to be started.
+    ``builder_folder`` is where a uv of our own is kept; '' keeps none.
     """
 
     installer: str = "auto"  # auto, uv or pip
     index_url: str = field(default="", repr=False)
     constraints: str = ""
     wheels: str = ""
+    image: str = ""
     builder_folder: str = ""
 
 
@@ -86,6 +88,7 @@ def installer_options(params: dict[str, Any]) -> InstallerOptions:
         index_url=params["index_url"] or "",
         constraints=params["constraints"] or "",
         wheels=params["wheels"] or "",
+        image=params["image"] or "",
         builder_folder=str(folder / "builder"),
     )
 

@@ -10,12 +10,16 @@ from pathlib import Path
 
 from ..errors import HubError
 from ..releases.requirements import satisfies
+from ..system.containers import ImagePlace
 from ..system.processes import succeeded
 from .layout import python_of, python_version_of
 
 
 def version_of(python: str) -> str:
     """The version of an interpreter, such as ``3.11.2``; '' where it does not run."""
+    place = ImagePlace.of(Path(python).parent.parent)
+    if place:
+        return place.python_version
     code = "import platform; print(platform.python_version())"
     done = succeeded([python, "-I", "-S", "-c", code])
     return done.stdout.strip() if done else ""

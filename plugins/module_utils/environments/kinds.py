@@ -5,11 +5,12 @@ from __future__ import annotations
 from ..errors import HubError
 from .base import Environment
 from .conda import CondaEnvironment
+from .image import ImageEnvironment
 from .system import SystemEnvironment
 from .venv import Venv
 
 KINDS: dict[str, type[Environment]] = {
-    kind.kind: kind for kind in (Venv, CondaEnvironment, SystemEnvironment)
+    kind.kind: kind for kind in (Venv, CondaEnvironment, SystemEnvironment, ImageEnvironment)
 }
 
 

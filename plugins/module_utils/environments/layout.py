@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Iterator
 
 from ..errors import HubError
+from ..system.containers import ImagePlace
 from ..system.execution_context import NEEDS_ROOT
 
 VENV = "venv"
 CONDA = "conda"
 SYSTEM = "system"
+IMAGE = "image"
 
 
 def kind_of(root: Path) -> str:
-    """``venv``, ``conda`` or ``system``."""
+    """``venv``, ``conda``, ``image`` or ``system``."""
+    if ImagePlace.of(root):
+        return IMAGE
     if (root / "pyvenv.cfg").is_file():
         return VENV
     return CONDA if (root / "conda-meta").is_dir() else SYSTEM
@@ -31,9 +35,18 @@ def python_of(root: Path) -> str | None:
     return None
 
 
+def prefix_of(root: Path) -> str:
+    """Where programs that run in the environment see it: its own path, or that within an image."""
+    place = ImagePlace.of(root)
+    return place.prefix if place else str(root)
+
+
 def python_version_of(root: Path) -> str | None:
     """``"3.11.2"``, or only ``"3.11"`` where nothing on disk tells the last number."""
     kind = kind_of(root)
+    place = ImagePlace.of(root)
+    if place:
+        return place.python_version
     if kind == VENV:
         settings = _pyvenv_settings(root)
         # venv writes `version`, virtualenv and uv write `version_info`, the former as "3.11.7.final.0".

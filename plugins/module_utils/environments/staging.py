@@ -103,26 +103,38 @@ def stage(entry: Planned, installer: Installer, progress: Progress) -> Staged:
     try:
         warnings = _build(entry, old, new, before, installer, progress, count)
         after = all_packages(new)
-        marker = {
-            "id": uuid.uuid4().hex,
-            "replaces": environment_id(old),
-            "made_from": made_from,
-            "made_at": made_at,
-            "request": request,
-            "path": str(old),
-            "staged_path": str(new),
-            "complete": True,
-            "warnings": warnings,
-        }
-        # The marker confirms everything else, so everything else is on the disk before it.
-        os.sync()
-        write_marker(new, marker)
+        confirm(entry, installer, before, made_at, made_from, warnings)
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
     result = Staged(str(old), str(new), entry.strategy, True, before, after, _seconds(started), warnings)
     progress(f"{new} is ready after {result.seconds:.0f} s")
     return result
+
+
+def confirm(
+    entry: Planned,
+    installer: Installer,
+    before: dict[str, str],
+    made_at: float,
+    made_from: str,
+    warnings: list[str],
+) -> None:
+    """Mark what is staged as whole, made of an environment that had these packages and this `tree_stamp`."""
+    marker = {
+        "id": uuid.uuid4().hex,
+        "replaces": environment_id(entry.path),
+        "made_from": made_from,
+        "made_at": made_at,
+        "request": _request(entry, installer, before),
+        "path": entry.path,
+        "staged_path": entry.staged_path,
+        "complete": True,
+        "warnings": warnings,
+    }
+    # The marker confirms everything else, so everything else is on the disk before it.
+    os.sync()
+    write_marker(Path(entry.staged_path), marker)
 
 
 def _stage_intermediate(
@@ -218,6 +230,7 @@ def _request(entry: Planned, installer: Installer, packages: dict[str, str]) -> 
         "replaces": environment_id(entry.path),
         "packages": packages,
         "wheels": options.wheels,
+        "image": options.image,
         "constraints": files.sha256(Path(options.constraints)) if options.constraints else "",
         "index": hashlib.sha256(options.index_url.encode()).hexdigest(),
     }

@@ -11,6 +11,7 @@ import urllib.request
 from typing import Any, NamedTuple
 
 from ..errors import HubError
+from ..system import containers
 from . import sockets
 
 ANSWER_TIMEOUT = 30
@@ -50,12 +51,11 @@ def ask(
     if token:
         # Not as an ordinary header: those follow a redirect to another host.
         request.add_unredirected_header("Authorization", f"token {token}")
-    handlers: list[Any] = [urllib.request.ProxyHandler({})]
+    trust = tls(url) if token else _unchecked()
+    plain = sockets.SocketHandler(path) if path else _Http()
+    handlers: list[Any] = [urllib.request.ProxyHandler({}), plain, _Https(trust)]
     if not follow:
         handlers.append(_AsItIs)
-    if path:
-        handlers.append(sockets.SocketHandler(path))
-    handlers.append(urllib.request.HTTPSHandler(context=tls(url) if token else _unchecked()))
     try:
         with urllib.request.build_opener(*handlers).open(request, timeout=timeout) as response:
             return _answer(response.status, response)
@@ -97,6 +97,38 @@ def _unchecked() -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
+
+
+class _Connection(http.client.HTTPConnection):
+    """One to this host, or to a container of it."""
+
+    def connect(self) -> None:
+        if not self.host.endswith(containers.DOMAIN):
+            super().connect()
+            return
+        name = self.host[: -len(containers.DOMAIN)]
+        try:
+            self.sock = containers.connect(name, self.port, self.timeout)
+        except HubError as error:
+            raise ConnectionError(error.message) from error
+
+
+class _SecureConnection(http.client.HTTPSConnection, _Connection):
+    """The same with TLS."""
+
+
+class _Http(urllib.request.HTTPHandler):
+    def http_open(self, request: urllib.request.Request) -> Any:
+        return self.do_open(_Connection, request)
+
+
+class _Https(urllib.request.HTTPSHandler):
+    def __init__(self, trust: ssl.SSLContext) -> None:
+        super().__init__(context=trust)
+        self.trust = trust
+
+    def https_open(self, request: urllib.request.Request) -> Any:
+        return self.do_open(_SecureConnection, request, context=self.trust)
 
 
 class _AsItIs(urllib.request.HTTPRedirectHandler):

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Sequence
 
-from ..environments.discovery import environment_of_script, find_program
+from ..environments.discovery import environment_of_script
 from ..environments.packages import installed_version
 from ..errors import HubError
 from ..system.execution_context import ExecutionContext
@@ -27,8 +27,8 @@ def find_program_of(managed: bool, command: Sequence[str], context: ExecutionCon
         return None
     found = ProxyProgram()
     # A name with a slash in it is looked for in the hub's directory, not on its PATH.
-    name = os.path.join(context.directory, command[0]) if "/" in command[0] else command[0]
-    program = find_program(name, context.path)
+    name = os.path.join(context.inside(context.directory), command[0]) if "/" in command[0] else command[0]
+    program = context.program(name)
     if program and _is_node(program):
         # `node /path/to/configurable-http-proxy`: what matters is the script.
         found = replace(found, **_node(program, context))
@@ -39,7 +39,7 @@ def find_program_of(managed: bool, command: Sequence[str], context: ExecutionCon
     package = _package_of(program)
     if package:
         found = replace(found, kind=NODE, version=package.get("version"), engine=_engine(package))
-        return found if found.node else replace(found, **_node(find_program("node", context.path), context))
+        return found if found.node else replace(found, **_node(context.program("node"), context))
     environment = environment_of_script(str(program), context.path)
     if environment:
         found = replace(found, kind=PYTHON, version=_python_version(environment))

@@ -6,7 +6,7 @@ Equal to ``jupyterhub upgrade-db`` of hubs 1.5 to 6.1, except that it starts Pyt
 on PATH, and migrates exactly the database it is given. There are two ways to use it. With a request (one
 line of JSON) on standard input it answers with one line on standard output. With a listening socket as
 standard input it imports everything first, and answers requests that arrive there until it is ended, or none
-came for as many seconds as ``argv[1]`` says.
+came for as many seconds as ``argv[1]`` says. ``argv[2]`` tells it from others.
 
 Requests: ``{"do": "describe"}``, ``{"do": "migrate", "url": SQLAlchemy's URL}``.
 """
@@ -72,10 +72,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         except Exception as error:
             return {"error": f"{type(error).__name__}: {error}"}
     if request["do"] == "describe":
-        import jupyterhub
-
-        package = os.stat(os.path.dirname(jupyterhub.__file__))
-        return {"pid": os.getpid(), "package": [package.st_dev, package.st_ino]}
+        return {"pid": os.getpid(), "package": sys.argv[2]}
     return {}
 
 

@@ -14,11 +14,11 @@ from ..deployment import verification
 from ..deployment.database import database_of
 from ..deployment.model import Deployment
 from ..environments import interpreter, links
-from ..environments.discovery import find_program
 from ..environments.kinds import environment_of
 from ..environments.packages import all_packages, requirement_files
 from ..errors import HubError
 from ..system import mounts, state
+from ..system.execution_context import find_program
 from . import basis, live_process, site_files
 from .target import installed_options
 from .upgrade import Host

@@ -43,9 +43,12 @@ def chosen(upgrade: Upgrade) -> str:
 def obstacles(upgrade: Upgrade) -> list[str]:
     """Why servers that run cannot be kept, a sentence each."""
     found = []
+    deployment = upgrade.deployment
+    if deployment.spawner.local and not deployment.service.sees_host:
+        found.append("They run in the hub's container, which is replaced.")
     if upgrade.crosses(2):
         found.append("Servers of JupyterHub 1 do not work with a later hub.")
-    if upgrade.crosses(6) and upgrade.deployment.config.oauth_require_pkce:
+    if upgrade.crosses(6) and deployment.config.oauth_require_pkce:
         found.append(
             "JupyterHub.oauth_require_pkce is on, which servers of JupyterHub 5 and earlier do not know."
         )

@@ -397,7 +397,7 @@ def _proxy(rehearsal: Rehearsal, scene: Scene, config: LoadedConfig, python: str
 
 def _place_of_servers(scene: Scene, config: LoadedConfig) -> str:
     """The environment that single-user servers come from; the hub's where the command does not tell."""
-    found = environment_of_command(config.spawner.command, scene.context.path)
+    found = scene.context.sees_host and environment_of_command(config.spawner.command, scene.context.path)
     return (found or str(scene.deployment.hub_environment.path)).rstrip("/")
 
 

@@ -18,7 +18,6 @@ from typing import Any
 from ..databases.base import Database
 from ..databases.migration import python_of
 from ..deployment.config import LoadedConfig
-from ..environments.discovery import find_program
 from ..errors import HubError
 from ..hub import api, logs
 from ..hub.facts import ProxyFacts
@@ -40,6 +39,7 @@ _END_WITH_HUB = (
     f"ctypes.CDLL(None).prctl({rehearsed_app.PR_SET_PDEATHSIG}, signal.SIGKILL)\n"
     "os.execv(sys.argv[1], sys.argv[1:])"
 )
+LOOPBACK = "127.0.0.1"
 DEFAULT_PROXY = "configurable-http-proxy"
 
 
@@ -98,16 +98,23 @@ def without_servers(
 class RehearsedHub:
     """A hub that was started in a folder of its own."""
 
-    def __init__(self, process: subprocess.Popen[str], folder: Path, wanted: Wanted, request: dict[str, Any]):
+    def __init__(
+        self,
+        process: subprocess.Popen[str],
+        folder: Path,
+        wanted: Wanted,
+        request: dict[str, Any],
+        address: str,
+    ):
         self._process = process
         self._folder = folder
         self.token: str = request["token"]
         self.name: str = request["name"]
         base = wanted.base_url
-        self.api_url = f"http://127.0.0.1:{request['hub_port']}{base}hub/api"
+        self.api_url = f"http://{address}:{request['hub_port']}{base}hub/api"
         #: The address for users: through the proxy, if there is one.
         port = request["public_port"] if wanted.proxy else request["hub_port"]
-        self.url = f"http://127.0.0.1:{port}{base}"
+        self.url = f"http://{address}:{port}{base}"
         self.has_proxy = wanted.proxy is not None
 
     def wait_until_it_answers(self, timeout: float) -> str:
@@ -162,7 +169,7 @@ def booted(wanted: Wanted, context: ExecutionContext, folder: Path) -> Iterator[
     public_port, api_port, hub_port = _free_ports(3)
     name = f"hubops-rehearsal-{secrets.token_hex(4)}"
     request = {
-        "script": wanted.script,
+        "script": context.inside(wanted.script),
         "arguments": wanted.arguments,
         "folder": str(folder),
         "db_url": wanted.db_url,
@@ -175,7 +182,7 @@ def booted(wanted: Wanted, context: ExecutionContext, folder: Path) -> Iterator[
         "token": secrets.token_hex(16),
         "name": name,
         "scopes": wanted.scopes,
-        "single_user": wanted.single_user,
+        "single_user": [context.inside(word) for word in wanted.single_user],
         "single_user_arguments": wanted.single_user_arguments,
         "seconds": int(wanted.seconds),
         "marker": MARKER,
@@ -196,7 +203,7 @@ def booted(wanted: Wanted, context: ExecutionContext, folder: Path) -> Iterator[
                 raise AssertionError("The hub of the rehearsal has no pipe.")
             process.stdin.write(json.dumps(request) + "\n")
             process.stdin.close()
-        yield RehearsedHub(process, folder, wanted, request)
+        yield RehearsedHub(process, folder, wanted, request, context.address(LOOPBACK))
     finally:
         process.kill()
         process.wait()
@@ -206,7 +213,7 @@ def booted(wanted: Wanted, context: ExecutionContext, folder: Path) -> Iterator[
 def end_leftovers(folder: Path) -> int:
     """End the processes of a rehearsal in this folder, also of one that was killed; how many there were."""
     ended = 0
-    for process in processes():
+    for process in processes(everywhere=True):
         with contextlib.suppress(OSError):
             if process.environment().get(MARKER) == str(folder):
                 os.kill(process.pid, signal.SIGKILL)
@@ -235,7 +242,7 @@ def proxy_of(
     if not proxy.managed or not proxy.class_name.endswith("ConfigurableHTTPProxy"):
         return None
     command = proxy.command or [DEFAULT_PROXY]
-    found = find_program(relocated(command[0], staged), context.path)
+    found = context.program(relocated(command[0], staged))
     if found is None:
         raise HubError(
             f"The proxy {command[0]} was not found on the service's PATH ({context.path}).",
@@ -243,7 +250,8 @@ def proxy_of(
             "ConfigurableHTTPProxy.command.",
         )
     started = [*as_program(str(found), staged), *command[1:]]
-    return {"class_name": proxy.class_name, "command": [python, "-I", "-S", "-c", _END_WITH_HUB, *started]}
+    words = [python, "-I", "-S", "-c", _END_WITH_HUB, *started]
+    return {"class_name": proxy.class_name, "command": [context.inside(word) for word in words]}
 
 
 def as_program(path: str, staged: dict[str, str]) -> list[str]:
@@ -263,5 +271,5 @@ def _free_ports(count: int) -> list[int]:
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _number in range(count)]
         for each in sockets:
-            each.bind(("127.0.0.1", 0))
+            each.bind((LOOPBACK, 0))
         return [each.getsockname()[1] for each in sockets]

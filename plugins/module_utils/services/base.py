@@ -98,6 +98,10 @@ class Service(ABC):
         hubs = (process for process in family(pid) if is_hub(process.argv)) if pid else iter(())
         return next(hubs, None)
 
+    def own_environment(self) -> str | None:
+        """Path of the environment that it brings along; None where its command names one of the host."""
+        return None
+
     @abstractmethod
     def start(self) -> None:
         """Start the service; returns when its process has been started, not when the hub answers."""

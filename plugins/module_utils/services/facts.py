@@ -11,7 +11,7 @@ class ServiceFacts:
     """The hub's service, as its manager sees it. Values of environment variables are not in it."""
 
     manager: str
-    """Which kind of service manager: ``systemd`` or ``supervisord``."""
+    """Which kind of service manager: ``systemd``, ``supervisord`` or ``docker``."""
     name: str
     state: str
     """``starting``, ``running``, ``stopping``, ``stopped`` or ``failed``."""
@@ -36,5 +36,11 @@ class ServiceFacts:
     """The file that its output goes to, whether its manager writes it or the hub; None where it is none."""
     needs_root: bool = False
     """Whether only root may stop and start it."""
+    sees_host: bool = True
+    """Whether the hub has the host's own files."""
+    obstacles: list[str] = field(default_factory=list)
+    """Why it cannot be stopped, changed and started by an upgrade, a sentence each."""
+    lost: list[str] = field(default_factory=list)
+    """Packages that were installed by hand where an upgrade leaves them behind, with their versions."""
     particulars: dict[str, Any] = field(default_factory=dict)
     """What only this kind of manager has: for itself, and for messages."""

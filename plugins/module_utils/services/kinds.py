@@ -5,11 +5,14 @@ from __future__ import annotations
 from ..errors import HubError
 from ..system.processes import family
 from .base import Service
+from .docker import DockerContainer
 from .facts import ServiceFacts
 from .supervisord import SupervisordProgram
 from .systemd import SystemdUnit
 
-KINDS: dict[str, type[Service]] = {kind.manager: kind for kind in (SystemdUnit, SupervisordProgram)}
+KINDS: dict[str, type[Service]] = {
+    kind.manager: kind for kind in (SystemdUnit, SupervisordProgram, DockerContainer)
+}
 
 
 def find_services(name: str | None = None) -> list[Service]:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Callable, Sequence, Union
+from typing import IO, Callable, ClassVar, Sequence, Union
 
 from ..errors import HubError
 from .processes import Process
@@ -42,6 +42,8 @@ class ExecutionContext:
     directory: str
     environment: dict[str, str] = field(repr=False)
     umask: int = 0o022
+    #: Whether programs in it have the host's own files.
+    sees_host: ClassVar[bool] = True
 
     @property
     def path(self) -> str:
@@ -126,27 +128,57 @@ class ExecutionContext:
 
         Raises HubError when that is not possible.
         """
-        if not Path(self.directory).is_dir():
-            raise HubError(
-                f"The working directory {self.directory} of the service does not exist or cannot be read."
-            )
+        enter = self._entering(argv)
+        become = self._become(outlives_us)
+
+        def prepare() -> None:
+            enter()
+            become()
+
         try:
             return subprocess.Popen(
-                list(argv),
+                [self.inside(word) for word in argv],
                 stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
                 pass_fds=pass_fds,
-                cwd=self.directory,
                 env=self.environment,
                 text=True,
                 errors="replace",
-                preexec_fn=self._become(outlives_us),
+                preexec_fn=prepare,
             )
         except FileNotFoundError:
             raise HubError(f"{argv[0]} was not found on the service's PATH ({self.path}).") from None
         except (PermissionError, subprocess.SubprocessError) as error:
             raise HubError(f"{argv[0]} could not be started as user {self.user}: {error}.") from error
+
+    def program(self, name: str) -> Path | None:
+        """The program that a name, or a path, is for programs in this context, as `on_host` has it."""
+        return find_program(name, self.path)
+
+    def on_host(self, path: str) -> str:
+        """The path on the host of what programs in this context have at the absolute ``path``."""
+        return path
+
+    def kept(self, path: str) -> str:
+        """The same of what has to outlive the service. Raises HubError where it would not."""
+        return self.on_host(path)
+
+    def inside(self, path: str) -> str:
+        """The path by which programs in this context find what the host has at ``path``."""
+        return path
+
+    def address(self, host: str) -> str:
+        """The name by which this host reaches what listens at the address ``host`` of this context."""
+        return host
+
+    def _entering(self, argv: Sequence[str]) -> Callable[[], None]:
+        """What the child does to be where ``argv`` is to run. Raises HubError where that is not possible."""
+        if not Path(self.directory).is_dir():
+            raise HubError(
+                f"The working directory {self.directory} of the service does not exist or cannot be read."
+            )
+        return lambda: os.chdir(self.directory)
 
     def _become(self, outlives_us: bool) -> Callable[[], None]:
         """What the child does before it becomes the program. (Popen's own ``user=`` needs Python 3.9.)"""
@@ -210,6 +242,17 @@ def relocated(path: str, places: dict[str, str]) -> str:
         if path == place or path.startswith(f"{place}/"):
             return folder + path[len(place) :]
     return path
+
+
+def find_program(name: str, search_path: str) -> Path | None:
+    """An absolute path as it is, a bare name as found on ``search_path``; None when it is not there."""
+    if os.path.isabs(name):
+        return Path(name) if Path(name).is_file() else None
+    for folder in search_path.split(os.pathsep):
+        candidate = Path(folder, name)
+        if os.access(candidate, os.X_OK) and candidate.is_file():
+            return candidate
+    return None
 
 
 def account(user: str, group: str = "", more_groups: Sequence[str] = ()) -> Account:

@@ -16,7 +16,15 @@ def identity() -> str:
 def recorded_in(path: Path) -> int | None:
     """The process whose `identity` a file has; None where it has ended or there is no such file."""
     try:
-        pid, born = path.read_text(encoding="utf-8").split()
-    except (FileNotFoundError, ValueError):
+        return alive(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
         return None
-    return int(pid) if is_alive(int(pid)) and birth(int(pid)) == born else None
+
+
+def alive(recorded: str) -> int | None:
+    """The process that has this `identity`; None where it has ended, or the text is none."""
+    try:
+        pid, born = recorded.split()
+        return int(pid) if is_alive(int(pid)) and birth(int(pid)) == born else None
+    except ValueError:
+        return None

@@ -71,6 +71,13 @@ class Process:
         """The number of its user. Raises OSError when it has ended."""
         return self.folder.stat().st_uid
 
+    def accounts(self) -> tuple[int, int, tuple[int, ...]]:
+        """The numbers of its user, its group and all its groups. Raises OSError when it has ended."""
+        lines = (self.folder / "status").read_text(errors="replace").splitlines()
+        fields = {name: value.split() for name, _colon, value in (line.partition(":") for line in lines)}
+        groups = {int(number) for number in (fields["Gid"][0], *fields["Groups"])}
+        return int(fields["Uid"][0]), int(fields["Gid"][0]), tuple(sorted(groups))
+
     def parent(self) -> int:
         """The number of the process that started it. Raises OSError when it has ended."""
         return int((self.folder / "stat").read_text().rpartition(")")[2].split()[1])
@@ -86,12 +93,12 @@ class Process:
             return False
 
 
-def processes() -> Iterator[Process]:
-    """Every process of this host itself whose command line may be read."""
+def processes(everywhere: bool = False) -> Iterator[Process]:
+    """Every process of this host whose command line may be read; ``everywhere`` those in containers, too."""
     for name in os.listdir(PROC):
         if name.isdigit():
             process = process_of(int(name))
-            if process and not process.is_in_container():
+            if process and (everywhere or not process.is_in_container()):
                 yield process
 
 

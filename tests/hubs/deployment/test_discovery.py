@@ -129,7 +129,7 @@ def test_the_hub_itself_loads_its_config_and_nothing_is_written(version: str, he
     assert found.authenticator.package is None
     assert "jupyterhub.auth.PAMAuthenticator" in found.authenticator.bases
     assert (found.authenticator.admins, found.authenticator.allow_rules) == (True, [])
-    described = describe_config(found, None)
+    described = describe_config(found, here, None)
     assert described.base_url == "/base/"
     assert described.hub_api_url == "http://127.0.0.1:9081/base/hub/api"
     assert described.public_url == "http://127.0.0.1:9876/base/"
@@ -144,7 +144,7 @@ def test_a_hub_without_a_config_has_jupyterhubs_defaults(version: str, here: Exe
     assert (found.config_file, found.files, found.warnings) == (None, [], [])
     assert found.db_url == "sqlite:///jupyterhub.sqlite"
     assert found.spawner.command == ["jupyterhub-singleuser"]
-    described = describe_config(found, None)
+    described = describe_config(found, here, None)
     assert described.hub_api_url == "http://127.0.0.1:8081/hub/api"
     assert described.public_url == "http://127.0.0.1:8000/"
     assert os.listdir(here.directory) == []
@@ -328,7 +328,7 @@ def test_addresses_to_call(
     loaded = replace(
         load("4.1.6", here), hub_prefix="/hub/", bind_url=bind_url, hub_bind_url=hub_bind_url, ssl_files=[]
     )
-    described = describe_config(loaded, None)
+    described = describe_config(loaded, here, None)
     assert (described.public_url, described.hub_api_url) == (public_url, api_url)
 
 

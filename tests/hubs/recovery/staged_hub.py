@@ -70,11 +70,7 @@ class Hub:
         deployment, plan = find_deployment(self.name), replace(plan_to(NEW, self.entry), **changes)
         self.database = Path(deployment.database.path or "")
         self.api_url = deployment.config.hub_api_url
-        copy_environment(self.kept, self.staged)
-        for name, lines in (append or {}).items():
-            (path,) = self.staged.glob(f"lib/python*/site-packages/{name}")
-            with path.open("a") as file:
-                file.write(lines.format(path=str(self.database)))
+        self.lay_out(append or {})
         run = journal.begin(
             self.folder, ADA, confirm_timeout, deployment=deployment, plan=plan, unconfirmed=unconfirmed
         )
@@ -87,6 +83,14 @@ class Hub:
         )
         arming.arm(self.folder, run.id, self.point)
         return run.id
+
+    def lay_out(self, append: dict[str, str]) -> None:
+        """Have the new environment staged, with more lines in its files."""
+        copy_environment(self.kept, self.staged)
+        for name, lines in append.items():
+            (path,) = self.staged.glob(f"lib/python*/site-packages/{name}")
+            with path.open("a") as file:
+                file.write(lines.format(path=str(self.database)))
 
     def conduct(self, run_id: str, **settings: Any) -> journal.Run:
         return outage.conduct(self.folder, run_id, Settings(**{"start_timeout": 60, **settings}))

@@ -187,7 +187,7 @@ CASES = [
     ),
     Case(
         "environment-not-supported",
-        "/opt/jupyterhub is a system environment; what can be staged is: conda, venv.",
+        "/opt/jupyterhub is a system environment; what can be staged is: conda, image, venv.",
         hub(hub_environment__kind="system"),
     ),
     Case(
@@ -679,6 +679,21 @@ CASES += [
         host=machine(running_servers=["ada", "eve/gpu"]),
         policy=Policy(running_servers="refuse"),
     ),
+    Case(
+        "service-not-replaceable",
+        "The container jupyterhub.service cannot be replaced. The engine removes it when it stops.",
+        hub(service__obstacles=["The engine removes it when it stops."]),
+    ),
+    Case(
+        "packages-lost",
+        "The container jupyterhub.service has numpy 2.0, scipy 1.0, and its image does not.",
+        hub(service__lost=["numpy 2.0", "scipy 1.0"]),
+    ),
+    Case(
+        "database-of-container",
+        "jupyterhub.service is a container, and its database is postgresql://db/hub.",
+        hub(service__sees_host=False, database__path=None, database__url="postgresql://db/hub"),
+    ),
     *(
         Case(
             f"changes-{major}",
@@ -822,6 +837,9 @@ HEALTHY = [
     ),
     Case("servers-not-kept", "", hub_1()),
     Case("servers-refused", "", policy=Policy(running_servers="refuse")),
+    Case("database-of-container", "", hub(service__sees_host=False)),
+    Case("service-not-replaceable", "", hub(service__obstacles=[])),
+    Case("packages-lost", "", hub(service__lost=[])),
     Case("changes-5", "", hub(hub_environment__jupyterhub="5.4.6")),
     Case("database-revision-unknown", "", target=Target("6.1.1", ">=3.10", "f460b0348206")),
     Case("no-space", "", host=machine(free_bytes={"/srv/jupyterhub": GIBIBYTE})),

@@ -29,6 +29,9 @@ def chosen(hub: Deployment, target: Target = TARGET, **policy: Any) -> str:
         (deployment(), {"strategy": "in_place"}, "stop"),
         (deployment(), {"python": "/usr/bin/python3.12"}, "stop"),
         (deployment(**SERVERS_ELSEWHERE), {"python": "/usr/bin/python3.12"}, "keep"),
+        # They end with the container.
+        (deployment(service__sees_host=False), {}, "stop"),
+        (deployment(service__sees_host=False, **SERVERS_ELSEWHERE), {}, "keep"),
         # Nobody can be asked, or nothing is stopped.
         (deployment(service__state="stopped"), {}, ""),
         (upgraded(), {}, ""),

@@ -274,7 +274,11 @@ def _python(upgrade: Upgrade, environment: EnvironmentFacts) -> Iterator[Finding
     python = upgrade.host.python_versions.get(asked_for) if asked_for else own
     if asked_for and not python:
         yield NO_SUCH_PYTHON.found(f"The interpreter {asked_for} does not exist on the host or does not run.")
-    elif target.requires_python and not satisfies(str(python), target.requires_python):
+    elif (
+        target.requires_python
+        and not environment_of(environment.kind, path).comes_with_python
+        and not satisfies(str(python), target.requires_python)
+    ):
         yield PYTHON_TOO_OLD.found(
             f"JupyterHub {target.version} needs Python {target.requires_python}, {path} has {python}.",
             _NEWER_PYTHON_BY_CONDA if environment_of(environment.kind, path).has_own_python else "",

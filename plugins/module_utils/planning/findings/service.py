@@ -101,6 +101,27 @@ SERVERS_REFUSED = Kind(
     "Their users would lose what they have not saved.",
     "Wait until they have stopped, or set jupyterhub_running_servers to keep, wait or stop.",
 )
+SERVICE_NOT_REPLACEABLE = Kind(
+    "service-not-replaceable",
+    BLOCKER,
+    "The hub's container cannot be replaced by one of another image, and put back.",
+    "Whoever keeps it running would start the old image again, or the old container would be gone.",
+    "Have the engine start it instead: docker run --detach --restart unless-stopped, without --rm.",
+)
+PACKAGES_LOST = Kind(
+    "packages-lost",
+    WARNING,
+    "Packages were installed by hand in the hub's container.",
+    "They are in the container and not in its image: the one that takes its place does not have them.",
+    "Install in the new image what the hub needs of them.",
+)
+DATABASE_OF_CONTAINER = Kind(
+    "database-of-container",
+    BLOCKER,
+    "The hub is a container, and a server has its database.",
+    "The server's clients would have to run in the hub's image; only SQLite on a mount was tested.",
+    "Upgrade it manually.",
+)
 KINDS = (
     HUB_NOT_RUNNING,
     HUB_DOES_NOT_ANSWER,
@@ -114,6 +135,9 @@ KINDS = (
     SERVERS_RUNNING,
     SERVERS_NOT_KEPT,
     SERVERS_REFUSED,
+    SERVICE_NOT_REPLACEABLE,
+    PACKAGES_LOST,
+    DATABASE_OF_CONTAINER,
 )
 
 #: Keys of `verification.unanswered`.
@@ -149,6 +173,15 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
     if service.needs_root and not upgrade.host.root:
         yield NO_PERMISSION.found(
             f"Stopping {service.name} needs root, but Ansible runs as {upgrade.host.user}."
+        )
+    for obstacle in service.obstacles:
+        yield SERVICE_NOT_REPLACEABLE.found(f"The container {service.name} cannot be replaced. {obstacle}")
+    if service.lost:
+        lost = ", ".join(service.lost)
+        yield PACKAGES_LOST.found(f"The container {service.name} has {lost}, and its image does not.")
+    if not service.sees_host and upgrade.deployment.database.path is None:
+        yield DATABASE_OF_CONTAINER.found(
+            f"{service.name} is a container, and its database is {upgrade.deployment.database.url}."
         )
     yield from _servers(upgrade)
 

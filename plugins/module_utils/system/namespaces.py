@@ -1,0 +1,102 @@
+"""Linux namespaces of other processes: entered by a program that is about to start, or for a moment."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import socket
+from collections.abc import Iterator
+from typing import Callable
+
+from .processes import PROC
+
+#: linux/prctl.h
+_PR_CAPBSET_DROP = 24
+_PR_SET_NO_NEW_PRIVS = 38
+
+#: All that a container has of its own, but for its processes; the file system last, with which /proc goes.
+_OF_A_CONTAINER = ("ipc", "uts", "net", "mnt")
+
+
+def entering(pid: int) -> Callable[[], None]:
+    """What a child calls to be in the namespaces of a process, with no more privileges than that has.
+
+    Raises OSError when it has ended.
+    """
+    allowed, no_new = _privileges(pid)
+    library = ctypes.CDLL(None, use_errno=True)
+    last = _last_capability()
+
+    def enter() -> None:
+        # All before the first: /proc is another one afterwards. The program that is started has none of them.
+        for descriptor in [os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY) for name in _OF_A_CONTAINER]:
+            _set(library, descriptor)
+        for capability in range(last + 1):
+            if not allowed >> capability & 1:
+                library.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+        if no_new:
+            library.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+    return enter
+
+
+@contextlib.contextmanager
+def network_of(pid: int) -> Iterator[None]:
+    """Make sockets in the network of another process, in this thread; they stay there.
+
+    Raises OSError where that is not allowed.
+    """
+    library = ctypes.CDLL(None, use_errno=True)
+    with _opened("/proc/thread-self/ns/net") as own, _opened(f"/proc/{pid}/ns/net") as other:
+        _set(library, other)
+        try:
+            yield
+        finally:
+            _set(library, own)
+
+
+def is_shared(pid: int) -> bool:
+    """Whether another process has the file system of this one's namespace."""
+    own = _file_system(str(pid))
+    return any(_file_system(name) == own for name in os.listdir(PROC) if name.isdigit() and name != str(pid))
+
+
+def _file_system(pid: str) -> str:
+    """What tells the mounts that a process sees from those of others; '' where it has ended."""
+    try:
+        return os.readlink(PROC / pid / "ns" / "mnt")
+    except OSError:
+        return ""
+
+
+def connect(pid: int, address: tuple[str, int], timeout: float | None) -> socket.socket:
+    """A connection from within the network of a process. Raises OSError."""
+    with network_of(pid):
+        return socket.create_connection(address, timeout)
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _set(library: ctypes.CDLL, descriptor: int) -> None:
+    if library.setns(descriptor, 0):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def _privileges(pid: int) -> tuple[int, bool]:
+    """The set of capabilities that a process and its children may have, and whether these can gain none."""
+    lines = (PROC / str(pid) / "status").read_text(errors="replace").splitlines()
+    fields = {name: value.strip() for name, _colon, value in (line.partition(":") for line in lines)}
+    return int(fields["CapBnd"], 16), fields.get("NoNewPrivs") == "1"
+
+
+def _last_capability() -> int:
+    return int((PROC / "sys/kernel/cap_last_cap").read_text())

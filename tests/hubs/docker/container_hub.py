@@ -1,0 +1,91 @@
+"""Real hubs in containers of this machine's engine, as `docker run` starts them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from itertools import count
+from pathlib import Path
+
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import api
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds import find_services
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import state
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.containers import remove_helpers
+
+from tests.testbed.images import image
+
+OLD, NEW = "4.1.6", "6.1.1"
+IMAGES = {OLD: "container", NEW: "container-new"}
+NUMBERS = count(1)
+SECONDS = 60
+CONFIG = (
+    "import os\n"
+    "c.JupyterHub.authenticator_class = 'jupyterhub.auth.DummyAuthenticator'\n"
+    "c.JupyterHub.spawner_class = 'jupyterhub.spawner.SimpleLocalProcessSpawner'\n"
+    "c.Authenticator.allow_all = True\n"
+    "c.JupyterHub.services = [{'name': 'probe', 'api_token': os.environ['PROBE_TOKEN'], 'admin': True}]\n"
+    "c.JupyterHub.load_roles = [{'name': 'probe', 'services': ['probe'], 'scopes': ['admin:users']}]\n"
+)
+TOKEN = "the-probe's-token"
+
+
+def docker(*arguments: str | Path) -> str:
+    """What `docker` prints."""
+    done = subprocess.run(["docker", *arguments], check=True, stdout=subprocess.PIPE, text=True)
+    return done.stdout.strip()
+
+
+def unique_name() -> str:
+    return f"container-{os.getpid()}-{next(NUMBERS)}"
+
+
+@contextlib.contextmanager
+def container(folder: Path, *options: str, command: Sequence[str] = ()) -> Iterator[str]:
+    """A container of a hub whose data is in ``folder``; its name. Nothing of it is there afterwards."""
+    name = unique_name()
+    folder.mkdir(exist_ok=True)
+    (folder / "jupyterhub_config.py").write_text(CONFIG)
+    try:
+        mount = f"{folder}:/srv/jupyterhub"
+        given = ["--env", f"PROBE_TOKEN={TOKEN}", "--volume", mount, *options]
+        docker("run", "--detach", "--name", name, *given, image(IMAGES[OLD]), *command)
+        yield name
+    finally:
+        remove_helpers()
+        for each in docker("ps", "--all", "--format", "{{.Names}}", "--filter", f"name=^{name}").splitlines():
+            docker("rm", "--force", "--volumes", each)
+        for tag in docker(
+            "images", "--format", "{{.Repository}}:{{.Tag}}", f"hubops-kept/{name}"
+        ).splitlines():
+            docker("rmi", tag)
+        shutil.rmtree(state.state_folder(name), ignore_errors=True)
+
+
+def wait_until_it_answers(name: str, version: str) -> None:
+    """Wait until the hub in a container answers as this version."""
+    deadline = time.monotonic() + SECONDS
+    while api.version(f"http://{name}.container:8081/hub/api") != version:
+        assert time.monotonic() < deadline, docker("logs", name)
+        [service] = find_services(name)
+        assert service.state() == "running", docker("logs", name)
+        time.sleep(0.1)
+
+
+def broken_image(lines: str) -> str:
+    """An image of the new release with lines appended to its `jupyterhub.app`; the caller removes it."""
+    tag = f"hubops-test/{unique_name()}"
+    append = f"import jupyterhub.app as app; open(app.__file__, 'a').write({lines!r})"
+    subprocess.run(
+        ["docker", "build", "--quiet", "--tag", tag, "-"],
+        input=f"FROM {image(IMAGES[NEW])}\nRUN {json.dumps(['/opt/jupyterhub/bin/python', '-c', append])}\n",
+        env={**os.environ, "DOCKER_BUILDKIT": "0"},
+        check=True,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    return tag

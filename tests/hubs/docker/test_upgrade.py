@@ -1,0 +1,157 @@
+"""A hub in a container is upgraded by another image, restored when that fails, and rolled back. Real ones."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import verification
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.discovery import find_deployment
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments import transitions
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import InstallerOptions
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import api
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.running_servers import STOP
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import recovery_point, rollback
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.rehearsal.rehearsal import rehearse
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import containers, state
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.process_records import recorded_in
+
+from tests.hubs.docker.container_hub import (
+    IMAGES,
+    NEW,
+    OLD,
+    TOKEN,
+    broken_image,
+    container,
+    docker,
+    wait_until_it_answers,
+)
+from tests.hubs.recovery import staged_hub
+from tests.plans import planned_environment
+from tests.testbed.images import image
+from tests.testbed.releases import DOES_NOT_START
+
+SETTINGS = ("Env", "Cmd", "Entrypoint", "User", "WorkingDir", "Labels")
+
+
+class Hub(staged_hub.Hub):
+    """A hub in a container; each run upgrades it from the same state."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name, self.base = name, folder / "state"
+        self.folder = state.state_folder(name, str(self.base))
+        self.place = state.state_folder(name) / "image"
+        self.entry = planned_environment(self.place, NEW, jupyterhub=OLD, kind="image")
+
+    def stage(self, image_name: str, check: bool = False) -> dict[str, Any]:
+        options = InstallerOptions(image=image_name)
+        return transitions.apply("staged", [self.entry], "", options, Progress(), check)
+
+    def arm(self, *arguments: Any, **changes: Any) -> str:
+        return super().arm(*arguments, running_servers=STOP, **changes)
+
+    def lay_out(self, append: dict[str, str]) -> None:
+        """Nothing: the test has staged it."""
+
+    def remove_others(self) -> None:
+        """Remove its containers that are not in its place."""
+        for other in containers.containers():
+            if other.name.startswith(f"{self.name}."):
+                containers.remove(other.name)
+
+    def users(self) -> list[str]:
+        return sorted(user["name"] for user in self.ask("/users"))
+
+    def ask(self, path: str, method: str = "GET") -> Any:
+        answer = api.ask(f"http://{self.name}.container:8081/hub/api{path}", TOKEN, method)
+        assert answer.status < 300, answer
+        return answer.body
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    options = ["--label", "site=ours", "--publish", "127.0.0.1::8000", "--restart", "unless-stopped"]
+    with container(tmp_path / "data", *options, "--hostname", "hub", "--memory", "512m") as name:
+        wait_until_it_answers(name, OLD)
+        find_deployment(name)
+        yield Hub(name, tmp_path)
+
+
+def settings(name: str) -> dict[str, Any]:
+    """What an upgrade must not change of a container."""
+    [found] = json.loads(docker("inspect", name))
+    kept = {key: found["Config"][key] for key in (*SETTINGS, "Hostname")}
+    return {**kept, "HostConfig": found["HostConfig"], "Mounts": found["Mounts"]}
+
+
+def test_it_is_upgraded_rolled_back_and_upgraded_again(hub: Hub) -> None:
+    before = settings(hub.name)
+    assert (before["HostConfig"]["RestartPolicy"]["Name"], before["Labels"]["site"]) == (
+        "unless-stopped",
+        "ours",
+    )
+    hub.ask("/users/of-the-old", "POST")
+    deployment = find_deployment(hub.name)
+    assert hub.stage(image(IMAGES[NEW]))["changed"]
+    assert not hub.stage(image(IMAGES[NEW]))["changed"]
+    rehearsed = rehearse(deployment, [hub.entry], NEW, hub.folder)
+    assert (rehearsed.version, [found for found in rehearsed.findings if found.severity == "blocker"]) == (
+        NEW,
+        [],
+    )
+    run_id = hub.arm()
+    assert hub.conduct(run_id).phase == journal.VERIFIED
+    rollback.accept(hub.folder, run_id)
+    assert (hub.version(), hub.users()) == (NEW, ["of-the-old"])
+    assert settings(hub.name) == before
+    assert docker("inspect", "--format", "{{.Config.Image}}", hub.name) == image(IMAGES[NEW])
+
+    hub.ask("/users/of-the-new", "POST")
+    recovery_point.restore(hub.point, 60, 60)
+    assert (hub.version(), hub.users()) == (OLD, ["of-the-old"])
+    assert verification.verify(deployment, version=OLD).users == 1
+    hub.entry = planned_environment(hub.place, NEW, jupyterhub=OLD, kind="image")
+    assert settings(hub.name)["HostConfig"] == before["HostConfig"]
+
+    # Whoever tidies up in between takes nothing away that cannot be made again.
+    hub.remove_others()
+    hub.stage(image(IMAGES[NEW]))
+    hub.conduct(hub.arm())
+    assert (hub.version(), hub.users(), settings(hub.name)["Env"]) == (NEW, ["of-the-old"], before["Env"])
+
+
+def test_an_image_whose_hub_does_not_start(hub: Hub) -> None:
+    broken = broken_image(DOES_NOT_START)
+    hub.stage(broken)
+    before = settings(hub.name)
+    run_id = hub.arm()
+    with pytest.raises(HubError, match="The hub exited at its start"):
+        hub.conduct(run_id)
+    ended = hub.now()
+    assert (ended.phase, ended.outcome["by"], hub.version()) == (journal.RESTORED, "the host", OLD)
+    assert settings(hub.name) == before
+    hub.remove_others()
+    containers.remove_helpers()
+    docker("rmi", broken)
+
+
+def test_the_guard_restores_the_old_container_when_the_program_is_killed(hub: Hub) -> None:
+    hub.stage(image(IMAGES[NEW]))
+    before = settings(hub.name)
+    begun = hub.begin_to_conduct(hub.arm(), watch=300)
+    hub.wait_until(lambda run: run.doing == "verify")
+    program = recorded_in(state.guard_folder(hub.folder) / "outage.process")
+    assert program
+    os.kill(program, signal.SIGKILL)
+    ended = hub.wait_until(lambda run: run.is_over)
+    assert (ended.phase, ended.outcome["by"], hub.version()) == (journal.RESTORED, "the guard", OLD)
+    os.waitpid(begun, 0)
+    assert settings(hub.name) == before
