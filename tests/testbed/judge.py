@@ -16,7 +16,7 @@ FOLDERS = (
     *("/opt", "/srv/jupyterhub", "/etc/jupyterhub", "/etc/systemd/system"),
     *("/tmp", "/var/lib", "/run/hubops"),
 )
-#: The probe's fifty requests a second would take a third of a core from what they observe.
+#: Fifty requests a second would take a fifth of a core from what they observe.
 PROBE_SECONDS = 0.25
 #: A hub needs longer than this to stop and start; a busy machine may keep it from answering for a moment.
 SHORTEST_OUTAGE_SECONDS = 2
