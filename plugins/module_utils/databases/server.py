@@ -343,8 +343,8 @@ class ServerDatabase(Database):
         """In the copy that rehearsals use, which the end of a run removes in any case."""
         copy = self.scratch_copy
         # Random, so that no server can make it smaller.
-        values = (f"('{secrets.token_hex(ROW_BYTES // 2)}')" for _ in range(ROWS))
-        parts = (", ".join(itertools.islice(values, ROWS // STATEMENTS)) for _ in range(STATEMENTS))
+        values = (f"('{secrets.token_hex(ROW_BYTES // 2)}')" for _row in range(ROWS))
+        parts = (", ".join(itertools.islice(values, ROWS // STATEMENTS)) for _statement in range(STATEMENTS))
         try:
             copy.make_empty()
             copy.run(
