@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import tempfile
 import threading
 from pathlib import Path
@@ -15,7 +17,10 @@ from .installer import Installer, InstallerOptions, silent
 from .layout import site_packages
 from .packages import all_packages, installed_version
 
-_views: dict[str, tempfile.TemporaryDirectory[str]] = {}
+#: Views of images that were named, until this process ends.
+_views: dict[str, Path] = {}
+_kept = contextlib.ExitStack()
+atexit.register(_kept.close)
 _reading = threading.Lock()
 
 
@@ -63,7 +68,8 @@ class ImageInstaller(Installer):
             )
         with _reading:
             if self.options.image not in _views:
-                folder = tempfile.TemporaryDirectory(prefix="hubops-image-")
-                image_view.make_of_image(Path(folder.name, "view"), place.container, self.options.image)
-                _views[self.options.image] = folder
-        return Path(_views[self.options.image].name, "view")
+                folder = _kept.enter_context(tempfile.TemporaryDirectory(prefix="hubops-image-"))
+                view = Path(folder, "view")
+                image_view.make_of_image(view, place.container, self.options.image)
+                _views[self.options.image] = view
+            return _views[self.options.image]

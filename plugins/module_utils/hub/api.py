@@ -118,8 +118,8 @@ class _SecureConnection(http.client.HTTPSConnection, _Connection):
 
 
 class _Http(urllib.request.HTTPHandler):
-    def http_open(self, request: urllib.request.Request) -> Any:
-        return self.do_open(_Connection, request)
+    def http_open(self, req: urllib.request.Request) -> Any:
+        return self.do_open(_Connection, req)
 
 
 class _Https(urllib.request.HTTPSHandler):
@@ -127,8 +127,8 @@ class _Https(urllib.request.HTTPSHandler):
         super().__init__(context=trust)
         self.trust = trust
 
-    def https_open(self, request: urllib.request.Request) -> Any:
-        return self.do_open(_SecureConnection, request, context=self.trust)
+    def https_open(self, req: urllib.request.Request) -> Any:
+        return self.do_open(_SecureConnection, req, context=self.trust)
 
 
 class _AsItIs(urllib.request.HTTPRedirectHandler):
