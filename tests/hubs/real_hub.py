@@ -79,10 +79,10 @@ def one_maker(path: Path) -> Iterator[None]:
         yield
 
 
-def build(path: Path, version: str, *more: str, base: str = sys.executable) -> None:
+def build(path: Path, version: str, *more: str) -> None:
     """Make a virtual environment with this version of JupyterHub, a proxy in Python, and more packages."""
     uv, python = Path(sys.executable).parent / "uv", path / "bin" / "python"
-    subprocess.run([uv, "venv", "--quiet", "--clear", "--python", base, path], check=True)
+    subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, path], check=True)
     install: list[str | Path] = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python]
     subprocess.run([*install, *requirements(version, *more)], check=True)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tests.testbed import Hub, lost_rows, staged
 from tests.testbed.staged import TARGET
 
@@ -115,36 +113,3 @@ def test_a_shell_that_reads_files_and_changes_the_user(fresh_hub: Hub) -> None:
     assert process.split()[0] == "keeper"
     # The end of the log is what verification has read, and tells of errors.
     assert "JupyterHub is now running" in hub.read("/var/log/jupyterhub.log")
-
-
-def test_the_hard_way(fresh_hub: Hub) -> None:
-    """Config and unit in the venv, no working directory: database and secret are in the root folder."""
-    hub = fresh_hub
-    place = "/opt/jupyterhub/etc"
-    unit = f"{place}/systemd/{hub.layout.systemd_unit}"
-    linked = f"/etc/systemd/system/{hub.layout.systemd_unit}"
-    hub.service("stop")
-    hub.exec(["mkdir", "--parents", f"{place}/systemd"])
-    hub.exec(["sh", "-c", f"cp --archive /etc/jupyterhub {place} && rm /etc/jupyterhub/*"])
-    config = f"{place}/jupyterhub/jupyterhub_config.py"
-    hub.exec(["sed", "--in-place", f"s#/etc/jupyterhub#{place}/jupyterhub#", config])
-    hub.exec(["mv", "/srv/jupyterhub/jupyterhub.sqlite", "/srv/jupyterhub/jupyterhub_cookie_secret", "/"])
-    hub.write(
-        unit,
-        hub.read(linked)
-        .replace("WorkingDirectory=/srv/jupyterhub\n", "")
-        .replace("/etc/jupyterhub", f"{place}/jupyterhub"),
-    )
-    hub.exec(["ln", "--symbolic", "--force", unit, linked])
-    hub.exec(["systemctl", "daemon-reload"])
-    hub.layout = replace(hub.layout, config_folder=f"{place}/jupyterhub", database="/jupyterhub.sqlite")
-    hub.service("start")
-    hub.wait_until_answers("4.1.6")
-    before = hub.rows()
-
-    finished = hub.playbook("upgrade.yml", {"jupyterhub_version": TARGET})
-
-    assert finished.report["outcome"] == "upgraded", finished.report
-    assert lost_rows(before, hub.rows()) == []
-    assert hub.version() == TARGET
-    assert not hub.exists("/jupyterhub.sqlite.hubops-rehearsal")
