@@ -78,8 +78,9 @@ def attending(
     database, context = database_of(deployment, point), service_of(deployment.service).context()
     environment = deployment.hub_environment.path
     lifetime = verification.TOKEN_SECONDS + database.seen_within + seconds
-    with verification.lending(database, environment, context, SCOPES, False, lifetime) as lender:
-        token = lender.token()
+    with contextlib.ExitStack() as stack:
+        lending = verification.lending(database, environment, context, SCOPES, False, lifetime)
+        token = stack.enter_context(lending).token()
         seen_within = min(database.seen_within, patience)
         verification.wait_until_seen(deployment.config.hub_api_url, token, seen_within)
         yield Attendant(deployment, token)
