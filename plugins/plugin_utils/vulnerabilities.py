@@ -11,11 +11,12 @@ import http.client
 import json
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Collection, Iterable
 from typing import Any, Dict, List, NamedTuple, Optional
 from urllib.parse import quote
 
+from ansible.module_utils.urls import ConnectionError as UrlError
+from ansible.module_utils.urls import open_url
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import (
     without_credentials,
 )
@@ -122,13 +123,13 @@ def _ask(package: Package, service: str, until: float) -> dict[Vulnerability, li
     if seconds <= 0:
         raise HubError(f"{shown} has not answered within {ALL_SECONDS:.0f} s.")
     try:
-        with urllib.request.urlopen(url, timeout=seconds) as response:
+        with open_url(url, timeout=seconds) as response:
             listed = json.load(response)["vulnerabilities"]
     except urllib.error.HTTPError as error:
         if error.code == http.client.NOT_FOUND:
             return None
         raise HubError(f"{shown} answers with {error.code} {error.reason}.") from error
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, UrlError) as error:
         raise HubError(f"{shown} cannot be reached: {getattr(error, 'reason', error)}.") from error
     except (ValueError, KeyError, TypeError) as error:
         raise HubError(f"{shown} answers with something else than PyPI does.") from error
