@@ -24,7 +24,8 @@ for path in sorted(root.rglob("*.py")):
 """
 
 
-@pytest.mark.parametrize("python", {sys.executable, *pythons().values()}, ids=str)
+# In the same order in each worker.
+@pytest.mark.parametrize("python", sorted({sys.executable, *pythons().values()}), ids=str)
 def test_every_module_is_imported(python: str) -> None:
     root = REPOSITORY / ".collections/ansible_collections/hubops/jupyterhub/plugins/module_utils"
     done = subprocess.run([python, "-I", "-c", PROGRAM, str(root)], capture_output=True, text=True)
