@@ -35,6 +35,10 @@ class Attendant:
         """The servers that run. Raises HubError when the hub does not say."""
         return running_servers.listed(self._api_url, self.token)
 
+    def takes_shut_down(self) -> bool:
+        """Whether the hub would end when it is asked to."""
+        return running_servers.takes_shut_down(self._api_url, self.token)
+
     def shut_down(self, servers: bool = False) -> None:
         """Have the hub end, with the ``servers`` or without, and without the proxy, which answers on.
 

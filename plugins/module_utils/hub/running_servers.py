@@ -67,6 +67,14 @@ def listed(api_url: str, token: str) -> list[RunningServer]:
     return found
 
 
+def takes_shut_down(api_url: str, token: str) -> bool:
+    """Whether the hub would end when it is asked to: one that `python -m jupyterhub.app` has started fails.
+
+    It is asked for what no hub does.
+    """
+    return ask(f"{api_url}/shutdown", token, "POST", {"proxy": "?"}).status == 400
+
+
 def shut_down(api_url: str, token: str, servers: bool, proxy: bool) -> None:
     """Have the hub end, and with it users' ``servers``, and the ``proxy`` that it has started, as told.
 

@@ -160,8 +160,15 @@ def _attend_to_servers(outage: Outage) -> dict[str, Any]:
     if way == running_servers.REFUSE and found:
         names = listing([server.label for server in found])
         raise HubError(f"Users' servers are running, and jupyterhub_running_servers is refuse: {names}.")
+    if hub.takes_shut_down():
+        outage.shut_downs.append(functools.partial(hub.shut_down, servers=way in running_servers.STOPPING))
+    elif way == running_servers.KEEP and found and deployment.config.cleanup_servers:
+        raise HubError(
+            "The hub does not take the request to end without its users' servers, as one that was started by "
+            "`python -m jupyterhub.app`, and its config has it stop them.",
+            "Set jupyterhub_running_servers to wait or stop, or c.JupyterHub.cleanup_servers to False.",
+        )
     service_of(deployment.service).spare_servers()
-    outage.shut_downs.append(functools.partial(hub.shut_down, servers=way in running_servers.STOPPING))
     if way == running_servers.KEEP:
         return {"changed": True, "kept": [to_dict(server) for server in found]}
     if way == running_servers.WAIT:

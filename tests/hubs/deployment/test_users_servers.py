@@ -24,7 +24,7 @@ def test_a_hub_ends_by_itself_and_the_next_one_finds_its_proxy(tmp_path: Path, v
         service, base = service_of(deployment.service), str(tmp_path / "state")
         proxy, mark = proxy_route.pid_of(deployment), service.log_mark()
         with users_servers.attending(deployment, tmp_path) as hub:
-            assert hub.listed() == []
+            assert hub.listed() == [] and hub.takes_shut_down()
             lifecycle.stop(deployment, base, "test", 60, hub.shut_down)
         assert not [line for line in service.log_since(mark) if "signal" in line], (
             "it was ended by its manager"
@@ -40,6 +40,7 @@ def test_a_hub_ends_by_itself_and_the_next_one_finds_its_proxy(tmp_path: Path, v
 def test_a_hub_that_refuses_is_not_stopped(tmp_path: Path) -> None:
     with running_hub("6.1.1", tmp_path) as deployment:
         refused = Attendant(deployment, "no-token")
+        assert not refused.takes_shut_down()
         with pytest.raises(HubError, match="was to end, and answered 403"):
             lifecycle.stop(deployment, str(tmp_path / "state"), "test", 60, refused.shut_down)
         assert api.version(deployment.config.hub_api_url) == "6.1.1"
