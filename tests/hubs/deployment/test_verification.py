@@ -123,7 +123,7 @@ def other_database(hub: Deployment, tmp_path: Path) -> Deployment:
         (
             lambda hub, _: changed(hub, "config", public_url=f"http://127.0.0.1:{free_ports(1)[0]}/"),
             {},
-            "The hub does not answer http://127.0.0.1:.*/hub/api/: .*Connection refused",
+            "The log-in page http://127.0.0.1:.*/hub/login is answered with nothing .*Connection refused",
         ),
         (
             lambda hub, folder: changed(hub, "database", path=str(folder / "none.sqlite")),
