@@ -404,7 +404,8 @@ def test_options_of_a_module(tmp_path: Path) -> None:
         "index_url": "",
         "constraints": None,
         "wheels": "/wheels",
+        "image": "hub:6.1.1",
     }
     assert installer_options(params) == InstallerOptions(
-        installer="pip", wheels="/wheels", builder_folder=f"{tmp_path}/hub/builder"
+        installer="pip", wheels="/wheels", image="hub:6.1.1", builder_folder=f"{tmp_path}/hub/builder"
     )
