@@ -51,7 +51,7 @@ def test_somebody_in_a_transaction(on_postgresql: Hub) -> None:
         assert process.stdout.readline() == "is in a transaction\n"
         said = refusal(on_postgresql)
     assert f"Connected to {NAME}: (psql of postgres, process " in said
-    assert "End them, or have them end before the upgrade." in said
+    assert "End them, or have them ended in the outage: jupyterhub_database_sessions: end." in said
     assert "jupyterhub_accept: [database-sessions]" in said
 
 
