@@ -361,9 +361,10 @@ class ServerDatabase(Database):
         # First the table: with no space at all, PostgreSQL does not survive the removal of a database.
         with contextlib.suppress(HubError):
             self.scratch_copy.run(["DROP TABLE IF EXISTS reserve"])
-        # The hub's own database, from which others are removed, may be gone.
-        with contextlib.suppress(HubError):
-            self.scratch_copy.remove()
+        # The hub's own database, from which others are removed, may be gone. A comparison or a rehearsal that
+        # has taken the copy meanwhile removes it itself.
+        with contextlib.suppress(HubError, OSError):
+            self.remove_scratch()
 
     def prove(self, folder: Path, backup: DatabaseBackup) -> Contents:
         return self.contents_of(folder / backup.file)

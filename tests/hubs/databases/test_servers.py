@@ -161,6 +161,19 @@ def test_what_a_killed_rehearsal_has_left_is_removed(place: Place) -> None:
     assert place.databases() == [place.name]
 
 
+def test_a_reserve_that_is_released_late_takes_no_copy_away(place: Place, point: Path) -> None:
+    database = place.database()
+    backup = database.back_up(point, 5)
+    database.reserve()
+    with database.restored_copy(point, backup, place.context) as copy:
+        database.release_reserve()
+        assert copy.contents() == database.contents()
+    database.reserve()
+    assert len(place.databases()) == 2
+    database.release_reserve()
+    assert place.databases() == [place.name]
+
+
 def test_what_was_written_since_is_told(place: Place, point: Path) -> None:
     database = place.database()
     backup = database.seal(point, database.back_up(point, 5), 5)
