@@ -9,8 +9,8 @@ from typing import Callable, Iterable
 from ..errors import HubError
 from ..progress import Progress
 from ..releases.requirements import parse_requirement, satisfies
-from ..system import containers
-from ..system.containers import ImagePlace
+from ..system import containers, images
+from ..system.image_places import ImagePlace
 from ..system.trees import tree_stamp
 from . import image_view, staging
 from .base import Environment
@@ -42,7 +42,7 @@ class ImageEnvironment(Folder):
         return (
             place is not None
             and super().is_staged(entry, installer)
-            and containers.image_id(installer.options.image) == place.image
+            and images.image_id(installer.options.image) == place.image
         )
 
     def stage(self, entry: Planned, installer: Installer, progress: Progress) -> Staged:
@@ -77,9 +77,7 @@ class ImageEnvironment(Folder):
         """Exchange the views, and give the image that was left a name, so that no tidying up removes it."""
         place = ImagePlace.of(Path(self.name))
         if place:
-            containers.tag(
-                place.image, f"{KEPT}/{place.container.lower()}", place.image.rpartition(":")[2][:12]
-            )
+            images.tag(place.image, f"{KEPT}/{place.container.lower()}", place.image.rpartition(":")[2][:12])
         super().switch(entry, recovery_point_id, installer_for, progress)
 
     def remove_unneeded(self, kept: KeptEnvironment, recorded: Iterable[KeptEnvironment]) -> None:
@@ -88,15 +86,15 @@ class ImageEnvironment(Folder):
         views = (ImagePlace.of(path) for path in Path(self.name).parent.glob(f"{Path(self.name).name}*"))
         needed = {place.image: place.container for place in views if place}
         for container in set(needed.values()):
-            for name, image in containers.tags(f"{KEPT}/{container.lower()}").items():
+            for name, image in images.tags(f"{KEPT}/{container.lower()}").items():
                 if image not in needed:
                     containers.remove(containers.aside(container, image))
-                    containers.untag(name)
+                    images.untag(name)
 
     def find(self, kept: KeptEnvironment) -> Environment | None:
         found = super().find(kept)
         place = ImagePlace.of(Path(found.name)) if found else None
-        return found if place and containers.image_id(place.image) else None
+        return found if place and images.image_id(place.image) else None
 
 
 def _require(image: str, packages: dict[str, str], entry: PlannedEnvironment) -> None:

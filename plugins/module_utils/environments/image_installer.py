@@ -11,7 +11,7 @@ from typing import Callable, Iterable
 
 from ..errors import HubError
 from ..releases.versions import parse_release
-from ..system.containers import ImagePlace
+from ..system.image_places import ImagePlace
 from . import image_view
 from .installer import Installer, InstallerOptions, silent
 from .layout import site_packages

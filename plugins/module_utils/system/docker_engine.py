@@ -86,6 +86,18 @@ def send(path: str, body: Any = None, **query: Any) -> Any:
     return json.loads(answer) if answer else None
 
 
+def text_of(stream: bytes) -> str:
+    """What a container has printed.
+
+    The engine sends frames, each with a head of 8 bytes that ends with its length; a terminal's has none.
+    """
+    text, rest = b"", stream
+    while rest[:1] in (b"\0", b"\1", b"\2") and rest[1:4] == b"\0\0\0":
+        length = int.from_bytes(rest[4:8], "big")
+        text, rest = text + rest[8 : 8 + length], rest[8 + length :]
+    return (text + rest).decode("utf-8", "replace")
+
+
 def _message(answer: bytes) -> str:
     try:
         return str(json.loads(answer)["message"])

@@ -21,7 +21,11 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import recovery_point, rollback
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.rehearsal.rehearsal import rehearse
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import containers, state
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import (
+    container_helpers,
+    containers,
+    state,
+)
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.process_records import recorded_in
 
 from tests.hubs.docker.container_hub import (
@@ -139,7 +143,7 @@ def test_an_image_whose_hub_does_not_start(hub: Hub) -> None:
     assert (ended.phase, ended.outcome["by"], hub.version()) == (journal.RESTORED, "the host", OLD)
     assert settings(hub.name) == before
     hub.remove_others()
-    containers.remove_helpers()
+    container_helpers.remove_helpers()
     docker("rmi", broken)
 
 

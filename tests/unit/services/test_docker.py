@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import docker
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import container_settings, containers
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import (
+    container_helpers,
+    container_settings,
+    containers,
+)
 
 ID = "cdbf1fe7a4f43a0c6cb39f923bb9478a8a162dd160fe50392dfe091729f8fb57"
 IMAGE: dict[str, Any] = {
@@ -120,7 +124,7 @@ def test_paths(inside: str, on_host: str) -> None:
 def test_what_a_helper_mounts() -> None:
     """Everything twice, also at its path on the host, unless that would hide a part of the image."""
     found = containers.parsed(CONTAINER)
-    assert containers.binds(found, "/opt/hub") == [
+    assert container_helpers.binds(found, "/opt/hub") == [
         "/data/hub:/srv/hub:rw",
         "/data/hub:/data/hub:rw",
         "homes:/home:rw",
@@ -130,7 +134,7 @@ def test_what_a_helper_mounts() -> None:
         "/etc/hub.d:/srv/hub/conf.d:ro",
         "/etc/hub.d:/etc/hub.d:ro",
     ]
-    assert "/data/hub:/data/hub:rw" not in containers.binds(found, "/data/hub/venv")
+    assert "/data/hub:/data/hub:rw" not in container_helpers.binds(found, "/data/hub/venv")
 
 
 def test_what_was_given_to_a_container_and_what_is_its_images() -> None:
