@@ -212,6 +212,7 @@ deployment:
         local: true
         further_commands: []
         elsewhere: []
+        images: null
     authenticator:
       description: The authenticator's class, and the names of the options that let people in.
       type: dict
