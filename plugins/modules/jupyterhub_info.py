@@ -114,6 +114,7 @@ deployment:
         needs_root: true
         sees_host: true
         obstacles: []
+        defined_in: ""
         lost: []
         particulars: {kill_mode: control-group, restart: on-failure}
     config:

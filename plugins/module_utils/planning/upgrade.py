@@ -51,7 +51,7 @@ class Resolution:
     ``packages`` are all that it would have, ``conflicts`` those between them, a sentence each.
     ``drivers`` are the database's that it would lack if they were not added.
     ``problem`` says why there is no answer; ``answered`` is False where that is not the packages' fault.
-    ``obstacles`` are why it was not asked.
+    ``obstacles`` are why it was not asked. ``image`` is the one that has the packages, where one has.
     """
 
     packages: dict[str, str]
@@ -61,6 +61,7 @@ class Resolution:
     hint: str = ""
     answered: bool = True
     obstacles: list[Obstacle] = field(default_factory=list)
+    image: str = ""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from ..system.containers import (
 from ..system.image_places import ImagePlace
 from ..system.images import image_id
 from ..system.processes import Process, family, processes
+from . import compose
 from .base import DoesNotStop, Service
 from .command_line import runs_hub
 from .facts import ServiceFacts
@@ -266,11 +267,12 @@ class DockerContainer(Service):
             "needs_root": True,
             "sees_host": False,
             "obstacles": _obstacles(found),
+            "defined_in": compose.where_defined(found.labels, found.image_name, found.name),
             "lost": lost_packages(changed_files(found.name)),
             "particulars": {
                 "image": found.image,
                 "image_name": found.image_name,
-                "started_by": started_by(found),
+                "started_by": compose.started_by(found.labels),
                 "account": {
                     "user": context.user,
                     "uid": context.uid,
@@ -318,15 +320,6 @@ def _user_name(process: Process, uid: int) -> str:
         lines = []
     fields = (line.split(":") for line in lines)
     return next((each[0] for each in fields if each[2:3] == [str(uid)]), str(uid))
-
-
-def started_by(found: Container) -> str:
-    """Who has made a container, as far as its labels say: Compose's project and file, or `docker run`."""
-    project = found.labels.get("com.docker.compose.project")
-    if project is None:
-        return "docker run"
-    files = found.labels.get("com.docker.compose.project.config_files", "unknown files")
-    return f"docker compose, project {project} of {files}"
 
 
 def log_lines(stream: bytes) -> list[str]:

@@ -235,6 +235,16 @@ CASES = [
         hub(spawner__elsewhere=["SlurmSpawner"]),
     ),
     Case(
+        "image-built",
+        "hubops-built/hub:6.1.1-0f3a was built from the image of jupyterhub.service.",
+        host=machine(resolved={HUB: Resolution({}, image="hubops-built/hub:6.1.1-0f3a")}),
+    ),
+    Case(
+        "compose-file",
+        "Compose's service hub has the image hub:4 of /srv/compose.yml:3.",
+        hub(service__defined_in="Compose's service hub has the image hub:4 of /srv/compose.yml:3."),
+    ),
+    Case(
         "server-image-missing",
         "hub/user:6.1: it is not on this host.",
         IN_CONTAINERS,
@@ -988,6 +998,13 @@ def test_containers_that_are_not_removed_are_named() -> None:
     [found] = [each for each in plan.findings if each.id == "stale-containers"]
     assert "But these stay, for they run or have files of their users: jupyter-bob." in found.fix
     assert make_plan(case.deployment, TARGET, machine(), removes).stale_containers == ""
+
+
+def test_the_line_of_composes_file_is_said() -> None:
+    host = machine(resolved={HUB: Resolution({}, image="hub:6")})
+    plan = make_plan(hub(service__defined_in="Compose's service hub."), TARGET, host, Policy())
+    [found] = [each for each in plan.findings if each.id == "compose-file"]
+    assert found.fix == "Once the upgrade has succeeded, have it say `image: hub:6`; back after a rollback."
 
 
 def test_only_blockers_need_to_be_accepted() -> None:

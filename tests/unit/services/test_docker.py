@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import docker
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import compose, docker
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import (
     container_helpers,
     container_settings,
@@ -100,8 +101,32 @@ def test_a_container() -> None:
     assert found.addresses == ["172.20.0.5", "172.21.0.2"]
     assert found.restart_policy == {"Name": "on-failure", "MaximumRetryCount": 3}
     assert found.settings == {"NetworkMode": "teaching_default", "CapAdd": ["NET_ADMIN"]}
-    assert docker.started_by(found) == "docker compose, project teaching of /srv/compose.yml"
-    assert docker.started_by(containers.parsed(changed(Labels=None))) == "docker run"
+    assert compose.started_by(found.labels) == "docker compose, project teaching of /srv/compose.yml"
+    assert compose.started_by(containers.parsed(changed(Labels=None)).labels) == "docker run"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "services:\n  db:\n    image: postgres:15\n  hub:\n    image: 'hub:4'  # ours\n",
+            "has the image hub:4 of {file}:5.",
+        ),
+        ("services:\n  hub:\n    image: hub:${RELEASE}\n", "is defined in {file}; its image is hub:4."),
+        (None, "is defined in {file}; its image is hub:4."),
+    ],
+)
+def test_where_compose_reads_the_image(text: str | None, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "compose.yml"
+    if text:
+        file.write_text(text)
+    labels = {compose.PROJECT: "teaching", compose.SERVICE: "hub", compose.FOLDER: str(tmp_path)}
+    found = compose.where_defined({**labels, compose.FILES: "compose.yml"}, "hub:4", "teaching-hub-1")
+    assert found == f"Compose's service hub {said.format(file=file)}"
+    assert compose.where_defined(labels, "hub:4", "x").endswith(
+        "of the project teaching has the image hub:4."
+    )
+    assert compose.where_defined({}, "hub:4", "hub") == ""
 
 
 @pytest.mark.parametrize(
