@@ -49,6 +49,8 @@ IMAGES = {
     "mysql": Image("mysql", "base", ("mysql", "common"), {"HUB": "4.1.6"}),
     "container": Image("container", "base", ("container",), {"HUB": "4.1.6"}),
     "container-new": Image("container", "base", ("container",), {"HUB": "6.1.1"}),
+    "server": Image("server", "container", ("server",), {}),
+    "server-new": Image("server", "container-new", ("server",), {}),
     "old": Image(
         "systemd", "base", ("systemd", "common"), {"HUB": "2.3.1", "RELATED_PACKAGES": "sqlalchemy<2"}
     ),

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from typing import Sequence
 
-from .findings import audit
+from ..deployment.server_images import REMOVE
+from .findings import audit, server_images
 from .findings.finding import Finding
 from .plan import Plan
 
 #: Sizes, times and process numbers differ each time, and are no reason to review again.
 NUMBERS = re.compile(r"\d[\d.,:]*")
-#: What is known of the same packages changes by itself, from one day to the next.
-UNSETTLED = {kind.id for kind in audit.KINDS}
+#: What is known of the same packages changes by itself, and users make containers, from one day to the next.
+UNSETTLED = {kind.id for kind in audit.KINDS} | {server_images.STALE_CONTAINERS.id}
 
 
 def changes(reviewed: Plan, plan: Plan) -> list[str]:
@@ -47,8 +48,14 @@ def _changed_environments(reviewed: Plan, plan: Plan) -> list[str]:
 
 
 def _changed_servers(reviewed: Plan, plan: Plan) -> list[str]:
+    changed = []
     then, now = reviewed.running_servers, plan.running_servers
-    return [] if then == now else [f"Users' servers that run: {now or 'none'}, and not {then or 'none'}."]
+    if then != now:
+        changed.append(f"Users' servers that run: {now or 'none'}, and not {then or 'none'}.")
+    # That there are none any more is no reason to review again, nor that there are some which stay.
+    if plan.stale_containers == REMOVE != reviewed.stale_containers:
+        changed.append("Users' containers that have an old image are removed, and not kept.")
+    return changed
 
 
 def _changed_intermediate_versions(reviewed: Plan, plan: Plan) -> list[str]:

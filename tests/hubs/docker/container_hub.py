@@ -15,7 +15,7 @@ from pathlib import Path
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import api
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds import find_services
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import state
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.containers import remove_helpers
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.container_helpers import remove_helpers
 
 from tests.testbed.images import image
 

@@ -9,6 +9,9 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.finding
     PACKAGES_AUDITED,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import Finding
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.server_images import (
+    STALE_CONTAINERS,
+)
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import Plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.plans import changes as _changes
@@ -104,6 +107,16 @@ def test_what_becomes_known_of_the_same_packages_is_no_other_plan() -> None:
     now = copy.deepcopy(PLAN)
     now["findings"].append(to_dict(PACKAGES_AUDITED.found("Vulnerable: requests 2.30.0.")))
     assert changes(PLAN, now) == changes(now, PLAN) == []
+
+
+def test_containers_of_users_come_and_go_but_are_not_removed_without_a_review() -> None:
+    now = copy.deepcopy(PLAN)
+    now["findings"].append(to_dict(STALE_CONTAINERS.found("1 containers: jupyter-ada.")))
+    now["stale_containers"] = "keep"
+    assert changes(PLAN, now) == changes(now, PLAN) == []
+    removing = {**now, "stale_containers": "remove"}
+    assert changes(now, removing) == ["Users' containers that have an old image are removed, and not kept."]
+    assert changes(removing, now) == []
 
 
 def test_what_staging_and_rehearsal_may_add_is_not_missed_before_them() -> None:
