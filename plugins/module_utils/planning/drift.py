@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from typing import Sequence
 
@@ -31,6 +33,27 @@ def changes(reviewed: Plan, plan: Plan) -> list[str]:
     if completed:
         changed += _changed_packages(reviewed, plan)
     return changed + _changed_findings(reviewed.findings, plan.findings, completed)
+
+
+def fingerprint(plan: Plan) -> str:
+    """The same for two completed plans of which `changes` finds none, in hexadecimal.
+
+    A job that has no file of an earlier one is handed this.
+    """
+    packages = {
+        path: sorted((each.name, each.to or "") for each in changed)
+        for path, changed in (plan.packages or {}).items()
+        if changed
+    }
+    compared = (
+        (plan.from_version, plan.to_version),
+        sorted((each.path, list(each.requirements), each.strategy) for each in plan.environments),
+        plan.running_servers or "",
+        [each.version for each in plan.intermediate_versions],
+        packages,
+        sorted(_described(plan.findings)),
+    )
+    return hashlib.sha256(json.dumps(compared, sort_keys=True).encode()).hexdigest()
 
 
 def _changed_versions(reviewed: Plan, plan: Plan) -> list[str]:
@@ -88,15 +111,17 @@ def _differences(then: dict[str, str], now: dict[str, str], absent: str) -> list
 
 
 def _changed_findings(reviewed: Sequence[Finding], plan: Sequence[Finding], completed: bool) -> list[str]:
-    def described(findings: Sequence[Finding]) -> dict[tuple[str, str, str], str]:
-        return {
-            (each.id, each.severity, NUMBERS.sub("#", each.found)): f"{each.severity} {each.id}: {each.found}"
-            for each in findings
-            if each.id not in UNSETTLED
-        }
-
-    then, now = described(reviewed), described(plan)
+    then, now = _described(reviewed), _described(plan)
     return [
         *(f"New since the review: {now[key]}" for key in now if key not in then),
         *(f"Not found any more: {then[key]}" for key in then if completed and key not in now),
     ]
+
+
+def _described(findings: Sequence[Finding]) -> dict[tuple[str, str, str], str]:
+    """The findings that are compared: what makes two of them the same, and how it is told."""
+    return {
+        (each.id, each.severity, NUMBERS.sub("#", each.found)): f"{each.severity} {each.id}: {each.found}"
+        for each in findings
+        if each.id not in UNSETTLED
+    }
