@@ -18,7 +18,7 @@ CHECK := sanity lint unit artifact
 TEST := engine images tests faults-short $(SCENARIOS:%=molecule-%) failures-short artifact lint sanity demo demo-clean
 ON_IMAGES := $(filter faults-short molecule-% failures-short,$(TEST))
 
-.PHONY: help venv check test lint sanity artifact unit hubs servers browser engine images molecule refusals pages faults faults-short failures failures-short tests demo demo-clean bench clean
+.PHONY: help venv check test lint sanity artifact unit hubs servers firewall browser engine images molecule refusals pages faults faults-short failures failures-short tests demo demo-clean bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -57,11 +57,14 @@ artifact: venv  ## build and install the collection, and check its contents
 unit: venv  ## unit tests
 	pytest tests/unit
 
-hubs: servers  ## real hubs and environments on this machine, without Docker
+hubs: servers firewall  ## real hubs and environments on this machine, without Docker
 	$(PYTEST) tests/hubs
 
 servers: venv  ## the database servers that tests start, installed where this is Debian and we are root
 	tools/database-servers
+
+firewall: venv  ## nftables, installed where this is Debian and we are root
+	tools/firewall
 
 browser: venv  ## the browser in which tests look at pages, installed where this is Debian and we are root
 	tools/browser
@@ -96,7 +99,7 @@ failures-short: images  ## two of them, one caught by the preflight and one by t
 pages: browser  ## the pages of report and plan in a real browser
 	pytest tests/pages
 
-tests: engine servers browser  ## unit tests, real hubs, pages and refusals in one run
+tests: engine servers firewall browser  ## unit tests, real hubs, pages and refusals in one run
 	$(PYTEST) tests/refusals tests/hubs tests/pages tests/unit
 
 demo:  ## a real hub upgraded under build/demo, without root, Docker or Node
