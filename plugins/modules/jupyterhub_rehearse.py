@@ -56,9 +56,9 @@ options:
     default: {}
   fingerprints:
     description:
-      - Fingerprints of the plans that were reviewed, by host, as an earlier job has handed them on in the stats
-        C(jupyterhub_plan_fingerprint); any plan, when empty. Measured times and what is known of vulnerabilities
-        are no part of it.
+      - Fingerprints of the plans that were reviewed, by host, as an earlier job has handed them on
+        (C(jupyterhub_plan_fingerprint)); any plan, when empty. Measured times and what is known of
+        vulnerabilities are no part of it.
     type: dict
     default: {}
   details:

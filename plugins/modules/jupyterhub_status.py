@@ -81,6 +81,11 @@ hubs:
           type: list
           elements: str
           sample: []
+        findings:
+          description: As in RV(hubops.jupyterhub.jupyterhub_plan#module:plan.findings).
+          type: list
+          elements: dict
+          sample: []
         failure:
           description: Why it failed; empty where it did not.
           type: str

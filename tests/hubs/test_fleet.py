@@ -71,6 +71,7 @@ def test_hubs_that_are_done_are_skipped_and_one_that_cannot_be_reached_stops_the
     ran, outcomes = fleet(tmp_path, {"hub1": {}, "hub2": away, "hub3": {}})
     assert ran.returncode == 2
     assert outcomes == {"hub1": "upgraded", "hub2": "unreachable", "hub3": "waiting"}
+    assert "1 of 3 hubs: hub1" in (tmp_path / "fleet.html").read_text(), "no findings by frequency"
     assert "hub2 (unreachable)" in ran.stdout and "Begin a run" not in ran.stdout
 
 

@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.drift import fingerprint
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import drift
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import Plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
 
@@ -65,7 +65,7 @@ def test_what_was_reviewed_is_what_is_done(fresh_hub: Hub, tmp_path: Path) -> No
     wanted = {
         "jupyterhub_version": TARGET,
         "jupyterhub_plan": str(reviewed),
-        "jupyterhub_plan_fingerprint": {hub.container: fingerprint(from_dict(Plan, plan))},
+        "jupyterhub_plan_fingerprint": {hub.container: drift.fingerprint(from_dict(Plan, plan))},
     }
     upgraded = hub.playbook("upgrade.yml", wanted)
     hub.wait_until_answers(TARGET)

@@ -17,6 +17,7 @@ ORDER = (
     "shapes",
     "progress",
     "pages",
+    "awx",
     "system",
     "releases",
     "hub_scripts",

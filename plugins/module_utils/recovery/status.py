@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import HubError
+from ..planning.findings.finding import Finding
 from ..runs import guard, journal, outage_process, report
 from ..runs.fleet import LastRun
+from ..shapes import from_dict
 from ..system import state
 from . import catalogue
 from .catalogue import ListedPoint
@@ -67,6 +69,7 @@ def _last(composed: dict[str, Any]) -> LastRun:
         downtime_seconds=composed["downtime_seconds"],
         expected_outage_seconds=composed["expected_outage_seconds"],
         warnings=tuple(composed["warnings"]),
+        findings=tuple(from_dict(Finding, each) for each in composed["findings"]),
         failure=failure.get("reason", ""),
     )
 

@@ -33,6 +33,7 @@ class LastRun:
     downtime_seconds: float | None
     expected_outage_seconds: float | None
     warnings: tuple[str, ...]
+    findings: tuple[Finding, ...]
     failure: str
 
 

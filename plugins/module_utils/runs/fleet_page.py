@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
-from ..pages.blocks import BAD, CALM, GOOD, Block, Figures, Notice, Table
+from ..pages.blocks import BAD, CALM, GOOD, Block, Code, Figures, Notice, Table
 from ..pages.document import Document, Section
 from ..pages.timeline import duration
 from ..planning.findings.finding import frequent
@@ -37,7 +37,7 @@ def document(fleet: Fleet) -> Document:
         tone=BAD if failed or fleet.stopped else CALM if waiting else GOOD,
         sections=(
             Section("In short", (_figures(fleet.hubs),)),
-            Section("What failed", tuple(_failure(hub) for hub in failed)),
+            Section("What failed", tuple(block for hub in failed for block in _failure(hub))),
             Section("Hubs", (_table(fleet.hubs),) if fleet.hubs else ()),
             Section("Findings by frequency", _findings(fleet.hubs)),
         ),
@@ -66,8 +66,8 @@ def _figures(hubs: Sequence[Hub]) -> Figures:
     )
 
 
-def _failure(hub: Hub) -> Notice:
-    return Notice(BAD, hub.outcome, hub.host, hub.failure or "The host's own report says why.")
+def _failure(hub: Hub) -> tuple[Block, ...]:
+    return (Notice(BAD, hub.outcome, hub.host), Code(hub.failure or "The host's own report says why."))
 
 
 def _table(hubs: Sequence[Hub]) -> Table:

@@ -22,9 +22,8 @@ DAY = 86400.0
 
 def last(outcome: str, old: str = "4.1.6", new: str = "6.1.1", hours_ago: float = 1) -> LastRun:
     ended = (NOW - timedelta(hours=hours_ago)).isoformat()
-    return LastRun(
-        outcome, old, new, ended, 4.5, 4.1, (), "" if outcome == "upgraded" else "It did not start."
-    )
+    why = "" if outcome == "upgraded" else "It did not start."
+    return LastRun(outcome, old, new, ended, 4.5, 4.1, (), stories.FINDINGS, why)
 
 
 def hubs(done: int, soaked_hours: float = 1, **others: str) -> list[Hub]:
