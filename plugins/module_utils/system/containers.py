@@ -114,7 +114,9 @@ def container(name: str) -> Container:
     try:
         return parsed(engine.read(f"/containers/{name}/json"))
     except engine.NotThere:
-        raise HubError(f"There is no container {name} on this host.") from None
+        raise HubError(
+            f"There is no container {name} on this host.", "`docker ps --all` shows those that there are."
+        ) from None
 
 
 def of_image(name: str, image: str) -> Container:
@@ -234,7 +236,7 @@ def connect(name: str, port: int, timeout: float | None) -> socket.socket:
     """
     found = container(name)
     if found.pid is None:
-        raise HubError(f"The container {name} does not run.")
+        raise HubError(f"The container {name} does not run.", f"Start it: docker start {name}.")
     *others, last = (LOOPBACK, *found.addresses)
     for address in others:
         with contextlib.suppress(OSError):
@@ -362,7 +364,10 @@ class ContainerContext(ExecutionContext):
                 helper = _helper(self.container, place)
             enter = namespaces.entering(helper)
         except OSError as error:
-            raise HubError(f"The container of {self.container.name} cannot be entered: {error}.") from error
+            raise HubError(
+                f"The container of {self.container.name} cannot be entered: {error}.",
+                "Work as root on the host of the engine.",
+            ) from error
 
         directory = self.inside(self.directory)
 
