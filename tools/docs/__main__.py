@@ -37,10 +37,14 @@ def build(repository: Path = REPOSITORY, folder: Path = BUILD) -> Path:
     galaxy = yaml.safe_load((repository / "galaxy.yml").read_text())
     _write_pages(repository, source, f"{galaxy['repository']}/blob/main")
     _document_plugins(repository, folder, source / "reference")
+    return render(source, folder / "html", galaxy["version"])
+
+
+def render(source: Path, html: Path, version: str) -> Path:
+    """Pages as HTML. Raises CalledProcessError where a link or an anchor leads nowhere."""
     for name in ("conf.py", "ansible.rst", "static"):
         place = REPOSITORY / "tools/docs" / name
         (shutil.copytree if place.is_dir() else shutil.copy)(place, source / name)
-    html = folder / "html"
     command = [
         sys.executable,
         "-m",
@@ -51,7 +55,7 @@ def build(repository: Path = REPOSITORY, folder: Path = BUILD) -> Path:
         "--builder",
         "html",
     ]
-    environment = {**os.environ, "HUBOPS_VERSION": galaxy["version"]}
+    environment = {**os.environ, "HUBOPS_VERSION": version}
     subprocess.run([*command, str(source), str(html)], check=True, env=environment)
     return html
 
@@ -85,6 +89,18 @@ def _document_plugins(repository: Path, folder: Path, reference: Path) -> None:
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(folder / "collections")}
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
     subprocess.run([*command, "--dest-dir", str(reference), NAME], check=True, env=environment)
+    for page in reference.glob("*.rst"):
+        page.write_text(_for_the_theme(page.read_text()))
+
+
+def _for_the_theme(page: str) -> str:
+    """A page whose contents stand beside it, and whose title is short enough for that."""
+    page = re.sub(r"^\.\. contents::\n(?:   .*\n)+", "", page, flags=re.MULTILINE)
+    page = page.replace("Hubops.Jupyterhub\n=====", "Modules, roles, filters\n===========")
+    title = re.compile(
+        rf"^{re.escape(NAME)}\.(\w+ (?:module|role|filter))(?: -- (.*))?\n(\++)$", re.MULTILINE
+    )
+    return title.sub(lambda found: f"{found[1]}\n{found[3]}\n\n{found[2] or ''}\n", page, count=1)
 
 
 def _describe_entry_points(specs: Path) -> None:

@@ -16,7 +16,8 @@ myst_heading_anchors = 4
 suppress_warnings = ["myst.header"]
 antsibull_ext_color_scheme = "none"
 highlight_language = "none"
-default_role = "any"
+# A message is looked for as a terminal shows it.
+smartquotes = False
 
 html_theme = "furo"
 html_title = f"hubops.jupyterhub {release}"
