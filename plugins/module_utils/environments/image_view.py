@@ -99,7 +99,10 @@ def _read(context: ContainerContext) -> _Read:
         return from_dict(_Read, json.loads(done.stdout))
     except ValueError:
         last = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
-        raise HubError(f"The Python of the image {image}, {python}, could not be asked: {last}.") from None
+        raise HubError(
+            f"The Python of the image {image}, {python}, could not be asked: {last}.",
+            "Name an image whose Python runs on this host in jupyterhub_image.",
+        ) from None
 
 
 def _python(context: ContainerContext) -> str:

@@ -70,7 +70,9 @@ def site_packages(root: Path) -> list[Path]:
     except PermissionError as error:
         raise HubError(f"{error.filename} may not be read.", NEEDS_ROOT) from None
     if not folders:
-        raise HubError(f"There is no Python environment at {root}.")
+        raise HubError(
+            f"There is no Python environment at {root}.", "Name the folder that has its bin/python."
+        )
     return folders
 
 

@@ -269,4 +269,6 @@ def _run_python(
             timeout=seconds,
         )
     except subprocess.TimeoutExpired:
-        raise HubError(f"{python} did not end within {seconds:g} seconds.") from None
+        raise HubError(
+            f"{python} did not end within {seconds:g} seconds.", "Run it manually and see what it waits for."
+        ) from None

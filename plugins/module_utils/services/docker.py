@@ -31,7 +31,7 @@ from ..system.image_places import ImagePlace
 from ..system.images import image_id
 from ..system.processes import Process, family, processes
 from . import compose
-from .base import DoesNotStop, Service
+from .base import STOP_FIX, DoesNotStop, Service
 from .command_line import runs_hub
 from .facts import ServiceFacts
 
@@ -201,7 +201,9 @@ class DockerContainer(Service):
             "POST", f"/containers/{self.name}/stop", timeout=timeout + engine.ANSWER_SECONDS, t=seconds
         )
         if time.monotonic() - began > seconds:
-            raise DoesNotStop(f"{self.name} did not stop within {timeout:g} seconds, and was killed.")
+            raise DoesNotStop(
+                f"{self.name} did not stop within {timeout:g} seconds, and was killed.", STOP_FIX
+            )
 
     def kill(self) -> None:
         if self.main_pid():

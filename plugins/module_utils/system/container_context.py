@@ -77,7 +77,10 @@ class ContainerContext(ExecutionContext):
         try:
             enter = namespaces.entering(container_helpers.helper(self.container, place))
         except OSError as error:
-            raise HubError(f"The container of {self.container.name} cannot be entered: {error}.") from error
+            raise HubError(
+                f"The container of {self.container.name} cannot be entered: {error}.",
+                "Work as root on the host of the engine.",
+            ) from error
 
         directory = self.inside(self.directory)
 

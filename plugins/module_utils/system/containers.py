@@ -98,7 +98,9 @@ def container(name: str) -> Container:
     try:
         return parsed(engine.read(f"/containers/{name}/json"))
     except engine.NotThere:
-        raise HubError(f"There is no container {name} on this host.") from None
+        raise HubError(
+            f"There is no container {name} on this host.", "`docker ps --all` shows those that there are."
+        ) from None
 
 
 def of_image(name: str, image: str) -> Container:
@@ -170,7 +172,7 @@ def connect(name: str, port: int, timeout: float | None) -> socket.socket:
     """
     found = container(name)
     if found.pid is None:
-        raise HubError(f"The container {name} does not run.")
+        raise HubError(f"The container {name} does not run.", f"Start it: docker start {name}.")
     *others, last = (LOOPBACK, *found.addresses)
     for address in others:
         with contextlib.suppress(OSError):
