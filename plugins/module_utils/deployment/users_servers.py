@@ -72,7 +72,7 @@ class Attendant:
 
 @contextlib.contextmanager
 def attending(
-    deployment: Deployment, point: Path, seconds: float = 0, patience: float = float("inf")
+    deployment: Deployment, point: Path | None, seconds: float = 0, patience: float = float("inf")
 ) -> Iterator[Attendant]:
     """An attendant for the next ``seconds`` and a few minutes; after the block the hub has no trace of it.
 

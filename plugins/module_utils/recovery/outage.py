@@ -20,6 +20,7 @@ from typing import Any
 
 from ..databases import fresh_start, migration
 from ..deployment import lifecycle, person, users_servers, verification
+from ..deployment.announcement import announce
 from ..deployment.database import database_of
 from ..deployment.holding import holding
 from ..deployment.model import Deployment
@@ -187,6 +188,7 @@ def _attend_to_servers(outage: Outage) -> dict[str, Any]:
 def _stop(outage: Outage) -> dict[str, Any]:
     reason = f"{outage.plan.action} to {outage.plan.goal}"
     shut_down = next(iter(outage.shut_downs), None)
+    announce(outage.deployment, f"In progress: {outage.plan.action} of JupyterHub to {outage.plan.goal}.")
     held = outage.until_over.enter_context(holding(outage.deployment, outage.plan.expected_outage_seconds))
     stopped = lifecycle.stop(outage.deployment, outage.base, reason, outage.settings.stop_timeout, shut_down)
     outage.until_stopped.close()

@@ -14,6 +14,7 @@ from typing import Any, Callable
 
 from ..databases import migration
 from ..deployment import lifecycle, server_images, users_servers, verification
+from ..deployment.announcement import announce
 from ..deployment.database import database_of
 from ..deployment.model import Deployment, SpawnerFacts
 from ..deployment.verification import Lender
@@ -248,6 +249,7 @@ def tidy(folder: Path, run: Run) -> list[str]:
 def _removals(folder: Path, run: Run) -> list[Callable[[], object]]:
     point = Path(run.recovery_point)
     removals: list[Callable[[], object]] = [
+        lambda: announce(run.deployment, ""),
         lambda: migration.abandon(folder),
         lambda: rehearsed_hub.tidy(database_of(run.deployment, point if run.recovery_point else None)),
     ]
