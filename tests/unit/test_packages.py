@@ -29,6 +29,7 @@ ORDER = (
     "runs",
     "rehearsal",
     "recovery",
+    "qhub",
     "arguments",
 )
 MODULES = {
