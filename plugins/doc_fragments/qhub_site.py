@@ -63,6 +63,22 @@ options:
         description: How old the backups may be when the gate is passed, in seconds since their last change.
         type: int
         default: 86400
+      branch:
+        description: The branch for the commit; C(qhub-) and the wanted version unless given.
+        type: str
+        default: ""
+      push:
+        description: Push that branch to C(origin).
+        type: bool
+        default: false
+      restored_data:
+        description: Folder of this host in which the new site's shared volume is mounted, once it is restored.
+        type: path
+        default: ""
+      restored_database:
+        description: A copy of the new hub's C(jupyterhub.sqlite), made once that was restored.
+        type: path
+        default: ""
       deploy_options:
         description: Further options of C(qhub deploy) for the new site, such as V(--dns-auto-provision).
         type: list

@@ -118,8 +118,13 @@ class RealSite:
             deploy_options=("--disable-checks",),
             # Without it 0.3.14 waits for half a minute after an import that was there at once.
             old_deploy_options=("--skip-remote-state-provision",),
+            push=True,
+            restored_data=str(folder / "restored"),
+            restored_database=str(folder / "restored.sqlite"),
             state_folder=str(self.state),
         )
+        for key, value in (("user.name", "Ada"), ("user.email", "ada@example.org")):
+            git(self.folder, "config", key, value)
 
     @property
     def config(self) -> str:
@@ -141,6 +146,17 @@ class RealSite:
         for step in steps:
             taken = redeployment.take(replace(self.wanted, **changes), step)  # type: ignore[arg-type]
         return taken
+
+    def restore(self) -> None:
+        """What the guide has a person do with the backups and the new site."""
+        volume = Path(self.wanted.restored_data)
+        with tarfile.open(self.data) as archive:
+            archive.extractall(volume, filter="data")
+        (volume / "home/shared").rename(volume / "shared")
+        for path in volume.rglob("*"):
+            if path.parent != volume:
+                os.chown(path, 1000, 100)
+        shutil.copy(self.database, self.wanted.restored_database)
 
     def state_of(self, step: str) -> str:
         [found] = [each.state for each in redeployment.plan(self.wanted).steps if each.name == step]

@@ -29,6 +29,8 @@ def test_planned_redeployed_looked_at_and_redeployed_again(
         "qhub_hub_database_backup": {"path": str(site.database)},
         "qhub_deploy_options": list(wanted.deploy_options),
         "qhub_old_deploy_options": list(wanted.old_deploy_options),
+        "qhub_restored_data": wanted.restored_data,
+        "qhub_restored_database": wanted.restored_database,
         "qhub_state_folder": wanted.state_folder,
     }
     content = site.content()
@@ -42,9 +44,10 @@ def test_planned_redeployed_looked_at_and_redeployed_again(
     assert (site.content(), site.state.exists()) == (content, False)
 
     site.have_programs()
+    site.restore()
     done = run_playbook("qhub_redeploy.yml", tmp_path, variables, "--diff")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "6 of 6 steps done" in done.stdout
+    assert "8 of 8 steps done" in done.stdout
     assert "+project_name: newproj" in done.stdout
     [password] = re.findall(r"initial_root_password: (\S+)", site.config)
     assert [secret for secret in (*SECRETS, password) if secret in done.stdout + done.stderr] == []

@@ -15,12 +15,21 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.qhub import redeployment
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.qhub import record, redeployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.qhub.site import Backup
 
-from tests.redeployments.qhub_site import NEW, OLD, OLD_DOMAIN, SECRETS, RealSite
+from tests.redeployments.qhub_site import NEW, OLD, OLD_DOMAIN, SECRETS, RealSite, git
 
-ORDER = ("back_up", "install", "rename_old_site", "upgrade_config", "rename_project", "deploy")
+ORDER = (
+    "back_up",
+    "install",
+    "rename_old_site",
+    "upgrade_config",
+    "rename_project",
+    "deploy",
+    "commit",
+    "restore",
+)
 
 
 @pytest.fixture
@@ -60,6 +69,7 @@ def upgraded(upgraded_once: tuple[RealSite, Path], monkeypatch: pytest.MonkeyPat
 
 def test_the_whole_way(site: RealSite) -> None:
     before = site.config
+    site.restore()
     for step in ORDER:
         assert site.take(step).message == "carried out"
 
@@ -81,6 +91,15 @@ def test_the_whole_way(site: RealSite) -> None:
     assert (site.folder / f"qhub-config.yaml.before-{NEW}").read_text() == before
     imported = json.loads((site.folder / "qhub-users-import.json").read_text())
     assert sorted(user["username"] for user in imported["users"]) == ["ada", "example-user", "grace", "linus"]
+
+    # Config and workflows are one commit at the remote, and nothing that has hashes of passwords.
+    branch = f"qhub-{NEW}"
+    commits = git(site.remote, "log", "--format=%s", f"main..{branch}").splitlines()
+    names = set(git(site.remote, "ls-tree", "-r", "--name-only", branch).splitlines())
+    assert commits == [f"QHub {OLD} -> {NEW}"]
+    assert {"qhub-config.yaml", ".github/workflows/qhub-ops.yaml"} <= names
+    assert [name for name in names if "users-import" in name or "before" in name] == []
+    assert git(site.remote, "show", f"{branch}:qhub-config.yaml") == site.config.strip()
 
     # A second time nothing is done.
     content, calls = site.content(), site.calls()
@@ -274,3 +293,83 @@ def test_an_installation_that_is_killed_is_begun_again(tmp_path: Path) -> None:
     assert not site.take("install").changed
     (site.kept / f"qhub-{OLD}/complete").unlink()
     assert site.state_of("install") == "again"
+
+
+@pytest.fixture
+def deployed(upgraded: RealSite) -> RealSite:
+    """A site whose deployment and commit need not be looked at any more."""
+    begun = record.read(upgraded.kept)
+    assert begun
+    for name in ("deploy", "commit"):
+        begun = begun.with_step(record.Done(name, "", "", 0.0, {}))
+    record.write(upgraded.kept, begun)
+    upgraded.restore()
+    return upgraded
+
+
+def leave_shared(volume: Path) -> None:
+    (volume / "shared").rename(volume / "home/shared")
+
+
+@pytest.mark.parametrize(
+    ("breaking", "message"),
+    [
+        (
+            lambda volume: (volume / "home/ada/analysis.ipynb").unlink(),
+            "1 files are missing: home/ada/analysis",
+        ),
+        (
+            lambda volume: (volume / "home/grace/notes.txt").write_text("other"),
+            "1 files have another content: home/grace/notes.txt",
+        ),
+        (lambda volume: os.chown(volume / "home/grace", 0, 0), "1 do not belong to 1000:100: home/grace"),
+        (leave_shared, "1 files are missing: shared/users/all.csv; home/shared is still there"),
+    ],
+)
+def test_data_that_is_not_restored_is_named(
+    deployed: RealSite, breaking: Callable[[Path], object], message: str
+) -> None:
+    breaking(Path(deployed.wanted.restored_data))
+    with pytest.raises(HubError, match=message):
+        deployed.take("restore")
+    assert deployed.state_of("restore") == "next"
+
+
+def test_a_database_that_is_not_restored_is_named(deployed: RealSite) -> None:
+    with sqlite3.connect(deployed.wanted.restored_database) as database:
+        database.execute("DELETE FROM users WHERE name = 'grace'")
+        database.execute("DELETE FROM dashboards")
+    with pytest.raises(HubError, match="users are missing: grace; rows are missing in users, dashboards"):
+        deployed.take("restore")
+
+
+def test_a_restore_without_evidence_or_with_a_changed_backup_is_refused(deployed: RealSite) -> None:
+    with pytest.raises(HubError, match="qhub_restored_data, qhub_restored_database"):
+        deployed.take("restore", restored_data="")
+    deployed.data.write_bytes(deployed.data.read_bytes() + b"x")
+    with pytest.raises(HubError, match=r"home.tar has changed since it was verified"):
+        deployed.take("restore")
+
+
+def test_a_commit_that_is_killed_is_made_once(upgraded: RealSite) -> None:
+    begun = record.read(upgraded.kept)
+    assert begun
+    record.write(upgraded.kept, begun.with_step(record.Done("deploy", "", "", 0.0, {})))
+    upgraded.config = upgraded.config.replace("prevent_deploy: true\n", "")
+    # After the branch, the commit and the push, and before the record.
+    for kill in (7, 8, 10, 12):
+        assert killed_at(kill, lambda: upgraded.take("commit"))
+        assert upgraded.state_of("commit") == "next"
+    assert upgraded.take("commit").changed
+    assert len(git(upgraded.remote, "log", "--format=%s", f"main..qhub-{NEW}").splitlines()) == 1
+
+
+def test_a_folder_that_is_no_clone_is_refused_where_the_site_has_ci_cd(upgraded: RealSite) -> None:
+    begun = record.read(upgraded.kept)
+    assert begun
+    record.write(upgraded.kept, begun.with_step(record.Done("deploy", "", "", 0.0, {})))
+    shutil.rmtree(upgraded.folder / ".git")
+    with pytest.raises(
+        HubError, match=r"is no clone of a repository, and the site has CI/CD \(github-actions\)"
+    ):
+        upgraded.take("commit")

@@ -40,6 +40,10 @@ class Site:
     user_data: Backup | None = None
     hub_database: Backup | None = None
     backup_max_age: int = 86400
+    branch: str = ""
+    push: bool = False
+    restored_data: str = ""
+    restored_database: str = ""
     deploy_options: tuple[str, ...] = ()
     old_deploy_options: tuple[str, ...] = ()
     state_folder: str | None = None

@@ -109,7 +109,7 @@ def test_findings(
 
 def test_where_no_redeployment_is_needed_the_second_site_is_left_out(wanted: dict[str, Any]) -> None:
     plan = planned(wanted, CONFIG.replace("0.3.14", "0.4.0"))
-    assert [each.name for each in plan.steps] == ["back_up", "install", "upgrade_config", "deploy"]
+    assert [each.name for each in plan.steps] == ["back_up", "install", "upgrade_config", "deploy", "commit"]
 
 
 def test_blockers_stop_the_first_step_and_nothing_is_kept(wanted: dict[str, Any], tmp_path: Path) -> None:

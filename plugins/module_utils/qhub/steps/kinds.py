@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from .backup import BackUp
 from .base import Step
+from .commit import Commit
 from .deploy import Deploy
 from .install import Install
 from .rename_old_site import RenameOldSite
 from .rename_project import RenameProject
+from .restore import Restore
 from .upgrade_config import UpgradeConfig
 
 #: As QHub's guide has them, but that the programs are installed before anything is done with them.
@@ -18,4 +20,6 @@ STEPS: tuple[Step, ...] = (
     UpgradeConfig(),
     RenameProject(),
     Deploy(),
+    Commit(),
+    Restore(),
 )
