@@ -15,6 +15,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.pla
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import Finding
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import Plan
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.qhub import redeployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery.catalogue import (
     Comparison,
     ListedPoint,
@@ -55,6 +56,9 @@ def _sample(value: dict[str, Any]) -> Any:
         (ListedPoint, ("recovery_point_info", "points")),
         (Comparison, ("recovery_point_info", "comparison")),
         (Status, ("jupyterhub_status", "hubs")),
+        (redeployment.Plan, ("qhub_info", "plan")),
+        (redeployment.PlannedStep, ("qhub_info", "plan", "steps")),
+        (Finding, ("qhub_info", "plan", "findings")),
         (Rebuilt, ("jupyterhub_rebuild", "environments")),
     ],
     ids=lambda value: ".".join(value) if isinstance(value, tuple) else value.__name__,

@@ -30,6 +30,7 @@ ORDER = (
     "runs",
     "rehearsal",
     "recovery",
+    "qhub",
     "arguments",
 )
 MODULES = {
