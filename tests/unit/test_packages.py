@@ -26,6 +26,7 @@ ORDER = (
     "databases",
     "deployment",
     "planning",
+    "z2jh",
     "runs",
     "rehearsal",
     "recovery",
