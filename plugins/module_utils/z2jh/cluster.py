@@ -19,7 +19,7 @@ ASKING_SECONDS = 120
 #: What the programs write where no API server answers.
 _UNREACHABLE = re.compile(
     r"connection refused|no such host|i/o timeout|TLS handshake timeout|network is unreachable"
-    r"|no route to host|[Kk]ubernetes cluster unreachable|Unable to connect to the server|was refused - did you"
+    r"|no route to host|ubernetes cluster unreachable|Unable to connect to the server|was refused - did you"
     r"|no configuration has been provided|context .*does not exist|stat .*kubeconfig.*: no such file"
 )
 _NO_CHART = re.compile(
