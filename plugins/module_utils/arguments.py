@@ -50,6 +50,14 @@ PROOF: dict[str, Any] = {
 DATABASE_SESSIONS: dict[str, Any] = {
     "database_sessions": {"type": "str", "choices": ["refuse", "end"], "default": "refuse"}
 }
+CLUSTER: dict[str, Any] = {
+    "release": {"type": "str", "default": ""},
+    "namespace": {"type": "str", "default": ""},
+    "kubeconfig": {"type": "path", "default": ""},
+    "context": {"type": "str", "default": ""},
+    "helm": {"type": "str", "default": "helm"},
+    "kubectl": {"type": "str", "default": "kubectl"},
+}
 PROGRESS_FILE: dict[str, Any] = {"progress_file": {"type": "path", "default": ""}}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Sequence
 
 from ..errors import HubError
@@ -43,6 +43,11 @@ class CommandError(HubError):
         self.code = code
 
     @property
+    def cluster_failure(self) -> bool:
+        """Whether it is about the cluster or a right, not about what the program was asked for."""
+        return self.unreachable or bool(_FORBIDDEN.search(self.output))
+
+    @property
     def unreachable(self) -> bool:
         """Whether no API server answered, so that nothing is known."""
         return self.code is None or bool(_UNREACHABLE.search(self.output))
@@ -57,6 +62,11 @@ class Access:
     namespace: str = ""
     helm: str = "helm"
     kubectl: str = "kubectl"
+
+    @classmethod
+    def from_params(cls, params: dict[str, Any]) -> Access:
+        """That of a module's arguments."""
+        return cls(**{field.name: params[field.name] for field in fields(cls)})
 
     def describe(self) -> str:
         """The cluster as a message names it."""
@@ -79,6 +89,12 @@ class Chart:
             *(["--repo", self.repository] if self.repository else []),
             *(["--version", self.version] if self.version else []),
         ]
+
+
+def chart_of(reference: str, repository: str, version: str) -> Chart:
+    """A chart as an administrator names it: a repository belongs only to a plain name."""
+    plain = "/" not in reference and not reference.endswith(".tgz")
+    return Chart(reference, repository if plain else "", version)
 
 
 def run(argv: Sequence[str], access: Access, stdin: bytes = b"", timeout: float = ASKING_SECONDS) -> bytes:
@@ -316,11 +332,21 @@ class Helm:
         return self.run("get", "manifest", name, *self._revision(revision)).decode()
 
     def template(
-        self, name: str, chart: Chart, values: dict[str, Any], kube_version: str = "", schema: bool = True
+        self,
+        name: str,
+        chart: Chart,
+        values: dict[str, Any],
+        kube_version: str = "",
+        schema: bool = True,
+        server: bool = False,
     ) -> str:
-        """The objects that a chart makes of values, as YAML; holds secrets. No cluster is asked."""
+        """The objects that a chart makes of values, without hooks, as YAML; holds secrets.
+
+        ``server``: templates may look at what the cluster has, such as a Secret whose content they keep.
+        """
         return self.run(
-            *("template", name, *chart.argv(), "--is-upgrade", "--values", "-"),
+            *("template", name, *chart.argv(), "--is-upgrade", "--no-hooks", "--values", "-"),
+            *(["--dry-run=server"] if server else []),
             *(["--kube-version", kube_version] if kube_version else []),
             *([] if schema else ["--skip-schema-validation"]),
             stdin=json.dumps(values).encode(),
