@@ -10,7 +10,7 @@ version_added: 0.1.0
 author:
   - The hubops.jupyterhub maintainers (@hubops)
 description:
-  - Finds the release, its revision that serves, chart and JupyterHub, database, images, users' servers and the
+  - Finds the release, its revision that serves, chart and JupyterHub, database, images, users' servers, the
     volumes of each person, and who else upgrades it.
   - Runs where C(kubectl) and C(helm) are, usually on the controller. Only reads. No values of the release are
     returned, since they hold secrets.

@@ -14,8 +14,8 @@ description:
   - Has Helm make the target's objects of the release's values, so that removed keys, values that the schema
     refuses and failing templates are found before. Writes nothing.
   - Shows the plan. With C(--diff) the objects and values that change are shown, without secrets.
-  - Runs where C(kubectl) and C(helm) are, usually on the controller. Users' servers that run are asked for their
-    version of JupyterHub, one of each image.
+  - Runs where C(kubectl) and C(helm) are, usually on the controller. Users' servers that run are asked for
+    their version of JupyterHub, one of each image.
 extends_documentation_fragment:
   - hubops.jupyterhub.cluster
 attributes:
@@ -40,7 +40,7 @@ options:
     default: https://hub.jupyter.org/helm-chart/
   values_files:
     description:
-      - Files on the host with all values of the upgrade, later ones over earlier ones, as for C(helm --values).
+      - Files on the host with all values of the upgrade, later ones over earlier ones.
       - The values that were supplied for the release, when empty.
     type: list
     elements: path
@@ -104,7 +104,7 @@ plan:
         found:
           description: What was found in this release.
           type: str
-          sample: "CHANGED: hub.fsGid must as of version 2.0.0 be configured via hub.podSecurityContext.fsGroup."
+          sample: "CHANGED: hub.fsGid must as of version 2.0.0 be configured via hub.podSecurityContext."
         why:
           description: Why it matters.
           type: str
@@ -143,7 +143,7 @@ plan:
           type: str
           sample: "{...}"
     values:
-      description: The values that count afterwards and are others than before; the user's own ones are hidden.
+      description: The values that count afterwards and are others than before; the user's own are hidden.
       type: list
       elements: dict
       contains:
@@ -164,7 +164,7 @@ blockers:
   returned: success
   type: list
   elements: str
-  sample: ["cluster-too-old: The cluster is v1.27.3, the chart 4.4.0 needs >=1.28.0-0. Helm refuses the chart."]
+  sample: ["cluster-too-old: The cluster is v1.27.3, the chart 4.4.0 needs >=1.28.0-0."]
 report:
   description: The plan as Markdown, for review.
   returned: success
