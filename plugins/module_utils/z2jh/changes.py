@@ -52,16 +52,16 @@ def of_objects(
             yield ObjectChange(kind, name, change, *texts)
 
 
-def of_values(before: Values, after: Values, supplied: Values) -> Iterator[ValueChange]:
+def of_values(before: Values, after: Values, supplied: Sequence[Values]) -> Iterator[ValueChange]:
     """The values that differ, with the charts' defaults; of the user's own only that they do.
 
-    A chart's defaults are public, what a user has supplied may be a secret anywhere.
+    A chart's defaults are public; what a user has ``supplied``, then or now, may be a secret anywhere.
     """
     old, new = dict(of.leaves(before)), dict(of.leaves(after))
     for key in sorted({*old, *new}):
         if key in old and key in new and old[key] == new[key]:
             continue
-        own = of.has(supplied, key) or of.is_free(key)
+        own = of.is_free(key) or any(of.has(values, key) for values in supplied)
         yield ValueChange(key, _shown(key, old, own), _shown(key, new, own))
 
 
@@ -71,7 +71,7 @@ def _shown(key: str, found: dict[str, Any], own: bool) -> str:
     value = found[key]
     if isinstance(value, (bool, int, float)) or value is None:
         return json.dumps(value)
-    return HIDDEN if own or SECRET_KEY.search(key) else _short(json.dumps(value))
+    return HIDDEN if own else _short(json.dumps(value))
 
 
 def _by_name(objects: Sequence[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:

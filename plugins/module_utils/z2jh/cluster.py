@@ -157,12 +157,8 @@ def failure(argv: Sequence[str], access: Access, output: str, code: int) -> Comm
 
 def _verb(argv: Sequence[str]) -> str:
     """The command within a program, such as ``rollout status``."""
-    words = []
-    for word in argv[1:3]:
-        if word.startswith("-") or not word.isalpha():
-            break
-        words.append(word)
-    return " ".join(words)
+    first, second = [*argv[1:3], "", ""][:2]
+    return f"{first} {second}" if first in ("get", "show", "rollout", "auth") and second.isalpha() else first
 
 
 @dataclass(frozen=True)

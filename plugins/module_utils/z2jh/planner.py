@@ -98,7 +98,9 @@ def plan(access: Access, name: str, wanted: Wanted) -> Plan:
         findings=tuple(found),
         objects=tuple(changes.of_objects(old_objects, rendered.objects, secrets) if rendered.objects else ()),
         values=tuple(
-            changes.of_values(of.merged(old_defaults, release.values), target.effective, supplied)
+            changes.of_values(
+                of.merged(old_defaults, release.values), target.effective, (release.values, supplied)
+            )
             if old_defaults
             else ()
         ),

@@ -80,7 +80,7 @@ def _schema(output: str) -> Iterator[Problem]:
             continue
         key = _key(found["pointer"]) if found["dotted"] is None else found["dotted"].replace("(root)", "")
         message = found["message"]
-        unknown = re.match(r"additional propert(?:y|ies) (.*) (?:is )?not allowed", message, re.IGNORECASE)
+        unknown = re.match(r"additional propert(?:y|ies) (.+?) (?:is )?not allowed", message, re.IGNORECASE)
         if unknown:
             for name in re.findall(r"[^', ]+", unknown[1]):
                 yield Problem(REFUSED, f"{key}.{name}".lstrip("."), "the chart knows no such key")
@@ -92,12 +92,12 @@ def _schema(output: str) -> Iterator[Problem]:
 
 def _removed(output: str) -> Iterator[Problem]:
     """What a chart says by the function ``fail``: in the real chart's NOTES.txt a paragraph for each key."""
-    message = output.partition("): ")[2].partition("Use --debug flag")[0]
+    message = re.split(r"execution error at \([^)]*\):", output)[-1].partition("Use --debug flag")[0]
     text = "\n".join(line for line in message.splitlines() if not line.startswith("###")).strip()
     parts = re.split(r"\n\s*\n(?=[A-Z]+: )", text)
     for part in parts:
         found = re.match(r"(?:CHANGED|REMOVED|RENAMED|DEPRECATED): ([a-z][\w.]*)", part)
-        sentence = re.sub(r"[ \t]*\n\s*\n?", "\n", part.strip())
+        sentence = re.sub(r"\n(\s*\n)+", "\n", part.strip())
         yield Problem(REMOVED if found else FAILED, found[1].rstrip(".") if found else "", sentence)
 
 
