@@ -72,7 +72,10 @@ def test_defaults_are_shown_and_what_the_user_supplies_is_not() -> None:
     }
     after = {"hub": {"image": {"tag": "4"}, "extraConfig": {"a": "new"}}, "debug": {"enabled": True}}
     before["hub"]["cookieSecret"] = "supplied-until-now"
-    supplied = [{"hub": {"cookieSecret": "supplied-until-now"}}, {"hub": {"extraConfig": {"a": "new"}}}]
+    supplied: list[dict[str, Any]] = [
+        {"hub": {"cookieSecret": "supplied-until-now"}},
+        {"hub": {"extraConfig": {"a": "new"}}},
+    ]
     assert list(changes.of_values(before, after, supplied)) == [
         ValueChange("debug.enabled", "false", "true"),
         ValueChange("hub.cookieSecret", "***", "(not set)"),
