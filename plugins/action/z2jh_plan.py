@@ -35,6 +35,8 @@ class ActionModule(ActionBase):
                     report.verdict(plan),
                     *(f"    {line}" for line in report.summary(plan)),
                     *plans.lines_of(plan.findings, details),
+                    # Ansible shows the difference of a module only where that has changed something.
+                    *(report.differences(plan) if self._task.diff else ()),
                 ]
             )
         return result

@@ -192,7 +192,7 @@ def planned(params: dict[str, Any], _check: bool) -> dict[str, Any]:
     """The plan, and what forbids it."""
     wanted = planner.Wanted(
         chart_of(params["chart"], params["chart_repository"], params["chart_version"]),
-        tuple(_text(path) for path in params["values_files"]),
+        tuple((path, _text(path)) for path in params["values_files"]),
         tuple(params["accept"]),
     )
     plan = planner.plan(Access.from_params(params), params["release"], wanted)
@@ -201,7 +201,6 @@ def planned(params: dict[str, Any], _check: bool) -> dict[str, Any]:
         "plan": to_dict(plan),
         "blockers": [f"{finding.id}: {sentence(finding)}" for finding in plan.blockers],
         "report": report.markdown(plan),
-        "diff": report.differences(plan),
     }
 
 

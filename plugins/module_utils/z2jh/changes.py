@@ -14,7 +14,7 @@ ADDED, REMOVED, CHANGED = "added", "removed", "changed"
 
 #: Longer texts are shown by their size and digest.
 _LONGEST = 300
-#: They change with each version of the chart, and mean nothing by themselves.
+#: Labels that have the version of the chart.
 _NOISE = ("chart", "helm.sh/chart", "app.kubernetes.io/version")
 
 
@@ -94,11 +94,18 @@ def _public(value: Any, secret: bool = False, key: str = "") -> Any:
             if secret and name in ("data", "stringData") and isinstance(each, dict)
             else _public(each, secret, name)
             for name, each in value.items()
-            if not (key in ("labels", "annotations") and (name in _NOISE or name.startswith("checksum/")))
+            if each is not None
+            and not (key in ("labels", "annotations") and (name in _NOISE or name.startswith("checksum/")))
         }
     if isinstance(value, list):
         return [_public(each, secret, key) for each in value]
     return _short(value) if isinstance(value, str) else value
+
+
+def _is_noise(parent: str, name: str) -> bool:
+    """Whether a label, an annotation or an entry changes with each version, and means nothing by itself."""
+    named = parent in ("labels", "annotations", "matchLabels") and name in _NOISE
+    return named or name.startswith(("checksum/", "checksum_"))
 
 
 def _short(text: str) -> str:

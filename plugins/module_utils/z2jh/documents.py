@@ -26,15 +26,16 @@ _COMPARISON = """\
 """
 
 
-def read(helm: Helm, texts: Sequence[str]) -> list[dict[str, Any]]:
-    """Each text's mapping; an empty one for an empty text. Raises HubError where one is not YAML's."""
+def read(helm: Helm, texts: Sequence[str], names: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Each text's mapping; an empty one for an empty text. Raises HubError, by its name, where one is none."""
     found: list[dict[str, Any]] = _rendered(
         helm, _TEMPLATE, {"count": len(texts)}, {f"documents/{n}": text for n, text in enumerate(texts)}
     )
-    for mapping in found:
+    for number, mapping in enumerate(found):
         # What Helm's fromYaml makes of a text that it cannot read.
         if set(mapping) == {"Error"} and isinstance(mapping["Error"], str):
-            raise HubError(f"The text is no mapping of YAML: {mapping['Error'].splitlines()[0]}.")
+            name = names[number] if names else "What Helm has printed"
+            raise HubError(f"{name} is no mapping of YAML: {mapping['Error'].splitlines()[0]}.")
     return found
 
 

@@ -480,7 +480,7 @@ def _to_3(upgrade: Upgrade) -> Iterator[Finding]:
         return
     values = upgrade.target.values
     name = _authenticator(values)
-    if _OAUTH.search(name) and not upgrade.crosses(4) and not _allows(values):
+    if _OAUTH.search(name.lower()) and not upgrade.crosses(4) and not _allows(values):
         yield OAUTH_ALLOW_RULE.found(f"The authenticator is {name}, and no rule of hub.config allows users.")
     braces = [
         key
@@ -493,7 +493,7 @@ def _to_3(upgrade: Upgrade) -> Iterator[Finding]:
 
 
 def _authenticator(values: Values) -> str:
-    return str(get(values, "hub.config.JupyterHub.authenticator_class", "")).lower()
+    return str(get(values, "hub.config.JupyterHub.authenticator_class", ""))
 
 
 def _allows(values: Values) -> bool:
@@ -511,10 +511,8 @@ def _to_4(upgrade: Upgrade) -> Iterator[Finding]:
     if not upgrade.crosses(4):
         return
     values, release = upgrade.target.values, upgrade.release
-    name = _authenticator(values) or str(
-        get(upgrade.target.effective, "hub.config.JupyterHub.authenticator_class", "")
-    )
-    if name not in _NEED_NO_RULE and not _allows(values):
+    name = _authenticator(upgrade.target.effective)
+    if name.lower() not in _NEED_NO_RULE and not _allows(values):
         yield NO_ALLOW_RULE.found(
             f"The authenticator is {name}, and no rule of hub.config or hub.extraConfig allows users.",
             "Set hub.config.Authenticator.allow_all to true for the earlier rule, or name the allowed users.",

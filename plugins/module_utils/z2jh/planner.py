@@ -49,8 +49,8 @@ class Wanted:
     """What the administrator wants: a chart, values instead of the release's own, findings to go on with."""
 
     chart: Chart
-    #: Texts of values files, each over those before it; the release's own values without any.
-    values: tuple[str, ...] = ()
+    #: Names and texts of values files, each over those before it; the release's own values without any.
+    values: tuple[tuple[str, str], ...] = ()
     accept: tuple[str, ...] = ()
 
 
@@ -130,12 +130,13 @@ def target_chart(helm: Helm, chart: Chart) -> tuple[dict[str, Any], Values]:
     return about, defaults
 
 
-def _supplied(helm: Helm, release: Release, texts: Sequence[str]) -> Values:
+def _supplied(helm: Helm, release: Release, files: Sequence[tuple[str, str]]) -> Values:
     """All values of the user for the target."""
-    if not texts:
+    if not files:
         return release.values
     values: Values = {}
-    for mapping in documents.read(helm, texts):
+    texts = [text for _name, text in files]
+    for mapping in documents.read(helm, texts, [f"The values file {name}" for name, _text in files]):
         values = of.merged(values, mapping)
     return values
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from typing import Any, Iterator
+from typing import Iterator
 
 from ..planning.findings.finding import BLOCKER, SEVERITIES
 from .changes import ObjectChange
@@ -71,27 +71,12 @@ def markdown(plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def differences(plan: Plan) -> list[dict[str, Any]]:
-    """What Ansible shows with ``--diff``."""
-    shown = [
-        {
-            "before_header": f"{each.kind}/{each.name}",
-            "after_header": f"{each.kind}/{each.name} ({each.change})",
-            "before": each.before,
-            "after": each.after,
-        }
-        for each in plan.objects
-    ]
-    if plan.values:
-        shown.append(
-            {
-                "before_header": "values",
-                "after_header": "values",
-                "before": "".join(f"{each.key}: {each.before}\n" for each in plan.values),
-                "after": "".join(f"{each.key}: {each.after}\n" for each in plan.values),
-            }
-        )
-    return shown
+def differences(plan: Plan) -> Iterator[str]:
+    """The objects and values that change, as lines of a unified difference."""
+    for change in plan.objects:
+        yield from unified(change)
+    for value in plan.values:
+        yield f"# {value.key}: {value.before} -> {value.after}"
 
 
 def unified(change: ObjectChange) -> Iterator[str]:
