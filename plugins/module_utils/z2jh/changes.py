@@ -94,8 +94,7 @@ def _public(value: Any, secret: bool = False, key: str = "") -> Any:
             if secret and name in ("data", "stringData") and isinstance(each, dict)
             else _public(each, secret, name)
             for name, each in value.items()
-            if each is not None
-            and not (key in ("labels", "annotations") and (name in _NOISE or name.startswith("checksum/")))
+            if each is not None and not _is_noise(key, name)
         }
     if isinstance(value, list):
         return [_public(each, secret, key) for each in value]

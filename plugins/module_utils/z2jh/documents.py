@@ -27,7 +27,7 @@ _COMPARISON = """\
 
 
 def read(helm: Helm, texts: Sequence[str], names: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Each text's mapping; an empty one for an empty text. Raises HubError, by its name, where one is none."""
+    """Each text's mapping; an empty one for an empty text. Raises HubError that names one that is none."""
     found: list[dict[str, Any]] = _rendered(
         helm, _TEMPLATE, {"count": len(texts)}, {f"documents/{n}": text for n, text in enumerate(texts)}
     )

@@ -336,11 +336,12 @@ def _release(upgrade: Upgrade) -> Iterator[Finding]:
     if release.owner:
         yield RELEASE_OWNED.found(f"The release {release.name} belongs to {release.owner}.")
     if release.pending:
-        newest = release.history[-1]
+        back = f"helm rollback {release.name} {release.deployed_revision} --namespace {release.namespace}"
+        never = "wait for it, or install the release again: no revision of it has ever served"
         yield RELEASE_PENDING.found(
-            f"Revision {release.revision} of {release.name} is {release.state} since {newest.updated}.",
-            f"When no Helm runs any more: helm rollback {release.name} {release.deployed_revision} "
-            f"--namespace {release.namespace}.",
+            f"Revision {release.revision} of {release.name} is {release.state} since "
+            f"{release.history[-1].updated}.",
+            f"When no Helm runs any more: {back if release.deployed_revision < release.revision else never}.",
         )
     elif release.state == "failed":
         yield RELEASE_FAILED.found(
