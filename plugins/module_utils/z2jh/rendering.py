@@ -91,11 +91,13 @@ def _schema(output: str) -> Iterator[Problem]:
 
 
 def _removed(output: str) -> Iterator[Problem]:
-    """What a chart says by the function ``fail``: in the real chart's NOTES.txt a paragraph for each key."""
+    """What a chart says by the function ``fail``: in NOTES.txt a heading, then a paragraph for each key."""
     message = re.split(r"execution error at \([^)]*\):", output)[-1].partition("Use --debug flag")[0]
     text = "\n".join(line for line in message.splitlines() if not line.startswith("###")).strip()
     parts = re.split(r"\n\s*\n(?=[A-Z]+: )", text)
     for part in parts:
+        if part.startswith("BREAKING: "):
+            continue
         found = re.match(r"(?:CHANGED|REMOVED|RENAMED|DEPRECATED): ([a-z][\w.]*)", part)
         sentence = re.sub(r"\n(\s*\n)+", "\n", part.strip())
         yield Problem(REMOVED if found else FAILED, found[1].rstrip(".") if found else "", sentence)

@@ -19,7 +19,7 @@ def verdict(plan: Plan) -> str:
     if plan.action == NOTHING:
         return f"{name}: {now} already, nothing to do"
     found = Counter(finding.severity for finding in plan.findings)
-    counts = [f"{found[each]} {each}{'' if found[each] == 1 else 's'}" for each in SEVERITIES[:2]]
+    counts = [_count(found[each], each) for each in SEVERITIES[:2]]
     to = f"{plan.to_chart_version} (JupyterHub {plan.to_jupyterhub_version})"
     return f"{name}: {now} -> {to}, {', '.join(counts)}"
 
@@ -33,7 +33,8 @@ def summary(plan: Plan) -> list[str]:
     return [
         f"revision {release.deployed_revision} of {release.kubernetes_version}, "
         f"database {describe_database(release)}",
-        f"{len(release.servers)} servers run; {len(release.volumes)} claims of {len(people)} people",
+        f"{_count(len(release.servers), 'running server')}, {_count(len(release.volumes), 'claim')} of "
+        f"{_count(len(people), 'user')}",
         f"objects: {objects}; values: {len(plan.values)} differ",
     ]
 
@@ -69,6 +70,10 @@ def markdown(plan: Plan) -> str:
             lines += unified(change)
         lines += ["```", ""]
     return "\n".join(lines)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def differences(plan: Plan) -> Iterator[str]:

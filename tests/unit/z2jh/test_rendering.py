@@ -35,6 +35,8 @@ Error: execution error at (jupyterhub/templates/NOTES.txt:162:4):
 ######   BREAKING: The config values passed contained no longer accepted    #####
 #################################################################################
 
+BREAKING: the values have options that are no longer accepted.
+
 CHANGED: rbac.enabled must as of version 2.0.0 be configured via rbac.create.
 
 CHANGED: httpRoute.gateway must as of version 5.0.0 be configured like this:
