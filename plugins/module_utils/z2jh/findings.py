@@ -32,9 +32,9 @@ RELEASE_PENDING = Kind(
     "release-pending",
     BLOCKER,
     "The newest revision of the release is pending: a Helm that upgrades it now, or was killed.",
-    "Helm refuses every upgrade: another operation is in progress. Where the new hub has started, it may have "
-    "migrated the database, which the old hub cannot use.",
-    "When no Helm runs any more, and the database is that of the old hub, roll back to the revision that serves.",
+    "Helm refuses every upgrade: another operation is in progress. Where the new hub has started, it may "
+    "have migrated the database, which the old hub cannot use.",
+    "When no Helm runs any more, and the database is the old hub's, roll back to the revision that serves.",
 )
 RELEASE_FAILED = Kind(
     "release-failed",
@@ -339,10 +339,11 @@ def _release(upgrade: Upgrade) -> Iterator[Finding]:
     if release.pending:
         back = f"helm rollback {release.name} {release.deployed_revision} --namespace {release.namespace}"
         never = "wait for it, or install the release again: no revision of it has ever served"
+        fix = back if release.deployed_revision < release.revision else never
         yield RELEASE_PENDING.found(
             f"Revision {release.revision} of {release.name} is {release.state} since "
             f"{release.history[-1].updated}.",
-            f"When no Helm runs any more, and the database is the old hub's: {back if release.deployed_revision < release.revision else never}.",
+            f"When no Helm runs any more, and the database is the old hub's: {fix}.",
         )
     elif release.state == "failed":
         yield RELEASE_FAILED.found(
