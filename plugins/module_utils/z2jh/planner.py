@@ -70,7 +70,8 @@ def plan(access: Access, name: str, wanted: Wanted) -> Plan:
         wanted.chart,
         supplied,
         release.kubernetes_version if satisfied else _least(constraint),
-        server=True,
+        # A server answers with its own version.
+        server=satisfied,
     )
     secrets = sorted({*of.secrets_of(supplied), *of.secrets_of(release.values)})
     old_defaults = _chart_of(kubectl, release).get("values") or {}
