@@ -139,13 +139,13 @@ class Release:
 
 @contextlib.contextmanager
 def new_release(cluster: Cluster, charts: dict[str, Path]) -> Iterator[Release]:
-    """A namespace for a release, removed with all that is in it."""
+    """A namespace for a release, which goes with all that is in it; nobody waits for that."""
     namespace = f"hubops-{secrets.token_hex(4)}"
     cluster.kubectl("create", "namespace", namespace)
     try:
         yield Release(cluster, namespace, charts)
     finally:
-        cluster.kubectl("delete", "namespace", namespace, "--wait=true")
+        cluster.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
 def _merged(below: Any, above: Any) -> Any:
