@@ -26,7 +26,8 @@ INTERFACE = "hubops-node"
 # What is meant for a node that does not run must not leave this machine.
 NETWORKS = (WIRE, PODS, SERVICES)
 LAST_RESORT = "4000000000"
-#: Seconds until the node must be ready; on two busy cores it takes 20 to 60.
+KUBECONFIG = "settings/administrator.kubeconfig"
+#: Seconds until the node must be ready; it takes 6 to 10.
 PATIENCE = 300
 
 
@@ -73,7 +74,7 @@ class OneNode(Cluster):
     """The cluster of this test bed, in one folder and below one process."""
 
     def __init__(self, folder: Path, binaries: Path) -> None:
-        super().__init__(folder / "settings" / "administrator.kubeconfig", binaries)
+        super().__init__(folder / KUBECONFIG, binaries)
         self.folder = folder
         self._binaries = binaries
 
@@ -106,15 +107,16 @@ class OneNode(Cluster):
             if pid is not None:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-                (self.folder / f"{name}.pid").unlink()
+            (self.folder / f"{name}.pid").unlink(missing_ok=True)
         self._wait("the node has ended", lambda: not Path("/sys/class/net", INTERFACE).exists())
         _remove_cgroups()
 
     def remove(self) -> None:
-        """End the node, and remove all that it has."""
+        """End the node, and remove all that it has, if there is any of it."""
         self.stop()
-        shutil.rmtree(self.folder)
+        shutil.rmtree(self.folder, ignore_errors=not self.folder.exists())
         for network in NETWORKS:
+            _ip("route", "replace", "unreachable", network, "metric", LAST_RESORT)
             _ip("route", "delete", "unreachable", network, "metric", LAST_RESORT)
 
     def load(self, images: Iterable[str]) -> None:
@@ -203,30 +205,36 @@ class Given(Cluster):
 @contextlib.contextmanager
 def running_cluster() -> Iterator[Cluster]:
     """The cluster that ``KUBECONFIG`` names, or the test bed's, started for the block if it does not run."""
-    binaries = programs_folder()
     given = os.environ.get("KUBECONFIG")
-    mine = one_node()
-    if given and Path(given) != mine.kubeconfig:
-        yield Given(Path(given), binaries)
-    elif mine.runs:
-        yield mine
-    else:
-        mine.start()
-        try:
-            yield mine
-        finally:
-            mine.remove()
+    if given and Path(given) != _folder() / KUBECONFIG:
+        yield Given(Path(given), _programs("clients"))
+        return
+    node = one_node()
+    if node.runs:
+        yield node
+        return
+    # Whatever an earlier run may have left.
+    node.remove()
+    try:
+        node.start()
+        yield node
+    finally:
+        node.remove()
 
 
 def one_node() -> OneNode:
     """The cluster of this test bed, which may not run."""
-    disk = _output(ROOT / "tools" / "test-disk") or "/var/lib/hubops-tests"
-    return OneNode(Path(disk, "kubernetes"), programs_folder())
+    return OneNode(_folder(), _programs())
 
 
-def programs_folder() -> Path:
+def _folder() -> Path:
+    """Where the node keeps its files."""
+    return Path(_output(ROOT / "tools" / "test-disk") or "/var/lib/hubops-tests", "kubernetes")
+
+
+def _programs(*which: str) -> Path:
     """Where the programs of a cluster are, built if they are not yet."""
-    return Path(_output(ROOT / "tools" / "kubernetes").splitlines()[-1])
+    return Path(_output(ROOT / "tools" / "kubernetes", *which).splitlines()[-1])
 
 
 def _output(*command: str | Path) -> str:

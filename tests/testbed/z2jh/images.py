@@ -1,4 +1,4 @@
-"""The images of a version of the chart: one image, with a name for each of its uses."""
+"""The images of a version of the chart, all of one environment with hub, server and proxy."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ class Images(NamedTuple):
 
 def images_of(version: Version) -> Images:
     """The names of the images of a version, which may not be built yet."""
-    recipe = (FOLDER / "Dockerfile").read_bytes() + repr((COMMON, version.packages)).encode()
-    tag = f"{version.chart}-{hashlib.sha256(recipe).hexdigest()[:8]}"
+    digest = hashlib.sha256(repr((COMMON, version.packages)).encode())
+    for file in sorted(FOLDER.iterdir()):
+        digest.update(file.read_bytes())
+    tag = f"{version.chart}-{digest.hexdigest()[:8]}"
     names = ("k8s-hub", "k8s-singleuser-sample", "configurable-http-proxy")
     return Images(*(f"{REPOSITORY}/{name}:{tag}" for name in names))
 
@@ -40,6 +42,8 @@ def build_images(version: Version) -> Images:
                 "PACKAGES": " ".join((*COMMON, *version.packages)),
             }
             build(images.hub, FOLDER, "Dockerfile", arguments)
-    for name in images[1:]:
-        subprocess.run(["docker", "tag", images.hub, name], check=True)
+    with one_builder(images.person) as is_missing:
+        if is_missing:
+            build(images.person, FOLDER, "Dockerfile.person", {"HUB": images.hub})
+    subprocess.run(["docker", "tag", images.hub, images.proxy], check=True)
     return images

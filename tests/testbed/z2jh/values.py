@@ -229,7 +229,8 @@ def _proxy(image: str) -> dict[str, Any]:
         "chp": {
             "containerSecurityContext": {**RESTRICTED, "runAsUser": 65534, "runAsGroup": 65534},
             "image": _image(image),
-            "command": ["configurable-http-proxy"],
+            # Without tini the first process would not take the signal to end.
+            "command": ["tini", "--", "configurable-http-proxy"],
             "extraCommandLineFlags": [],
             "resources": {},
             "nodeSelector": {},

@@ -1,4 +1,4 @@
-module dns
+module hubops-test/dns
 
 go 1.24.0
 
