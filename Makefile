@@ -15,10 +15,10 @@ export TMPDIR := $(firstword $(wildcard /mnt/hubops/tmp) $(TMPDIR) /tmp)
 
 # The longest first, but for what is short beside the installation of the engine. The tests begin without images.
 CHECK := sanity lint unit docs artifact
-TEST := engine images tests faults-short $(SCENARIOS:%=molecule-%) failures-short artifact docs lint sanity demo demo-clean
-ON_IMAGES := $(filter faults-short molecule-% failures-short,$(TEST))
+TEST := engine images tests faults-short $(SCENARIOS:%=molecule-%) failures-short clusters artifact docs lint sanity demo demo-clean
+ON_IMAGES := $(filter faults-short molecule-% failures-short clusters,$(TEST))
 
-.PHONY: help venv check test lint sanity artifact docs unit hubs servers firewall browser engine images molecule refusals pages redeployments faults faults-short failures failures-short tests demo demo-clean bench clean
+.PHONY: help venv check test lint sanity artifact docs unit hubs servers firewall browser engine images kubernetes clusters molecule refusals pages redeployments faults faults-short failures failures-short tests demo demo-clean bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -78,6 +78,12 @@ engine: venv  ## a running Docker engine, installed where this is Debian and we 
 images: engine  ## the test bed's images
 	python -m tests.testbed
 
+kubernetes: venv  ## the programs of a Kubernetes cluster, built once for all checkouts in 7 minutes
+	tools/kubernetes
+
+clusters: images kubernetes  ## releases of Zero to JupyterHub in a real cluster of one node, or in that of KUBECONFIG
+	pytest tests/clusters --durations 20
+
 molecule: $(SCENARIOS:%=molecule-%)  ## the molecule scenarios; `make molecule-systemd` makes one
 
 .PHONY: $(SCENARIOS:%=molecule-%)
@@ -121,4 +127,5 @@ bench: images  ## measure the outage against the documented procedure, and the r
 clean:  ## remove what the tests made: containers, build, caches
 	demo/clean
 	tools/remove-containers
+	[ ! -d $(firstword $(wildcard /mnt/hubops) /var/lib/hubops-tests)/kubernetes ] || python -m tests.testbed.kubernetes down
 	rm -rf build $(TMPDIR)/hubops-test-hubs-* .mypy_cache .pytest_cache .ruff_cache

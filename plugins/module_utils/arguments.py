@@ -80,6 +80,14 @@ QHUB_SITE: dict[str, Any] = {
         },
     }
 }
+CLUSTER: dict[str, Any] = {
+    "release": {"type": "str", "default": ""},
+    "namespace": {"type": "str", "default": ""},
+    "kubeconfig": {"type": "path", "default": ""},
+    "context": {"type": "str", "default": ""},
+    "helm": {"type": "str", "default": "helm"},
+    "kubectl": {"type": "str", "default": "kubectl"},
+}
 PROGRESS_FILE: dict[str, Any] = {"progress_file": {"type": "path", "default": ""}}
 
 

@@ -66,7 +66,7 @@ def image(name: str) -> str:
         recipe = IMAGES[name]
         arguments = dict(recipe.arguments)
         if recipe.parent is None:
-            arguments["BASE"] = _debian()
+            arguments["BASE"] = debian()
         else:
             arguments["PARENT"] = image(recipe.parent)
         with tempfile.TemporaryDirectory() as context:
@@ -100,7 +100,7 @@ def build(tag: str, folder: Path, dockerfile: str, arguments: dict[str, str]) ->
     print(f"image {tag}: built in {time.monotonic() - started:.0f} s", flush=True)
 
 
-def _debian() -> str:
+def debian() -> str:
     """The image of a bare Debian 12."""
     if "TESTBED_BASE" in os.environ:
         return os.environ["TESTBED_BASE"]

@@ -22,6 +22,11 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery.catalog
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery.status import Status
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.release import (
+    Release,
+    Server,
+    Volume,
+)
 
 MODULES = "ansible_collections.hubops.jupyterhub.plugins.modules"
 
@@ -60,6 +65,10 @@ def _sample(value: dict[str, Any]) -> Any:
         (redeployment.PlannedStep, ("qhub_info", "plan", "steps")),
         (Finding, ("qhub_info", "plan", "findings")),
         (Rebuilt, ("jupyterhub_rebuild", "environments")),
+        (Release, ("z2jh_info", "release")),
+        (Volume, ("z2jh_info", "release", "volumes")),
+        (Server, ("z2jh_info", "release", "servers")),
+        (Finding, ("z2jh_plan", "plan", "findings")),
     ],
     ids=lambda value: ".".join(value) if isinstance(value, tuple) else value.__name__,
 )

@@ -27,6 +27,7 @@ ORDER = (
     "databases",
     "deployment",
     "planning",
+    "z2jh",
     "runs",
     "rehearsal",
     "recovery",
