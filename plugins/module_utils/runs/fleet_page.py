@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timezone
 
 from ..pages.blocks import BAD, CALM, GOOD, Block, Code, Figures, Notice, Table
 from ..pages.document import Document, Section
@@ -46,12 +46,12 @@ def document(fleet: Fleet) -> Document:
 
 
 def _verdict(fleet: Fleet) -> str:
-    until = f" The next batch begins not before {_when(fleet.not_before)}." if fleet.not_before else ""
+    until = f" The next hubs begin not before {_when(fleet.not_before)}." if fleet.not_before else ""
     return f"{summary(fleet)}. {fleet.stopped}".strip() + until
 
 
 def _when(moment: str | None) -> str:
-    return f"{datetime.fromisoformat(moment):%Y-%m-%d %H:%M} UTC" if moment else ""
+    return f"{datetime.fromisoformat(moment).astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC" if moment else ""
 
 
 def _figures(hubs: Sequence[Hub]) -> Figures:
