@@ -29,7 +29,7 @@ options:
     type: dict
     default: {}
   windows:
-    description: When each hub's upgrade may begin, by host, C(days), C(start), C(hours); any time, when empty.
+    description: When hubs' upgrades may begin, by host, C(days), C(start), C(hours); any time, when empty.
     type: dict
     default: {}
   clocks:
