@@ -174,6 +174,8 @@ def arm(access: Access, release: Release, params: dict[str, Any]) -> str:
         chart = chart_of(params["chart"], params["chart_repository"], params["chart_version"])
         values = planner.supplied_values(helm, release, planner.texts(params["values_files"]))
         wanted = objects(helm, helm.template(release.name, chart, values, release.kubernetes_version))
+        present = objects(helm, helm.manifest(release.name, release.deployed_revision))
+        recovery.require_claim(point.database.claim, wanted, present)
     else:
         wanted = objects(helm, helm.manifest(release.name, release.revision))
     return guard.arm(

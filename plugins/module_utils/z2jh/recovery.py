@@ -249,6 +249,21 @@ def read_objects(access: Access, wanted: Sequence[dict[str, Any]]) -> list[Objec
     return found
 
 
+def require_claim(claim: str, wanted: Sequence[dict[str, Any]], old: Sequence[dict[str, Any]]) -> None:
+    """Raise HubError where Helm would remove the volume that the database and its copy are on."""
+
+    def has(objects: Sequence[dict[str, Any]]) -> bool:
+        return any(
+            each["kind"] == "PersistentVolumeClaim" and each["metadata"]["name"] == claim for each in objects
+        )
+
+    if has(old) and not has(wanted):
+        raise HubError(
+            f"The target has no claim {claim}: Helm would remove the volume with the hub's database.",
+            "Keep hub.db.type and hub.db.pvc as they are in this upgrade.",
+        )
+
+
 def added_objects(
     access: Access, wanted: Sequence[dict[str, Any]], old: Sequence[Object]
 ) -> list[dict[str, str]]:

@@ -14,6 +14,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.recovery im
     RecoveryPoint,
     choose,
     hub_mount,
+    require_claim,
 )
 
 POD = {
@@ -143,6 +144,16 @@ def test_the_guards_pod_is_no_pod_of_the_hub() -> None:
 def test_a_hub_that_does_not_mount_the_claim_is_named() -> None:
     with pytest.raises(HubError, match="does not mount the claim other"):
         hub_mount(OBJECTS[0].object, "other")
+
+
+def test_a_target_without_the_databases_claim_is_refused() -> None:
+    claim = {"kind": "PersistentVolumeClaim", "metadata": {"name": "hub-db-dir"}}
+    other = {"kind": "Deployment", "metadata": {"name": "hub-db-dir"}}
+    require_claim("hub-db-dir", [other, claim], [claim])
+    # One that is not the chart's is not Helm's to remove.
+    require_claim("hub-db-dir", [other], [other])
+    with pytest.raises(HubError, match="Helm would remove the volume with the hub's database"):
+        require_claim("hub-db-dir", [other], [other, claim])
 
 
 def test_the_newest_recovery_point_is_chosen_or_the_named_one() -> None:
