@@ -281,19 +281,18 @@ class Helm:
 
     def run(self, *argv: str, stdin: bytes = b"", timeout: float = ASKING_SECONDS) -> bytes:
         """Any command of Helm, in the namespace."""
+        return run(self.argv(*argv), self.access, stdin, timeout)
+
+    def argv(self, *argv: str) -> list[str]:
+        """The whole command line of a command of Helm."""
         access = self.access
-        return run(
-            [
-                access.helm,
-                *argv,
-                *(["--kubeconfig", access.kubeconfig] if access.kubeconfig else []),
-                *(["--kube-context", access.context] if access.context else []),
-                *(["--namespace", access.namespace] if access.namespace else []),
-            ],
-            access,
-            stdin,
-            timeout,
-        )
+        return [
+            access.helm,
+            *argv,
+            *(["--kubeconfig", access.kubeconfig] if access.kubeconfig else []),
+            *(["--kube-context", access.context] if access.context else []),
+            *(["--namespace", access.namespace] if access.namespace else []),
+        ]
 
     def major(self) -> int:
         """3 or 4. Raises HubError for any other."""
