@@ -129,4 +129,7 @@ def _commit(maker: str, place: ImagePlace, repository: str, tag: str) -> None:
     )
     for line in said.splitlines():
         if b'"error"' in line:
-            raise HubError(f"No image can be built from {place.image_name}: {json.loads(line)['error']}")
+            raise HubError(
+                f"No image can be built from {place.image_name}: {json.loads(line)['error']}",
+                "Build one yourself, and name it in jupyterhub_image.",
+            )

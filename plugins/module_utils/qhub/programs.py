@@ -42,7 +42,9 @@ def requirements(site: Site, version: str) -> str:
         try:
             return Path(named).read_text(encoding="utf-8")
         except OSError as error:
-            raise HubError(f"Cannot read the requirements {named}: {error.strerror}.") from error
+            raise HubError(
+                f"Cannot read the requirements {named}: {error.strerror}.", "Correct qhub_requirements."
+            ) from error
     if version not in PINS:
         raise HubError(
             f"No packages are known with which QHub {version} runs; known are {', '.join(PINS)}.",
@@ -132,7 +134,9 @@ def run(argv: list[str], folder: Path, cloud: bool = False) -> Output:
             check=False,
         )
     except OSError as error:
-        raise HubError(f"Cannot run {argv[0]}: {error.strerror}.") from error
+        raise HubError(
+            f"Cannot run {argv[0]}: {error.strerror}.", "Install it on this host, executable for this user."
+        ) from error
     return Output(done.returncode, done.stdout.decode("utf-8", "replace"))
 
 

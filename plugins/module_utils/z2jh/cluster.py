@@ -114,7 +114,10 @@ def run(argv: Sequence[str], access: Access, stdin: bytes = b"", timeout: float 
             "Install it here, or set z2jh_kubectl and z2jh_helm to where it is.",
         ) from None
     except OSError as error:
-        raise CommandError(f"The program {program} cannot be run: {error.strerror}.") from error
+        raise CommandError(
+            f"The program {program} cannot be run: {error.strerror}.",
+            "Set z2jh_kubectl and z2jh_helm to programs of this host.",
+        ) from error
     except subprocess.TimeoutExpired:
         raise CommandError(
             f"{program} {_verb(argv)} has not ended within {timeout:.0f} s.",
@@ -152,7 +155,12 @@ def failure(argv: Sequence[str], access: Access, output: str, code: int) -> Comm
             output,
             code,
         )
-    return CommandError(f"{argv[0]} {_verb(argv)} has failed: {text}.", output=output, code=code)
+    return CommandError(
+        f"{argv[0]} {_verb(argv)} has failed: {text}.",
+        "Correct what it names, and run the playbook again.",
+        output,
+        code,
+    )
 
 
 def _verb(argv: Sequence[str]) -> str:

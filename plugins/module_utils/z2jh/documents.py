@@ -35,7 +35,10 @@ def read(helm: Helm, texts: Sequence[str], names: Sequence[str] = ()) -> list[di
         # What Helm's fromYaml makes of a text that it cannot read.
         if set(mapping) == {"Error"} and isinstance(mapping["Error"], str):
             name = names[number] if names else "What Helm has printed"
-            raise HubError(f"{name} is no mapping of YAML: {mapping['Error'].splitlines()[0]}.")
+            raise HubError(
+                f"{name} is no mapping of YAML: {mapping['Error'].splitlines()[0]}.",
+                "Correct the line: `helm lint` and yamllint show it.",
+            )
     return found
 
 

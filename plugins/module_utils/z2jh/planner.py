@@ -150,7 +150,10 @@ def texts(paths: Sequence[str]) -> tuple[tuple[str, str], ...]:
         try:
             found.append((path, Path(path).read_text()))
         except OSError as error:
-            raise HubError(f"The values file {path} cannot be read: {error.strerror}.") from error
+            raise HubError(
+                f"The values file {path} cannot be read: {error.strerror}.",
+                "z2jh_values_files names files of the host that runs helm: z2jh_hosts.",
+            ) from error
     return tuple(found)
 
 

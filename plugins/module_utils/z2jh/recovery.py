@@ -321,7 +321,10 @@ def read_kept_objects(kubectl: Kubectl, point: RecoveryPoint) -> list[Object]:
     """The objects of a recovery point."""
     secret = kubectl.one("secrets", point.secret)
     if secret is None:
-        raise HubError(f"The recovery point {point.id} is not in the cluster any more.")
+        raise HubError(
+            f"The recovery point {point.id} is not in the cluster any more.",
+            "`z2jh_rollback` without z2jh_recovery_point takes one that is there.",
+        )
     packed = gzip.decompress(base64.b64decode(secret["data"]["objects.json.gz"]))
     return [from_dict(Object, each) for each in json.loads(packed)]
 

@@ -33,6 +33,7 @@ STUCK = (
     "RunContainerError",
 )
 LOG_LINES = 15
+RESTORED = "The guard restores the old release. Then run the playbook again."
 
 
 @dataclass(frozen=True)
@@ -60,16 +61,16 @@ class WatchedHelm(Helm):
             try:
                 while process.poll() is None:
                     if self.beats.lost:
-                        raise HubError(f"Helm was ended. {self.beats.lost}")
+                        raise HubError(f"Helm was ended. {self.beats.lost}", RESTORED)
                     if time.monotonic() > deadline:
-                        raise HubError(f"helm {argv[0]} has not ended within {timeout:.0f} s.")
+                        raise HubError(f"helm {argv[0]} has not ended within {timeout:.0f} s.", RESTORED)
                     with contextlib.suppress(subprocess.TimeoutExpired):
                         process.wait(LOOK_SECONDS)
             finally:
                 process.kill()
                 process.wait()
             if process.returncode < 0:
-                raise HubError(f"helm {argv[0]} was killed by the signal {-process.returncode}.")
+                raise HubError(f"helm {argv[0]} was killed by the signal {-process.returncode}.", RESTORED)
             if process.returncode:
                 err.seek(0)
                 output = err.read().decode(errors="replace")
