@@ -18,7 +18,7 @@ CHECK := sanity lint unit artifact
 TEST := engine images tests faults-short $(SCENARIOS:%=molecule-%) failures-short artifact lint sanity demo demo-clean
 ON_IMAGES := $(filter faults-short molecule-% failures-short,$(TEST))
 
-.PHONY: help venv check test lint sanity artifact unit hubs servers firewall browser engine images molecule refusals pages faults faults-short failures failures-short tests demo demo-clean bench clean
+.PHONY: help venv check test lint sanity artifact unit hubs servers firewall browser engine images molecule refusals pages hub-pages faults faults-short failures failures-short tests demo demo-clean bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -96,8 +96,11 @@ failures: images  ## why upgrades fail, each on a real hub, and which part notic
 failures-short: images  ## two of them, one caught by the preflight and one by the rehearsal
 	python -m tests.failures --selection --jobs 1
 
-pages: browser  ## the pages of report and plan in a real browser
+pages: browser firewall  ## the pages of report and plan in a real browser
 	pytest tests/pages
+
+hub-pages: browser firewall  ## a hub's pages in that browser while it is upgraded, behind both kinds of proxy; pages takes one
+	HUBOPS_TEST_PROXIES="managed external" pytest tests/pages/test_hub_pages.py
 
 tests: engine servers firewall browser  ## unit tests, real hubs, pages and refusals in one run
 	$(PYTEST) tests/refusals tests/hubs tests/pages tests/unit
