@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 export PATH := $(BIN):$(PATH)
 
-SOURCES := plugins tests demo molecule tools/get_pip.py
+SOURCES := plugins tests demo molecule tools/get_pip.py tools/docs
 # In the order of tests/conftest.py: xdist would begin with the groups that have most tests.
 PYTEST := pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder --durations 20
 SCENARIOS := systemd supervisord old postgresql mysql
@@ -14,11 +14,11 @@ export HUBOPS_CHECKOUT := $(firstword $(shell printf %s '$(CURDIR)' | cksum))
 export TMPDIR := $(firstword $(wildcard /mnt/hubops/tmp) $(TMPDIR) /tmp)
 
 # The longest first, but for what is short beside the installation of the engine. The tests begin without images.
-CHECK := sanity lint unit artifact
-TEST := engine images tests faults-short $(SCENARIOS:%=molecule-%) failures-short artifact lint sanity demo demo-clean
-ON_IMAGES := $(filter faults-short molecule-% failures-short,$(TEST))
+CHECK := sanity lint unit docs artifact
+TEST := engine images tests faults-short $(SCENARIOS:%=molecule-%) failures-short clusters artifact docs lint sanity demo demo-clean
+ON_IMAGES := $(filter faults-short molecule-% failures-short clusters,$(TEST))
 
-.PHONY: help venv check test lint sanity artifact unit hubs servers firewall browser engine images molecule refusals pages hub-pages faults faults-short failures failures-short tests demo demo-clean bench clean
+.PHONY: help venv check test lint sanity artifact docs unit hubs servers firewall browser engine images kubernetes clusters molecule refusals pages hub-pages keycloak redeployments faults faults-short failures failures-short tests demo demo-clean bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,9 @@ sanity: venv  ## ansible-test sanity
 artifact: venv  ## build and install the collection, and check its contents
 	tools/artifact
 
+docs: venv  ## the documentation site, in build/docs/html; fails at a link that leads nowhere
+	python -m tools.docs
+
 unit: venv  ## unit tests
 	pytest tests/unit
 
@@ -74,6 +77,12 @@ engine: venv  ## a running Docker engine, installed where this is Debian and we 
 
 images: engine  ## the test bed's images
 	python -m tests.testbed
+
+kubernetes: venv  ## the programs of a Kubernetes cluster, built once for all checkouts in 7 minutes
+	tools/kubernetes
+
+clusters: images kubernetes  ## releases of Zero to JupyterHub in a real cluster of one node, or in that of KUBECONFIG
+	pytest tests/clusters --durations 20
 
 molecule: $(SCENARIOS:%=molecule-%)  ## the molecule scenarios; `make molecule-systemd` makes one
 
@@ -102,8 +111,14 @@ pages: browser firewall  ## the pages of report and plan in a real browser
 hub-pages: browser firewall  ## a hub's pages in that browser while it is upgraded, behind both kinds of proxy; pages takes one
 	HUBOPS_TEST_PROXIES="managed external" pytest tests/pages/test_hub_pages.py
 
-tests: engine servers firewall browser  ## unit tests, real hubs, pages and refusals in one run
-	$(PYTEST) tests/refusals tests/hubs tests/pages tests/unit
+keycloak: venv  ## Java and Maven for the tests' Keycloak, installed where this is Debian and we are root
+	tools/keycloak
+
+redeployments: keycloak  ## a site of QHub, redeployed with real QHub and a real Keycloak
+	pytest tests/redeployments
+
+tests: engine servers firewall browser keycloak  ## unit tests, real hubs, pages, redeployments and refusals in one run
+	$(PYTEST) tests/refusals tests/hubs tests/redeployments tests/pages tests/unit
 
 demo:  ## a real hub upgraded under build/demo, without root, Docker or Node
 	demo/run
@@ -118,4 +133,5 @@ bench: images  ## measure the outage against the documented procedure, and the r
 clean:  ## remove what the tests made: containers, build, caches
 	demo/clean
 	tools/remove-containers
+	[ ! -d $(firstword $(wildcard /mnt/hubops) /var/lib/hubops-tests)/kubernetes ] || python -m tests.testbed.kubernetes down
 	rm -rf build $(TMPDIR)/hubops-test-hubs-* .mypy_cache .pytest_cache .ruff_cache

@@ -172,7 +172,9 @@ def owner_of(user: str | None, group: str | None) -> tuple[int, int] | None:
         uid = -1 if user is None else int(user) if user.isdigit() else pwd.getpwnam(user).pw_uid
         gid = -1 if group is None else int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
     except KeyError as error:
-        raise HubError(f"There is no such user or group: {error.args[0]}.") from error
+        raise HubError(
+            f"There is no such user or group: {error.args[0]}.", "Name one that the host has."
+        ) from error
     return uid, gid
 
 

@@ -98,7 +98,10 @@ def load_config(
         answer = json.loads(done.stdout)
     except ValueError:
         last = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
-        raise HubError(f"The Python of {hub.path} could not load the hub's config: {last}") from None
+        raise HubError(
+            f"The Python of {hub.path} could not load the hub's config: {last}",
+            f"Repair the environment: `{hub.path}/bin/python -m jupyterhub --version` shows it.",
+        ) from None
     if "error" in answer:
         error = answer["error"]
         lines = done.stderr.strip().splitlines()

@@ -74,7 +74,10 @@ def expand_environments(
         else:
             matches = [pattern.rstrip("/") or "/"] if Path(pattern).is_dir() else []
         if not matches:
-            raise HubError(f"There is no Python environment at {pattern}.")
+            raise HubError(
+                f"There is no Python environment at {pattern}.",
+                "Correct jupyterhub_environment, or jupyterhub_user_environments.",
+            )
         found.update(dict.fromkeys(matches))
     return list(found)
 

@@ -46,7 +46,10 @@ class Folder(Environment):
         return staging.is_staged(entry, installer)
 
     def stage(self, entry: Planned, installer: Installer, progress: Progress) -> Staged:
-        raise HubError(f"{self.name} is a {self.kind} environment, which cannot be staged.")
+        raise HubError(
+            f"{self.name} is a {self.kind} environment, which cannot be staged.",
+            "Upgrade it with what has made it.",
+        )
 
     def require_staged(self, entry: PlannedEnvironment, recovery_point_id: str) -> None:
         switching.require_staged(entry, recovery_point_id)

@@ -110,6 +110,9 @@ class Installer:
     Raises HubError when the requested installer is not available.
     """
 
+    #: The image that has what was planned; '' where packages are installed into a folder.
+    image = ""
+
     def __init__(
         self,
         options: InstallerOptions,
@@ -118,9 +121,15 @@ class Installer:
         may_build: bool = True,
     ) -> None:
         if options.wheels and not Path(options.wheels).is_dir():
-            raise HubError(f"The folder of wheels {options.wheels} does not exist on the host.")
+            raise HubError(
+                f"The folder of wheels {options.wheels} does not exist on the host.",
+                "Copy it to the host, or correct jupyterhub_wheels.",
+            )
         if options.constraints and not Path(options.constraints).is_file():
-            raise HubError(f"The constraints file {options.constraints} does not exist on the host.")
+            raise HubError(
+                f"The constraints file {options.constraints} does not exist on the host.",
+                "Copy it to the host, or correct jupyterhub_constraints.",
+            )
         self.options = options
         self._environment = environment
         self._settings = read_pip_settings(environment)
@@ -311,7 +320,10 @@ class Installer:
                 "Put its wheel there, or name an index that has it in jupyterhub_index_url.",
             )
         newest = ", ".join(releases)
-        return HubError(f"JupyterHub {version} does not exist {where}. Newest releases: {newest}.")
+        return HubError(
+            f"JupyterHub {version} does not exist {where}. Newest releases: {newest}.",
+            "Name one of the releases, or a source that has the wanted one.",
+        )
 
     def _resolver(self, python: str) -> list[str]:
         """uv, used only to resolve versions."""

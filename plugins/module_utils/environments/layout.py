@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Iterator
 
 from ..errors import HubError
-from ..system.containers import ImagePlace
 from ..system.execution_context import NEEDS_ROOT
+from ..system.image_places import ImagePlace
 
 VENV = "venv"
 CONDA = "conda"
@@ -70,7 +70,9 @@ def site_packages(root: Path) -> list[Path]:
     except PermissionError as error:
         raise HubError(f"{error.filename} may not be read.", NEEDS_ROOT) from None
     if not folders:
-        raise HubError(f"There is no Python environment at {root}.")
+        raise HubError(
+            f"There is no Python environment at {root}.", "Name the folder that has its bin/python."
+        )
     return folders
 
 

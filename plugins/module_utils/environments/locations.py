@@ -36,7 +36,10 @@ def restore(entry: KeptEnvironment, recorded: Recorded) -> None:
     _settle(entry, recorded)
     found = find(entry)
     if found is None:
-        raise HubError(f"The environment {entry.aside} of {entry.path} is gone.")
+        raise HubError(
+            f"The environment {entry.aside} of {entry.path} is gone.",
+            "Whoever has moved it has to put it back there; then restore again.",
+        )
     if found != place:
         if os.path.lexists(place):
             exchange(place, found)

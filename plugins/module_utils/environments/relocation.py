@@ -85,8 +85,9 @@ def fit(
     else:
         mentions = _settle_paths([root], place, changed, padded)
     _require_no_new_conflicts(entry, installer.check(str(root)), conflicts)
-    imported = _smoke(entry, root)
-    _compile(root, place, {*imported, *(file for file in changed if file.suffix == ".py")})
+    # First: the import would compile the same files for itself.
+    _compile(root, place, (file for file in changed if file.suffix == ".py"))
+    _compile(root, place, _smoke(entry, root))
     owner = old.stat()
     for path in [root, *_unknown(root, known)]:
         own(path, owner)
@@ -268,4 +269,6 @@ def _run_python(
             timeout=seconds,
         )
     except subprocess.TimeoutExpired:
-        raise HubError(f"{python} did not end within {seconds:g} seconds.") from None
+        raise HubError(
+            f"{python} did not end within {seconds:g} seconds.", "Run it manually and see what it waits for."
+        ) from None

@@ -102,7 +102,10 @@ def read(point: Path, name: str = MANIFEST) -> Manifest:
             f"{point} is not a recovery point: it has no {name}.", "It was never completed."
         ) from None
     except (OSError, ValueError) as error:
-        raise HubError(f"The manifest of {point} cannot be read: {error}.", "") from error
+        raise HubError(
+            f"The manifest of {point} cannot be read: {error}.",
+            "It was not used. Name another recovery point.",
+        ) from error
     if found.get("format") not in (1, FORMAT):
         raise HubError(
             f"{point} has format {found.get('format')}, this collection knows {FORMAT}.", ANOTHER_VERSION

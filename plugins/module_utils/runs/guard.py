@@ -183,7 +183,10 @@ def _install_units(folder: Path) -> None:
     for verb in ("enable", "restart"):
         done = _systemctl(verb, "--quiet", f"{name}.service", f"{name}.timer")
         if done.returncode:
-            raise HubError(f"systemd could not {verb} {name}: {done.stderr.strip()}")
+            raise HubError(
+                f"systemd could not {verb} {name}: {done.stderr.strip()}",
+                f"`systemctl status {name}` says more.",
+            )
 
 
 def start_process(folder: Path, verb: str, log_name: str) -> None:

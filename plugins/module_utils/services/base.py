@@ -17,6 +17,9 @@ from . import log_files
 from .command_line import HubCommand, hub_command, is_hub
 from .facts import ServiceFacts
 
+#: For one that does not stop, or only when it is killed.
+STOP_FIX = "Look in its log for what it waits for, and stop it before the upgrade."
+
 
 class DoesNotStop(HubError):
     """The hub's main process has outlived its time to stop."""

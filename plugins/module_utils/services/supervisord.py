@@ -25,7 +25,7 @@ from urllib.parse import quote
 from ..errors import HubError
 from ..system.execution_context import NEEDS_ROOT, ExecutionContext, account
 from ..system.processes import Process, family, is_alive, processes
-from .base import DoesNotStop, Service
+from .base import STOP_FIX, DoesNotStop, Service
 from .command_line import runs_hub
 from .facts import ServiceFacts
 
@@ -69,7 +69,10 @@ class Supervisor:
         try:
             return text % known
         except (KeyError, ValueError, TypeError) as error:
-            raise HubError(f"{self.config}: {option} of [{section}] cannot be expanded: {error}.") from None
+            raise HubError(
+                f"{self.config}: {option} of [{section}] cannot be expanded: {error}.",
+                "Correct it there: supervisord itself would refuse it.",
+            ) from None
 
     def variables(self, section: str, **names: str) -> dict[str, str]:
         """The ``environment`` of a section: ``NAME="value",OTHER=value``."""
@@ -108,11 +111,17 @@ class Supervisor:
             with proxy:
                 return getattr(proxy.supervisor, method)(*arguments)
         except xmlrpc.client.ProtocolError as error:
-            raise HubError(f"supervisord at {url} answers {error.errcode} {error.errmsg}.") from None
+            raise HubError(
+                f"supervisord at {url} answers {error.errcode} {error.errmsg}.",
+                "Compare its address and password in its config with those it was started with.",
+            ) from None
         except PermissionError:
             raise HubError(f"supervisord at {url} may not be talked to by this user.", NEEDS_ROOT) from None
         except OSError as error:
-            raise HubError(f"supervisord at {url} does not answer: {error}.") from None
+            raise HubError(
+                f"supervisord at {url} does not answer: {error}.",
+                "Start it, or correct its address in its config.",
+            ) from None
 
 
 _SERVERS = {"unix": "unix_http_server", "http": "inet_http_server"}
@@ -211,7 +220,10 @@ class SupervisordProgram(Service):
                 raise HubError(f"No supervisord runs with {self.config}.", "Start it, then try again.")
             named = [program for program in programs_of(running[0]) if program.name == self.name]
             if not named:
-                raise HubError(f"{self.config} has no program {self.name}.")
+                raise HubError(
+                    f"{self.config} has no program {self.name}.",
+                    "`supervisorctl update` makes supervisord read its config again.",
+                )
             self._program = named[0]
         return self._program
 
@@ -260,7 +272,10 @@ class SupervisordProgram(Service):
             self.supervisor.call("startProcess", self.name, False)
         except xmlrpc.client.Fault as fault:
             if fault.faultCode != _ALREADY_STARTED:
-                raise HubError(f"supervisord could not start {self.name}: {fault.faultString}.") from None
+                raise HubError(
+                    f"supervisord could not start {self.name}: {fault.faultString}.",
+                    "`supervisorctl tail` shows its output.",
+                ) from None
 
     def stop(self, timeout: float) -> None:
         deadline = time.monotonic() + timeout
@@ -274,7 +289,9 @@ class SupervisordProgram(Service):
             if gone and (state in ("STOPPED", "FATAL") or state == previous == "EXITED"):
                 return
             if time.monotonic() > deadline:
-                raise DoesNotStop(f"{self.name} did not stop within {timeout:g} seconds; it is {state}.")
+                raise DoesNotStop(
+                    f"{self.name} did not stop within {timeout:g} seconds; it is {state}.", STOP_FIX
+                )
             if state in ("RUNNING", "STARTING", "BACKOFF"):
                 self._ask_to_stop()
             previous = state
@@ -291,7 +308,10 @@ class SupervisordProgram(Service):
             self.supervisor.call("stopProcess", self.name, False)
         except xmlrpc.client.Fault as fault:
             if fault.faultCode != _NOT_RUNNING:
-                raise HubError(f"supervisord could not stop {self.name}: {fault.faultString}.") from None
+                raise HubError(
+                    f"supervisord could not stop {self.name}: {fault.faultString}.",
+                    "Stop it with supervisorctl, then try again.",
+                ) from None
 
     def reread(self) -> None:
         """Nothing: supervisord would also stop and start whatever else has changed in its config."""

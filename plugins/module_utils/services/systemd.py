@@ -18,7 +18,7 @@ from ..system import files
 from ..system.execution_context import NEEDS_ROOT, ExecutionContext, account
 from ..system.processes import is_alive, processes
 from ..system.state import make_private, released_file
-from .base import DoesNotStop, Service
+from .base import STOP_FIX, DoesNotStop, Service
 from .command_line import runs_hub
 from .facts import ServiceFacts
 
@@ -85,7 +85,10 @@ class SystemdUnit(Service):
         if self._properties is None:
             self._properties = show([self.name]).get(self.name, {})
         if self._one("LoadState") != "loaded":
-            raise HubError(f"systemd cannot load {self.name}: it is {self._one('LoadState') or 'unknown'}.")
+            raise HubError(
+                f"systemd cannot load {self.name}: it is {self._one('LoadState') or 'unknown'}.",
+                f"`systemctl status {self.name}` says why.",
+            )
         return self._properties
 
     def _one(self, key: str) -> str:
@@ -155,18 +158,27 @@ class SystemdUnit(Service):
                 raise HubError(f"{self.name} is held down: {reason}.", f"Remove {held_by} to let it start.")
             lines = self.log_since(mark)[-5:]
             reason = " ".join([done.stderr.strip().splitlines()[0], *lines])
-            raise HubError(f"systemd could not start {self.name}: {reason}")
+            raise HubError(
+                f"systemd could not start {self.name}: {reason}",
+                f"`journalctl --unit {self.name}` has all of it.",
+            )
 
     def stop(self, timeout: float) -> None:
         pid = self.main_pid()
         try:
             done = _run(["systemctl", "stop", "--", self.name], timeout=timeout)
         except subprocess.TimeoutExpired:
-            raise DoesNotStop(f"{self.name} did not stop within {timeout:g} seconds.") from None
+            raise DoesNotStop(f"{self.name} did not stop within {timeout:g} seconds.", STOP_FIX) from None
         if done.returncode:
-            raise HubError(f"systemd could not stop {self.name}: {done.stderr.strip()}")
+            raise HubError(
+                f"systemd could not stop {self.name}: {done.stderr.strip()}",
+                f"`systemctl status {self.name}` says more.",
+            )
         if pid and is_alive(pid):
-            raise HubError(f"systemd stopped {self.name}, but its main process {pid} still runs.")
+            raise HubError(
+                f"systemd stopped {self.name}, but its main process {pid} still runs.",
+                "End that process, then try again.",
+            )
 
     def kill(self) -> None:
         # With these single-user servers are not part of what is stopped.
@@ -436,7 +448,10 @@ def _read_environment_file(path: Path, may_be_missing: bool) -> dict[str, str]:
     except FileNotFoundError:
         if may_be_missing:
             return {}
-        raise HubError(f"The service's environment file {path} does not exist.") from None
+        raise HubError(
+            f"The service's environment file {path} does not exist.",
+            "Make it, or remove it from the unit: systemd would not start the hub again.",
+        ) from None
     except PermissionError:
         raise HubError(f"The service's environment file {path} may not be read.", NEEDS_ROOT) from None
 

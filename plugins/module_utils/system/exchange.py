@@ -53,7 +53,10 @@ def move(source: Path, target: Path) -> None:
     try:
         source.rename(target)
     except OSError as error:
-        raise HubError(f"{source} cannot be renamed to {target}: {error.strerror}.") from error
+        raise HubError(
+            f"{source} cannot be renamed to {target}: {error.strerror}.",
+            "Correct that, then try again: nothing was moved.",
+        ) from error
     _sync_parents(source, target)
 
 
@@ -106,7 +109,10 @@ def _refusal(place: Path, other: Path, error: OSError) -> HubError:
             f"{place.parent} may not be changed: {error.strerror}.",
             "Run as the user who owns it, or as root.",
         )
-    return HubError(f"{place} and {other} cannot be exchanged: {error.strerror}.")
+    return HubError(
+        f"{place} and {other} cannot be exchanged: {error.strerror}.",
+        "Correct that, then try again: nothing was moved.",
+    )
 
 
 def _sync_parents(*paths: Path) -> None:

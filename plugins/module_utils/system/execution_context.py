@@ -108,7 +108,10 @@ class ExecutionContext:
                 stdout, stderr = process.communicate(input, timeout=timeout)
             except subprocess.TimeoutExpired:
                 process.kill()
-                raise HubError(f"{argv[0]} did not end within {timeout:g} seconds.") from None
+                raise HubError(
+                    f"{argv[0]} did not end within {timeout:g} seconds.",
+                    "Run it manually as the service's user and see what it waits for.",
+                ) from None
             except BaseException:
                 process.kill()
                 raise
@@ -148,9 +151,15 @@ class ExecutionContext:
                 preexec_fn=prepare,
             )
         except FileNotFoundError:
-            raise HubError(f"{argv[0]} was not found on the service's PATH ({self.path}).") from None
+            raise HubError(
+                f"{argv[0]} was not found on the service's PATH ({self.path}).",
+                "Install it there, or add its folder to the PATH of the service.",
+            ) from None
         except (PermissionError, subprocess.SubprocessError) as error:
-            raise HubError(f"{argv[0]} could not be started as user {self.user}: {error}.") from error
+            raise HubError(
+                f"{argv[0]} could not be started as user {self.user}: {error}.",
+                "Compare owner and mode of the program and its folders.",
+            ) from error
 
     def program(self, name: str) -> Path | None:
         """The program that a name, or a path, is for programs in this context, as `on_host` has it."""
@@ -176,7 +185,8 @@ class ExecutionContext:
         """What the child does to be where ``argv`` is to run. Raises HubError where that is not possible."""
         if not Path(self.directory).is_dir():
             raise HubError(
-                f"The working directory {self.directory} of the service does not exist or cannot be read."
+                f"The working directory {self.directory} of the service does not exist or cannot be read.",
+                "Make it, or correct it in the service's definition.",
             )
         return lambda: os.chdir(self.directory)
 
@@ -263,7 +273,10 @@ def account(user: str, group: str = "", more_groups: Sequence[str] = ()) -> Acco
     try:
         entry = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
     except KeyError:
-        raise HubError(f"The service's user {user} does not exist on this host.") from None
+        raise HubError(
+            f"The service's user {user} does not exist on this host.",
+            "Make that user, or correct the service.",
+        ) from None
     gid = _group_number(group) if group else entry.pw_gid
     numbers = {*os.getgrouplist(entry.pw_name, gid), *(_group_number(name) for name in more_groups)}
     return Account(entry.pw_name, entry.pw_uid, gid, tuple(sorted(numbers)), entry.pw_dir, entry.pw_shell)
@@ -281,4 +294,7 @@ def _group_number(group: str) -> int:
     try:
         return int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
     except KeyError:
-        raise HubError(f"The service's group {group} does not exist on this host.") from None
+        raise HubError(
+            f"The service's group {group} does not exist on this host.",
+            "Make that group, or correct the service.",
+        ) from None

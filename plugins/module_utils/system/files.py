@@ -116,7 +116,10 @@ def write(path: Path, content: bytes, mode: int = 0o600) -> None:
             part.chmod(mode)
             rename(part, path)
         except OSError as error:
-            raise HubError(f"Cannot write {path}: {error.strerror}.") from error
+            raise HubError(
+                f"Cannot write {path}: {error.strerror}.",
+                "Check the disk's space, and owner and mode of the folder.",
+            ) from error
 
 
 def is_owned(path: Path, owner: tuple[int, int] | None, mode: int) -> bool:

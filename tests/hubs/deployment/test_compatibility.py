@@ -43,7 +43,11 @@ def test_every_environment_gets_its_verdict(environments: Path) -> None:
         ("6.1.1", "fail", "It has JupyterHub 6.1.1, the hub has 5.4.6: newer than the hub is unsupported."),
         (None, "fail", "It has no JupyterHub, so no single-user server can start from it."),
         ("odd", "fail", '"odd" is not a version number. Write it like "6.1.1", in quotes.'),
-        (None, "fail", f"There is no Python environment at {environments}/g."),
+        (
+            None,
+            "fail",
+            f"There is no Python environment at {environments}/g. Name the folder that has its bin/python.",
+        ),
     ]
     assert len(failures(result)) == 5
 
@@ -115,7 +119,8 @@ def test_requirements_of_a_hub_newer_than_this_collection_are_read_from_the_hub(
         ({"deployment": {}}, "The hub's version is not known. Give one of deployment and hub_version."),
         (
             {"hub_version": "5.4.6", "environments": ["/nowhere/*"]},
-            "There is no Python environment at /nowhere/*.",
+            "There is no Python environment at /nowhere/*. Correct jupyterhub_environment, or "
+            "jupyterhub_user_environments.",
         ),
     ],
 )

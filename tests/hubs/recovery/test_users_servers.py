@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.kinds import database_of
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import verification
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import users_servers, verification
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.discovery import find_deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import api, single_user_servers
@@ -122,6 +122,14 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
 def hub(shared: Hub) -> Iterator[Hub]:
     yield shared
     shared.make_old()
+
+
+def test_the_hub_answers_what_is_asked_to_know_when_it_sees_the_token(hub: Hub) -> None:
+    """On a server's database an idle hub takes a while, and until then the outage waits."""
+    hub.arm()
+    deployment = find_deployment(hub.name)
+    with users_servers.attending(deployment, hub.point) as attendant:
+        assert api.ask(f"{deployment.config.hub_api_url}/info", attendant.token).status == 200
 
 
 def test_kernels_live_through_an_upgrade_and_a_server_that_does_not_is_named(hub: Hub) -> None:

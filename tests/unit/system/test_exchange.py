@@ -136,7 +136,7 @@ def test_names_what_is_missing(tmp_path: Path, how: str) -> None:
     gone = tmp_path / "gone"
     with pytest.raises(HubError) as refusal:
         exchange(place, gone)
-    assert str(refusal.value) == f"{place} and {gone} cannot be exchanged: No such file or directory."
+    assert refusal.value.message == f"{place} and {gone} cannot be exchanged: No such file or directory."
     assert contents(place, other) == ["place", "other"]
 
 
