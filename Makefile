@@ -15,10 +15,10 @@ export TMPDIR := $(firstword $(wildcard /mnt/hubops/tmp) $(TMPDIR) /tmp)
 
 # The longest first, but for what is short beside the installation of the engine. The tests begin without images.
 CHECK := sanity lint unit docs artifact
-TEST := engine images tests faults-short $(SCENARIOS:%=molecule-%) failures-short artifact docs lint sanity demo demo-clean
-ON_IMAGES := $(filter faults-short molecule-% failures-short,$(TEST))
+TEST := engine images tests faults-short $(SCENARIOS:%=molecule-%) failures-short clusters artifact docs lint sanity demo demo-clean
+ON_IMAGES := $(filter faults-short molecule-% failures-short clusters,$(TEST))
 
-.PHONY: help venv check test lint sanity artifact docs unit hubs servers browser engine images molecule refusals pages faults faults-short failures failures-short tests demo demo-clean bench clean
+.PHONY: help venv check test lint sanity artifact docs unit hubs servers firewall browser engine images kubernetes clusters molecule refusals pages redeployments faults faults-short failures failures-short tests demo demo-clean bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -60,11 +60,14 @@ docs: venv  ## the documentation site, in build/docs/html; fails at a link that 
 unit: venv  ## unit tests
 	pytest tests/unit
 
-hubs: servers  ## real hubs and environments on this machine, without Docker
+hubs: servers firewall  ## real hubs and environments on this machine, without Docker
 	$(PYTEST) tests/hubs
 
 servers: venv  ## the database servers that tests start, installed where this is Debian and we are root
 	tools/database-servers
+
+firewall: venv  ## nftables, installed where this is Debian and we are root
+	tools/firewall
 
 browser: venv  ## the browser in which tests look at pages, installed where this is Debian and we are root
 	tools/browser
@@ -74,6 +77,12 @@ engine: venv  ## a running Docker engine, installed where this is Debian and we 
 
 images: engine  ## the test bed's images
 	python -m tests.testbed
+
+kubernetes: venv  ## the programs of a Kubernetes cluster, built once for all checkouts in 7 minutes
+	tools/kubernetes
+
+clusters: images kubernetes  ## releases of Zero to JupyterHub in a real cluster of one node, or in that of KUBECONFIG
+	pytest tests/clusters --durations 20
 
 molecule: $(SCENARIOS:%=molecule-%)  ## the molecule scenarios; `make molecule-systemd` makes one
 
@@ -99,8 +108,11 @@ failures-short: images  ## two of them, one caught by the preflight and one by t
 pages: browser  ## the pages of report and plan in a real browser
 	pytest tests/pages
 
-tests: engine servers browser  ## unit tests, real hubs, pages and refusals in one run
-	$(PYTEST) tests/refusals tests/hubs tests/pages tests/unit
+redeployments: venv  ## a site of QHub, redeployed with real QHub of the package index
+	pytest tests/redeployments
+
+tests: engine servers firewall browser  ## unit tests, real hubs, pages, redeployments and refusals in one run
+	$(PYTEST) tests/refusals tests/hubs tests/redeployments tests/pages tests/unit
 
 demo:  ## a real hub upgraded under build/demo, without root, Docker or Node
 	demo/run
@@ -115,4 +127,5 @@ bench: images  ## measure the outage against the documented procedure, and the r
 clean:  ## remove what the tests made: containers, build, caches
 	demo/clean
 	tools/remove-containers
+	[ ! -d $(firstword $(wildcard /mnt/hubops) /var/lib/hubops-tests)/kubernetes ] || python -m tests.testbed.kubernetes down
 	rm -rf build $(TMPDIR)/hubops-test-hubs-* .mypy_cache .pytest_cache .ruff_cache

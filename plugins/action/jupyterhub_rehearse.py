@@ -11,6 +11,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.planned import (
     IntermediateVersion,
 )
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.drift import fingerprint
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import BLOCKER
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import FallbackPath, Plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
@@ -49,6 +50,13 @@ class ActionModule(ActionBase):
         result["plan"] = to_dict(self._plan)
         hand_on(result, jupyterhub_upgrade_plan=result["plan"], jupyterhub_staged=self._staged)
         self._show(rehearsal)
+        result["ansible_stats"] = {
+            "data": {
+                "jupyterhub_plan_fingerprint": {self._vars["inventory_hostname"]: fingerprint(self._plan)}
+            },
+            "per_host": False,
+            "aggregate": True,
+        }
         objections = self._objections(rehearsal)
         return {"failed": True, "msg": "\n".join(objections)} if objections else result
 
@@ -119,7 +127,9 @@ class ActionModule(ActionBase):
         changed = plans.changes(reviewed, self._plan) if reviewed else []
         why = f"This is not the plan that was reviewed: {' '.join(changed)}"
         not_reviewed = [f"{why} Run plan.yml again, and review that."] if changed else []
-        return rehearsal.get("blockers") or not_reviewed
+        known = self._arguments.get("fingerprints") or {}
+        another = plans.another(known, self._vars["inventory_hostname"], self._plan)
+        return rehearsal.get("blockers") or not_reviewed or another
 
     def _asked(self, name: str, default: bool) -> bool:
         return boolean(self._arguments.get(name, default))

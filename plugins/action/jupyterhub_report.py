@@ -7,6 +7,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs.report import lines
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs.report_files import contents
+from ansible_collections.hubops.jupyterhub.plugins.plugin_utils import fleets
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.controller import holder
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.facts import hand_on
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.pages import files
@@ -36,4 +37,6 @@ class ActionModule(ActionBase):
         if file and not self._task.check_mode:
             for path, content in files(file, contents(report)).items():
                 path.write_text(content, encoding="utf-8")
+        if self._task.args.get("fleet") and not self._task.check_mode:
+            fleets.add(self._task.args["fleet"], host, report)
         return result

@@ -27,7 +27,9 @@ options:
     type: path
     default: ""
   image:
-    description: For a hub in a container of Docker, the image that it is to be started from.
+    description:
+      - For a hub in a container of Docker, the image that it is to be started from.
+      - Without it one is built from the hub's own, by the pip that is in it.
     type: str
     default: ""
 """

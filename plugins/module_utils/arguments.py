@@ -50,6 +50,44 @@ PROOF: dict[str, Any] = {
 DATABASE_SESSIONS: dict[str, Any] = {
     "database_sessions": {"type": "str", "choices": ["refuse", "end"], "default": "refuse"}
 }
+_BACKUP: dict[str, Any] = {
+    "type": "dict",
+    "options": {"path": {"type": "path", "required": True}, "sha256": {"type": "str", "default": ""}},
+}
+QHUB_SITE: dict[str, Any] = {
+    "site": {
+        "type": "dict",
+        "required": True,
+        "options": {
+            "folder": {"type": "path", "required": True},
+            "version": {"type": "str", "default": ""},
+            "old_version": {"type": "str", "default": ""},
+            "old_domain": {"type": "str", "default": ""},
+            "project": {"type": "str", "default": ""},
+            "kubernetes_version": {"type": "str", "default": ""},
+            "python": {"type": "path", "default": ""},
+            "requirements": {"type": "dict", "default": {}},
+            "user_data": _BACKUP,
+            "hub_database": _BACKUP,
+            "backup_max_age": {"type": "int", "default": 86400},
+            "branch": {"type": "str", "default": ""},
+            "push": {"type": "bool", "default": False},
+            "restored_data": {"type": "path", "default": ""},
+            "restored_database": {"type": "path", "default": ""},
+            "deploy_options": {"type": "list", "elements": "str", "default": []},
+            "old_deploy_options": {"type": "list", "elements": "str", "default": []},
+            "state_folder": {"type": "path"},
+        },
+    }
+}
+CLUSTER: dict[str, Any] = {
+    "release": {"type": "str", "default": ""},
+    "namespace": {"type": "str", "default": ""},
+    "kubeconfig": {"type": "path", "default": ""},
+    "context": {"type": "str", "default": ""},
+    "helm": {"type": "str", "default": "helm"},
+    "kubectl": {"type": "str", "default": "kubectl"},
+}
 PROGRESS_FILE: dict[str, Any] = {"progress_file": {"type": "path", "default": ""}}
 
 

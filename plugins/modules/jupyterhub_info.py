@@ -114,6 +114,7 @@ deployment:
         needs_root: true
         sees_host: true
         obstacles: []
+        defined_in: ""
         lost: []
         particulars: {kill_mode: control-group, restart: on-failure}
     config:
@@ -212,6 +213,7 @@ deployment:
         local: true
         further_commands: []
         elsewhere: []
+        images: null
     authenticator:
       description: The authenticator's class, and the names of the options that let people in.
       type: dict

@@ -14,6 +14,9 @@ description:
   - Shows the plan, and keeps it as the fact C(jupyterhub_upgrade_plan).
   - Writes nothing. The package index is asked for the wanted version, and for what the environments would
     become with it (a dry run of the installer), unless they have all that is wanted.
+  - Where single-user servers are containers of the host's Docker engine, the image that they start from is
+    pulled, as the first of them would pull it, and each image is asked for its JupyterHub by a program that
+    runs in it alone.
 extends_documentation_fragment:
   - hubops.jupyterhub.deployment
   - hubops.jupyterhub.environment_failures
@@ -78,6 +81,13 @@ options:
     type: str
     choices: [auto, keep, wait, stop, refuse]
     default: auto
+  stale_containers:
+    description:
+      - What becomes of users' containers that would start again with an old image, V(keep) or V(remove).
+      - Removed are those that do not run and have no files of their users, once the new hub is accepted.
+    type: str
+    choices: [keep, remove]
+    default: keep
   window:
     description:
       - When the upgrade may begin, in the time of the host; at any time, when empty. Outside of it there is a
@@ -301,6 +311,10 @@ plan:
       description: Why a fresh database takes the place of the old one, by the rehearsal; else empty.
       type: str
       sample: ""
+    stale_containers:
+      description: What becomes of users' containers that have an old image; empty where there are none.
+      type: str
+      sample: ""
 blockers:
   description: The findings that forbid the upgrade, as sentences.
   returned: success
@@ -332,7 +346,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state imp
 #: The parameters that are an administrator's policy, by the same names.
 POLICY = (
     *("strategy", "python", "packages", "user_packages", "accept", "verify_user"),
-    *("environment_failures", "running_servers", "database_sessions"),
+    *("environment_failures", "running_servers", "database_sessions", "stale_containers"),
 )
 
 
@@ -365,6 +379,7 @@ def main() -> None:
                 type="str", choices=["auto", "keep", "wait", "stop", "refuse"], default="auto"
             ),
             window=dict(type="dict", default={}),
+            stale_containers=dict(type="str", choices=["keep", "remove"], default="keep"),
             **arguments.DATABASE_SESSIONS,
             details=dict(type="bool", default=False),
             **arguments.INSTALLER,

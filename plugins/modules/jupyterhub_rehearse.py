@@ -54,6 +54,13 @@ options:
     description: The plan that was reviewed, which this one must not differ from; any, when empty.
     type: dict
     default: {}
+  fingerprints:
+    description:
+      - Fingerprints of the plans that were reviewed, by host, as an earlier job has handed them on
+        (C(jupyterhub_plan_fingerprint)); any plan, when empty. Measured times and what is known of
+        vulnerabilities are no part of it.
+    type: dict
+    default: {}
   details:
     description: Whether to show the packages that change, one by one, and the steps.
     type: bool
@@ -299,6 +306,7 @@ def main() -> None:
             rehearse=dict(type="bool", default=True),
             staged=dict(type="list", elements="dict", default=[]),
             reviewed=dict(type="dict", default={}),
+            fingerprints=dict(type="dict", default={}),
             details=dict(type="bool", default=False),
             audit=dict(type="str", choices=["auto", "never"], default="auto"),
             audit_url=dict(type="str", default="https://pypi.org/pypi"),

@@ -43,6 +43,12 @@ options:
         C(.html) and C(.md).
     type: str
     default: ""
+  fleet:
+    description:
+      - File on the controller with the report of a fleet, which the hub's row is written into. It is the
+        O(hubops.jupyterhub.jupyterhub_fleet#module:file) of M(hubops.jupyterhub.jupyterhub_fleet).
+    type: str
+    default: ""
   holder:
     description: Who reports, set by the action plugin. A run of another controller is not reported on.
     type: dict
@@ -151,6 +157,7 @@ def main() -> None:
             phases=dict(type="list", elements="dict", default=[]),
             failure=dict(type="dict", default={}),
             fetch=dict(type="str", default=""),
+            fleet=dict(type="str", default=""),
             holder=dict(type="dict", default={}),
         ),
         reported,

@@ -12,6 +12,11 @@ author:
 description:
   - Reads the state folders of the host, whatever has become of the hubs themselves. Nothing is changed, no
     hub is asked, and no lock is taken, so that a run which is under way is not disturbed.
+options:
+  show:
+    description: Whether to show it for people.
+    type: bool
+    default: true
 extends_documentation_fragment:
   - hubops.jupyterhub.state_folder
   - hubops.jupyterhub.service
@@ -43,6 +48,48 @@ hubs:
       type: list
       elements: str
       sample: ["jupyterhub: JupyterHub 4.1.6 -> 6.1.1, upgraded, outage 3.2 s, 0 warnings"]
+    last:
+      description: The same as data; none where no run is known, or its record cannot be read.
+      type: dict
+      contains:
+        outcome:
+          description: As in RV(hubops.jupyterhub.jupyterhub_report#module:report).
+          type: str
+          sample: upgraded
+        from_version:
+          description: The version before the run.
+          type: str
+          sample: 4.1.6
+        to_version:
+          description: The version that was wanted.
+          type: str
+          sample: 6.1.1
+        ended:
+          description: When the run has ended, in UTC; none while it is under way.
+          type: str
+          sample: "2026-11-20T21:16:45+00:00"
+        downtime_seconds:
+          description: How long the hub was away, in seconds; none where that is not known.
+          type: float
+          sample: 3.2
+        expected_outage_seconds:
+          description: What the rehearsal has shown, in seconds.
+          type: float
+          sample: 4.1
+        warnings:
+          description: What the run has warned of.
+          type: list
+          elements: str
+          sample: []
+        findings:
+          description: As in RV(hubops.jupyterhub.jupyterhub_plan#module:plan.findings).
+          type: list
+          elements: dict
+          sample: []
+        failure:
+          description: Why it failed; empty where it did not.
+          type: str
+          sample: ""
     held:
       description: Why the hub is held down; empty where it is not.
       type: str
@@ -90,7 +137,9 @@ def look(params: dict[str, Any], _check: bool) -> dict[str, Any]:
 
 def main() -> None:
     """Arguments, call, result."""
-    arguments.run(dict(**arguments.STATE_FOLDER, **arguments.SERVICE), look)
+    arguments.run(
+        dict(**arguments.STATE_FOLDER, **arguments.SERVICE, show={"type": "bool", "default": True}), look
+    )
 
 
 if __name__ == "__main__":

@@ -65,6 +65,19 @@ def changes(reviewed: dict[str, Any], plan: Plan) -> list[str]:
     return drift.changes(then, plan)
 
 
+def another(fingerprints: dict[str, str], host: str, plan: Plan) -> list[str]:
+    """Why a completed plan is not the one whose fingerprint was handed on; empty where it is, or none was."""
+    found, wanted = drift.fingerprint(plan), fingerprints.get(host)
+    if not fingerprints or wanted == found:
+        return []
+    if not wanted:
+        return [f"No plan of {host} was reviewed. Run plan.yml again, and review that."]
+    return [
+        f"This is not the plan that was reviewed: its fingerprint is {found[:12]}, and not {wanted[:12]}. "
+        "Run plan.yml again, and review that."
+    ]
+
+
 def steps(plan: Plan) -> list[str]:
     """What is going to be done, in its order."""
     return [f"{number}. {step}" for number, step in enumerate(plan.steps, 1)]

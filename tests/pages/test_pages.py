@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import plan_page
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import Plan
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import report_page
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import fleet, fleet_page, report_page
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -23,6 +23,13 @@ ATTACKED_PLAN = from_dict(Plan, hostile(to_dict(stories.plan())))
 DOCUMENTS = {
     "upgraded": report_page.document(stories.report_of(stories.upgraded())),
     "restored, attacked": report_page.document(hostile(stories.report_of(stories.restored()))),
+    "fleet, attacked": fleet_page.document(
+        fleet.reported(
+            fleet.Fleet(tuple(fleet.Hub(f"hub{number}{ATTACK}", number, "6.1.1") for number in (1, 2))),
+            f"hub1{ATTACK}",
+            hostile(stories.report_of(stories.restored())),
+        )
+    ),
     "plan, attacked": plan_page.document({f"hub1{ATTACK}": ATTACKED_PLAN}, "2026-11-21 20:00 UTC", "ada"),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,17 +30,21 @@ def slow_hub() -> Iterator[Hub]:
         yield hub
 
 
-def test_no_hub_stays_down_because_another_one_does(fresh_hub: Hub, slow_hub: Hub, tmp_path: Path) -> None:
+def test_no_hub_stays_down_because_another_one_does_and_a_fleet_is_done_once(
+    fresh_hub: Hub, slow_hub: Hub, tmp_path: Path
+) -> None:
     hub = fresh_hub
     staged.lay_out(hub)
     wanted = {
         "jupyterhub_version": TARGET,
         "jupyterhub_stop_timeout": 600,
         "jupyterhub_rehearse": False,
-        "jupyterhub_backup_fetch": str(tmp_path),
+        "jupyterhub_backup_fetch": str(tmp_path / "copies"),
+        "jupyterhub_canaries": [hub.container, slow_hub.container],
+        "jupyterhub_fleet_report": str(tmp_path / "fleet.json"),
     }
     with ThreadPoolExecutor() as pool:
-        run = pool.submit(hub.playbook, "upgrade.yml", wanted, beside=(slow_hub,))
+        run = pool.submit(hub.playbook, "fleet.yml", wanted, beside=(slow_hub,))
         try:
             hub.wait_until_answers(TARGET, timeout=300)
             assert slow_hub.version() in (slow_hub.layout.version, None)
@@ -50,8 +55,15 @@ def test_no_hub_stays_down_because_another_one_does(fresh_hub: Hub, slow_hub: Hu
     slow_hub.wait_until_answers(TARGET)
 
     for each in (hub, slow_hub):
-        copy, first_backup = sorted((tmp_path / each.container).iterdir())
+        copy, first_backup = sorted((tmp_path / "copies" / each.container).iterdir())
         assert recovery_point.verify(first_backup).from_version == TARGET
         kept = recovery_point.verify(copy).database
         assert kept.sealed, "the copy has the database of before the last backup"
         assert [path.name for path in copy.glob("*.sqlite")] == [kept.file]
+
+    rows = json.loads((tmp_path / "fleet.json").read_text())["hubs"]
+    assert [row["outcome"] for row in rows] == ["upgraded", "upgraded"]
+    assert all(row["downtime_seconds"] > 0 for row in rows)
+    again = hub.playbook("fleet.yml", wanted, beside=(slow_hub,))
+    assert "2 hubs: 2 upgraded" in again.stdout and "hub_facts" not in again.stdout
+    assert json.loads((tmp_path / "fleet.json").read_text())["hubs"][0]["outcome"] == "upgraded"

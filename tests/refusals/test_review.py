@@ -6,6 +6,10 @@ import json
 import re
 from pathlib import Path
 
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import drift
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import Plan
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
+
 from tests.testbed import Hub, PlaybookResult, staged
 from tests.testbed.judge import main_process
 from tests.testbed.staged import TARGET
@@ -58,7 +62,12 @@ def test_what_was_reviewed_is_what_is_done(fresh_hub: Hub, tmp_path: Path) -> No
     assert "Not found any more: blocker no-space: /opt has 12 MiB free." in said
 
     staged.lay_out(hub)
-    upgraded = hub.playbook("upgrade.yml", {"jupyterhub_version": TARGET, "jupyterhub_plan": str(reviewed)})
+    wanted = {
+        "jupyterhub_version": TARGET,
+        "jupyterhub_plan": str(reviewed),
+        "jupyterhub_plan_fingerprint": {hub.container: drift.fingerprint(from_dict(Plan, plan))},
+    }
+    upgraded = hub.playbook("upgrade.yml", wanted)
     hub.wait_until_answers(TARGET)
     assert_is_read(upgraded, hub)
     under_way = rf"^{hub.container} \| [A-Z][a-z]+ing .+ \(\d+ s\)$"

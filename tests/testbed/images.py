@@ -49,6 +49,8 @@ IMAGES = {
     "mysql": Image("mysql", "base", ("mysql", "common"), {"HUB": "4.1.6"}),
     "container": Image("container", "base", ("container",), {"HUB": "4.1.6"}),
     "container-new": Image("container", "base", ("container",), {"HUB": "6.1.1"}),
+    "server": Image("server", "container", ("server",), {}),
+    "server-new": Image("server", "container-new", ("server",), {}),
     "old": Image(
         "systemd", "base", ("systemd", "common"), {"HUB": "2.3.1", "RELATED_PACKAGES": "sqlalchemy<2"}
     ),
@@ -64,7 +66,7 @@ def image(name: str) -> str:
         recipe = IMAGES[name]
         arguments = dict(recipe.arguments)
         if recipe.parent is None:
-            arguments["BASE"] = _debian()
+            arguments["BASE"] = debian()
         else:
             arguments["PARENT"] = image(recipe.parent)
         with tempfile.TemporaryDirectory() as context:
@@ -98,7 +100,7 @@ def build(tag: str, folder: Path, dockerfile: str, arguments: dict[str, str]) ->
     print(f"image {tag}: built in {time.monotonic() - started:.0f} s", flush=True)
 
 
-def _debian() -> str:
+def debian() -> str:
     """The image of a bare Debian 12."""
     if "TESTBED_BASE" in os.environ:
         return os.environ["TESTBED_BASE"]

@@ -15,12 +15,18 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.pla
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import Finding
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import Plan
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.qhub import redeployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery.catalogue import (
     Comparison,
     ListedPoint,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery.status import Status
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.release import (
+    Release,
+    Server,
+    Volume,
+)
 
 MODULES = "ansible_collections.hubops.jupyterhub.plugins.modules"
 
@@ -55,7 +61,14 @@ def _sample(value: dict[str, Any]) -> Any:
         (ListedPoint, ("recovery_point_info", "points")),
         (Comparison, ("recovery_point_info", "comparison")),
         (Status, ("jupyterhub_status", "hubs")),
+        (redeployment.Plan, ("qhub_info", "plan")),
+        (redeployment.PlannedStep, ("qhub_info", "plan", "steps")),
+        (Finding, ("qhub_info", "plan", "findings")),
         (Rebuilt, ("jupyterhub_rebuild", "environments")),
+        (Release, ("z2jh_info", "release")),
+        (Volume, ("z2jh_info", "release", "volumes")),
+        (Server, ("z2jh_info", "release", "servers")),
+        (Finding, ("z2jh_plan", "plan", "findings")),
     ],
     ids=lambda value: ".".join(value) if isinstance(value, tuple) else value.__name__,
 )

@@ -17,6 +17,7 @@ ORDER = (
     "shapes",
     "progress",
     "pages",
+    "awx",
     "system",
     "releases",
     "hub_scripts",
@@ -26,9 +27,11 @@ ORDER = (
     "databases",
     "deployment",
     "planning",
+    "z2jh",
     "runs",
     "rehearsal",
     "recovery",
+    "qhub",
     "arguments",
 )
 MODULES = {

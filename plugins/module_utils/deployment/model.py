@@ -82,6 +82,28 @@ class SecretsFacts:
 
 
 @dataclass(frozen=True)
+class ServerImages:
+    """What the containers of single-user servers are made from, on the engine of this host."""
+
+    image: str
+    """Unless a user chooses another one."""
+    tag_follows_hub: bool
+    """Whether it is the spawner's own default, whose tag is the hub's version."""
+    choices: list[str]
+    """Others that users or profiles may choose."""
+    any_image: bool
+    """Whether a user may name any image."""
+    computed: bool
+    """Whether functions of the config or of a class of its own choose."""
+    removes: bool
+    """Whether a container goes when its server stops; else it is started again, with the image it has."""
+    name_begins: str
+    """How the names of the containers begin, of all users."""
+    pull_policy: str
+    """``always``, ``ifnotpresent``, ``never`` or ``skip``."""
+
+
+@dataclass(frozen=True)
 class SpawnerFacts:
     """What starts single-user servers."""
 
@@ -96,6 +118,8 @@ class SpawnerFacts:
     """Other commands, of the profiles that wrapspawner offers."""
     elsewhere: list[str] = field(default_factory=list)
     """Names of classes whose servers are not known to be processes of this host, as batchspawner's."""
+    images: ServerImages | None = None
+    """Of servers that are containers of this host; None where none is."""
 
     @property
     def commands(self) -> list[list[str]]:

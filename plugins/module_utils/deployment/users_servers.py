@@ -15,8 +15,8 @@ from . import proxy_route, verification
 from .database import database_of
 from .model import Deployment
 
-#: Administrators of hubs before 2.0 may do all of that.
-SCOPES = ("list:users", "servers", "shutdown")
+#: The first tells when the hub knows the token. Administrators of hubs before 2.0 may do all of that.
+SCOPES = ("read:hub", "list:users", "servers", "shutdown")
 LOOK_SECONDS = 5.0
 
 
@@ -72,7 +72,7 @@ class Attendant:
 
 @contextlib.contextmanager
 def attending(
-    deployment: Deployment, point: Path, seconds: float = 0, patience: float = float("inf")
+    deployment: Deployment, point: Path | None, seconds: float = 0, patience: float = float("inf")
 ) -> Iterator[Attendant]:
     """An attendant for the next ``seconds`` and a few minutes; after the block the hub has no trace of it.
 

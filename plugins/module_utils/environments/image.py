@@ -9,13 +9,14 @@ from typing import Callable, Iterable
 from ..errors import HubError
 from ..progress import Progress
 from ..releases.requirements import parse_requirement, satisfies
-from ..system import containers
-from ..system.containers import ImagePlace
+from ..system import containers, images
+from ..system.image_places import ImagePlace
 from ..system.trees import tree_stamp
 from . import image_view, staging
 from .base import Environment
 from .folder import Folder
-from .image_installer import ImageInstaller
+from .image_builder import BUILT
+from .image_installer import ImageInstaller, have_image, image_for, view_of
 from .installer import Installer
 from .kept import KeptEnvironment
 from .layout import IMAGE
@@ -42,8 +43,13 @@ class ImageEnvironment(Folder):
         return (
             place is not None
             and super().is_staged(entry, installer)
-            and containers.image_id(installer.options.image) == place.image
+            and images.image_id(self._image(entry, installer)) == place.image
         )
+
+    @staticmethod
+    def _image(entry: Planned, installer: Installer) -> str:
+        """The name of the image that an entry of the plan asks for."""
+        return image_for(view_of(entry.path), entry.requirements, installer.options)
 
     def stage(self, entry: Planned, installer: Installer, progress: Progress) -> Staged:
         if isinstance(entry, IntermediateVersion):
@@ -54,15 +60,14 @@ class ImageEnvironment(Folder):
         began = time.monotonic()
         old, new = Path(entry.path), Path(entry.staged_path)
         made_at, made_from, before = time.time(), tree_stamp(old), all_packages(old)
-        place = ImagePlace.of(old)
-        if place is None:
-            raise HubError(f"{old} is not the view of an image any more.", "Run again: it is made anew.")
+        place = view_of(entry.path)
         changed = not self.is_staged(entry, installer)
         if changed:
             staging.remove_staged(new)
-            progress(f"Reading the image {installer.options.image}")
-            image_view.make_of_image(new, place.container, installer.options.image)
-            _require(installer.options.image, all_packages(new), entry)
+            progress(f"Reading the image {self._image(entry, installer)}")
+            image = have_image(place, entry.requirements, installer.options)
+            image_view.make_of_image(new, place.container, image)
+            _require(image, all_packages(new), entry)
             staging.confirm(entry, installer, before, made_at, made_from, [])
         seconds = round(time.monotonic() - began, 1)
         return Staged(str(old), str(new), entry.strategy, changed, before, all_packages(new), seconds)
@@ -77,26 +82,36 @@ class ImageEnvironment(Folder):
         """Exchange the views, and give the image that was left a name, so that no tidying up removes it."""
         place = ImagePlace.of(Path(self.name))
         if place:
-            containers.tag(
-                place.image, f"{KEPT}/{place.container.lower()}", place.image.rpartition(":")[2][:12]
-            )
+            images.tag(place.image, f"{KEPT}/{place.container.lower()}", place.image.rpartition(":")[2][:12])
         super().switch(entry, recovery_point_id, installer_for, progress)
+
+    def remove_leftovers(self, entry: Planned, recovery_point_id: str, check: bool) -> bool:
+        """As of a folder; an image that was built for it loses its name as well, so that it goes."""
+        removed = super().remove_leftovers(entry, recovery_point_id, check)
+        if removed and not check:
+            self._remove_images(BUILT)
+        return removed
 
     def remove_unneeded(self, kept: KeptEnvironment, recorded: Iterable[KeptEnvironment]) -> None:
         """Remove the view, and the container and the name of its image where no view has that any more."""
         super().remove_unneeded(kept, recorded)
+        self._remove_images(KEPT)
+        self._remove_images(BUILT)
+
+    def _remove_images(self, repository: str) -> None:
+        """Remove the containers and names of a repository's images that no view has."""
         views = (ImagePlace.of(path) for path in Path(self.name).parent.glob(f"{Path(self.name).name}*"))
         needed = {place.image: place.container for place in views if place}
         for container in set(needed.values()):
-            for name, image in containers.tags(f"{KEPT}/{container.lower()}").items():
+            for name, image in images.tags(f"{repository}/{container.lower()}").items():
                 if image not in needed:
                     containers.remove(containers.aside(container, image))
-                    containers.untag(name)
+                    images.untag(name)
 
     def find(self, kept: KeptEnvironment) -> Environment | None:
         found = super().find(kept)
         place = ImagePlace.of(Path(found.name)) if found else None
-        return found if place and containers.image_id(place.image) else None
+        return found if place and images.image_id(place.image) else None
 
 
 def _require(image: str, packages: dict[str, str], entry: PlannedEnvironment) -> None:

@@ -18,8 +18,9 @@ from pathlib import Path
 from ..errors import HubError
 from ..hub_scripts import image_reader
 from ..shapes import from_dict, to_dict
-from ..system import containers, files
-from ..system.containers import PLACE, ContainerContext, ImagePlace
+from ..system import containers, files, images
+from ..system.container_context import ContainerContext
+from ..system.image_places import PLACE, ImagePlace
 from ..system.source import source_of
 from ..system.state import make_private
 
@@ -75,7 +76,7 @@ def make_of_image(view: Path, name: str, image: str) -> ImagePlace:
 
     Raises HubError as `make`, and when there is no such image and it cannot be pulled either.
     """
-    containers.need_image(image)
+    images.need_image(image)
     container = containers.of_image(name, image)
     context = ContainerContext(
         user="root",

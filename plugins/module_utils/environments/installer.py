@@ -110,6 +110,9 @@ class Installer:
     Raises HubError when the requested installer is not available.
     """
 
+    #: The image that has what was planned; '' where packages are installed into a folder.
+    image = ""
+
     def __init__(
         self,
         options: InstallerOptions,

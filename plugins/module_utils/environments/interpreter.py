@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..errors import HubError
 from ..releases.requirements import satisfies
-from ..system.containers import ImagePlace
+from ..system.image_places import ImagePlace
 from ..system.processes import succeeded
 from .layout import python_of, python_version_of
 

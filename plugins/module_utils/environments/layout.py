@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Iterator
 
 from ..errors import HubError
-from ..system.containers import ImagePlace
 from ..system.execution_context import NEEDS_ROOT
+from ..system.image_places import ImagePlace
 
 VENV = "venv"
 CONDA = "conda"

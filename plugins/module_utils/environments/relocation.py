@@ -85,8 +85,9 @@ def fit(
     else:
         mentions = _settle_paths([root], place, changed, padded)
     _require_no_new_conflicts(entry, installer.check(str(root)), conflicts)
-    imported = _smoke(entry, root)
-    _compile(root, place, {*imported, *(file for file in changed if file.suffix == ".py")})
+    # First: the import would compile the same files for itself.
+    _compile(root, place, (file for file in changed if file.suffix == ".py"))
+    _compile(root, place, _smoke(entry, root))
     owner = old.stat()
     for path in [root, *_unknown(root, known)]:
         own(path, owner)

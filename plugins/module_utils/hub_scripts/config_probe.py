@@ -33,6 +33,10 @@ RELATED_PACKAGES = (
     "traitlets",
 )
 LARGEST_INCLUDED_FILE = 1024 * 1024
+#: The engine of the host, as programs name it that do not name another one.
+ENGINES = ("unix:///var/run/docker.sock", "unix://var/run/docker.sock", "unix:///run/docker.sock")
+#: With one of these a class of one's own may choose another image than its options say.
+CHOOSE = {"image", "start", "check_allowed", "create_object", "get_image", "_image_default"}
 
 
 def main():  # type: ignore[no-untyped-def]
@@ -183,9 +187,73 @@ def look_at_spawner(app):  # type: ignore[no-untyped-def]
     found["command"] = commands[0]
     found["further_commands"] = [each for each in commands[1:] if each != commands[0]]
     found["local"] = any(issubclass(each, LocalProcessSpawner) for each, _given in started)
+    found["images"] = server_images(app, started)
     elsewhere = [each for each, _given in started if not starts_on_this_host(each, LocalProcessSpawner)]
+    if found["images"]:
+        elsewhere = [each for each in elsewhere if not makes_containers(each)]
     found["elsewhere"] = sorted({each.__name__ for each in elsewhere})
     return found
+
+
+def makes_containers(cls):  # type: ignore[no-untyped-def]
+    """Whether its servers are containers of one engine, not services of a swarm."""
+    names = [each.__name__ for each in cls.__mro__]
+    return "DockerSpawner" in names and "SwarmSpawner" not in names
+
+
+def server_images(app, started):  # type: ignore[no-untyped-def]
+    """The images of DockerSpawner, itself or in profiles; None without it, or with an engine elsewhere."""
+    makers = [(cls, given) for cls, given in started if makes_containers(cls)]
+    if not makers or not all(has_engine_of_host(app, cls, given) for cls, given in makers):
+        return None
+    images = []
+    others = []  # type: ignore[var-annotated]
+    any_image = computed = False
+    for cls, given in makers:
+        images.append(
+            configured(app, cls, given, "image", "container_image") or option(app, cls, "image", "")
+        )
+        allowed = configured(app, cls, given, "allowed_images", "image_whitelist") or []
+        any_image = any_image or allowed == "*"
+        own = [each for each in cls.__mro__ if each.__module__.split(".")[0] != "dockerspawner"]
+        own = [each for each in own if makes_containers(each)]
+        computed = computed or callable(allowed) or any(CHOOSE.intersection(vars(each)) for each in own)
+        if isinstance(allowed, (list, tuple, dict)):
+            others.extend(allowed.values() if isinstance(allowed, dict) else allowed)
+    cls, given = makers[0]
+    template = configured(app, cls, given, "name_template", "container_name_template")
+    prefix = configured(app, cls, given, "prefix", "container_prefix") or "jupyter"
+    choices = [str(image) for image in images[1:] + others]
+    return {
+        "image": str(images[0]),
+        "tag_follows_hub": configured(app, cls, given, "image", "container_image") is None,
+        "choices": sorted(set(choices) - {images[0]}),
+        "any_image": any_image,
+        "computed": computed,
+        "removes": bool(configured(app, cls, given, "remove", "remove_containers")),
+        "name_begins": (template or "{prefix}-").replace("{prefix}", prefix).split("{")[0],
+        "pull_policy": str(configured(app, cls, given, "pull_policy") or "ifnotpresent").lower(),
+    }
+
+
+def has_engine_of_host(app, cls, given):  # type: ignore[no-untyped-def]
+    """Whether its containers are those of the engine at the usual address."""
+    client = configured(app, cls, given, "client_kwargs") or {}
+    address = client.get("base_url") or os.environ.get("DOCKER_HOST") or ENGINES[0]
+    return address in ENGINES
+
+
+def configured(app, cls, given, *names):  # type: ignore[no-untyped-def]
+    """The value that the config gives to an option, by one of its names; None where it gives none."""
+    value = None
+    for name in names:
+        for section in cls.section_names():
+            if section in app.config and name in app.config[section]:
+                value = settled(app.config[section][name], [])
+        value = given.get(name, value)
+        if value is not None:
+            break
+    return value
 
 
 def starting_classes(app, cls, local_class):  # type: ignore[no-untyped-def]

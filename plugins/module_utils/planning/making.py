@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..deployment.model import Deployment
+from ..deployment.server_images import REMOVE
 from ..environments.planned import IN_PLACE, REBUILD, REPORT, LeftOut, PlannedEnvironment
 from . import intermediate_versions, running_servers
 from .findings import kinds
@@ -58,6 +59,7 @@ def make_plan(deployment: Deployment, target: Target, host: Host, policy: Policy
         basis=upgrade.basis,
         left_out=upgrade.left_out,
         running_servers=running_servers.chosen(upgrade) if outage and changes else "",
+        stale_containers=policy.stale_containers if outage and changes and host.stale_containers else "",
     )
     return replace(plan, steps=_steps(deployment, plan))
 
@@ -204,6 +206,8 @@ def _steps(deployment: Deployment, plan: Plan) -> tuple[str, ...]:
     if plan.outage:
         steps.append(f"Start {service}. The outage ends when it answers as {plan.to_version}.")
     steps.append("Verify the hub; if anything has failed, restore all of the above and start the old hub.")
+    if plan.stale_containers == REMOVE:
+        steps.append("Once it is accepted, remove containers of users' servers that have an old image.")
     return tuple(steps)
 
 

@@ -55,6 +55,8 @@ class Plan:
     """What becomes of users' servers that run; '' where there is no outage, or the hub does not run."""
     fresh_database: str = ""
     """Why a fresh database takes the place of the old one; '' where that is migrated, or stays as it is."""
+    stale_containers: str = ""
+    """What becomes of users' containers that have an old image; '' where there are none."""
 
     @property
     def goal(self) -> str:

@@ -9,12 +9,14 @@ from ..environments.planned import PackageChange
 from ..pages.blocks import BAD, CALM, GOOD, WARN, Block, Facts, Figures, Items, Notice, Table, Text
 from ..pages.document import Document, Section
 from ..pages.timeline import Bar, Timeline, duration
-from .findings.finding import BLOCKER, NOTE, SEVERITIES, WARNING, Finding
+from .findings.finding import BLOCKER, NOTE, SEVERITIES, WARNING, Finding, frequent, listing
 from .plan import NOTHING, Plan
 
 _TONES = {BLOCKER: BAD, WARNING: WARN, NOTE: CALM}
 #: The parts of a rehearsal that an upgrade has in its outage, in their order.
 _OUTAGE = ("stop", "copy", "migrate", "start")
+#: Of more hubs only the first are named.
+_NAMES = 8
 
 
 def document(plans: dict[str, Plan], made: str, by: str) -> Document:
@@ -24,16 +26,41 @@ def document(plans: dict[str, Plan], made: str, by: str) -> Document:
     tone = next((_TONES[severity] for severity in SEVERITIES[:2] if found[severity]), GOOD)
     several = len(plans) > 1
     return Document(
-        subject=f"Plan for {', '.join(plans)}, to be reviewed",
+        subject=f"Plan for {listing(list(plans), _NAMES)}, to be reviewed",
         title=f"JupyterHub {', '.join(sorted(versions))}",
         verdict=_verdict(plans, found),
         tone=tone,
-        sections=tuple(
-            Section(f"{host}: {section.title}" if several else section.title, section.blocks)
-            for host, plan in plans.items()
-            for section in _sections(host, plan)
+        sections=(
+            *(_of_all(plans) if several else ()),
+            *(
+                Section(f"{host}: {section.title}" if several else section.title, section.blocks)
+                for host, plan in plans.items()
+                for section in _sections(host, plan)
+            ),
         ),
         made=f"hubops.jupyterhub, planned {made} by {by}",
+    )
+
+
+def _of_all(plans: dict[str, Plan]) -> tuple[Section, ...]:
+    """What a review of many hubs begins with: a row for each, and what concerns many."""
+    rows = tuple(
+        (
+            host,
+            plan.from_version,
+            plan.goal,
+            _away(plan),
+            *(str(sum(each.severity == severity for each in plan.findings)) for severity in SEVERITIES[:2]),
+        )
+        for host, plan in plans.items()
+    )
+    hubs = Table(("hub", "from", "to", "expected outage", "blockers", "warnings"), rows, numbers=(3, 4, 5))
+    found = frequent((host, each) for host, plan in plans.items() for each in plan.findings)
+    return (
+        Section("All hubs", (hubs,)),
+        Section(
+            "Findings by frequency", tuple(shared_by(finding, hosts, len(plans)) for finding, hosts in found)
+        ),
     )
 
 
@@ -64,12 +91,11 @@ def _sections(host: str, plan: Plan) -> tuple[Section, ...]:
 
 
 def _summary(host: str, plan: Plan) -> tuple[Block, ...]:
-    seconds, packages = plan.expected_outage_seconds, plan.packages
-    away = "none" if not plan.outage else "not known" if seconds is None else duration(seconds)
+    packages = plan.packages
     changed = None if packages is None else sum(len(each) for each in packages.values())
     found = Counter(finding.severity for finding in plan.findings)
     figures = (
-        (away, "expected outage"),
+        (_away(plan), "expected outage"),
         ("not known" if changed is None else str(changed), "package changes"),
         (str(found[BLOCKER]), "blockers"),
         (str(found[WARNING]), "warnings"),
@@ -90,6 +116,22 @@ def _summary(host: str, plan: Plan) -> tuple[Block, ...]:
                 ("If it fails", "The old hub is restored by the host, and verified."),
             )
         ),
+    )
+
+
+def _away(plan: Plan) -> str:
+    seconds = plan.expected_outage_seconds
+    return "none" if not plan.outage else "not known" if seconds is None else duration(seconds)
+
+
+def shared_by(finding: Finding, hosts: Sequence[str], hubs: int) -> Notice:
+    """A finding that some of so many hubs have."""
+    return Notice(
+        _TONES[finding.severity],
+        f"{finding.severity} {finding.id}",
+        f"{len(hosts)} of {hubs} hubs: {listing(list(hosts), _NAMES)}",
+        f"As on {hosts[0]}: {finding.found}",
+        finding.fix,
     )
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import concurrent.futures
 from dataclasses import replace
 
+from ..deployment import server_images
 from ..deployment.model import Deployment
+from ..deployment.server_images import ServerImage, StaleContainer
 from ..environments.installer import InstallerOptions
 from . import host, newest
 from .basis import FailedUpgrade
@@ -36,6 +38,17 @@ def plan(
     with concurrent.futures.ThreadPoolExecutor(max_workers=3) as pool:
         target = pool.submit(find_target, deployment, version, options)
         resolved = pool.submit(resolve, deployment, version, policy, options)
+        images = pool.submit(_images, deployment, version)
         seen = host.look(deployment, state_base, policy.python, policy.verify_user)
-        found, packages = target.result(), resolved.result()
-    return make_plan(deployment, found, replace(seen, resolved=packages, failed=failed), policy)
+        found, packages, (offered, stale) = target.result(), resolved.result(), images.result()
+    seen = replace(seen, resolved=packages, failed=failed, server_images=offered, stale_containers=stale)
+    return make_plan(deployment, found, seen, policy)
+
+
+def _images(deployment: Deployment, version: str) -> tuple[list[ServerImage], list[StaleContainer]]:
+    """What containers of single-user servers start from, and those that are there and do not."""
+    spawner = deployment.spawner
+    if spawner.images is None:
+        return [], []
+    offered = server_images.read(spawner.images, version, spawner.command)
+    return offered, server_images.stale(spawner.images, offered, version, spawner.command)

@@ -76,7 +76,7 @@ def _resolve_one(
     after = {**before, **changes}
     python = environment.python_version or ""
     conflicting = conflicts(declared_requirements(Path(path)), before, after, python)
-    return Resolution(after, conflicting, drivers)
+    return Resolution(after, conflicting, drivers, image=installer.image)
 
 
 def conflicts(

@@ -8,6 +8,7 @@ from typing import NamedTuple, Sequence
 
 from ..databases.drivers import Driver, missing_drivers
 from ..deployment.model import Deployment
+from ..deployment.server_images import KEEP, ServerImage, StaleContainer
 from ..environments.facts import EnvironmentFacts, Obstacle
 from ..environments.kinds import environment_of
 from ..environments.planned import FAIL, LeftOut, PlannedEnvironment
@@ -50,7 +51,7 @@ class Resolution:
     ``packages`` are all that it would have, ``conflicts`` those between them, a sentence each.
     ``drivers`` are the database's that it would lack if they were not added.
     ``problem`` says why there is no answer; ``answered`` is False where that is not the packages' fault.
-    ``obstacles`` are why it was not asked.
+    ``obstacles`` are why it was not asked. ``image`` is the one that has the packages, where one has.
     """
 
     packages: dict[str, str]
@@ -60,6 +61,7 @@ class Resolution:
     hint: str = ""
     answered: bool = True
     obstacles: list[Obstacle] = field(default_factory=list)
+    image: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,8 @@ class Host:
     ``knows_user`` says whether the hub has the user whose server is to be started;
     ``running_servers`` names those that are registered as running, ``ada`` or ``ada/gpu``; ``now`` is the
     time that its clock shows. ``apart`` says whether the state folder is on another file system than the
-    database.
+    database. ``server_images`` are those that servers start from after the upgrade, where they are
+    containers, ``stale_containers`` those of users' servers that do not.
     """
 
     root: bool
@@ -107,6 +110,8 @@ class Host:
     running_servers: list[str] = field(default_factory=list)
     now: datetime | None = None
     apart: bool = False
+    server_images: list[ServerImage] = field(default_factory=list)
+    stale_containers: list[StaleContainer] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -123,6 +128,7 @@ class Policy:
     running_servers: str = "auto"  # or one of `running_servers.WAYS`
     window: Window | None = None  # when the upgrade may begin; at any time
     database_sessions: str = REFUSE  # or END: what is done with others' sessions in the hub's database
+    stale_containers: str = KEEP  # or REMOVE, once the new hub is accepted
 
 
 @dataclass(frozen=True)

@@ -19,15 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from ..databases import fresh_start, migration
-from ..deployment import lifecycle, person, proxy_route, users_servers, verification
+from ..deployment import lifecycle, person, users_servers, verification
+from ..deployment.announcement import announce
 from ..deployment.database import database_of
+from ..deployment.holding import holding
 from ..deployment.model import Deployment
 from ..deployment.verification import Lender
 from ..environments import transitions
 from ..environments.installer import InstallerOptions
 from ..environments.packages import installed_version
 from ..errors import HubError
-from ..hub import hold_page
 from ..hub.running_servers import RunningServer
 from ..planning import moving, running_servers
 from ..planning.findings.finding import listing
@@ -187,11 +188,11 @@ def _attend_to_servers(outage: Outage) -> dict[str, Any]:
 def _stop(outage: Outage) -> dict[str, Any]:
     reason = f"{outage.plan.action} to {outage.plan.goal}"
     shut_down = next(iter(outage.shut_downs), None)
-    page = outage.until_over.enter_context(hold_page.serving(outage.plan.expected_outage_seconds))
-    is_shown = proxy_route.lead_to(outage.deployment, page)
+    announce(outage.deployment, f"In progress: {outage.plan.action} of JupyterHub to {outage.plan.goal}.")
+    held = outage.until_over.enter_context(holding(outage.deployment, outage.plan.expected_outage_seconds))
     stopped = lifecycle.stop(outage.deployment, outage.base, reason, outage.settings.stop_timeout, shut_down)
     outage.until_stopped.close()
-    return {**vars(stopped), "hold_page": is_shown}
+    return {**vars(stopped), **vars(held)}
 
 
 def _seal(outage: Outage) -> dict[str, Any]:

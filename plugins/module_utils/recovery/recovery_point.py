@@ -24,6 +24,7 @@ from typing import Any, Iterable
 
 from ..databases.facts import DatabaseBackup
 from ..deployment.database import database_of, keep_access
+from ..deployment.holding import holding
 from ..deployment.lifecycle import start, take_down
 from ..deployment.model import Deployment
 from ..environments.kept import KeptEnvironment
@@ -191,29 +192,31 @@ def restore(
     ``shut_down`` as in `lifecycle.stop`.
     Returns what was restored, also as a diff, whether anything was changed, and when the hub answered.
     """
-    with _no_os_error(point):
-        manifest = verify(point, homes=False)
-        kept_environments.require(manifest)
-        deployment = manifest.deployment
-        base = str(state_folder_of(point).parent)
-        kept_database.of_manifest(point, manifest).wait(SERVER_SECONDS)
-        different = differences(point, manifest)
-        if different or service_of(deployment.service).state() == "stopping":
-            reserved_space.release_aside(state_folder_of(point))
-            take_down(deployment, base, f"restoring {point.name}", stop_timeout, shut_down)
-        if different:
-            aside = point / "replaced" / datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
-            if log_mark:
-                _keep_log(deployment, log_mark, aside)
-            make_equal(point, manifest, aside)
-        for entry in kept_environments.restorable(manifest):
-            kept_environments.tidy(entry, point.parent)
-        database = kept_database.of_manifest(point, manifest)
-        reserved_space.release(state_folder_of(point), database, manifest.database)
-        # Before the first row of the hub that serves again: it must survive another restore.
-        kept_database.remember_restore(point)
-    before_start()
-    started = start(deployment, base, manifest.from_version, timeout)
+    with contextlib.ExitStack() as held:
+        with _no_os_error(point):
+            manifest = verify(point, homes=False)
+            kept_environments.require(manifest)
+            deployment = manifest.deployment
+            base = str(state_folder_of(point).parent)
+            kept_database.of_manifest(point, manifest).wait(SERVER_SECONDS)
+            different = differences(point, manifest)
+            if different or service_of(deployment.service).state() == "stopping":
+                reserved_space.release_aside(state_folder_of(point))
+                held.enter_context(holding(deployment))
+                take_down(deployment, base, f"restoring {point.name}", stop_timeout, shut_down)
+            if different:
+                aside = point / "replaced" / datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
+                if log_mark:
+                    _keep_log(deployment, log_mark, aside)
+                make_equal(point, manifest, aside)
+            for entry in kept_environments.restorable(manifest):
+                kept_environments.tidy(entry, point.parent)
+            database = kept_database.of_manifest(point, manifest)
+            reserved_space.release(state_folder_of(point), database, manifest.database)
+            # Before the first row of the hub that serves again: it must survive another restore.
+            kept_database.remember_restore(point)
+        before_start()
+        started = start(deployment, base, manifest.from_version, timeout)
     return {
         **_result(different),
         "changed": bool(different) or started.changed,

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ..databases import migration
-from ..deployment import lifecycle, users_servers, verification
+from ..deployment import lifecycle, server_images, users_servers, verification
+from ..deployment.announcement import announce
 from ..deployment.database import database_of
-from ..deployment.model import Deployment
+from ..deployment.model import Deployment, SpawnerFacts
 from ..deployment.verification import Lender
 from ..environments import transitions
 from ..environments.installer import InstallerOptions
@@ -42,6 +43,8 @@ STOP_TIMEOUT = 30.0
 SERVERS_TIMEOUT = 30.0
 #: The step of the outage that has noted these servers.
 SERVERS = "servers"
+#: The phase after the acceptance that removes users' containers which have an old image.
+CONTAINERS = "containers"
 
 
 def accept(folder: Path, run_id: str) -> Outcome:
@@ -67,8 +70,23 @@ def accept(folder: Path, run_id: str) -> Outcome:
 def _accept(folder: Path, run: Run, outcome: Outcome) -> Outcome:
     run.record(Phase("accept", 0.0, journal.CHANGED))
     journal.finish(folder, run, journal.ACCEPTED, outcome)
+    if outcome["ended"] == "new" and run.plan and run.plan.stale_containers == server_images.REMOVE:
+        with journal.recording(folder, run, CONTAINERS) as done:
+            done.update(_remove_stale_containers(run.deployment.spawner, run.plan.to_version))
     _report(folder, run)
     return {**run.outcome, "left": tidy(folder, run)}
+
+
+def _remove_stale_containers(spawner: SpawnerFacts, version: str) -> dict[str, Any]:
+    """Remove users' containers that would start again with an old image; all are named."""
+    if spawner.images is None:
+        return {"changed": False}
+    try:
+        done = server_images.remove_stale(spawner.images, version, spawner.command)
+    except HubError as error:
+        return {"changed": False, "warnings": [f"Containers with old images were kept: {error}"]}
+    removed = [f"Removed, for they had an old image: {', '.join(done.removed)}."] if done.removed else []
+    return {"changed": bool(removed), "removed": done.removed, "warnings": [*removed, *done.kept]}
 
 
 def settle(folder: Path, by: str, reason: str, keep: bool = False) -> Outcome:
@@ -231,6 +249,7 @@ def tidy(folder: Path, run: Run) -> list[str]:
 def _removals(folder: Path, run: Run) -> list[Callable[[], object]]:
     point = Path(run.recovery_point)
     removals: list[Callable[[], object]] = [
+        lambda: announce(run.deployment, ""),
         lambda: migration.abandon(folder),
         lambda: rehearsed_hub.tidy(database_of(run.deployment, point if run.recovery_point else None)),
     ]

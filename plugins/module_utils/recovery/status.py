@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import HubError
+from ..planning.findings.finding import Finding
 from ..runs import guard, journal, outage_process, report
+from ..runs.fleet import LastRun
+from ..shapes import from_dict
 from ..system import state
 from . import catalogue
 from .catalogue import ListedPoint
@@ -19,6 +23,7 @@ class Status:
     name: str
     run: str
     report: tuple[str, ...]
+    last: LastRun | None
     held: str
     guarded: bool
     outage: bool
@@ -33,22 +38,39 @@ def of_host(base: str | None, service: str = "") -> list[Status]:
 def of_hub(folder: Path) -> Status:
     """The hub of one state folder."""
     hold = state.hold_file(folder)
-    run, told = "", []
+    run, told, ended = "", [], None
     try:
         last = journal.read(folder)
         if last:
             run = journal.summary(last)
-            told = report.lines(report.compose(report.of_run(last)), folder.name)
+            composed = report.compose(report.of_run(last))
+            told, ended = report.lines(composed, folder.name), _last(composed)
     except HubError as error:
         run = str(error)
     return Status(
         name=folder.name,
         run=run,
         report=tuple(told),
+        last=ended,
         held=hold.read_text(encoding="utf-8").strip() if hold.exists() else "",
         guarded=guard.is_active(folder),
         outage=outage_process.is_running(folder),
         recovery_points=tuple(catalogue.listed_in(folder)),
+    )
+
+
+def _last(composed: dict[str, Any]) -> LastRun:
+    failure = composed["failure"] or {}
+    return LastRun(
+        outcome=composed["outcome"],
+        from_version=composed["from_version"],
+        to_version=composed["to_version"],
+        ended=composed["ended"],
+        downtime_seconds=composed["downtime_seconds"],
+        expected_outage_seconds=composed["expected_outage_seconds"],
+        warnings=tuple(composed["warnings"]),
+        findings=tuple(from_dict(Finding, each) for each in composed["findings"]),
+        failure=failure.get("reason", ""),
     )
 
 

@@ -18,6 +18,7 @@ from typing import Any, Callable
 
 from ..databases import fresh_start, hub_tables, migration, schema
 from ..databases.base import Database, DatabaseCopy
+from ..deployment import server_images
 from ..deployment.config import LoadedConfig, load_config
 from ..deployment.database import database_of
 from ..deployment.model import Deployment
@@ -28,6 +29,7 @@ from ..environments.planned import PlannedEnvironment
 from ..errors import HubError
 from ..hub import logs, sockets
 from ..planning.findings import rehearsal as kinds
+from ..planning.findings import server_images as image_findings
 from ..planning.findings.config import ALLOW_OPTION_GONE, CONFIG_OPTION_GONE
 from ..planning.findings.finding import BLOCKER, Finding, sentence
 from ..planning.findings.kinds import judge
@@ -348,7 +350,19 @@ def _loaded(rehearsal: Rehearsal, scene: Scene) -> LoadedConfig | None:
     if scheme in sockets.SCHEMES and scheme != sockets.scheme_of(scene.version):
         found = f"With JupyterHub {scene.version}, c.JupyterHub.hub_bind_url begins with {scheme}://."
         rehearsal.findings.append(kinds.SOCKET.found(found))
+    _look_at_images(rehearsal, scene, config)
     return config
+
+
+def _look_at_images(rehearsal: Rehearsal, scene: Scene, config: LoadedConfig) -> None:
+    """Judge the images of servers, where the config names others with the new JupyterHub than planned."""
+    images, before = config.spawner.images, scene.deployment.spawner.images
+    planned = server_images.as_of(before, scene.version) if before else None
+    if images is None or (planned and (planned.image, planned.choices) == (images.image, images.choices)):
+        return
+    scene.progress("Reading the images that servers start from")
+    offered = server_images.read(images, scene.version, config.spawner.command)
+    rehearsal.findings += image_findings.of_images(offered, scene.version)
 
 
 def _play(rehearsal: Rehearsal, scene: Scene, config: LoadedConfig, folder: Path, copy: DatabaseCopy) -> None:

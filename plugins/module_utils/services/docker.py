@@ -14,23 +14,23 @@ from ..environments import image_view
 from ..errors import HubError
 from ..system import docker_engine as engine
 from ..system import files, state
+from ..system.container_context import ContainerContext
+from ..system.container_helpers import MAKER_LABEL, remove_abandoned
 from ..system.containers import (
     ASIDE,
-    MAKER_LABEL,
     Container,
-    ContainerContext,
-    ImagePlace,
     aside,
     changed_files,
     container,
     containers,
-    image_id,
     make,
     remove,
-    remove_abandoned,
     set_restart_policy,
 )
+from ..system.image_places import ImagePlace
+from ..system.images import image_id
 from ..system.processes import Process, family, processes
+from . import compose
 from .base import STOP_FIX, DoesNotStop, Service
 from .command_line import runs_hub
 from .facts import ServiceFacts
@@ -269,11 +269,12 @@ class DockerContainer(Service):
             "needs_root": True,
             "sees_host": False,
             "obstacles": _obstacles(found),
+            "defined_in": compose.where_defined(found.labels, found.image_name, found.name),
             "lost": lost_packages(changed_files(found.name)),
             "particulars": {
                 "image": found.image,
                 "image_name": found.image_name,
-                "started_by": started_by(found),
+                "started_by": compose.started_by(found.labels),
                 "account": {
                     "user": context.user,
                     "uid": context.uid,
@@ -323,26 +324,7 @@ def _user_name(process: Process, uid: int) -> str:
     return next((each[0] for each in fields if each[2:3] == [str(uid)]), str(uid))
 
 
-def started_by(found: Container) -> str:
-    """Who has made a container, as far as its labels say: Compose's project and file, or `docker run`."""
-    project = found.labels.get("com.docker.compose.project")
-    if project is None:
-        return "docker run"
-    files = found.labels.get("com.docker.compose.project.config_files", "unknown files")
-    return f"docker compose, project {project} of {files}"
-
-
 def log_lines(stream: bytes) -> list[str]:
-    """The lines of a container's log, those of its output and of its errors in the order of their stamps.
-
-    The engine sends frames, each with a head of 8 bytes that ends with its length; a terminal's has none.
-    """
-    text, rest = b"", stream
-    while rest[:1] in (b"\0", b"\1", b"\2") and rest[1:4] == b"\0\0\0":
-        length = int.from_bytes(rest[4:8], "big")
-        text, rest = text + rest[8 : 8 + length], rest[8 + length :]
-    lines = (text + rest).decode("utf-8", "replace").splitlines()
-    return [
-        _STAMP.sub("", line, count=1).rstrip()
-        for line in sorted(lines, key=lambda line: line.partition(" ")[0])
-    ]
+    """The lines of a container's log, those of its output and of its errors in the order of their stamps."""
+    lines = sorted(engine.text_of(stream).splitlines(), key=lambda line: line.partition(" ")[0])
+    return [_STAMP.sub("", line, count=1).rstrip() for line in lines]

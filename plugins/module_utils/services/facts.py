@@ -40,6 +40,8 @@ class ServiceFacts:
     """Whether the hub has the host's own files."""
     obstacles: list[str] = field(default_factory=list)
     """Why it cannot be stopped, changed and started by an upgrade, a sentence each."""
+    defined_in: str = ""
+    """Where somebody has written down what it is started from, and an upgrade does not: a sentence."""
     lost: list[str] = field(default_factory=list)
     """Packages that were installed by hand where an upgrade leaves them behind, with their versions."""
     particulars: dict[str, Any] = field(default_factory=dict)

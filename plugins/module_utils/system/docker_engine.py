@@ -53,11 +53,22 @@ def is_here() -> bool:
 
 def ask(method: str, path: str, body: Any = None, timeout: float = ANSWER_SECONDS, **query: Any) -> bytes:
     """What the engine answers, within ``timeout`` seconds. Raises NotThere and EngineError."""
+    content = None if body is None else json.dumps(body).encode()
+    return _ask(method, path, content, "application/json", timeout, query)
+
+
+def put(path: str, archive: bytes, timeout: float, **query: Any) -> bytes:
+    """What the engine answers to an archive (tar). Raises NotThere and EngineError."""
+    return _ask("POST", path, archive, "application/x-tar", timeout, query)
+
+
+def _ask(
+    method: str, path: str, content: bytes | None, kind: str, timeout: float, query: dict[str, Any]
+) -> bytes:
     address = f"{quote(path)}{'?' if query else ''}{urlencode(query)}"
     connection = _Connection(timeout)
     try:
-        content = None if body is None else json.dumps(body)
-        connection.request(method, address, content, {"Content-Type": "application/json"})
+        connection.request(method, address, content, {"Content-Type": kind})
         response = connection.getresponse()
         answer = response.read()
     except PermissionError:
@@ -71,8 +82,8 @@ def ask(method: str, path: str, body: Any = None, timeout: float = ANSWER_SECOND
     if response.status < 400:
         return answer
     reason = _message(answer) or response.reason
-    kind = NotThere if response.status == _NOT_FOUND else EngineError
-    raise kind(f"The Docker engine refuses {method} {path}: {reason.rstrip('.')}.")
+    error_class = NotThere if response.status == _NOT_FOUND else EngineError
+    raise error_class(f"The Docker engine refuses {method} {path}: {reason.rstrip('.')}.")
 
 
 def read(path: str, **query: Any) -> Any:
@@ -84,6 +95,18 @@ def send(path: str, body: Any = None, **query: Any) -> Any:
     """What the engine answers to an order: JSON, or None. Raises NotThere and EngineError."""
     answer = ask("POST", path, body, **query)
     return json.loads(answer) if answer else None
+
+
+def text_of(stream: bytes) -> str:
+    """What a container has printed.
+
+    The engine sends frames, each with a head of 8 bytes that ends with its length; a terminal's has none.
+    """
+    text, rest = b"", stream
+    while rest[:1] in (b"\0", b"\1", b"\2") and rest[1:4] == b"\0\0\0":
+        length = int.from_bytes(rest[4:8], "big")
+        text, rest = text + rest[8 : 8 + length], rest[8 + length :]
+    return (text + rest).decode("utf-8", "replace")
 
 
 def _message(answer: bytes) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import api
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds import find_services
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import state
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.containers import remove_helpers
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.container_helpers import remove_helpers
 
 from tests.testbed.images import image
 
@@ -59,10 +59,10 @@ def container(folder: Path, *options: str, command: Sequence[str] = ()) -> Itera
         remove_helpers()
         for each in docker("ps", "--all", "--format", "{{.Names}}", "--filter", f"name=^{name}").splitlines():
             docker("rm", "--force", "--volumes", each)
-        for tag in docker(
-            "images", "--format", "{{.Repository}}:{{.Tag}}", f"hubops-kept/{name}"
-        ).splitlines():
-            docker("rmi", tag)
+        for repository in ("hubops-kept", "hubops-built"):
+            listed = ["images", "--format", "{{.Repository}}:{{.Tag}}", f"{repository}/{name}"]
+            for tag in docker(*listed).splitlines():
+                docker("rmi", tag)
         shutil.rmtree(state.state_folder(name), ignore_errors=True)
 
 

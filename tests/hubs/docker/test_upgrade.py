@@ -16,12 +16,18 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments imp
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import InstallerOptions
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import api
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import planner
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.running_servers import STOP
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import recovery_point, rollback
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.rehearsal.rehearsal import rehearse
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import containers, state
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import (
+    container_helpers,
+    containers,
+    state,
+)
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.process_records import recorded_in
 
 from tests.hubs.docker.container_hub import (
@@ -128,6 +134,30 @@ def test_it_is_upgraded_rolled_back_and_upgraded_again(hub: Hub) -> None:
     assert (hub.version(), hub.users(), settings(hub.name)["Env"]) == (NEW, ["of-the-old"], before["Env"])
 
 
+def test_an_image_is_built_from_the_one_that_it_has(hub: Hub, tmp_path: Path) -> None:
+    deployment, before = find_deployment(hub.name), settings(hub.name)
+    plan = planner.plan(deployment, NEW, Policy(), InstallerOptions(), str(tmp_path))
+    assert plan.blockers == []
+    [built] = [each.found.split()[0] for each in plan.findings if each.id == "image-built"]
+    # Planned of the same requirements, it is there already.
+    [staged] = hub.stage("")["environments"]
+    assert staged["packages_after"]["jupyterhub"] == NEW
+    [[old], [new]] = (json.loads(docker("image", "inspect", each)) for each in (image(IMAGES[OLD]), built))
+    old_config, new_config = (
+        {key: each["Config"][key] or None for key in (*SETTINGS, "ExposedPorts")} for each in (old, new)
+    )
+    # That nobody was named, and that root was, is the same.
+    assert new_config == {**old_config, "User": "root"}
+
+    run_id = hub.arm()
+    assert hub.conduct(run_id).phase == journal.VERIFIED
+    rollback.accept(hub.folder, run_id)
+    assert (hub.version(), docker("inspect", "--format", "{{.Config.Image}}", hub.name)) == (NEW, built)
+    assert settings(hub.name) == {**before, "User": "root"}
+    recovery_point.restore(hub.point, 60, 60)
+    assert (hub.version(), settings(hub.name)) == (OLD, before)
+
+
 def test_an_image_whose_hub_does_not_start(hub: Hub) -> None:
     broken = broken_image(DOES_NOT_START)
     hub.stage(broken)
@@ -139,7 +169,7 @@ def test_an_image_whose_hub_does_not_start(hub: Hub) -> None:
     assert (ended.phase, ended.outcome["by"], hub.version()) == (journal.RESTORED, "the host", OLD)
     assert settings(hub.name) == before
     hub.remove_others()
-    containers.remove_helpers()
+    container_helpers.remove_helpers()
     docker("rmi", broken)
 
 

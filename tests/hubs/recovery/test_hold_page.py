@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import subprocess
-import threading
 import time
 import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import api
@@ -21,6 +18,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import jour
 
 from tests.hubs.real_hub import build, free_ports, running_hub
 from tests.hubs.recovery.staged_hub import NEW, OLD, Hub
+from tests.hubs.recovery.watching import INTERVAL_SECONDS, watching
 
 TOKEN = "a-token-of-the-proxy"
 CONFIG = f"""
@@ -29,48 +27,6 @@ c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{{api_port}}"
 c.ConfigurableHTTPProxy.should_start = False
 c.ConfigurableHTTPProxy.auth_token = "{TOKEN}"
 """
-INTERVAL_SECONDS = 0.02
-
-
-class Sample(NamedTuple):
-    """What one request was answered; ``status`` is 0 where the connection was refused or broke."""
-
-    path: str
-    status: int
-    body: str
-    headers: dict[str, str]
-
-
-@contextmanager
-def watching(port: int, *paths: str) -> Iterator[list[Sample]]:
-    """Requests these paths every 20 ms, as a browser and as a program do, for the time of the block."""
-    samples: list[Sample] = []
-    end = threading.Event()
-
-    def ask(path: str) -> Sample:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        try:
-            connection.request("GET", path, headers={"Accept": "text/html,*/*"})
-            answer = connection.getresponse()
-            return Sample(path, answer.status, answer.read().decode(), dict(answer.getheaders()))
-        except (OSError, http.client.HTTPException) as error:
-            return Sample(path, 0, repr(error), {})
-        finally:
-            connection.close()
-
-    def watch(path: str) -> None:
-        while not end.wait(INTERVAL_SECONDS):
-            samples.append(ask(path))
-
-    threads = [threading.Thread(target=watch, args=[path]) for path in paths]
-    for thread in threads:
-        thread.start()
-    try:
-        yield samples
-    finally:
-        end.set()
-        for thread in threads:
-            thread.join()
 
 
 @contextmanager

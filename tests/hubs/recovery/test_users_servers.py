@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.kinds import database_of
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import verification
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import users_servers, verification
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.discovery import find_deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import api, single_user_servers
@@ -24,6 +24,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.processes
 
 from tests.hubs.real_hub import build, running_hub
 from tests.hubs.recovery.staged_hub import NEW, OLD, Hub
+from tests.hubs.recovery.watching import refused, watching
 
 CONFIG = """
 c.Spawner.args = ["--allow-root"]
@@ -60,7 +61,8 @@ class Person:
     def __init__(self, hub: Hub, name: str) -> None:
         config = find_deployment(hub.name).config
         self.name, self.hub, self.api_url = name, hub, config.hub_api_url
-        self.address = f"{urllib.parse.urlsplit(config.public_url).netloc}/user/{name}"
+        address = urllib.parse.urlsplit(config.public_url)
+        self.port, self.address = address.port or 80, f"{address.netloc}/user/{name}"
 
     @contextmanager
     def token(self) -> Iterator[str]:
@@ -122,6 +124,14 @@ def hub(shared: Hub) -> Iterator[Hub]:
     shared.make_old()
 
 
+def test_the_hub_answers_what_is_asked_to_know_when_it_sees_the_token(hub: Hub) -> None:
+    """On a server's database an idle hub takes a while, and until then the outage waits."""
+    hub.arm()
+    deployment = find_deployment(hub.name)
+    with users_servers.attending(deployment, hub.point) as attendant:
+        assert api.ask(f"{deployment.config.hub_api_url}/info", attendant.token).status == 200
+
+
 def test_kernels_live_through_an_upgrade_and_a_server_that_does_not_is_named(hub: Hub) -> None:
     ada, eve = Person(hub, "user0"), Person(hub, "user1")
     for person in (ada, eve):
@@ -130,11 +140,14 @@ def test_kernels_live_through_an_upgrade_and_a_server_that_does_not_is_named(hub
     ada.run(kernel, "answer = 42")
     process = ada.server_process()
     run_id = hub.arm(running_servers=running_servers.KEEP)
-    begun = hub.begin_to_conduct(run_id)
-    hub.wait_until(lambda run: run.doing == "start")
-    os.kill(eve.server_process(), signal.SIGKILL)
-    run = hub.wait_until(lambda run: run.phase != journal.OUTAGE)
-    assert os.waitpid(begun, 0)[1] == 0
+    with watching(ada.port, "/hub/login", "/user/user0/api") as samples:
+        begun = hub.begin_to_conduct(run_id)
+        hub.wait_until(lambda run: run.doing == "start")
+        os.kill(eve.server_process(), signal.SIGKILL)
+        run = hub.wait_until(lambda run: run.phase != journal.OUTAGE)
+        assert os.waitpid(begun, 0)[1] == 0
+    assert refused(samples) == []
+    assert [sample.path for sample in samples if sample.headers.get("Retry-After")][:1] == ["/hub/login"]
     assert (run.phase, hub.version()) == (journal.VERIFIED, NEW)
     assert [server.label for server in rollback.kept_servers(run)] == ["user0", "user1"]
     assert ada.run(kernel, "print(answer)") == "42"
@@ -154,8 +167,10 @@ def test_kernels_live_through_an_upgrade_that_is_undone(hub: Hub) -> None:
     kernel = ada.start_kernel()
     ada.run(kernel, "answer = 42")
     run_id = hub.arm(running_servers=running_servers.KEEP)
-    with pytest.raises(HubError, match="The hub knows no user nobody"):
+    no_user = pytest.raises(HubError, match="The hub knows no user nobody")
+    with watching(ada.port, "/hub/login") as samples, no_user:
         hub.conduct(run_id, user="nobody")
+    assert refused(samples) == [], "a proxy was replaced, by the new hub or by the restored one"
     assert (hub.now().phase, hub.version()) == (journal.RESTORED, OLD)
     assert ada.run(kernel, "print(answer)") == "42"
     assert [phase.warnings for phase in hub.now().phases if phase.name == "restore"] == [[]]

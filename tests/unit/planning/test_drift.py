@@ -5,12 +5,17 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.drift import fingerprint
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.audit import (
     PACKAGES_AUDITED,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import Finding
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.server_images import (
+    STALE_CONTAINERS,
+)
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import Plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
+from ansible_collections.hubops.jupyterhub.plugins.plugin_utils import plans
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.plans import changes as _changes
 
 from tests.plans import plan_to, planned_environment
@@ -28,6 +33,11 @@ PLAN: dict[str, Any] = {
 
 def changes(reviewed: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return _changes(reviewed, from_dict(Plan, now))
+
+
+def another(now: dict[str, Any], host: str = "hub1") -> list[str]:
+    """Objections to a plan after another job has handed on the fingerprint of `PLAN`."""
+    return plans.another({"hub1": fingerprint(from_dict(Plan, PLAN))}, host, from_dict(Plan, now))
 
 
 THROUGH_5 = {
@@ -98,12 +108,23 @@ def test_what_was_not_reviewed_is_reported(
     now = copy.deepcopy(PLAN)
     change(now)
     assert changes(PLAN, now) == said
+    assert [each.partition(" its")[0] for each in another(now)] == ["This is not the plan that was reviewed:"]
 
 
 def test_what_becomes_known_of_the_same_packages_is_no_other_plan() -> None:
     now = copy.deepcopy(PLAN)
     now["findings"].append(to_dict(PACKAGES_AUDITED.found("Vulnerable: requests 2.30.0.")))
+    assert changes(PLAN, now) == changes(now, PLAN) == another(now) == []
+
+
+def test_containers_of_users_come_and_go_but_are_not_removed_without_a_review() -> None:
+    now = copy.deepcopy(PLAN)
+    now["findings"].append(to_dict(STALE_CONTAINERS.found("1 containers: jupyter-ada.")))
+    now["stale_containers"] = "keep"
     assert changes(PLAN, now) == changes(now, PLAN) == []
+    removing = {**now, "stale_containers": "remove"}
+    assert changes(now, removing) == ["Users' containers that have an old image are removed, and not kept."]
+    assert changes(removing, now) == []
 
 
 def test_what_staging_and_rehearsal_may_add_is_not_missed_before_them() -> None:
@@ -131,7 +152,7 @@ def test_the_same_plan_may_find_less_disk_space_and_other_seconds() -> None:
     now = copy.deepcopy(PLAN)
     now["findings"][0]["found"] = "/opt has 498 MiB free."
     now["expected_outage_seconds"] = 5.1
-    assert changes(PLAN, now) == []
+    assert changes(PLAN, now) == another(now) == []
 
 
 def test_a_reviewed_plan_of_another_version_of_the_collection_is_refused() -> None:
@@ -141,3 +162,8 @@ def test_a_reviewed_plan_of_another_version_of_the_collection_is_refused() -> No
         "The plan that was reviewed cannot be read: Plan.environments[0] has no requirements. "
         "Another version of the collection made it."
     ]
+
+
+def test_a_host_without_a_reviewed_plan_is_refused_and_any_plan_taken_where_none_was_handed_on() -> None:
+    assert "No plan of hub2 was reviewed." in another(PLAN, "hub2")[0]
+    assert plans.another({}, "hub1", from_dict(Plan, PLAN)) == []

@@ -11,6 +11,10 @@ from typing import Any, NamedTuple
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.drivers import drivers_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.server_images import (
+    ServerImage,
+    StaleContainer,
+)
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.facts import Obstacle
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import InstallerOptions
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
@@ -41,6 +45,23 @@ WEEKEND = Window(("sat", "sun"), "22:00", 4)
 PROXY: dict[str, Any] = DEPLOYMENT["proxy"]["program"]
 CONFIG = "/etc/jupyterhub/jupyterhub_config.py"
 PAM = {"class_name": "jupyterhub.auth.PAMAuthenticator", "package": "jupyterhub", "decides_itself": False}
+
+
+IMAGES: dict[str, Any] = {
+    "image": "hub/user:6.1",
+    "tag_follows_hub": False,
+    "choices": [],
+    "any_image": False,
+    "computed": False,
+    "removes": False,
+    "name_begins": "jupyter-",
+    "pull_policy": "ifnotpresent",
+}
+IN_CONTAINERS = hub(spawner__images=IMAGES)
+STALE = [
+    StaleContainer("jupyter-ada", "sha256:5d0da3dc976460", "JupyterHub 4.1.6", running=False),
+    StaleContainer("jupyter-bob", "sha256:1f", "an earlier image than a new one's", running=True),
+]
 
 
 class Case(NamedTuple):
@@ -212,6 +233,60 @@ CASES = [
         "servers-elsewhere",
         "SlurmSpawner may start servers on other hosts.",
         hub(spawner__elsewhere=["SlurmSpawner"]),
+    ),
+    Case(
+        "image-built",
+        "hubops-built/hub:6.1.1-0f3a was built from the image of jupyterhub.service.",
+        host=machine(resolved={HUB: Resolution({}, image="hubops-built/hub:6.1.1-0f3a")}),
+    ),
+    Case(
+        "compose-file",
+        "Compose's service hub has the image hub:4 of /srv/compose.yml:3.",
+        hub(service__defined_in="Compose's service hub has the image hub:4 of /srv/compose.yml:3."),
+    ),
+    Case(
+        "server-image-missing",
+        "hub/user:6.1: it is not on this host.",
+        IN_CONTAINERS,
+        host=machine(
+            server_images=[ServerImage("hub/user:6.1", problem="it is not on this host", default=True)]
+        ),
+    ),
+    Case(
+        "server-image-version",
+        "The image hub/user:4, 5d0da3dc9764: It has JupyterHub 4.1.6, the hub has 6.1.1: another major.",
+        IN_CONTAINERS,
+        host=machine(server_images=[ServerImage("hub/user:4", "sha256:5d0da3dc976460", "4.1.6")]),
+    ),
+    Case(
+        "server-image-release",
+        "The image hub/user:6, 5d0da3dc9764: It has JupyterHub 6.0.0, the hub has 6.1.1: the same major, "
+        "another release.",
+        IN_CONTAINERS,
+        host=machine(server_images=[ServerImage("hub/user:6", "sha256:5d0da3dc976460", "6.0.0")]),
+    ),
+    Case(
+        "server-image-unknown",
+        "Not known: hub/r:1 (it is not on this host), hub/plain:2 (it has no jupyterhub-singleuser).",
+        IN_CONTAINERS,
+        host=machine(
+            server_images=[
+                ServerImage("hub/r:1", problem="it is not on this host"),
+                ServerImage("hub/plain:2", "sha256:1", problem="it has no jupyterhub-singleuser"),
+            ]
+        ),
+    ),
+    Case(
+        "server-images-open",
+        "Users may name any image: c.DockerSpawner.allowed_images is '*'.",
+        hub(spawner__images={**IMAGES, "any_image": True}),
+    ),
+    Case(
+        "stale-containers",
+        "2 of users' containers would start again with an old image: jupyter-ada (JupyterHub 4.1.6, image "
+        "5d0da3dc9764), jupyter-bob (an earlier image than a new one's, image 1f).",
+        IN_CONTAINERS,
+        host=machine(stale_containers=STALE),
     ),
     Case(
         "hub-does-not-answer",
@@ -709,6 +784,12 @@ DUMMY = {**RULES, "bases": ["jupyterhub.auth.DummyAuthenticator"], "allow_rules"
 #: States that look like a fault and are none, by the id that must not be found.
 HEALTHY = [
     Case("no-allow-rule", "", hub(authenticator=DUMMY)),
+    Case(
+        "server-image-version",
+        "",
+        IN_CONTAINERS,
+        host=machine(server_images=[ServerImage("hub/user:6.1", "sha256:1", "6.1.1", default=True)]),
+    ),
     Case("no-allow-rule", "", hub(authenticator={**RULES, **PAM, "allow_rules": ["allow_all"]})),
     Case(
         "no-allow-rule",
@@ -906,6 +987,24 @@ def test_each_finding_has_its_case() -> None:
 def test_no_two_kinds_share_an_id() -> None:
     assert len(findings.KINDS) == sum(len(subject.KINDS) for subject in findings.ALL_SUBJECTS)
     assert [id for id in findings.KINDS if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", id)] == []
+
+
+def test_containers_that_are_not_removed_are_named() -> None:
+    case = Case("", "", IN_CONTAINERS, host=machine(stale_containers=STALE))
+    removes = Policy(stale_containers="remove")
+    plan = make_plan(case.deployment, TARGET, case.host, removes)
+    assert plan.stale_containers == "remove"
+    assert "remove containers of users' servers" in plan.steps[-1]
+    [found] = [each for each in plan.findings if each.id == "stale-containers"]
+    assert "But these stay, for they run or have files of their users: jupyter-bob." in found.fix
+    assert make_plan(case.deployment, TARGET, machine(), removes).stale_containers == ""
+
+
+def test_the_line_of_composes_file_is_said() -> None:
+    host = machine(resolved={HUB: Resolution({}, image="hub:6")})
+    plan = make_plan(hub(service__defined_in="Compose's service hub."), TARGET, host, Policy())
+    [found] = [each for each in plan.findings if each.id == "compose-file"]
+    assert found.fix == "Once the upgrade has succeeded, have it say `image: hub:6`; back after a rollback."
 
 
 def test_only_blockers_need_to_be_accepted() -> None:

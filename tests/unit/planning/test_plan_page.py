@@ -44,6 +44,8 @@ def test_hubs_of_one_plan_are_told_apart() -> None:
     assert "1 of 2 hubs would change" in made["/reviews/plan.html"]
     assert "<h2>hub1: Steps</h2>" in made["/reviews/plan.html"]
     assert "<h2>hub2: Steps</h2>" not in made["/reviews/plan.html"]
+    assert "2 of 2 hubs: hub1, hub2" in made["/reviews/plan.html"], "no findings by frequency"
+    assert "| hub1 | 4.1.6 | 6.1.1 | 4.2 s | 0 | 1 |" in made["/reviews/plan.md"]
 
 
 def test_nothing_that_others_have_written_is_markup() -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import docker
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import container_settings, containers
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.services import compose, docker
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import (
+    container_helpers,
+    container_settings,
+    containers,
+)
 
 ID = "cdbf1fe7a4f43a0c6cb39f923bb9478a8a162dd160fe50392dfe091729f8fb57"
 IMAGE: dict[str, Any] = {
@@ -96,8 +101,32 @@ def test_a_container() -> None:
     assert found.addresses == ["172.20.0.5", "172.21.0.2"]
     assert found.restart_policy == {"Name": "on-failure", "MaximumRetryCount": 3}
     assert found.settings == {"NetworkMode": "teaching_default", "CapAdd": ["NET_ADMIN"]}
-    assert docker.started_by(found) == "docker compose, project teaching of /srv/compose.yml"
-    assert docker.started_by(containers.parsed(changed(Labels=None))) == "docker run"
+    assert compose.started_by(found.labels) == "docker compose, project teaching of /srv/compose.yml"
+    assert compose.started_by(containers.parsed(changed(Labels=None)).labels) == "docker run"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "services:\n  db:\n    image: postgres:15\n  hub:\n    image: 'hub:4'  # ours\n",
+            "has the image hub:4 of {file}:5.",
+        ),
+        ("services:\n  hub:\n    image: hub:${RELEASE}\n", "is defined in {file}; its image is hub:4."),
+        (None, "is defined in {file}; its image is hub:4."),
+    ],
+)
+def test_where_compose_reads_the_image(text: str | None, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "compose.yml"
+    if text:
+        file.write_text(text)
+    labels = {compose.PROJECT: "teaching", compose.SERVICE: "hub", compose.FOLDER: str(tmp_path)}
+    found = compose.where_defined({**labels, compose.FILES: "compose.yml"}, "hub:4", "teaching-hub-1")
+    assert found == f"Compose's service hub {said.format(file=file)}"
+    assert compose.where_defined(labels, "hub:4", "x").endswith(
+        "of the project teaching has the image hub:4."
+    )
+    assert compose.where_defined({}, "hub:4", "hub") == ""
 
 
 @pytest.mark.parametrize(
@@ -120,7 +149,7 @@ def test_paths(inside: str, on_host: str) -> None:
 def test_what_a_helper_mounts() -> None:
     """Everything twice, also at its path on the host, unless that would hide a part of the image."""
     found = containers.parsed(CONTAINER)
-    assert containers.binds(found, "/opt/hub") == [
+    assert container_helpers.binds(found, "/opt/hub") == [
         "/data/hub:/srv/hub:rw",
         "/data/hub:/data/hub:rw",
         "homes:/home:rw",
@@ -130,7 +159,7 @@ def test_what_a_helper_mounts() -> None:
         "/etc/hub.d:/srv/hub/conf.d:ro",
         "/etc/hub.d:/etc/hub.d:ro",
     ]
-    assert "/data/hub:/data/hub:rw" not in containers.binds(found, "/data/hub/venv")
+    assert "/data/hub:/data/hub:rw" not in container_helpers.binds(found, "/data/hub/venv")
 
 
 def test_what_was_given_to_a_container_and_what_is_its_images() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 BLOCKER, WARNING, NOTE = SEVERITIES = ("blocker", "warning", "note")
@@ -44,6 +45,21 @@ def sentence(finding: Finding) -> str:
     blocks = finding.severity == BLOCKER and finding.accept
     parts = [finding.found, finding.why, finding.fix, accept if blocks else ""]
     return " ".join(part for part in parts if part)
+
+
+def frequent(findings: Iterable[tuple[str, Finding]]) -> list[tuple[Finding, list[str]]]:
+    """Findings of hosts by their id, the most urgent and most frequent first, each with its hosts.
+
+    Of those with one id the first stands for all.
+    """
+    first: dict[str, Finding] = {}
+    hosts: dict[str, list[str]] = {}
+    for host, finding in findings:
+        first.setdefault(finding.id, finding)
+        if host not in hosts.setdefault(finding.id, []):
+            hosts[finding.id].append(host)
+    ranked = sorted(first, key=lambda each: (SEVERITIES.index(first[each].severity), -len(hosts[each]), each))
+    return [(first[each], hosts[each]) for each in ranked]
 
 
 def listing(names: list[str], most: int = 5) -> str:

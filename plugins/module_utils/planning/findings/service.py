@@ -6,6 +6,7 @@ import os
 import shlex
 from typing import Iterator
 
+from ...environments.image_builder import BUILT
 from ...hub import logs
 from ...services.facts import ServiceFacts
 from .. import running_servers
@@ -115,6 +116,20 @@ PACKAGES_LOST = Kind(
     "They are in the container and not in its image: the one that takes its place does not have them.",
     "Install in the new image what the hub needs of them.",
 )
+IMAGE_BUILT = Kind(
+    "image-built",
+    WARNING,
+    "No image is named in jupyterhub_image: one is built from the hub's by the pip that is in it.",
+    "Where an image has a Dockerfile, that still says the old release: whoever builds it goes back.",
+    "Name the release there after the upgrade; or build the image now, and name it in jupyterhub_image.",
+)
+COMPOSE_FILE = Kind(
+    "compose-file",
+    WARNING,
+    "The hub's container was made by Compose, whose file names the old image.",
+    "`docker compose up` would start the old hub again, on a migrated database: it does not start.",
+    "Change the image there once the upgrade has succeeded, and back after a rollback.",
+)
 DATABASE_OF_CONTAINER = Kind(
     "database-of-container",
     BLOCKER,
@@ -137,6 +152,8 @@ KINDS = (
     SERVERS_REFUSED,
     SERVICE_NOT_REPLACEABLE,
     PACKAGES_LOST,
+    IMAGE_BUILT,
+    COMPOSE_FILE,
     DATABASE_OF_CONTAINER,
 )
 
@@ -179,11 +196,24 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
     if service.lost:
         lost = ", ".join(service.lost)
         yield PACKAGES_LOST.found(f"The container {service.name} has {lost}, and its image does not.")
+    yield from _images(upgrade)
     if not service.sees_host and upgrade.deployment.database.path is None:
         yield DATABASE_OF_CONTAINER.found(
             f"{service.name} is a container, and its database is {upgrade.deployment.database.url}."
         )
     yield from _servers(upgrade)
+
+
+def _images(upgrade: Upgrade) -> Iterator[Finding]:
+    """What the image that the hub is started from has beside it that still names the old one."""
+    service = upgrade.deployment.service
+    resolution = upgrade.host.resolved.get(upgrade.deployment.hub_environment.path.rstrip("/"))
+    image = resolution.image if resolution else ""
+    if image.startswith(f"{BUILT}/"):
+        yield IMAGE_BUILT.found(f"{image} was built from the image of {service.name}.")
+    if service.defined_in:
+        fix = f"Once the upgrade has succeeded, have it say `image: {image}`; back after a rollback."
+        yield COMPOSE_FILE.found(service.defined_in, fix if image else "")
 
 
 def _is_synchronized(service: ServiceFacts) -> bool:

@@ -1,0 +1,97 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  site:
+    description: The site of QHub, and what it is to become.
+    type: dict
+    required: true
+    suboptions:
+      folder:
+        description: Folder with C(qhub-config.yaml), a clone of the site's repository.
+        type: path
+        required: true
+      version:
+        description: The wanted version of QHub. Needed until the redeployment has begun.
+        type: str
+        default: ""
+      old_version:
+        description: The version that the site runs, where its config does not say it.
+        type: str
+        default: ""
+      old_domain:
+        description: The domain under which the old site goes on.
+        type: str
+        default: ""
+      project:
+        description: The new site's project name.
+        type: str
+        default: ""
+      kubernetes_version:
+        description: The new site's version of Kubernetes; the old one's unless given.
+        type: str
+        default: ""
+      python:
+        description: Python 3.9 for QHub; C(python3.9) of the C(PATH) unless given.
+        type: path
+        default: ""
+      requirements:
+        description: Files with pinned requirements, by versions of QHub, where the collection has none.
+        type: dict
+        default: {}
+      user_data:
+        description: The backup of the shared volume with the users' data, a tar on this host.
+        type: dict
+        suboptions: &backup
+          path:
+            description: The file.
+            type: path
+            required: true
+          sha256:
+            description: Its checksum as it was noted when the backup was made.
+            type: str
+            default: ""
+      hub_database:
+        description: The backup of the hub's C(jupyterhub.sqlite), a file on this host.
+        type: dict
+        suboptions: *backup
+      backup_max_age:
+        description: How old the backups may be when the gate is passed, in seconds since their last change.
+        type: int
+        default: 86400
+      branch:
+        description: The branch for the commit; C(qhub-) and the wanted version unless given.
+        type: str
+        default: ""
+      push:
+        description: Push that branch to C(origin).
+        type: bool
+        default: false
+      restored_data:
+        description: Folder of this host in which the new site's shared volume is mounted, once it is restored.
+        type: path
+        default: ""
+      restored_database:
+        description: A copy of the new hub's C(jupyterhub.sqlite), made once that was restored.
+        type: path
+        default: ""
+      deploy_options:
+        description: Further options of C(qhub deploy) for the new site, such as V(--dns-auto-provision).
+        type: list
+        elements: str
+        default: []
+      old_deploy_options:
+        description: The same for the old site.
+        type: list
+        elements: str
+        default: []
+      state_folder:
+        description:
+          - Folder in which the record is kept, below it C(qhub) and the site's domain.
+          - V(/var/lib/hubops) for root and C(~/.local/state/hubops) for other users, unless given.
+        type: path
+"""

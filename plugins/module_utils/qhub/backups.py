@@ -1,0 +1,133 @@
+"""The backups of a site: read, not believed. A tar of the shared volume, and the hub's SQLite database."""
+
+from __future__ import annotations
+
+import sqlite3
+import tarfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from ..errors import HubError
+from ..system import files
+from .site import Backup, Site
+
+MAKE_IT = "Make it again as QHub's guide to manual backups says, and name the new file."
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A backup that was read from its beginning to its end."""
+
+    path: str
+    sha256: str
+    content: str
+    """What is in it, for people."""
+
+
+def look(site: Site) -> dict[str, Backup]:
+    """The backups that are named, there, and new enough. Raises HubError for the first that is not."""
+    named = {"user_data": site.user_data, "hub_database": site.hub_database}
+    missing = [f"qhub_{name}_backup" for name, backup in named.items() if backup is None]
+    if missing:
+        raise HubError(
+            f"No backup is named: {' and '.join(missing)}.",
+            "Back up the shared volume as a tar and the hub's jupyterhub.sqlite, and name the files.",
+        )
+    found = {name: backup for name, backup in named.items() if backup}
+    for backup in found.values():
+        try:
+            age = time.time() - Path(backup.path).stat().st_mtime
+        except OSError as error:
+            raise unreadable(backup, error) from error
+        if age > site.backup_max_age:
+            raise HubError(
+                f"The backup {backup.path} is {hours(age)} old, and qhub_backup_max_age allows "
+                f"{hours(site.backup_max_age)}.",
+                f"What users have written since would be lost. {MAKE_IT}",
+            )
+    return found
+
+
+def verify_all(site: Site) -> dict[str, Verified]:
+    """Read both backups to their ends. Raises HubError for one that is missing, changed, broken or old."""
+    readers = {"user_data": _tar_content, "hub_database": _database_content}
+    return {name: _verify(backup, readers[name]) for name, backup in look(site).items()}
+
+
+def _verify(backup: Backup, content: Callable[[Path], str]) -> Verified:
+    """Read one backup; ``content`` reads what is in it."""
+    path = Path(backup.path)
+    try:
+        checksum = files.sha256(path)
+    except OSError as error:
+        raise unreadable(backup, error) from error
+    if backup.sha256 and backup.sha256.lower() != checksum:
+        raise HubError(
+            f"The backup {path} has the checksum {checksum}, not {backup.sha256}: "
+            "it has changed since it was made.",
+            MAKE_IT,
+        )
+    return Verified(str(path), checksum, content(path))
+
+
+def unreadable(backup: Backup, error: OSError) -> HubError:
+    return HubError(f"The backup {backup.path} cannot be read: {error.strerror}.", MAKE_IT)
+
+
+def hours(seconds: float) -> str:
+    """``25.0 h``."""
+    return f"{seconds / 3600:.1f} h"
+
+
+def _tar_content(path: Path) -> str:
+    """Reads each member of a tar to its end."""
+    number = size = 0
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                if member.isfile():
+                    source = archive.extractfile(member)
+                    while source and source.read(files.CHUNK):
+                        pass
+                    number, size = number + 1, size + member.size
+            # Where a copy was cut off between two members, nothing but the missing end shows it.
+            archive.fileobj.seek(archive.offset)
+            if archive.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                raise tarfile.TarError("its end is missing")
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise HubError(
+            f"The backup {path} is no whole tar: {str(error).splitlines()[0]}.", MAKE_IT
+        ) from error
+    if not number:
+        raise HubError(f"The backup {path} has no file in it.", MAKE_IT)
+    return f"{number} files, {size} bytes"
+
+
+def _database_content(path: Path) -> str:
+    """Has SQLite check the whole database, and counts the users."""
+    rows = table_rows(path)
+    if "users" not in rows:
+        raise HubError(f"The backup {path} is no database of JupyterHub: it has no table of users.", MAKE_IT)
+    return f"{rows['users']} users in {len(rows)} tables"
+
+
+def table_rows(path: Path) -> dict[str, int]:
+    """The number of rows of each table of an intact SQLite database; nothing is written beside it."""
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)) as database:
+            [verdict] = database.execute("PRAGMA integrity_check(1)").fetchone()
+            if verdict != "ok":
+                raise sqlite3.DatabaseError(verdict)
+            names = [
+                name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            ]
+            return {
+                name: database.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]
+                for name in sorted(names)
+            }
+    except sqlite3.Error as error:
+        raise HubError(f"{path} is no intact SQLite database: {error}.", MAKE_IT) from error

@@ -1,0 +1,218 @@
+"""A redeployment: planned, carried out step by step, resumed where it stopped, and told."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+from ..errors import HubError
+from ..planning.findings.finding import BLOCKER, SEVERITIES, Finding, sentence
+from ..releases.versions import parse_release
+from . import config as configs
+from . import findings, record
+from .config import Config
+from .record import Done, Redeployment
+from .site import Site
+from .steps.base import Result, Step, Work
+from .steps.kinds import STEPS
+from .versions import redeployments
+
+#: What the record of a redeployment that has begun keeps as it was, and how the inventory calls it.
+_FIXED = {"folder": "qhub_folder", "to_version": "qhub_version"}
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """A step of the plan; `why` says why a step that was carried out comes again."""
+
+    name: str
+    title: str
+    state: str
+    """``done``, ``next``, ``later`` or ``again``."""
+    at: str = ""
+    by: str = ""
+    evidence: dict[str, str] | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """RETURN of ``qhub_plan`` says what each field means."""
+
+    domain: str
+    provider: str
+    from_version: str
+    to_version: str
+    users: int
+    begun: bool
+    steps: tuple[PlannedStep, ...]
+    findings: tuple[Finding, ...]
+    callback_url: str
+
+
+def plan(site: Site) -> Plan:
+    """What will happen, what was done, and what is missing. Nothing is changed."""
+    config = configs.read(site.path)
+    kept = site.kept_in(config.get("domain"))
+    begun = record.read(kept)
+    site = _complete(site, begun)
+    redeployment = begun or _new(site, config)
+    _require_same(site, redeployment)
+    redeployed = redeployments(redeployment.from_version, redeployment.to_version, redeployment.provider)
+    found = () if begun else findings.check(site, config, redeployed)
+    work = Work(site, redeployment, kept)
+    return Plan(
+        domain=redeployment.domain,
+        provider=redeployment.provider,
+        from_version=redeployment.from_version,
+        to_version=redeployment.to_version,
+        users=len(config.children("security", "users")) if config.has("security", "users") else 0,
+        begun=begun is not None,
+        steps=tuple(_planned(work)),
+        findings=tuple(sorted(found, key=lambda each: SEVERITIES.index(each.severity))),
+        callback_url=findings.callback_url(config),
+    )
+
+
+def _complete(site: Site, begun: Redeployment | None) -> Site:
+    """The same with the version that is on its way, where the inventory has none."""
+    if site.version:
+        return replace(site, version=str(parse_release(site.version)))
+    if begun is None:
+        raise HubError(
+            f"No redeployment of {site.folder} has begun, and no version is wanted.", "Name it: qhub_version."
+        )
+    return replace(site, version=begun.to_version)
+
+
+def _new(site: Site, config: Config) -> Redeployment:
+    return Redeployment(
+        format=record.FORMAT,
+        folder=str(site.path.resolve()),
+        domain=config.get("domain"),
+        provider=config.get("provider"),
+        from_version=site.from_version(config),
+        to_version=site.version,
+        old_project=config.get("project_name"),
+    )
+
+
+def _require_same(site: Site, begun: Redeployment) -> None:
+    """Raises HubError where the inventory has changed what a redeployment that has begun rests on."""
+    wanted = {"folder": str(site.path.resolve()), "to_version": site.version}
+    for name, variable in _FIXED.items():
+        was = getattr(begun, name)
+        if was != wanted[name]:
+            raise HubError(
+                f"The redeployment of {begun.domain} was begun with {variable} {was}, not {wanted[name]}.",
+                f"Go on with {variable}: {was}. To begin another one, move the record away: "
+                f"{site.kept_in(begun.domain) / record.NAME}.",
+            )
+
+
+def _steps(redeployment: Redeployment) -> list[Step]:
+    """Those that the way from the old to the new version takes."""
+    redeployed = redeployments(redeployment.from_version, redeployment.to_version, redeployment.provider)
+    return [step for step in STEPS if redeployed or not step.only_redeployed]
+
+
+def _planned(work: Work) -> list[PlannedStep]:
+    planned = []
+    is_next = "next"
+    for step in _steps(work.record):
+        done = work.record.done(step.name)
+        why = step.undone(work, done.evidence) if done else ""
+        if done and not why:
+            planned.append(PlannedStep(step.name, step.title, "done", done.at, done.by, done.evidence))
+            continue
+        planned.append(PlannedStep(step.name, step.title, "again" if why else is_next, why=why))
+        is_next = "later"
+    return planned
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of a step."""
+
+    name: str
+    changed: bool
+    message: str
+    result: Result | None = None
+
+
+def take(site: Site, name: str, check: bool = False) -> Taken:
+    """Carry out a step, unless it is done. Raises HubError before its turn, and where its gate is shut."""
+    config = configs.read(site.path)
+    kept = site.kept_in(config.get("domain"))
+    if record.read(kept) is None:
+        _require_none(plan(site).findings)
+    if check:
+        return _take(site, config, kept, name, check=True)
+    with record.locked(kept):
+        return _take(site, config, kept, name, check=False)
+
+
+def _take(site: Site, config: Config, kept: Path, name: str, check: bool) -> Taken:
+    begun = record.read(kept)
+    site = _complete(site, begun)
+    redeployment = begun or _new(site, config)
+    _require_same(site, redeployment)
+    work = Work(site, redeployment, kept)
+    planned = {each.name: each for each in _planned(work)}
+    if name not in planned:
+        return Taken(name, False, "not needed: no version on the way needs a redeployment")
+    if planned[name].state == "done":
+        return Taken(name, False, f"done at {planned[name].at}")
+    names = list(planned)
+    earlier = [each for each in names[: names.index(name)] if planned[each].state != "done"]
+    if check:
+        return Taken(name, True, "would be carried out")
+    if earlier:
+        why = planned[earlier[0]].why
+        raise HubError(
+            f"The step {name} comes after {', '.join(earlier)}" + (f" ({why})." if why else "."),
+            f"Take that first: the playbook qhub_redeploy goes on with {earlier[0]}.",
+        )
+    step = next(each for each in STEPS if each.name == name)
+    began = time.monotonic()
+    result = step.carry_out(work)
+    done = Done(
+        name,
+        datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        getpass.getuser(),
+        round(time.monotonic() - began, 1),
+        result.evidence,
+    )
+    record.write(kept, redeployment.with_step(done))
+    return Taken(name, True, "carried out", result)
+
+
+def _require_none(found: tuple[Finding, ...]) -> None:
+    """Raises HubError with all blockers."""
+    blockers = [each for each in found if each.severity == BLOCKER]
+    if blockers:
+        raise HubError(
+            f"{len(blockers)} blocker(s), and nothing was changed: " + " ".join(map(sentence, blockers)),
+            "qhub_plan lists them.",
+        )
+
+
+def lines(plan: Plan) -> list[str]:
+    """The plan for people, verdict first."""
+    done = sum(step.state == "done" for step in plan.steps)
+    blockers = sum(finding.severity == BLOCKER for finding in plan.findings)
+    state = f"{done} of {len(plan.steps)} steps done" if plan.begun else f"not begun, {blockers} blockers"
+    shown = [
+        f"QHub {plan.from_version} -> {plan.to_version} at https://{plan.domain} ({plan.provider}): {state}"
+    ]
+    shown += [f"  {finding.severity}: {sentence(finding)}" for finding in plan.findings]
+    for step in plan.steps:
+        ended = f" at {step.at} by {step.by}" if step.at else f": {step.why}" if step.why else ""
+        shown.append(f"  {step.state:5} {step.title}{ended}")
+        shown += [f"          {name}: {value}" for name, value in (step.evidence or {}).items() if value]
+    if plan.callback_url:
+        shown.append(f"  callback URL of the new site: {plan.callback_url}")
+    return shown

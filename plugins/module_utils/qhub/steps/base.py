@@ -1,0 +1,74 @@
+"""What every step of a redeployment has in common. One file for each kind of step."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...system import files
+from .. import config as configs
+from .. import programs
+from ..config import Config
+from ..record import Redeployment
+from ..site import Site
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a step works with. The config is read again by each step."""
+
+    site: Site
+    record: Redeployment
+    kept: Path
+    """The folder on the host with the record, the programs and their output."""
+
+    @property
+    def config(self) -> Config:
+        return configs.read(self.site.path)
+
+    @property
+    def config_path(self) -> Path:
+        return self.site.path / configs.NAME
+
+    def write_config(self, config: Config) -> None:
+        """Put a changed config in the place of the site's, whole."""
+        files.write(self.config_path, config.text.encode(), mode=self.config_path.stat().st_mode & 0o777)
+
+    def qhub(self, version: str, *arguments: str, folder: Path, cloud: bool = False) -> programs.Output:
+        """Run ``qhub`` of a version in a folder."""
+        return programs.run([str(programs.program(self.kept, version)), *arguments], folder, cloud)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a step has done: its evidence, and texts that differ, without secrets."""
+
+    evidence: dict[str, str]
+    before: str = ""
+    after: str = ""
+
+
+class Step:
+    """A step: what it does, and whether what it did is still so.
+
+    It can be cut off at any time and carried out again: what it has to change is changed last, by one rename.
+    """
+
+    name = ""
+    title = ""
+    only_redeployed = True
+    """Whether it is left out where no redeployment is needed."""
+
+    def carry_out(self, work: Work) -> Result:
+        """Do it, or read what shows that a person did. Raises HubError where the gate stays shut."""
+        raise NotImplementedError
+
+    def undone(self, work: Work, evidence: dict[str, str]) -> str:
+        """Why a step that was carried out has to be carried out again; empty where it holds."""
+        return ""
+
+
+def checksum(content: bytes) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,25 @@
+"""The steps in their order."""
+
+from __future__ import annotations
+
+from .backup import BackUp
+from .base import Step
+from .commit import Commit
+from .deploy import Deploy
+from .install import Install
+from .rename_old_site import RenameOldSite
+from .rename_project import RenameProject
+from .restore import Restore
+from .upgrade_config import UpgradeConfig
+
+#: As QHub's guide has them, but that the programs are installed before anything is done with them.
+STEPS: tuple[Step, ...] = (
+    BackUp(),
+    Install(),
+    RenameOldSite(),
+    UpgradeConfig(),
+    RenameProject(),
+    Deploy(),
+    Commit(),
+    Restore(),
+)

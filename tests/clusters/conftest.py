@@ -1,0 +1,36 @@
+"""A cluster and the charts for all tests, and a release for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.testbed.kubernetes import Cluster, running_cluster
+from tests.testbed.z2jh.charts import write_charts
+from tests.testbed.z2jh.images import build_images
+from tests.testbed.z2jh.release import Release, new_release
+from tests.testbed.z2jh.versions import VERSIONS
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """The test bed's cluster with all images, or the one that ``KUBECONFIG`` names."""
+    images = [image for version in VERSIONS.values() for image in build_images(version)]
+    with running_cluster() as cluster:
+        cluster.load(images)
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def charts(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The archive of each version of the chart, in a folder with the index of a repository."""
+    return write_charts(tmp_path_factory.mktemp("charts"), cluster.helm4_program)
+
+
+@pytest.fixture
+def release(cluster: Cluster, charts: dict[str, Path]) -> Iterator[Release]:
+    """A release that is not installed yet, in a namespace of its own."""
+    with new_release(cluster, charts) as release:
+        yield release

@@ -1,0 +1,63 @@
+"""The playbooks, as an administrator runs them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.hubs.playbook import run_playbook
+from tests.redeployments.qhub_site import SECRETS, RealSite
+
+
+def test_planned_redeployed_looked_at_and_redeployed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = RealSite(tmp_path)
+    for name, value in site.environment.items():
+        monkeypatch.setenv(name, value)
+    wanted = site.wanted
+    variables: dict[str, Any] = {
+        "qhub_folder": wanted.folder,
+        "qhub_version": wanted.version,
+        "qhub_old_domain": wanted.old_domain,
+        "qhub_project": wanted.project,
+        "qhub_python": wanted.python,
+        "qhub_user_data_backup": {"path": str(site.data)},
+        "qhub_hub_database_backup": {"path": str(site.database)},
+        "qhub_deploy_options": list(wanted.deploy_options),
+        "qhub_old_deploy_options": list(wanted.old_deploy_options),
+        "qhub_restored_data": wanted.restored_data,
+        "qhub_restored_database": wanted.restored_database,
+        "qhub_state_folder": wanted.state_folder,
+    }
+    content = site.content()
+
+    blocked = run_playbook("qhub_redeploy.yml", tmp_path, {**variables, "qhub_project": ""})
+    assert blocked.returncode != 0
+    assert "No project name is given for the new site." in blocked.stdout
+
+    planned = run_playbook("qhub_plan.yml", tmp_path, variables)
+    assert "QHub 0.3.14 -> 0.4.5 at https://qhub.example.org (aws): not begun, 0 blockers" in planned.stdout
+    assert (site.content(), site.state.exists()) == (content, False)
+
+    site.have_programs()
+    site.restore()
+    done = run_playbook("qhub_redeploy.yml", tmp_path, variables, "--diff")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "8 of 8 steps done" in done.stdout
+    assert "+project_name: newproj" in done.stdout
+    [password] = re.findall(r"initial_root_password: (\S+)", site.config)
+    assert [secret for secret in (*SECRETS, password) if secret in done.stdout + done.stderr] == []
+
+    again = run_playbook("qhub_redeploy.yml", tmp_path, variables)
+    assert re.search(r"changed=0 .* failed=0", again.stdout), again.stdout
+
+    told = run_playbook(
+        "qhub_status.yml", tmp_path, {name: variables[name] for name in ("qhub_folder", "qhub_state_folder")}
+    )
+    assert re.search(r"done  Deploy the new site at 20\S+ by root\n +refused_before: yes", told.stdout), (
+        told.stdout
+    )

@@ -1,0 +1,21 @@
+"""Start a cluster and print how to use it, or remove it: ``python -m tests.testbed.kubernetes up|down``."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from . import one_node
+
+node = one_node()
+started = time.monotonic()
+if sys.argv[1:] == ["up"]:
+    if not node.runs:
+        node.start()
+    print(f"export KUBECONFIG={node.kubeconfig}")
+    print(f"export PATH={node.kubectl_program.parent}:$PATH")
+    print(f"# ready after {time.monotonic() - started:.0f} s")
+elif sys.argv[1:] == ["down"]:
+    node.remove()
+else:
+    sys.exit(__doc__)

@@ -1,0 +1,1 @@
+"""A stand-in of the chart of Zero to JupyterHub, with real hubs, kubespawners and proxies in its images."""

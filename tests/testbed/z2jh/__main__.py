@@ -1,0 +1,9 @@
+"""Builds the images of all versions of the chart: ``python -m tests.testbed.z2jh``."""
+
+from __future__ import annotations
+
+from .images import build_images
+from .versions import VERSIONS
+
+for version in VERSIONS.values():
+    print(f"image {build_images(version).hub}: ready", flush=True)

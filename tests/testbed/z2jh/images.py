@@ -1,0 +1,49 @@
+"""The images of a version of the chart, all of one environment with hub, server and proxy."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+from ..images import REPOSITORY, build, debian, image, one_builder
+from .versions import COMMON, Version
+
+FOLDER = Path(__file__).parent / "images"
+
+
+class Images(NamedTuple):
+    """The images of the hub, of people's servers and of the proxy."""
+
+    hub: str
+    person: str
+    proxy: str
+
+
+def images_of(version: Version) -> Images:
+    """The names of the images of a version, which may not be built yet."""
+    digest = hashlib.sha256(repr((COMMON, version.packages)).encode())
+    for file in sorted(FOLDER.iterdir()):
+        digest.update(file.read_bytes())
+    tag = f"{version.chart}-{digest.hexdigest()[:8]}"
+    names = ("k8s-hub", "k8s-singleuser-sample", "configurable-http-proxy")
+    return Images(*(f"{REPOSITORY}/{name}:{tag}" for name in names))
+
+
+def build_images(version: Version) -> Images:
+    """The images of a version, built if they are not there."""
+    images = images_of(version)
+    with one_builder(images.hub) as is_missing:
+        if is_missing:
+            arguments = {
+                "BUILDER": image("base"),
+                "BASE": debian(),
+                "PACKAGES": " ".join((*COMMON, *version.packages)),
+            }
+            build(images.hub, FOLDER, "Dockerfile", arguments)
+    with one_builder(images.person) as is_missing:
+        if is_missing:
+            build(images.person, FOLDER, "Dockerfile.person", {"HUB": images.hub})
+    subprocess.run(["docker", "tag", images.hub, images.proxy], check=True)
+    return images
