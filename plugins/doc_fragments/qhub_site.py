@@ -72,7 +72,7 @@ options:
         type: bool
         default: false
       restored_data:
-        description: Folder of this host in which the new site's shared volume is mounted, once it is restored.
+        description: Folder in which the new site's shared volume is mounted, once it is restored.
         type: path
         default: ""
       restored_database:

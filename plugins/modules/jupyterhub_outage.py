@@ -113,6 +113,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.ins
     installer_options,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import outage
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery.outage_steps import Settings
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import run_file, state_folder
 
@@ -122,7 +123,7 @@ def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
     if check:
         return {"changed": True}
     folder = state_folder(params["deployment"]["name"], params["state_folder"])
-    settings = outage.Settings(
+    settings = Settings(
         stop_timeout=params["stop_timeout"],
         lock_timeout=params["lock_timeout"],
         migration_timeout=params["migration_timeout"],

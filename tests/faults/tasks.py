@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Union
 
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import outage as program
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import outage_steps
 
 FIRST = re.compile(r"hub_guard : arm \|")
 LAST = re.compile(r"hub_guard : accept \| Keep the new hub")
@@ -19,7 +19,7 @@ LAST = re.compile(r"hub_guard : accept \| Keep the new hub")
 #: Those that no upgrade has in which users' servers run on.
 OTHERS = ("move", "restart servers")
 #: The steps that the host takes by itself, between two tasks of the controller.
-STEPS = tuple(step.name for step in program.STEPS if step.name not in OTHERS)
+STEPS = tuple(step.name for step in outage_steps.STEPS if step.name not in OTHERS)
 #: The one that a plan has only where an environment could not be staged.
 IN_PLACE = "upgrade in place"
 SERVERS, STOP, SEAL, MIGRATE, SWITCH, START, VERIFY = (

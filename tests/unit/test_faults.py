@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import outage
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import outage_steps
 
 from tests.faults import catalog, mutations
 from tests.faults.checkout import copy
@@ -26,7 +26,7 @@ def test_each_step_of_the_program_has_its_rows(faults: list[Fault]) -> None:
     names = [fault.name for fault in faults]
     assert len(names) == len(set(names)) >= 100
     # A move has a playbook of its own; nothing is upgraded in place, and users' servers run on.
-    steps = {step.name for step in outage.STEPS} - {"move", "upgrade in place", "restart servers"}
+    steps = {step.name for step in outage_steps.STEPS} - {"move", "upgrade in place", "restart servers"}
     for kind in (
         *("ansible-playbook killed (SIGKILL)", "controller frozen, and late", "host not reachable any more"),
         *("power cut, and the run continues", "program of the outage killed", "program and guard killed"),

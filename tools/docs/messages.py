@@ -47,7 +47,7 @@ PARTS_OF_ANOTHER = {
         " stopped; what follows it names the server. In an outage the old hub is restored. The log of "
         "the hub, or of the user's server, says why."
     ),
-    "module_utils/recovery/outage.py": (
+    "module_utils/recovery/outage": (
         "A step of the outage has failed, and the host has restored the old hub; the report says how "
         "that ended."
     ),

@@ -29,7 +29,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import 
     recovery_point,
     rollback,
 )
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery.outage import Settings
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery.outage_steps import Settings
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.services.kinds import service_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import state

@@ -23,7 +23,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import 
     outage,
     recovery_point,
 )
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery.outage import Settings
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery.outage_steps import Settings
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.rehearsal import moved_hub
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import state

@@ -17,10 +17,15 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan im
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import (
     guard_program,
     outage,
+    outage_steps,
     resumption,
     rollback,
 )
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery.outage import Outage, Settings, Step
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery.outage_steps import (
+    Outage,
+    Settings,
+    Step,
+)
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal, outage_process
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import state
@@ -47,7 +52,7 @@ ALL = ["stop", "seal", "migrate", "switch", "start", "verify"]
     ],
 )
 def test_the_steps_that_a_plan_needs_in_their_order(plan: Plan, names: list[str]) -> None:
-    assert [step.name for step in outage.STEPS if step.is_needed(plan)] == names
+    assert [step.name for step in outage_steps.STEPS if step.is_needed(plan)] == names
 
 
 def test_a_step_may_take_longer_than_what_it_waits_for() -> None:
@@ -63,7 +68,7 @@ def test_a_step_may_take_longer_than_what_it_waits_for() -> None:
     )
     waits = {"stop": 2000, "seal": 1000, "migrate": 1000, "move": 1000, "start": 1000, "verify": 4000}
     waits.update({"servers": 2000, "restart servers": 1000})
-    limits = {step.name: step.limit(settings) for step in outage.STEPS}
+    limits = {step.name: step.limit(settings) for step in outage_steps.STEPS}
     assert {name: limits[name] > seconds for name, seconds in waits.items()} == dict.fromkeys(waits, True)
 
 
