@@ -9,10 +9,13 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import fr
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.plans import changes
 
 
-def objections(planned: dict[str, Any], plans: dict[str, Any] | None, host: str, file: str) -> list[str]:
-    """What forbids to carry out a plan: its blockers, or else that it is not the one that was reviewed."""
+def objections(planned: dict[str, Any], plans: dict[str, Any], host: str, file: str) -> list[str]:
+    """What forbids to carry out a plan: its blockers, or else that it is not the one that was reviewed.
+
+    Without a ``file`` none was reviewed. (That there are no plans is an empty text before ansible-core 2.19.)
+    """
     plan = from_dict(Plan, planned["plan"])
-    if planned["blockers"] or plans is None or plan.action == NOTHING:
+    if planned["blockers"] or not file or plan.action == NOTHING:
         return list(planned["blockers"])
     if host not in plans:
         return [f"{file} has no plan for {host}. Run plan.yml for this host, with the same jupyterhub_plan."]

@@ -22,7 +22,7 @@ from tools.docs import messages
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUILD = REPOSITORY / "build/docs"
-#: Pages beside docs/, whose links begin with docs/.
+#: Pages beside docs/.
 AT_THE_TOP = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 MESSAGES = "<!-- messages -->"
 OTHERS = "<!-- other pages -->"
@@ -63,16 +63,23 @@ def render(source: Path, html: Path, version: str) -> Path:
 def _write_pages(repository: Path, source: Path, online: str) -> None:
     """All Markdown in one folder, with the links that this needs; what is no page is at ``online``."""
     pages = {path.name: path.read_text() for path in sorted((repository / "docs").glob("*.md"))}
-    for name in AT_THE_TOP:
-        pages[name] = (repository / name).read_text().replace("](docs/", "](")
+    pages.update({name: (repository / name).read_text() for name in AT_THE_TOP})
     listed = re.findall(r"^(?:.*<)?([\w-]+)>?$", pages["index.md"], re.MULTILINE)
     others = [name[: -len(".md")] for name in pages if name[: -len(".md")] not in (*listed, "index")]
     pages["index.md"] = pages["index.md"].replace(OTHERS, "\n".join(others))
     pages["troubleshooting.md"] = pages["troubleshooting.md"].replace(MESSAGES, messages.page())
+
+    def leads_to(link: re.Match[str]) -> str:
+        path = link[1].removeprefix("../").removeprefix("docs/")
+        role = re.fullmatch(r"roles/(\w+)/README\.md", path)
+        if role:
+            return f"](reference/{role[1]}_role.rst)"
+        if path not in pages and (repository / path).exists():
+            return f"]({online}/{path}{link[2] or ''})"
+        return f"]({path}{link[2] or ''})"
+
     for name, text in pages.items():
-        for neighbour in AT_THE_TOP:
-            text = text.replace(f"](../{neighbour}", f"]({neighbour}")
-        (source / name).write_text(re.sub(r"\]\(\.\./([^)]*)\)", rf"]({online}/\1)", text))
+        (source / name).write_text(re.sub(r"\]\((?![a-z]+:|#)([^)#\s]+)(#[^)\s]*)?\)", leads_to, text))
 
 
 def _document_plugins(repository: Path, folder: Path, reference: Path) -> None:

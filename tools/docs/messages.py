@@ -59,6 +59,10 @@ PARTS_OF_ANOTHER = {
         "The outage has not begun, and the old hub serves. Correct what the message quotes, and run the"
         " playbook again."
     ),
+    "module_utils/z2jh/cluster.py": (
+        "kubectl or Helm says this; nothing was changed by it. Run the same command by hand with the "
+        "kubeconfig of the inventory."
+    ),
     "module_utils/rehearsal/": (
         "The rehearsal says this in a finding (`rehearsal-*`), before anything was changed; the finding"
         " has the remedy."
@@ -280,6 +284,9 @@ PACKAGES = {
     "runs": ("Runs", "From the lock that one run has, and its record on the host."),
     "services": ("Service managers", "From systemd, supervisord and Docker."),
     "system": ("Files, processes and containers", "From the host itself."),
+    "z2jh": ("Zero to JupyterHub", "From the cluster, Helm and the values of a release."),
+    "qhub": ("QHub", "From the redeployment of a QHub, on the controller."),
+    "awx": ("AWX", "When AWX is set up."),
     "modules": ("Arguments", "From what a module was given."),
     "plugin_utils": ("On the controller", "Not from the host."),
     "action": ("On the controller, too", "Not from the host."),
