@@ -21,7 +21,7 @@ from tests.testbed.kubernetes import Cluster
 
 OLD, NEW = "3.3.8", "4.3.5"
 OLD_HUB, NEW_HUB = "4.1.6", "5.4.6"
-PATIENCE = 20
+PATIENCE = 12
 #: It starts only after the database was migrated, and then raises.
 BROKEN = """
 from jupyterhub.auth import DummyAuthenticator
@@ -86,15 +86,6 @@ def test_a_hub_that_fails_after_its_migration_ends_in_the_old_one_with_its_rows(
     assert "broken on purpose" in printed
     assert "The old release serves again" in printed
     assert "the copy that the hub made before its migration" in printed
-    assert_is_as_before(release, before)
-
-
-def test_a_hub_image_that_is_not_there_ends_in_the_old_one(release: Installed, before: State) -> None:
-    values = release.file("image.json", hub(image={"name": "hubops-test/none", "tag": "none"}))
-    status, printed = release.upgrade(NEW, z2jh_values_files=[str(values)])
-    assert status != 0
-    assert "The new hub does not start" in printed
-    assert "the database as it is, which was not migrated" in printed
     assert_is_as_before(release, before)
 
 
