@@ -21,7 +21,7 @@ from tests.testbed.kubernetes import Cluster
 
 OLD, NEW = "3.3.8", "4.3.5"
 OLD_HUB, NEW_HUB = "4.1.6", "5.4.6"
-PATIENCE = 12
+PATIENCE = 30
 #: It starts only after the database was migrated, and then raises.
 BROKEN = """
 from jupyterhub.auth import DummyAuthenticator
