@@ -25,7 +25,7 @@ PASSWORD = "planted-keycloak-root"
 #: Seconds in which it has to answer.
 PATIENCE = 420
 #: What it is compiled with, once: a start in development mode would do that each time.
-BUILD = ("--db=dev-file", "--cache=local", "--http-relative-path=/auth", "--health-enabled=false")
+BUILD = ("--db=dev-file", "--http-relative-path=/auth", "--health-enabled=false")
 
 
 def distribution() -> Path:
@@ -86,7 +86,13 @@ def running(folder: Path) -> Iterator[Server]:
     home = folder / "keycloak"
     shutil.copytree(distribution(), home, copy_function=os.link)
     port, management = free_port(), free_port()
-    options = ["--optimized", "--http-enabled=true", "--hostname-strict=false", "--http-host=127.0.0.1"]
+    options = [
+        "--optimized",
+        "--cache=local",
+        "--http-enabled=true",
+        "--hostname-strict=false",
+        "--http-host=127.0.0.1",
+    ]
     ports = [f"--http-port={port}", f"--http-management-port={management}"]
     with (folder / "keycloak.log").open("w") as log:
         process = subprocess.Popen(
