@@ -18,7 +18,7 @@ CHECK := sanity lint unit docs artifact
 TEST := engine images tests faults-short $(SCENARIOS:%=molecule-%) failures-short clusters artifact docs lint sanity demo demo-clean
 ON_IMAGES := $(filter faults-short molecule-% failures-short clusters,$(TEST))
 
-.PHONY: help venv check test lint sanity artifact docs unit hubs servers firewall browser engine images kubernetes clusters molecule refusals pages redeployments faults faults-short failures failures-short tests demo demo-clean bench clean
+.PHONY: help venv check test lint sanity artifact docs unit hubs servers firewall browser engine images kubernetes clusters molecule refusals pages hub-pages keycloak redeployments faults faults-short failures failures-short tests demo demo-clean bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -105,13 +105,19 @@ failures: images  ## why upgrades fail, each on a real hub, and which part notic
 failures-short: images  ## two of them, one caught by the preflight and one by the rehearsal
 	python -m tests.failures --selection --jobs 1
 
-pages: browser  ## the pages of report and plan in a real browser
+pages: browser firewall  ## the pages of report and plan in a real browser
 	pytest tests/pages
 
-redeployments: venv  ## a site of QHub, redeployed with real QHub of the package index
+hub-pages: browser firewall  ## a hub's pages in that browser while it is upgraded, behind both kinds of proxy; pages takes one
+	HUBOPS_TEST_PROXIES="managed external" pytest tests/pages/test_hub_pages.py
+
+keycloak: venv  ## Java and Maven for the tests' Keycloak, installed where this is Debian and we are root
+	tools/keycloak
+
+redeployments: keycloak  ## a site of QHub, redeployed with real QHub and a real Keycloak
 	pytest tests/redeployments
 
-tests: engine servers firewall browser  ## unit tests, real hubs, pages, redeployments and refusals in one run
+tests: engine servers firewall browser keycloak  ## unit tests, real hubs, pages, redeployments and refusals in one run
 	$(PYTEST) tests/refusals tests/hubs tests/redeployments tests/pages tests/unit
 
 demo:  ## a real hub upgraded under build/demo, without root, Docker or Node

@@ -1,8 +1,9 @@
 """A stand-in of AWX's REST API: strict, and with nothing behind it, so that no job runs.
 
 It takes the fields that awxkit 24.6 sends for each kind of object, and refuses any other. Names are unique,
-objects that are referred to exist, and what depends on an object is removed with it. Surveys are checked as
-AWX's documentation describes them.
+objects that are referred to exist, and what depends on an object is removed with it. A template needs a
+project that was fetched, which takes until it is asked for again. Surveys are checked as AWX's documentation
+describes them.
 """
 
 from __future__ import annotations
@@ -144,7 +145,9 @@ class Awx:
         for each in self.of(kind):
             if each[key] == body.get(key) and (scope is None or each[scope] == body[scope]):
                 raise Refused(400, {key: [f"{kind} with this {key} already exists."]})
-        return 201, self._add(kind, body)
+        if kind == "job_templates" and self.objects[body["project"]]["status"] != "successful":
+            raise Refused(400, {"playbook": ["Playbook not found for project."]})
+        return 201, self._add(kind, {**body, "status": "pending"} if kind == "projects" else body)
 
     def _check(self, kind: str, body: dict[str, Any]) -> None:
         unknown = set(body) - fields(kind)
@@ -161,7 +164,11 @@ class Awx:
         if method == "PATCH":
             self._check(kind, body)
             self.objects[number].update(body)
-        return 200, self.objects[number]
+        found = dict(self.objects[number])
+        if kind == "projects":
+            # It is fetched meanwhile, unless its address leads nowhere.
+            self.objects[number]["status"] = "failed" if "nowhere" in found["scm_url"] else "successful"
+        return 200, found
 
     def _remove(self, number: int) -> None:
         del self.objects[number]

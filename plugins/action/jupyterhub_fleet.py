@@ -59,7 +59,10 @@ class ActionModule(ActionBase):
         _require_numbers(versions)
         batches = fleet.batches(list(versions), given.get("canaries") or [], _sizes(given.get("serial")))
         hubs = [
-            fleet.look(host, number, versions[host], _last(looked.get(host)))
+            replace(
+                fleet.look(host, number, versions[host], _last(looked.get(host))),
+                not_before=self._opens(host),
+            )
             for number, batch in enumerate(batches, 1)
             for host in batch
         ]
@@ -70,6 +73,12 @@ class ActionModule(ActionBase):
             boolean(given.get("retry") or False),
             datetime.now(timezone.utc),
         )
+
+    def _opens(self, host: str) -> str | None:
+        """When the hub's window opens, where it is closed now. A dry run may be made at any time."""
+        window = self._task.args.get("windows", {}).get(host)
+        clock = self._task.args.get("clocks", {}).get(host)
+        return fleet.opens(window, clock) if window and clock and not self._task.check_mode else None
 
     def _paused(self) -> str:
         file = self._task.args.get("pause_file")
@@ -108,7 +117,7 @@ def _lines(decided: fleet.Decision) -> list[str]:
     lines = [fleet.summary(known)]
     lines += [f"Batch: {', '.join(batch)}" for batch in decided.batches]
     if known.not_before:
-        lines.append(f"The batch before is watched: the next one begins not before {known.not_before}.")
+        lines.append(f"The next hubs begin not before {known.not_before}.")
     if known.stopped:
         lines.append(known.stopped)
     return lines

@@ -10,6 +10,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import fr
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh import report
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.planner import Plan
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils import plans
+from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.facts import hand_on
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.screen import show
 
 NO_VERSION = 'No chart to upgrade to. Set it in the inventory, in quotes: z2jh_chart_version: "4.4.0".'
@@ -28,6 +29,7 @@ class ActionModule(ActionBase):
         details = boolean(self._task.args.get("details", False))
         result.update(self._execute_module(task_vars=task_vars))
         if "plan" in result:
+            hand_on(result, z2jh_plan={"action": result["plan"]["action"]})
             plan = from_dict(Plan, result["plan"])
             show(
                 [

@@ -72,13 +72,29 @@ options:
         type: bool
         default: false
       restored_data:
-        description: Folder in which the new site's shared volume is mounted, once it is restored.
+        description: Folder of this host with the new site's shared volume, once it is restored.
         type: path
         default: ""
       restored_database:
         description: A copy of the new hub's C(jupyterhub.sqlite), made once that was restored.
         type: path
         default: ""
+      keycloak_url:
+        description: The new site's Keycloak; C(/auth) of the site's domain unless given.
+        type: str
+        default: ""
+      keycloak_user:
+        description: Keycloak's administrator, of the realm C(master).
+        type: str
+        default: root
+      keycloak_password:
+        description: Its password.
+        type: str
+        default: ""
+      keycloak_realm:
+        description: The realm of the site's users.
+        type: str
+        default: qhub
       deploy_options:
         description: Further options of C(qhub deploy) for the new site, such as V(--dns-auto-provision).
         type: list

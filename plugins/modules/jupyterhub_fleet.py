@@ -28,6 +28,14 @@ options:
     description: The plans that were reviewed, by host, which say what V(patch) and V(latest) are.
     type: dict
     default: {}
+  windows:
+    description: When hubs' upgrades may begin, by host, C(days), C(start), C(hours); any time, when empty.
+    type: dict
+    default: {}
+  clocks:
+    description: RV(hubops.jupyterhub.jupyterhub_status#module:clock), by host.
+    type: dict
+    default: {}
   canaries:
     description: Hosts of the first batch. The first host, when empty.
     type: list
@@ -98,7 +106,7 @@ stopped:
   type: str
   sample: ""
 not_before:
-  description: When the next batch may begin, where the one before is still watched.
+  description: When the next hubs may begin, where the batch before is still watched, or a window is closed.
   returned: always
   type: str
   sample: "2026-11-22T21:16:45+00:00"
@@ -126,6 +134,8 @@ def main() -> None:
         "versions": {"type": "dict", "required": True},
         "looked": {"type": "dict", "required": True},
         "plans": {"type": "dict", "default": {}},
+        "windows": {"type": "dict", "default": {}},
+        "clocks": {"type": "dict", "default": {}},
         "canaries": {"type": "list", "elements": "str", "default": []},
         "serial": {"type": "list", "elements": "str", "default": ["25%"]},
         "soak": {"type": "str", "default": "0"},

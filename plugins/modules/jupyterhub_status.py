@@ -112,6 +112,11 @@ messages:
   returned: always
   type: dict
   sample: {"jupyterhub": ["No run is known.", "1 recovery point, the newest /var/lib/hubops/..."]}
+clock:
+  description: The host's time, with its offset from UTC.
+  returned: always
+  type: str
+  sample: "2026-11-20T22:16:45+01:00"
 seconds:
   description: How long it took.
   returned: always
@@ -119,6 +124,7 @@ seconds:
   sample: 0.02
 """
 
+from datetime import datetime
 from typing import Any
 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
@@ -131,6 +137,7 @@ def look(params: dict[str, Any], _check: bool) -> dict[str, Any]:
     hubs = status.of_host(params["state_folder"], params["service"])
     return {
         "hubs": [to_dict(hub) for hub in hubs],
+        "clock": datetime.now().astimezone().isoformat(timespec="seconds"),
         "messages": {hub.name: status.lines(hub) for hub in hubs},
     }
 

@@ -19,7 +19,16 @@ options:
     description: The step, in the order in which they come.
     type: str
     required: true
-    choices: [back_up, install, rename_old_site, upgrade_config, rename_project, deploy, commit, restore]
+    choices:
+      - back_up
+      - install
+      - rename_old_site
+      - upgrade_config
+      - rename_project
+      - deploy
+      - commit
+      - restore
+      - import_users
 extends_documentation_fragment:
   - hubops.jupyterhub.qhub_site
 attributes:

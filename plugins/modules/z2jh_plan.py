@@ -177,11 +177,9 @@ seconds:
   sample: 3.1
 """
 
-from pathlib import Path
 from typing import Any
 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import sentence
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh import planner, report
@@ -192,7 +190,7 @@ def planned(params: dict[str, Any], _check: bool) -> dict[str, Any]:
     """The plan, and what forbids it."""
     wanted = planner.Wanted(
         chart_of(params["chart"], params["chart_repository"], params["chart_version"]),
-        tuple((path, _text(path)) for path in params["values_files"]),
+        planner.texts(params["values_files"]),
         tuple(params["accept"]),
     )
     plan = planner.plan(Access.from_params(params), params["release"], wanted)
@@ -202,15 +200,6 @@ def planned(params: dict[str, Any], _check: bool) -> dict[str, Any]:
         "blockers": [f"{finding.id}: {sentence(finding)}" for finding in plan.blockers],
         "report": report.markdown(plan),
     }
-
-
-def _text(path: str) -> str:
-    try:
-        return Path(path).read_text()
-    except OSError as error:
-        raise HubError(
-            f"The values file {path} cannot be read: {error.strerror}.", "Compare its path, owner and mode."
-        ) from error
 
 
 def main() -> None:

@@ -64,6 +64,8 @@ def test_awx_is_set_up_once_and_cleared_again() -> None:
             "notification_templates",
             "workflow_approval_templates",
         }
+        lost = run(address, awx_project_url="https://git.example.org/nowhere.git")
+        assert "AWX has not updated 'JupyterHub' of its projects: failed." in lost.stdout
         refused = run(address, awx_token="of somebody else")
         assert "Give the token of a user who may administer the organization." in refused.stdout
 

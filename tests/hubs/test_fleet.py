@@ -9,9 +9,11 @@ import json
 import os
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.window import DAYS
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
 
 from tests import REPOSITORY, stories
@@ -73,6 +75,14 @@ def test_hubs_that_are_done_are_skipped_and_one_that_cannot_be_reached_stops_the
     assert outcomes == {"hub1": "upgraded", "hub2": "unreachable", "hub3": "waiting"}
     assert "1 of 3 hubs: hub1" in (tmp_path / "fleet.html").read_text(), "no findings by frequency"
     assert "hub2 (unreachable)" in ran.stdout and "Begin a run" not in ran.stdout
+
+
+def test_a_hub_whose_window_is_closed_is_not_begun_and_the_job_is_green(tmp_path: Path) -> None:
+    in_three_days = DAYS[(datetime.now() + timedelta(days=3)).weekday()]
+    window = {"days": [in_three_days], "start": "12:00", "hours": 1}
+    ran, outcomes = fleet(tmp_path, {"hub1": {}}, jupyterhub_window=window)
+    assert (ran.returncode, outcomes) == (0, {"hub1": "waiting"})
+    assert "The next hubs begin not before" in ran.stdout
 
 
 def test_nothing_is_begun_while_the_pause_file_exists_and_the_job_is_green(tmp_path: Path) -> None:

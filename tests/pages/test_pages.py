@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan im
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import fleet, fleet_page, report_page
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from tests import stories
 from tests.hostile import ATTACK, hostile
@@ -32,17 +31,6 @@ DOCUMENTS = {
     ),
     "plan, attacked": plan_page.document({f"hub1{ATTACK}": ATTACKED_PLAN}, "2026-11-21 20:00 UTC", "ada"),
 }
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium")
-    assert chromium, "chromium is missing: tools/browser"
-    with sync_playwright() as playwright:
-        # The tests may run as root, which its sandbox refuses.
-        launched = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield launched
-        launched.close()
 
 
 @pytest.fixture(params=DOCUMENTS)

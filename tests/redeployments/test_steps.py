@@ -357,7 +357,7 @@ def test_a_commit_that_is_killed_is_made_once(upgraded: RealSite) -> None:
     record.write(upgraded.kept, begun.with_step(record.Done("deploy", "", "", 0.0, {})))
     upgraded.config = upgraded.config.replace("prevent_deploy: true\n", "")
     # After the branch, the commit and the push, and before the record.
-    for kill in (7, 8, 10, 12):
+    for kill in (8, 11, 8, 9):
         assert killed_at(kill, lambda: upgraded.take("commit"))
         assert upgraded.state_of("commit") == "next"
     assert upgraded.take("commit").changed

@@ -77,6 +77,8 @@ class Thing:
     survey: tuple[dict[str, Any], ...] = ()
     linked: dict[str, tuple[Reference, ...]] = field(default_factory=dict)
     """Objects that are associated with it, by the endpoint below its own."""
+    updated: bool = False
+    """Whether AWX fetches something for it, which objects that refer to it need."""
     approval: tuple[str, str] | None = None
     """Name and description, where a node of a workflow waits for a person."""
 
@@ -123,6 +125,8 @@ def things(settings: Settings, questions: dict[str, dict[str, Any]]) -> list[Thi
                 "default_environment": environment,
             },
             within=("organization",),
+            # A template of a playbook that AWX has not fetched yet is refused.
+            updated=True,
         ),
         Thing("inventories", settings.prefix, {"organization": organization}, within=("organization",)),
         Thing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any, Callable
 from urllib.parse import urlencode
@@ -9,6 +10,9 @@ from urllib.parse import urlencode
 from ..errors import HubError
 from .objects import Reference, Thing
 
+#: How long AWX may take to fetch a project.
+UPDATE_SECONDS = 600
+_UNDER_WAY = ("new", "pending", "waiting", "running", "never updated")
 #: A request: method, path below the API's own, body; what was answered, None for nothing.
 Call = Callable[[str, str, Any], Any]
 
@@ -93,9 +97,26 @@ def _present(call: Call, known: _Known, thing: Thing, check: bool) -> bool:
     elif differs:
         call("PATCH", f"{thing.kind}/{found['id']}/", differs)
     path = f"{thing.kind}/{found['id']}/"
+    if thing.updated and not check:
+        _wait(call, path, thing)
     changed |= _approval(call, path, thing, found, check)
     changed |= _survey(call, path, thing, check)
     return _links(call, path, known, thing, check) or changed
+
+
+def _wait(call: Call, path: str, thing: Thing) -> None:
+    """Until AWX has fetched it. Raises HubError where it could not, or has not after `UPDATE_SECONDS`."""
+    deadline = time.monotonic() + UPDATE_SECONDS
+    while True:
+        status = call("GET", path, None).get("status")
+        if status == "successful":
+            return
+        if status not in _UNDER_WAY or time.monotonic() > deadline:
+            raise HubError(
+                f"AWX has not updated {thing.name!r} of its {thing.kind}: {status}.",
+                "Its last job in AWX says why; correct that, or the address and the branch of the project.",
+            )
+        time.sleep(1)
 
 
 def _approval(call: Call, path: str, thing: Thing, found: dict[str, Any], check: bool) -> bool:

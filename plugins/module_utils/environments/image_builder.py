@@ -131,5 +131,5 @@ def _commit(maker: str, place: ImagePlace, repository: str, tag: str) -> None:
         if b'"error"' in line:
             raise HubError(
                 f"No image can be built from {place.image_name}: {json.loads(line)['error']}",
-                "Build the image yourself, and name it in jupyterhub_image.",
+                "Build one yourself, and name it in jupyterhub_image.",
             )

@@ -36,9 +36,12 @@ main {{ max-width: 32rem; padding: 1.5rem; }}
 <p>{text} This page goes on by itself.</p>
 </main>
 <script>
+// A proxy that has just been started knows no hub for a moment.
+let missing = 0;
 setInterval(async () => {{
   const answer = await fetch(location.href, {{method: "HEAD", cache: "no-store"}}).catch(() => null);
-  if (answer && answer.status < 500) location.reload();
+  if (!answer || answer.status >= 500 || (answer.status === 404 && ++missing < 10)) return;
+  location.reload();
 }}, 1000);
 </script>
 </body>

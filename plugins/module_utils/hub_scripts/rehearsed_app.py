@@ -229,7 +229,8 @@ class Aside:
         known = {
             "enable_auth_state": bool(app.authenticator.enable_auth_state),
             "unrecognized": self.unrecognized_by_spawner(),
-            "posts": posts(routes),
+            "posts": own_paths(routes, "post"),
+            "pages": own_paths(routes, "get"),
         }
         Path(self.folder, "known.json").write_text(json.dumps(known), encoding="utf-8")
 
@@ -244,14 +245,14 @@ class Aside:
         ]
 
 
-def posts(routes: list[Any]) -> list[str]:
-    """The paths of an authenticator at which code of its own takes a POST, as a launch or an assertion.
+def own_paths(routes: list[Any], method: str) -> list[str]:
+    """The paths of an authenticator at which code of its own answers a ``method``: ``post`` to a launch.
 
     JupyterHub's own are left out: their forms are its own, too. So are paths with variable parts.
     """
     found = []
     for path, handler, *_rest in routes:
-        owner = next((cls for cls in handler.__mro__ if "post" in vars(cls)), None)
+        owner = next((cls for cls in handler.__mro__ if method in vars(cls)), None)
         own = owner is not None and owner.__module__.split(".")[0] not in ("jupyterhub", "tornado")
         if own and re.fullmatch(r"[\w/.-]+\$?", path):
             found.append(path.rstrip("$"))

@@ -202,9 +202,7 @@ def read(folder: Path) -> Config:
             "Name the folder of the site's config, a clone of its repository: qhub_folder.",
         ) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise HubError(
-            f"Cannot read {path}: {error}.", "Compare its owner and mode; it is text in UTF-8."
-        ) from error
+        raise HubError(f"Cannot read {path}: {error}.", "It must be readable, and UTF-8.") from error
     missing = [key for key in ESSENTIAL if not config.has(key)]
     if missing:
         raise HubError(

@@ -43,8 +43,7 @@ def requirements(site: Site, version: str) -> str:
             return Path(named).read_text(encoding="utf-8")
         except OSError as error:
             raise HubError(
-                f"Cannot read the requirements {named}: {error.strerror}.",
-                "Name a file of the controller that can be read.",
+                f"Cannot read the requirements {named}: {error.strerror}.", "Correct qhub_requirements."
             ) from error
     if version not in PINS:
         raise HubError(
@@ -136,7 +135,7 @@ def run(argv: list[str], folder: Path, cloud: bool = False) -> Output:
         )
     except OSError as error:
         raise HubError(
-            f"Cannot run {argv[0]}: {error.strerror}.", "Install it, and compare owner and mode."
+            f"Cannot run {argv[0]}: {error.strerror}.", "Install it on this host, executable for this user."
         ) from error
     return Output(done.returncode, done.stdout.decode("utf-8", "replace"))
 

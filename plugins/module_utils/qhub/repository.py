@@ -46,6 +46,12 @@ class Repository:
             self.git("commit", "--quiet", "--message", message)
         return self.git("rev-parse", "HEAD")
 
+    def made(self, branch: str, message: str, name: str, content: str) -> str:
+        """The commit with that subject and that file at the end of the branch, if that is checked out."""
+        if self.git("log", "-1", "--format=%s") != message or self.git("branch", "--show-current") != branch:
+            return ""
+        return self.git("rev-parse", "HEAD") if self.git("show", f"HEAD:./{name}") == content.strip() else ""
+
     def pushed(self, branch: str) -> str:
         """The commit that the remote has on a branch; empty where it has none."""
         return self.git("ls-remote", "origin", f"refs/heads/{branch}", remote=True).partition("\t")[0]

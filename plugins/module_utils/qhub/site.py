@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import HubError
@@ -44,6 +44,10 @@ class Site:
     push: bool = False
     restored_data: str = ""
     restored_database: str = ""
+    keycloak_url: str = ""
+    keycloak_user: str = "root"
+    keycloak_password: str = field(default="", repr=False)
+    keycloak_realm: str = "qhub"
     deploy_options: tuple[str, ...] = ()
     old_deploy_options: tuple[str, ...] = ()
     state_folder: str | None = None

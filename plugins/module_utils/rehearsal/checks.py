@@ -76,6 +76,12 @@ def refuses_post(hub: RehearsedHub, path: str) -> bool:
     return page.status != 200 or "_xsrf" not in str(page.body)
 
 
+def failure_of_page(hub: RehearsedHub, path: str) -> int:
+    """The status with which the hub fails at a page of the authenticator's, without a log-in; 0 where not."""
+    status = ask(f"{hub.url}hub{path}").status
+    return status if status >= 500 else 0
+
+
 def start_server(hub: RehearsedHub, token: str, timeout: float) -> str:
     """Start our user's server and reach it as its user; the version of JupyterHub that it names.
 

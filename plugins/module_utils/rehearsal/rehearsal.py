@@ -71,6 +71,8 @@ class Rehearsal:
     """What a fresh database does not take over; None where the database is migrated."""
     refused_posts: list[str] = field(default_factory=list)
     """Paths of the authenticator at which the new hub refuses what comes from another site."""
+    failing_pages: dict[str, int] = field(default_factory=dict)
+    """Paths of the authenticator's pages with which the new hub fails, and its status."""
 
     @contextlib.contextmanager
     def timed(self, part: str) -> Iterator[None]:
@@ -243,6 +245,7 @@ def _start_old(rehearsal: Rehearsal, scene: Scene, folder: Path) -> None:
                 rehearsal.findings.append(kinds.OLD_START.found(found))
             else:
                 _compare_posts(rehearsal, scene, old)
+                _compare_pages(rehearsal, scene, old)
             old.stop()
 
 
@@ -256,6 +259,21 @@ def _compare_posts(rehearsal: Rehearsal, scene: Scene, old: RehearsedHub) -> Non
             f"{scene.deployment.jupyterhub} takes it."
         )
         rehearsal.findings.append(kinds.POST_REFUSED.found(found))
+
+
+def _compare_pages(rehearsal: Rehearsal, scene: Scene, old: RehearsedHub) -> None:
+    """A page of the authenticator's that the hub of today answers, and with which the new one fails."""
+    fails = [
+        f"/hub{path} ({status})"
+        for path, status in rehearsal.failing_pages.items()
+        if not checks.failure_of_page(old, path)
+    ]
+    if fails:
+        found = (
+            f"JupyterHub {scene.version} fails with {', '.join(fails)} of "
+            f"{scene.deployment.authenticator.class_name}; {scene.deployment.jupyterhub} answers."
+        )
+        rehearsal.findings.append(kinds.PAGE_FAILS.found(found))
 
 
 def _migrated(rehearsal: Rehearsal, scene: Scene, copy: DatabaseCopy) -> bool:
@@ -487,6 +505,8 @@ def _ask_to_log_in(rehearsal: Rehearsal, scene: Scene, hub: RehearsedHub, copy: 
 def _post_as_another_site(rehearsal: Rehearsal, scene: Scene, hub: RehearsedHub, copy: DatabaseCopy) -> None:
     posts = hub.known().get("posts", [])
     rehearsal.refused_posts = [path for path in posts if checks.refuses_post(hub, path)]
+    statuses = {path: checks.failure_of_page(hub, path) for path in hub.known().get("pages", [])}
+    rehearsal.failing_pages = {path: status for path, status in statuses.items() if status}
 
 
 def _ask_for_auth_state(rehearsal: Rehearsal, scene: Scene, hub: RehearsedHub, copy: DatabaseCopy) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import HubError
 from ..planning.findings.finding import Finding
+from ..planning.window import read_window
 from ..shapes import from_dict
 
 FORMAT = 1
@@ -54,6 +55,8 @@ class Hub:
     warnings: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     failure: str = ""
+    not_before: str | None = None
+    """When its own window opens, where it is closed now; ISO 8601."""
 
     @property
     def is_done(self) -> bool:
@@ -72,7 +75,7 @@ class Fleet:
     stopped: str = ""
     """Why no further hub is begun, in a sentence; '' while nothing forbids it."""
     not_before: str | None = None
-    """When the next batch may begin, where the one before is still being watched; ISO 8601."""
+    """When the next hubs may begin: the batch before has soaked, or a window opens; ISO 8601."""
     format: int = FORMAT
 
 
@@ -152,6 +155,7 @@ def decide(
 
     Of a batch those that are not done, once all batches before are done, but for the failures that are
     allowed, and have been for ``soak`` seconds. With a ``soak`` a run has one batch, the next run the next.
+    A hub whose window is closed waits, and with it all batches that follow.
     ``retry`` begins failed hubs again.
     """
     again = tuple(_waits(hub) if retry and hub.has_failed else hub for hub in hubs)
@@ -161,22 +165,38 @@ def decide(
         return Decision((), 0, Fleet(again, stopped=_stopped(failed)))
     found: list[tuple[str, ...]] = []
     for number in sorted({hub.batch for hub in again}):
-        batch = tuple(hub.host for hub in again if hub.batch == number and hub.outcome == WAITING)
-        if not batch:
+        waiting = [hub for hub in again if hub.batch == number and hub.outcome == WAITING]
+        if not waiting:
             continue
         begun = any(hub.batch == number and hub.is_done for hub in again)
         soaked = _newest(hub for hub in again if hub.batch < number)
         ready = soaked + timedelta(seconds=soak) if soaked else now
         if ready > now and not begun:
             return Decision(tuple(found), may_fail, Fleet(again, not_before=ready.isoformat()))
-        found.append(batch)
+        closed = [hub.not_before for hub in waiting if hub.not_before]
+        batch = tuple(hub.host for hub in waiting if not hub.not_before)
+        found += [batch] if batch else []
+        if closed:
+            return Decision(
+                tuple(found), may_fail, Fleet(again, not_before=min(closed, key=datetime.fromisoformat))
+            )
         if soak:
             break
     return Decision(tuple(found), may_fail, Fleet(again))
 
 
+def opens(window: dict[str, Any], clock: str) -> str | None:
+    """When a hub's window opens, by its host's ``clock`` (ISO 8601); None where it is open, or there is none.
+
+    Raises HubError for a window that is none.
+    """
+    agreed = read_window(window)
+    now = datetime.fromisoformat(clock)
+    return None if agreed is None or agreed.is_open(now) else agreed.opening(now).isoformat()
+
+
 def _waits(hub: Hub) -> Hub:
-    return Hub(hub.host, hub.batch, hub.wanted)
+    return Hub(hub.host, hub.batch, hub.wanted, not_before=hub.not_before)
 
 
 def _newest(hubs: Iterable[Hub]) -> datetime | None:

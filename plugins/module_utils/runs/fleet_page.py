@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timezone
 
 from ..pages.blocks import BAD, CALM, GOOD, Block, Code, Figures, Notice, Table
 from ..pages.document import Document, Section
@@ -46,12 +46,12 @@ def document(fleet: Fleet) -> Document:
 
 
 def _verdict(fleet: Fleet) -> str:
-    until = f" The next batch begins not before {_when(fleet.not_before)}." if fleet.not_before else ""
+    until = f" The next hubs begin not before {_when(fleet.not_before)}." if fleet.not_before else ""
     return f"{summary(fleet)}. {fleet.stopped}".strip() + until
 
 
 def _when(moment: str | None) -> str:
-    return f"{datetime.fromisoformat(moment):%Y-%m-%d %H:%M} UTC" if moment else ""
+    return f"{datetime.fromisoformat(moment).astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC" if moment else ""
 
 
 def _figures(hubs: Sequence[Hub]) -> Figures:
@@ -71,26 +71,23 @@ def _failure(hub: Hub) -> tuple[Block, ...]:
 
 
 def _table(hubs: Sequence[Hub]) -> Table:
-    head = ("hub", "batch", "outcome", "from", "to", "outage", "expected", "warnings", "ended")
+    head = ("hub", "batch", "outcome", "versions", "outage", "ended")
     rows = tuple(
-        (
-            hub.host,
-            str(hub.batch),
-            hub.outcome,
-            hub.from_version or "?",
-            hub.to_version or hub.wanted,
-            _seconds(hub.downtime_seconds),
-            _seconds(hub.expected_outage_seconds),
-            str(len(hub.warnings)),
-            _when(hub.ended),
-        )
+        (hub.host, str(hub.batch), hub.outcome, _versions(hub), _outage(hub), _when(hub.ended))
         for hub in hubs
     )
-    return Table(head, rows, numbers=(1, 5, 6, 7))
+    return Table(head, rows, numbers=(1,))
 
 
-def _seconds(seconds: float | None) -> str:
-    return "" if seconds is None else duration(seconds) if seconds else "none"
+def _versions(hub: Hub) -> str:
+    wanted = hub.to_version or hub.wanted
+    return f"{hub.from_version} \N{RIGHTWARDS ARROW} {wanted}" if hub.from_version else wanted
+
+
+def _outage(hub: Hub) -> str:
+    seconds, expected = hub.downtime_seconds, hub.expected_outage_seconds
+    took = "" if seconds is None else duration(seconds) if seconds else "none"
+    return f"{took} (expected {duration(expected)})" if took and expected else took
 
 
 def _findings(hubs: Sequence[Hub]) -> tuple[Block, ...]:

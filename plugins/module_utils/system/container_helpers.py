@@ -103,7 +103,8 @@ def output_of(image: str, argv: Sequence[str], seconds: float) -> str:
     if ended["StatusCode"]:
         last = (text.strip().splitlines() or [f"it ended with {ended['StatusCode']}"])[-1]
         raise HubError(
-            f"A program failed in the image {image}: {last}.", "Correct the image, or name another one."
+            f"A program failed in the image {image}: {last}.",
+            "The image must run its own Python without network: try it with `docker run`.",
         )
     return text
 

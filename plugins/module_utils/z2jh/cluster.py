@@ -115,7 +115,8 @@ def run(argv: Sequence[str], access: Access, stdin: bytes = b"", timeout: float 
         ) from None
     except OSError as error:
         raise CommandError(
-            f"The program {program} cannot be run: {error.strerror}.", "Compare its owner and mode."
+            f"The program {program} cannot be run: {error.strerror}.",
+            "Set z2jh_kubectl and z2jh_helm to programs of this host.",
         ) from error
     except subprocess.TimeoutExpired:
         raise CommandError(
@@ -154,7 +155,12 @@ def failure(argv: Sequence[str], access: Access, output: str, code: int) -> Comm
             output,
             code,
         )
-    return CommandError(f"{argv[0]} {_verb(argv)} has failed: {text}.", output=output, code=code)
+    return CommandError(
+        f"{argv[0]} {_verb(argv)} has failed: {text}.",
+        "Correct what it names, and run the playbook again.",
+        output,
+        code,
+    )
 
 
 def _verb(argv: Sequence[str]) -> str:
@@ -283,19 +289,18 @@ class Helm:
 
     def run(self, *argv: str, stdin: bytes = b"", timeout: float = ASKING_SECONDS) -> bytes:
         """Any command of Helm, in the namespace."""
+        return run(self.argv(*argv), self.access, stdin, timeout)
+
+    def argv(self, *argv: str) -> list[str]:
+        """The whole command line of a command of Helm."""
         access = self.access
-        return run(
-            [
-                access.helm,
-                *argv,
-                *(["--kubeconfig", access.kubeconfig] if access.kubeconfig else []),
-                *(["--kube-context", access.context] if access.context else []),
-                *(["--namespace", access.namespace] if access.namespace else []),
-            ],
-            access,
-            stdin,
-            timeout,
-        )
+        return [
+            access.helm,
+            *argv,
+            *(["--kubeconfig", access.kubeconfig] if access.kubeconfig else []),
+            *(["--kube-context", access.context] if access.context else []),
+            *(["--namespace", access.namespace] if access.namespace else []),
+        ]
 
     def major(self) -> int:
         """3 or 4. Raises HubError for any other."""

@@ -36,7 +36,8 @@ def read(helm: Helm, texts: Sequence[str], names: Sequence[str] = ()) -> list[di
         if set(mapping) == {"Error"} and isinstance(mapping["Error"], str):
             name = names[number] if names else "What Helm has printed"
             raise HubError(
-                f"{name} is no mapping of YAML: {mapping['Error'].splitlines()[0]}.", "Correct it there."
+                f"{name} is no mapping of YAML: {mapping['Error'].splitlines()[0]}.",
+                "Correct the line: `helm lint` and yamllint show it.",
             )
     return found
 

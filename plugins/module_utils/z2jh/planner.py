@@ -7,6 +7,7 @@ import gzip
 import json
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Sequence
 
 from ..errors import HubError
@@ -61,7 +62,7 @@ def plan(access: Access, name: str, wanted: Wanted) -> Plan:
     access = replace(access, namespace=release.namespace)
     helm, kubectl = Helm(access), Kubectl(access)
     chart, defaults = target_chart(helm, wanted.chart)
-    supplied = _supplied(helm, release, wanted.values)
+    supplied = supplied_values(helm, release, wanted.values)
     constraint = str(chart.get("kubeVersion") or "")
     satisfied = not constraint or documents.satisfies(helm, release.kubernetes_version, constraint)
     rendered = render(
@@ -131,7 +132,7 @@ def target_chart(helm: Helm, chart: Chart) -> tuple[dict[str, Any], Values]:
     return about, defaults
 
 
-def _supplied(helm: Helm, release: Release, files: Sequence[tuple[str, str]]) -> Values:
+def supplied_values(helm: Helm, release: Release, files: Sequence[tuple[str, str]]) -> Values:
     """All values of the user for the target."""
     if not files:
         return release.values
@@ -140,6 +141,20 @@ def _supplied(helm: Helm, release: Release, files: Sequence[tuple[str, str]]) ->
     for mapping in documents.read(helm, texts, [f"The values file {name}" for name, _text in files]):
         values = of.merged(values, mapping)
     return values
+
+
+def texts(paths: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """The paths and texts of values files. Raises HubError where one cannot be read."""
+    found = []
+    for path in paths:
+        try:
+            found.append((path, Path(path).read_text()))
+        except OSError as error:
+            raise HubError(
+                f"The values file {path} cannot be read: {error.strerror}.",
+                "z2jh_values_files names files of the host that runs helm: z2jh_hosts.",
+            ) from error
+    return tuple(found)
 
 
 def _least(constraint: str) -> str:

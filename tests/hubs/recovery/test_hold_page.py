@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.announcement import announcement_of
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.discovery import find_deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import api
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import running_servers
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import rollback
@@ -54,6 +56,9 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
 
 
 def test_no_connection_is_refused_and_a_page_says_how_long(hub: Hub) -> None:
+    announcement = announcement_of(find_deployment(hub.name))
+    announcement.install()
+    announcement.show("Saturday")
     run_id = hub.arm(running_servers=running_servers.KEEP, expected_outage_seconds=300.0)
     address = urllib.parse.urlsplit(hub.now().deployment.config.public_url)
     assert address.port
@@ -70,4 +75,6 @@ def test_no_connection_is_refused_and_a_page_says_how_long(hub: Hub) -> None:
     assert answers[0].headers["Content-Type"] == "application/json"
     away = [sample for sample in samples if sample.status == 503]
     assert held == away, "the proxy's own error was seen"
+    assert announcement.shown() == f"In progress: upgrade of JupyterHub to {NEW}."
     rollback.accept(hub.folder, run_id)
+    assert announcement.shown() == ""

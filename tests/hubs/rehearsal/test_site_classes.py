@@ -36,6 +36,12 @@ class LaunchHandler(BaseHandler):
         self.finish("launched")
 @exempt@
 
+class PageHandler(BaseHandler):
+    def get(self):
+        if @page@:
+            raise ValueError("a page that fails")
+        self.finish("a page")
+
 class FormHandler(BaseHandler):
     def get(self):
         self.finish('<input name="_xsrf" value="x">')
@@ -45,7 +51,8 @@ class FormHandler(BaseHandler):
 
 class LaunchAuthenticator(Authenticator):
     def get_handlers(self, app):
-        return [(r"/launch", LaunchHandler), (r"/form$", FormHandler), (r"/of/(.*)", LaunchHandler)]
+        launches = [(r"/launch", LaunchHandler), (r"/of/(.*)", LaunchHandler)]
+        return [*launches, (r"/form$", FormHandler), (r"/page", PageHandler)]
 
 c.JupyterHub.authenticator_class = LaunchAuthenticator
 c.Authenticator.allow_existing_users = True
@@ -54,6 +61,11 @@ EXEMPT = """
     def check_xsrf_cookie(self):
         pass
 """
+
+
+def launch(exempt: str = "", page: str = "False") -> str:
+    """The config; its page fails where ``page`` is so."""
+    return LAUNCH.replace("@exempt@", exempt).replace("@page@", page)
 
 
 def rehearsed(version: str, folder: Path, config: str) -> dict[str, str]:
@@ -72,17 +84,21 @@ def test_a_spawner_that_a_function_of_the_config_makes(tmp_path: Path) -> None:
     }
 
 
-def test_an_authenticator_whose_launches_the_new_hub_refuses(tmp_path: Path) -> None:
-    found = rehearsed("3.1.1", tmp_path, LAUNCH.replace("@exempt@", ""))
+def test_an_authenticator_whose_launches_the_new_hub_refuses_and_whose_page_fails(tmp_path: Path) -> None:
+    of_the_new = f"__import__('jupyterhub').__version__ == {NEW!r}"
+    found = rehearsed("3.1.1", tmp_path, launch(page=of_the_new))
+    assert found.pop("rehearsal-errors").count("ValueError: a page that fails") == 1
     assert found == {
+        "rehearsal-page-fails": f"JupyterHub {NEW} fails with /hub/page (500) of "
+        "builtins.LaunchAuthenticator; 3.1.1 answers.",
         "rehearsal-post-refused": f"JupyterHub {NEW} refuses a POST from another site to /hub/launch of "
-        "builtins.LaunchAuthenticator; 3.1.1 takes it."
+        "builtins.LaunchAuthenticator; 3.1.1 takes it.",
     }
 
 
 def test_an_authenticator_that_is_made_for_the_new_hub(tmp_path: Path) -> None:
-    assert rehearsed("3.1.1", tmp_path, LAUNCH.replace("@exempt@", EXEMPT)) == {}
+    assert rehearsed("3.1.1", tmp_path, launch(EXEMPT)) == {}
 
 
 def test_launches_that_are_refused_today_are_no_change(tmp_path: Path) -> None:
-    assert rehearsed("4.1.6", tmp_path, LAUNCH.replace("@exempt@", "")) == {}
+    assert rehearsed("4.1.6", tmp_path, launch()) == {}

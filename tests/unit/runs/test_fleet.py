@@ -93,6 +93,16 @@ def test_the_next_batch_waits_until_the_one_before_has_soaked() -> None:
     assert fleet.decide(hubs(2, soaked_hours=1), DAY, 0, False, NOW).batches == (tuple(HOSTS[2:4]),)
 
 
+def test_a_hub_waits_for_its_window_and_later_batches_wait_for_it() -> None:
+    sunday = {"days": ["sun"], "start": "13:00", "hours": 2}
+    closed = fleet.opens(sunday, "2026-11-22T12:00:00+01:00")
+    assert closed == "2026-11-22T13:00:00+01:00"
+    assert fleet.opens(sunday, "2026-11-22T13:30:00+01:00") is fleet.opens({}, "2026-11-22T12:00:00") is None
+    known = [replace(hub, not_before=closed if hub.host == "hub2" else None) for hub in hubs(1)]
+    waits = fleet.decide(known, 0, 0, False, NOW)
+    assert (waits.batches, waits.fleet.not_before) == ((("hub3", "hub4"),), closed)
+
+
 @pytest.mark.parametrize("outcome", ["restored", "failed"])
 def test_nothing_is_begun_after_a_failure_unless_it_is_allowed(outcome: str) -> None:
     known = hubs(1, hub2=outcome)

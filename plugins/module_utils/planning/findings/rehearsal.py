@@ -104,6 +104,15 @@ POST_REFUSED = Kind(
     "check_xsrf_cookie pass.",
     accept=True,
 )
+PAGE_FAILS = Kind(
+    "rehearsal-page-fails",
+    BLOCKER,
+    "A page of the authenticator's, which the present hub answers, fails with the new one.",
+    "Users who come by it could not log in, though the hub is healthy.",
+    "Install a release of the authenticator that is made for this version, with jupyterhub_packages. What "
+    "fails is in the errors that the rehearsal has found in the log (rehearsal-errors).",
+    accept=True,
+)
 AUTH_STATE = Kind(
     "rehearsal-auth-state",
     BLOCKER,
@@ -169,6 +178,7 @@ KINDS = (
     DATABASE,
     LOG_IN,
     POST_REFUSED,
+    PAGE_FAILS,
     AUTH_STATE,
     SPAWN,
     ERRORS,

@@ -27,15 +27,13 @@ class Commit(Step):
                     "Clone the site's repository there, with the config as it is now, and run again.",
                 )
             return Result({"commit": "", "why_not": "the folder is no repository, and the site has no CI/CD"})
-        output = work.qhub(record.to_version, "render", "-c", configs.NAME, folder=site.path)
-        log = programs.keep_output(work.kept, "render", redact(output.text, config))
-        if output.status:
-            raise HubError(
-                f"`qhub render` has ended with status {output.status}:\n{redact(output.end, config)}",
-                f"All of the output is in {log}.",
-            )
         branch = site.branch or f"qhub-{record.to_version}"
-        commit = repository.commit_all(branch, f"QHub {record.from_version} -> {record.to_version}")
+        message = f"QHub {record.from_version} -> {record.to_version}"
+        # `qhub render` writes other files each time: a commit that was made is not made again.
+        commit = repository.made(branch, message, configs.NAME, config.text)
+        if not commit:
+            self._render(work)
+            commit = repository.commit_all(branch, message)
         if repository.git("show", f"{commit}:./{configs.NAME}") != config.text.strip():
             raise HubError(
                 f"The commit {commit} has another config than {work.config_path}.", "Look at `git log`."
@@ -55,6 +53,15 @@ class Commit(Step):
                 "pushed": "yes" if site.push else "",
             }
         )
+
+    def _render(self, work: Work) -> None:
+        output = work.qhub(work.record.to_version, "render", "-c", configs.NAME, folder=work.site.path)
+        log = programs.keep_output(work.kept, "render", redact(output.text, work.config))
+        if output.status:
+            raise HubError(
+                f"`qhub render` has ended with status {output.status}:\n{redact(output.end, work.config)}",
+                f"All of the output is in {log}.",
+            )
 
     def undone(self, work: Work, evidence: dict[str, str]) -> str:
         return "it is to be pushed now" if work.site.push and evidence.get("pushed") == "" else ""

@@ -11,6 +11,7 @@ from .rename_old_site import RenameOldSite
 from .rename_project import RenameProject
 from .restore import Restore
 from .upgrade_config import UpgradeConfig
+from .users import ImportUsers
 
 #: As QHub's guide has them, but that the programs are installed before anything is done with them.
 STEPS: tuple[Step, ...] = (
@@ -22,4 +23,5 @@ STEPS: tuple[Step, ...] = (
     Deploy(),
     Commit(),
     Restore(),
+    ImportUsers(),
 )

@@ -1,0 +1,62 @@
+"""Users and groups in Keycloak, counted against the file that `qhub upgrade` has made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...errors import HubError
+from ...planning.findings.finding import listing
+from ...system import files
+from ..keycloak import Keycloak
+from .base import Result, Step, Work
+from .upgrade_config import read_import
+
+
+class ImportUsers(Step):
+    """Asks Keycloak for each user of the file. Those who have no password yet are listed."""
+
+    name = "import_users"
+    title = "Import users and groups into Keycloak"
+
+    def carry_out(self, work: Work) -> Result:
+        site, known = work.site, work.record.evidence("upgrade_config")
+        path = Path(known["import"])
+        wanted = read_import(path)
+        if files.sha256(path) != known["import_sha256"]:
+            raise HubError(
+                f"{path} is not as `qhub upgrade` has made it.",
+                f"Restore it from {work.kept / 'upgraded' / path.name}.",
+            )
+        keycloak = Keycloak(
+            site.keycloak_url or f"https://{work.record.domain}/auth",
+            site.keycloak_user,
+            site.keycloak_password,
+            site.keycloak_realm,
+        )
+        present = keycloak.users()
+        groups = {str(user["username"]): set(_texts(user["groups"])) for user in wanted["users"]}
+        missing = sorted(set(groups) - set(present))
+        if missing:
+            raise HubError(
+                f"{len(missing)} of {len(groups)} users are not in Keycloak: {listing(missing)}.",
+                "Run the playbook qhub_users, which imports them.",
+            )
+        found = keycloak.groups_and_password({name: present[name] for name in groups})
+        wrong = sorted(name for name in groups if not groups[name] <= found[name][0])
+        if wrong:
+            raise HubError(
+                f"{len(wrong)} users are not in all of their groups in Keycloak: {listing(wrong)}.",
+                "Run the playbook qhub_users, which adds them.",
+            )
+        return Result(
+            {
+                "users": str(len(groups)),
+                "groups": ", ".join(sorted(set().union(*groups.values()))),
+                "without_password": ", ".join(sorted(name for name in groups if not found[name][1])),
+                "others_in_keycloak": ", ".join(sorted(set(present) - set(groups))),
+            }
+        )
+
+
+def _texts(value: object) -> list[str]:
+    return [str(each) for each in value] if isinstance(value, list) else []

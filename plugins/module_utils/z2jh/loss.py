@@ -1,0 +1,48 @@
+"""What restoring a recovery point would change and lose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import HubError
+from .cluster import Access, Kubectl
+from .recovery import RecoveryPoint, ask_database
+from .release import Release
+
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What is lost, as names and as sentences."""
+
+    users: tuple[str, ...]
+    summary: tuple[str, ...]
+
+
+def compare(access: Access, release: Release, point: RecoveryPoint) -> Loss:
+    """Compare the release with a recovery point; a hub that does not run cannot be asked for its users."""
+    lines = [
+        f"Chart {release.chart_version} (JupyterHub {release.jupyterhub_version}) becomes "
+        f"{point.chart_version} ({point.jupyterhub_version}), as of {point.created}."
+    ]
+    users: list[str] = []
+    try:
+        now = ask_database(
+            Kubectl(access), release.hub, "hub", {"do": "describe", "database": point.database.database}
+        )
+    except HubError as error:
+        return Loss((), (*lines, f"What the database has got since is not known: {error.message}"))
+    users = sorted(set(now.get("users", [])) - set(point.database.users))
+    if users:
+        more = f" and {len(users) - SHOWN} more" if len(users) > SHOWN else ""
+        lines.append(f"The hub will not know these users: {', '.join(users[:SHOWN])}{more}.")
+    if now["schema"] == point.database.schema:
+        lines.append("The database was not migrated since: it stays as it is, with its rows.")
+        return Loss((), tuple(line for line in lines if "will not know" not in line))
+    for table, count in sorted(now["rows"].items()):
+        before = point.database.rows.get(table, 0)
+        if count > before:
+            lines.append(f"{table}: {count} rows become about {before}.")
+    lines.append("Users' volumes are not touched.")
+    return Loss(tuple(users), tuple(lines))

@@ -1,0 +1,387 @@
+"""Recovery points of a release: what it was, and what is needed to be there again.
+
+A recovery point is two Secrets in the release's namespace, so that whoever may reach the cluster can go
+back, and a copy of the database on the hub's own volume, where a restore finds it without the controller.
+Copied out, it is a folder on the controller.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Sequence
+
+from ..errors import HubError
+from ..shapes import from_dict, to_dict
+from ..system import files
+from ..system.source import source_of
+from . import database_program
+from .cluster import Access, Helm, Kubectl
+from .guard_program import KEPT_KINDS, record_name
+from .release import Release, Server, Volume
+from .rendering import objects as rendered
+
+FORMAT = 1
+LABEL = "hubops.jupyterhub/recovery-point"
+RELEASE_LABEL = "hubops.jupyterhub/release"
+DATABASE = "jupyterhub.sqlite"
+FOLDER = "hubops-recovery"
+#: Bytes that a Secret may have; the API server refuses more.
+SECRET_BYTES = 1024 * 1024
+COPYING_SECONDS = 1800
+
+
+@dataclass(frozen=True)
+class DatabaseBackup:
+    """The copy of a hub's SQLite database on its own volume, and what it holds."""
+
+    #: The volume's claim, and where the hub's container mounts it.
+    claim: str
+    database: str
+    folder: str
+    sha256: str
+    bytes: int
+    schema: str
+    #: When the copy began, in seconds since the epoch by the hub's clock.
+    began: float
+    revision: str | None = None
+    rows: dict[str, int] = field(default_factory=dict)
+    users: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RecoveryPoint:
+    """A state of a release."""
+
+    id: str
+    release: str
+    namespace: str
+    #: The revision of Helm's history that serves.
+    revision: int
+    chart_version: str
+    jupyterhub_version: str
+    #: The hub's deployment.
+    hub: str
+    created: str
+    database: DatabaseBackup
+    volumes: tuple[Volume, ...] = ()
+    #: Users' servers that ran.
+    servers: tuple[Server, ...] = ()
+    format: int = FORMAT
+
+    @property
+    def secret(self) -> str:
+        return f"hubops-{self.release}-{self.id}"
+
+    @property
+    def record_secret(self) -> str:
+        return f"{self.secret}-record"
+
+
+@dataclass(frozen=True)
+class Object:
+    """An object of a release as it was, and where the API server has it."""
+
+    path: str
+    collection: str
+    namespaced: bool
+    object: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        return str(self.object["kind"])
+
+
+def make(access: Access, release: Release, fetch: str = "") -> RecoveryPoint:
+    """Make a recovery point while the hub serves; ``fetch`` is a folder of this host for a copy of it.
+
+    Raises HubError, with nothing left behind, where it cannot be made or is not whole.
+    """
+    require_supported(release)
+    kubectl = Kubectl(access)
+    objects = snapshot(access, release)
+    hub = hub_object(objects, release.hub)
+    container, mount = hub_mount(hub, release.database.claim)
+    identity = time.strftime("%Y%m%dt%H%M%Sz", time.gmtime())
+    folder = f"{mount}/{FOLDER}/{identity}"
+    answer = ask_database(
+        kubectl,
+        release.hub,
+        container,
+        {"do": "back-up", "database": f"{mount}/{DATABASE}", "folder": folder},
+    )
+    described = ask_database(
+        kubectl, release.hub, container, {"do": "describe", "database": f"{folder}/{DATABASE}"}
+    )
+    point = RecoveryPoint(
+        id=identity,
+        release=release.name,
+        namespace=release.namespace,
+        revision=release.deployed_revision,
+        chart_version=release.chart_version,
+        jupyterhub_version=release.jupyterhub_version,
+        hub=release.hub,
+        created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        database=from_dict(
+            DatabaseBackup,
+            {
+                **answer,
+                "users": described.get("users", []),
+                "claim": release.database.claim,
+                "database": f"{mount}/{DATABASE}",
+                "folder": folder,
+            },
+        ),
+        volumes=release.volumes,
+        servers=release.servers,
+    )
+    try:
+        if fetch:
+            copy_out(kubectl, point, container, objects, Path(fetch))
+        keep(kubectl, point, objects)
+    except HubError:
+        ask_database(kubectl, release.hub, container, {"do": "remove", "folder": folder})
+        raise
+    return point
+
+
+def require_supported(release: Release) -> None:
+    """Raise HubError where the release is none that can be restored."""
+    if not release.database.claim:
+        raise HubError(
+            f"The hub's database is {release.database.kind}: no recovery point can be made of it yet.",
+            "Upgrade this release as the guide of Zero to JupyterHub says, with a dump of the database.",
+        )
+    if not release.hub_ready:
+        raise HubError(
+            f"The hub of the release {release.name} is not ready, and its database cannot be backed up.",
+            f"See why: kubectl --namespace {release.namespace} describe deployment {release.hub}.",
+        )
+
+
+def ask_database(kubectl: Kubectl, hub: str, container: str, request: dict[str, Any]) -> dict[str, Any]:
+    """Have the program of databases answer in the running hub's pod. Raises HubError with its reason."""
+    argv = ["python3", "-c", source_of(database_program), json.dumps(request)]
+    printed = kubectl.exec(f"deploy/{hub}", argv, container=container, timeout=COPYING_SECONDS)
+    answer: dict[str, Any] = json.loads(printed.decode().strip().splitlines()[-1])
+    if "error" in answer:
+        raise HubError(
+            f"The request '{request['do']}' has failed in the hub's pod: {answer['error']}",
+            "See the space on the hub's volume, and its owner.",
+        )
+    return answer
+
+
+def hub_object(objects: Sequence[Object], hub: str) -> dict[str, Any]:
+    """The hub's deployment among the objects."""
+    for each in objects:
+        if each.kind == "Deployment" and each.object["metadata"]["name"] == hub:
+            return each.object
+    raise HubError(
+        f"The release's manifests have no deployment {hub}.", "See helm get manifest: another chart made it."
+    )
+
+
+def hub_mount(hub: dict[str, Any], claim: str) -> tuple[str, str]:
+    """The container that has the claim's volume, and where. Raises HubError where none has."""
+    pod = hub["spec"]["template"]["spec"]
+    names = {
+        volume["name"]
+        for volume in pod.get("volumes") or []
+        if volume.get("persistentVolumeClaim", {}).get("claimName") == claim
+    }
+    for container in pod["containers"]:
+        for mount in container.get("volumeMounts") or []:
+            if mount["name"] in names:
+                return container["name"], mount["mountPath"].rstrip("/")
+    raise HubError(f"The hub's deployment does not mount the claim {claim}.", "Compare hub.db.pvc.")
+
+
+def snapshot(access: Access, release: Release) -> list[Object]:
+    """The objects of the release that serves, as they are in the cluster now."""
+    helm = Helm(access)
+    return read_objects(access, rendered(helm, helm.manifest(release.name, release.deployed_revision)))
+
+
+class Paths:
+    """Where the API server has the objects of each kind."""
+
+    def __init__(self, kubectl: Kubectl) -> None:
+        self.kubectl = kubectl
+        self.groups: dict[str, dict[str, tuple[str, bool]]] = {}
+
+    def of(self, identity: dict[str, Any], namespace: str) -> tuple[str, str, bool]:
+        """The path of an object, of its collection, and whether it is in a namespace."""
+        version = identity["apiVersion"]
+        root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+        if root not in self.groups:
+            listed = json.loads(self.kubectl.run("get", "--raw", root))["resources"]
+            self.groups[root] = {
+                each["kind"]: (each["name"], each["namespaced"]) for each in listed if "/" not in each["name"]
+            }
+        plural, namespaced = self.groups[root][identity["kind"]]
+        where = identity["metadata"].get("namespace") or namespace
+        collection = f"{root}/namespaces/{where}/{plural}" if namespaced else f"{root}/{plural}"
+        return f"{collection}/{identity['metadata']['name']}", collection, namespaced
+
+
+def read_objects(access: Access, wanted: Sequence[dict[str, Any]]) -> list[Object]:
+    """Those of the objects that are in the cluster, whole."""
+    kubectl = Kubectl(access)
+    paths = Paths(kubectl)
+    found = []
+    for identity in wanted:
+        path, collection, namespaced = paths.of(identity, access.namespace)
+        try:
+            # Raw, so that the owners of fields are there with every version of kubectl.
+            whole = json.loads(kubectl.run("get", "--raw", path))
+        except HubError as error:
+            if "not find the requested resource" in str(error) or "not found" in str(error):
+                continue
+            raise
+        found.append(Object(path, collection, namespaced, whole))
+    return found
+
+
+def require_claim(claim: str, wanted: Sequence[dict[str, Any]], old: Sequence[dict[str, Any]]) -> None:
+    """Raise HubError where Helm would remove the volume that the database and its copy are on."""
+
+    def has(objects: Sequence[dict[str, Any]]) -> bool:
+        return any(
+            each["kind"] == "PersistentVolumeClaim" and each["metadata"]["name"] == claim for each in objects
+        )
+
+    if has(old) and not has(wanted):
+        raise HubError(
+            f"The target has no claim {claim}: Helm would remove the volume with the hub's database.",
+            "Keep hub.db.type and hub.db.pvc as they are in this upgrade.",
+        )
+
+
+def added_objects(
+    access: Access, wanted: Sequence[dict[str, Any]], old: Sequence[Object]
+) -> list[dict[str, str]]:
+    """What is wanted that the old release has not, and a restore removes: path, collection, kind."""
+    paths = Paths(Kubectl(access))
+    known = {each.path for each in old}
+    added = []
+    for identity in wanted:
+        path, collection, namespaced = paths.of(identity, access.namespace)
+        if path not in known and namespaced and identity["kind"] not in KEPT_KINDS:
+            added.append({"path": path, "collection": collection, "kind": identity["kind"]})
+    return added
+
+
+def keep(kubectl: Kubectl, point: RecoveryPoint, objects: Sequence[Object]) -> None:
+    """Write the recovery point into the cluster. Raises HubError where it is too large for a Secret."""
+    packed = base64.b64encode(pack(objects)).decode()
+    if len(packed) > SECRET_BYTES:
+        raise HubError(
+            f"The release's objects have {len(packed):,} bytes packed, more than a Secret may.",
+            "Take large files out of hub.extraFiles and singleuser.extraFiles.",
+        )
+    record = kubectl.one("secrets", record_name(point.release, point.revision))
+    if record is None:
+        raise HubError(
+            f"Helm has no record of the revision {point.revision} of {point.release}.",
+            "It keeps as many revisions as --history-max says.",
+        )
+    labels = {LABEL: point.id, RELEASE_LABEL: point.release}
+    manifest = base64.b64encode(json.dumps(to_dict(point)).encode()).decode()
+    kubectl.apply(
+        [
+            _secret(point.secret, labels, {"recovery-point.json": manifest, "objects.json.gz": packed}),
+            _secret(point.record_secret, labels, {"record": record["data"]["release"]}),
+        ]
+    )
+
+
+def _secret(name: str, labels: dict[str, str], data: dict[str, str]) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "labels": labels},
+        "type": "Opaque",
+        "data": data,
+    }
+
+
+def pack(objects: Sequence[Object]) -> bytes:
+    """The objects as the guard reads them."""
+    return gzip.compress(json.dumps([to_dict(each) for each in objects]).encode(), mtime=0)
+
+
+def read_kept_objects(kubectl: Kubectl, point: RecoveryPoint) -> list[Object]:
+    """The objects of a recovery point."""
+    secret = kubectl.one("secrets", point.secret)
+    if secret is None:
+        raise HubError(
+            f"The recovery point {point.id} is not in the cluster any more.",
+            "`z2jh_rollback` without z2jh_recovery_point takes one that is there.",
+        )
+    packed = gzip.decompress(base64.b64decode(secret["data"]["objects.json.gz"]))
+    return [from_dict(Object, each) for each in json.loads(packed)]
+
+
+def kept(kubectl: Kubectl, release: str) -> list[RecoveryPoint]:
+    """The release's recovery points, the newest first."""
+    found = []
+    for secret in kubectl.get("secrets", selector=f"{LABEL},{RELEASE_LABEL}={release}"):
+        if "recovery-point.json" in secret.get("data", {}):
+            data = json.loads(base64.b64decode(secret["data"]["recovery-point.json"]))
+            found.append(from_dict(RecoveryPoint, data))
+    return sorted(found, key=lambda each: each.id, reverse=True)
+
+
+def choose(points: Sequence[RecoveryPoint], release: str, identity: str = "") -> RecoveryPoint:
+    """The recovery point of that id, or the newest. Raises HubError where it is not there."""
+    known = ", ".join(each.id for each in points) or "none"
+    for each in points:
+        if identity in ("", each.id):
+            return each
+    raise HubError(
+        f"The release {release} has no recovery point {identity}.".replace(" .", "."),
+        f"There is: {known}. Set z2jh_recovery_point.",
+    )
+
+
+def prune(access: Access, release: Release, keep_newest: int) -> list[str]:
+    """Remove all but the newest recovery points, with their copies on the volume; their ids."""
+    kubectl = Kubectl(access)
+    removed = []
+    for point in kept(kubectl, release.name)[max(keep_newest, 1) :]:
+        folder = point.database.folder
+        ask_database(kubectl, release.hub, "hub", {"do": "remove", "folder": folder})
+        kubectl.delete("secret", point.record_secret)
+        kubectl.delete("secret", point.secret)
+        removed.append(point.id)
+    return removed
+
+
+def copy_out(
+    kubectl: Kubectl, point: RecoveryPoint, container: str, objects: Sequence[Object], folder: Path
+) -> None:
+    """Copy a recovery point to this host, for its owner alone; HubError where the copy is not whole."""
+    target = folder / point.namespace / point.release / point.id
+    try:
+        target.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.chmod(target, 0o700)
+    except OSError as error:
+        raise HubError(f"Cannot write into {folder}: {error.strerror}.", "Set z2jh_backup_fetch.") from error
+    source = f"{point.database.folder}/{DATABASE}"
+    content = kubectl.exec(
+        f"deploy/{point.hub}", ["cat", source], container=container, timeout=COPYING_SECONDS
+    )
+    if hashlib.sha256(content).hexdigest() != point.database.sha256:
+        raise HubError("The copy of the database that came out of the hub's pod is not whole.", "Try again.")
+    files.write(target / DATABASE, content)
+    files.write(target / "objects.json.gz", pack(objects))
+    record = kubectl.one("secrets", record_name(point.release, point.revision)) or {}
+    files.write(target / "record.json", json.dumps(record).encode())
+    files.write(target / "recovery-point.json", json.dumps(to_dict(point), indent=2).encode())

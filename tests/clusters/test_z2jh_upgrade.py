@@ -1,0 +1,225 @@
+"""An upgrade in a real cluster ends in the new release or in the old one, with every row and every volume.
+
+The tests share a release and take place in their order, for its installation and its servers take a minute.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh import guard
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.cluster import Access
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.recovery import (
+    DatabaseBackup,
+    RecoveryPoint,
+    read_objects,
+)
+
+from tests.clusters.installed import VALUES, Installed, State
+from tests.testbed.kubernetes import Cluster
+
+OLD, NEW = "3.3.8", "4.3.5"
+OLD_HUB, NEW_HUB = "4.1.6", "5.4.6"
+PATIENCE = 30
+#: It starts only after the database was migrated, and then raises.
+BROKEN = """
+from jupyterhub.auth import DummyAuthenticator
+class Broken(DummyAuthenticator):
+    def __init__(self, *args, **kwargs):
+        raise RuntimeError("broken on purpose")
+c.JupyterHub.authenticator_class = Broken
+"""
+
+#: A Helm that is killed.
+KILLED = """#!/bin/sh
+[ "$1" = upgrade ] || exec {helm} "$@"
+{helm} "$@" <&0 &
+child=$!
+while kill -0 $child && ! {kubectl} --namespace {namespace} get secrets --output name \\
+    --selector owner=helm,status=pending-upgrade | grep -q .; do :; done
+kill -9 $child
+kill -9 $$
+"""
+
+
+@pytest.fixture(scope="module")
+def release(
+    cluster: Cluster, charts: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installed]:
+    """A release of chart 3 with three users, of which ada has a running server and a file in her volume."""
+    made = Installed(cluster, charts, tmp_path_factory.mktemp("release"), f"upgrade-{os.getpid()}")
+    made.install(OLD)
+    made.start_server("ada")
+    made.in_server("ada", "echo mine > ~/mine.txt")
+    yield made
+    made.remove()
+
+
+@pytest.fixture(scope="module")
+def before(release: Installed) -> State:
+    state = release.state()
+    assert (state.chart, state.jupyterhub) == (OLD, OLD_HUB)
+    assert state.users == ("ada", "admin", "bob")
+    assert len(state.volumes) == len(state.servers) == 1
+    return state
+
+
+def hub(**values: Any) -> dict[str, Any]:
+    """The values of the release with others for the hub."""
+    return {**VALUES, "hub": {**VALUES["hub"], **values}}
+
+
+def assert_is_as_before(release: Installed, before: State) -> None:
+    assert release.state() == before
+    assert release.in_server("ada", "cat ~/mine.txt") == "mine\n"
+    assert release.guards() == []
+
+
+def test_a_hub_that_fails_after_its_migration_ends_in_the_old_one_with_its_rows(
+    release: Installed, before: State
+) -> None:
+    values = release.file("broken.json", hub(extraConfig={"broken": BROKEN}))
+    status, printed = release.upgrade(NEW, z2jh_values_files=[str(values)])
+    assert status != 0
+    assert "The new hub does not start" in printed
+    assert "broken on purpose" in printed
+    assert "The old release serves again" in printed
+    assert "the copy that the hub made before its migration" in printed
+    assert_is_as_before(release, before)
+
+
+def test_a_controller_that_is_killed_in_the_middle_leaves_the_old_one(
+    release: Installed, before: State
+) -> None:
+    wanted = {"z2jh_chart": str(release.charts[NEW]), "z2jh_chart_version": NEW, "z2jh_patience": PATIENCE}
+    process = release.start_playbook("z2jh_upgrade.yml", **wanted)
+    assert process.stdout
+    for line in process.stdout:
+        if "Verify the new hub" in line:
+            os.killpg(process.pid, signal.SIGKILL)
+            break
+    process.wait()
+    # Nobody but the guard is there to do it.
+    wait_for_guard(release, "restored")
+    assert release.state() == before
+    # What is left of the guard, the run that the next test begins clears away.
+    assert release.guards() != []
+
+
+def wait_for_guard(release: Installed, state: str, seconds: float = 180) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        found = release.get("configmap", "hubops-hub-guard")["data"]
+        if found["state"] == state:
+            return
+        assert time.monotonic() < deadline, found
+        time.sleep(1)
+
+
+def test_a_helm_that_is_killed_ends_in_the_old_one(release: Installed, before: State) -> None:
+    """The program is killed as soon as its revision is pending, which is what stops the next Helm."""
+    program = release.folder / "helm"
+    program.write_text(
+        KILLED.format(
+            helm=release.cluster.helm4_program,
+            kubectl=release.cluster.kubectl_program,
+            namespace=release.namespace,
+        )
+    )
+    program.chmod(0o700)
+    status, printed = release.upgrade(NEW, z2jh_helm=str(program))
+    assert status != 0
+    assert "helm upgrade was killed by the signal 9" in printed
+    assert_is_as_before(release, before)
+    assert not [each for each in release.helm("history", "hub") if each["status"].startswith("pending")]
+
+
+def test_an_upgrade_keeps_users_servers_and_volumes(release: Installed, before: State) -> None:
+    copies = release.folder / "copies"
+    status, printed = release.upgrade(NEW, z2jh_verify_user="bob", z2jh_backup_fetch=str(copies))
+    assert status == 0, printed
+    (copy,) = copies.glob(f"{release.namespace}/hub/*/jupyterhub.sqlite")
+    with contextlib.closing(sqlite3.connect(copy)) as connection:
+        assert connection.execute("SELECT count(*) FROM users").fetchone() == (3,)
+    state = release.state()
+    assert (state.chart, state.jupyterhub) == (NEW, NEW_HUB)
+    assert state.users == before.users
+    assert state.servers == before.servers
+    assert before.volumes.items() <= state.volumes.items()
+    assert release.in_server("ada", "cat ~/mine.txt") == "mine\n"
+    assert release.guards() == []
+    # Again, it changes nothing.
+    status, printed = release.upgrade(NEW)
+    assert status == 0 and "changed=0" in printed, printed
+
+
+def test_a_rollback_later_restores_the_old_one_and_names_who_is_lost(
+    release: Installed, before: State
+) -> None:
+    release.ask("POST", "/users/edsger")
+    status, printed = release.playbook("z2jh_rollback.yml", "--check")
+    assert status == 0, printed
+    assert "The hub will not know these users: edsger." in printed
+    status, printed = release.playbook("z2jh_rollback.yml")
+    assert status == 0, printed
+    state = release.state()
+    assert state._replace(volumes=before.volumes) == before
+    assert before.volumes.items() <= state.volumes.items()
+    assert release.guards() == []
+
+
+def test_a_revision_that_somebody_elses_helm_has_left_pending_is_ended(release: Installed) -> None:
+    argv = [str(release.cluster.helm4_program), "upgrade", "hub", str(release.charts[OLD]), "--reuse-values"]
+    argv += ["--namespace", release.namespace, "--set", "hub.image.tag=none", "--wait", "--timeout", "300s"]
+    helm = subprocess.Popen(argv, env=release.cluster.environment, stdout=subprocess.DEVNULL)
+    while not pending(release):
+        assert helm.poll() is None
+    helm.kill()
+    helm.wait()
+    status, printed = release.upgrade(NEW)
+    assert status != 0 and "Helm has been at work on hub for" in printed
+    assert pending(release)
+    status, printed = release.upgrade(NEW, z2jh_pending_seconds=0)
+    assert "The revision that a killed Helm had left pending was ended" in printed
+    assert not pending(release)
+    # That Helm has broken the hub, and then there is no upgrade.
+    assert status != 0 and "hub-not-ready" in printed
+
+
+def pending(release: Installed) -> bool:
+    return any(each["status"].startswith("pending") for each in release.helm("history", "hub"))
+
+
+def test_what_is_outside_of_namespaces_is_put_back_by_the_controller(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"upgrade-{os.getpid()}"
+    access = Access(kubeconfig=str(cluster.kubeconfig), kubectl=str(cluster.kubectl_program))
+    cluster.kubectl("create", "clusterrole", name, "--verb=get", "--resource=pods")
+    identity = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": name},
+    }
+    kept = read_objects(access, [identity])
+    monkeypatch.setattr(guard, "read_kept_objects", lambda _kubectl, _point: kept)
+    point = RecoveryPoint("", "hub", "", 1, "", "", "hub", "", DatabaseBackup("", "", "", "", 0, "", 0.0))
+    try:
+        assert guard.complete(access, point) == []
+        cluster.kubectl("label", "clusterrole", name, "of=new")
+        assert guard.complete(access, point) == [kept[0].path]
+        assert "labels" not in cluster.get("clusterrole", name)["metadata"]
+        cluster.kubectl("delete", "clusterrole", name)
+        assert guard.complete(access, point) == [kept[0].path]
+        assert cluster.get("clusterrole", name)["rules"] == kept[0].object["rules"]
+    finally:
+        cluster.kubectl("delete", "clusterrole", name, "--ignore-not-found")
