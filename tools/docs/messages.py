@@ -59,10 +59,6 @@ PARTS_OF_ANOTHER = {
         "The outage has not begun, and the old hub serves. Correct what the message quotes, and run the"
         " playbook again."
     ),
-    "module_utils/z2jh/cluster.py": (
-        "kubectl or Helm says this; nothing was changed by it. Run the same command by hand with the "
-        "kubeconfig of the inventory."
-    ),
     "module_utils/rehearsal/": (
         "The rehearsal says this in a finding (`rehearsal-*`), before anything was changed; the finding"
         " has the remedy."
