@@ -53,7 +53,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
             stdout=subprocess.PIPE,
             text=True,
         )
-        assert lender.stdin and lender.stdout
+        if lender.stdin is None or lender.stdout is None:
+            raise Unanswered("The program that lends a token has no pipes.")
         wanted = {"url": request["url"], "seconds": TOKEN_SECONDS, "scopes": scopes, "starts": False}
         lender.stdin.write(json.dumps(wanted) + "\n")
         lender.stdin.flush()
