@@ -472,7 +472,8 @@ def unpacked_record(data: str) -> dict[str, Any]:
 
 
 def log(line: str) -> None:
-    print(f"{time.strftime('%H:%M:%S', time.gmtime())} {line}", flush=True)
+    sys.stdout.write(f"{time.strftime('%H:%M:%S', time.gmtime())} {line}\n")
+    sys.stdout.flush()
 
 
 def read(folder: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -35,7 +35,7 @@ class Unanswered(Exception):
 
 
 def main() -> None:
-    print(json.dumps(answer(json.loads(sys.argv[1]))))
+    sys.stdout.write(json.dumps(answer(json.loads(sys.argv[1]))) + "\n")
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
