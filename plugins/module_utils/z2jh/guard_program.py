@@ -77,7 +77,8 @@ class Api:
         request.add_header("Authorization", f"Bearer {token}")
         request.add_header("Content-Type", kind)
         try:
-            with urllib.request.urlopen(request, timeout=ASKING_SECONDS, context=self.context) as reply:
+            secure = urllib.request.HTTPSHandler(context=self.context)
+            with urllib.request.build_opener(secure).open(request, timeout=ASKING_SECONDS) as reply:
                 return json.load(reply)
         except urllib.error.HTTPError as error:
             text = error.read().decode(errors="replace")
