@@ -49,7 +49,7 @@ def main() -> int:
     except (Refused, OSError, sqlite3.Error) as error:
         reply = {"error": f"{error}" if isinstance(error, Refused) else f"{type(error).__name__}: {error}"}
     line = json.dumps(reply)
-    print(line)
+    sys.stdout.write(f"{line}\n")
     message = os.environ.get("HUBOPS_MESSAGE")
     if not message:
         # kubectl exec shows no output of what fails.
@@ -229,4 +229,4 @@ def sync(path: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -461,7 +461,7 @@ def _to_2(upgrade: Upgrade) -> Iterator[Finding]:
         yield CONFIG_PRIORITY.found("hub.config is set, and hub.extraConfig or hub.extraFiles.")
     if get(values, "scheduling.userScheduler.plugins"):
         yield SCHEDULER_PLUGINS.found("scheduling.userScheduler.plugins is set.")
-    without = [name for name in _services_without_role(values)]
+    without = list(_services_without_role(values))
     if without:
         yield SERVICE_WITHOUT_SCOPES.found(
             f"Services of hub.services with neither admin nor a role in hub.loadRoles: {listing(without)}.",

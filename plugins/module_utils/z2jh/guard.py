@@ -396,7 +396,7 @@ def arm(
             raise HubError(
                 f"Another run works on the release {point.release}: there is a guard, {meeting.names.guard}.",
                 "Wait for it. One that was cut off is ended by the next run.",
-            ) from error
+            ) from None
         raise
     try:
         kubectl.apply(made)

@@ -77,7 +77,8 @@ class Api:
         request.add_header("Authorization", f"Bearer {token}")
         request.add_header("Content-Type", kind)
         try:
-            with urllib.request.urlopen(request, timeout=ASKING_SECONDS, context=self.context) as reply:
+            secure = urllib.request.HTTPSHandler(context=self.context)
+            with urllib.request.build_opener(secure).open(request, timeout=ASKING_SECONDS) as reply:
                 return json.load(reply)
         except urllib.error.HTTPError as error:
             text = error.read().decode(errors="replace")
@@ -472,7 +473,8 @@ def unpacked_record(data: str) -> dict[str, Any]:
 
 
 def log(line: str) -> None:
-    print(f"{time.strftime('%H:%M:%S', time.gmtime())} {line}", flush=True)
+    sys.stdout.write(f"{time.strftime('%H:%M:%S', time.gmtime())} {line}\n")
+    sys.stdout.flush()
 
 
 def read(folder: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -35,7 +35,7 @@ class Unanswered(Exception):
 
 
 def main() -> None:
-    print(json.dumps(answer(json.loads(sys.argv[1]))))
+    sys.stdout.write(json.dumps(answer(json.loads(sys.argv[1]))) + "\n")
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def ask(base: str, path: str, token: str = "", method: str = "GET") -> Any:
     deadline = time.monotonic() + KNOWN_SECONDS
     while True:
         try:
-            with urllib.request.urlopen(request, timeout=ASKING_SECONDS) as reply:
+            with urllib.request.build_opener().open(request, timeout=ASKING_SECONDS) as reply:
                 return json.loads(reply.read() or b"null")
         except urllib.error.HTTPError as error:
             if error.code != 403 or time.monotonic() > deadline:
@@ -100,9 +100,10 @@ def ask_proxy(base_url: str) -> list[str]:
     host, port = os.environ[found[0]], os.environ.get(found[0].replace("_HOST", "_PORT"), "80")
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}{base_url.rstrip('/')}/hub/api/"
     deadline = time.monotonic() + PROXY_SECONDS
+    problem = ""
     while True:
         try:
-            with urllib.request.urlopen(url, timeout=ASKING_SECONDS):
+            with urllib.request.build_opener().open(url, timeout=ASKING_SECONDS):
                 return []
         except urllib.error.HTTPError as error:
             # Any other answer, such as a redirection to HTTPS, is the proxy's own.

@@ -116,7 +116,7 @@ def target_chart(helm: Helm, chart: Chart) -> tuple[dict[str, Any], Values]:
     except CommandError as error:
         # A version that does not exist is often a hub's.
         if chart.version and not error.unreachable:
-            raise HubError(error.message, charts.hint(chart.version)) from error
+            raise HubError(error.message, charts.hint(chart.version)) from None
         raise
     if about.get("name") != CHART:
         raise HubError(

@@ -242,7 +242,7 @@ def _entry(access: Access, name: str) -> dict[str, Any]:
     except CommandError as error:
         if access.namespace or error.unreachable or "list secrets" not in error.message:
             raise
-        raise HubError(error.message, "Or name the release's namespace: z2jh_namespace.") from error
+        raise HubError(error.message, "Or name the release's namespace: z2jh_namespace.") from None
     hubs = [entry for entry in listed if _chart(entry["chart"])[0] == CHART]
     where = f"the namespace {access.namespace}" if access.namespace else access.describe()
     others = ", ".join(f"{each['name']} in {each['namespace']}" for each in hubs)
