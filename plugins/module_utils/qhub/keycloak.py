@@ -60,7 +60,7 @@ class Keycloak:
     def _ask(self, url: str, body: bytes | None, headers: dict[str, str]) -> Any:
         request = urllib.request.Request(url, body, headers)
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+            with urllib.request.build_opener().open(request, timeout=TIMEOUT) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             if error.code in (400, 401, 403):

@@ -64,7 +64,8 @@ def _may_change_it() -> bool:
 
 def _tell(owner: subprocess.Popen[str], line: str) -> bool:
     """Give the program a line; False where it has ended already."""
-    assert owner.stdin
+    if owner.stdin is None:
+        raise AssertionError("The owner of the rule has no pipe.")
     try:
         owner.stdin.write(f"{line}\n")
         owner.stdin.flush()

@@ -136,11 +136,13 @@ def read_import(path: Path) -> dict[str, list[dict[str, object]]]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         users, groups = data["users"], data["groups"]
-        assert all(user["username"] and isinstance(user["groups"], list) for user in users)
-        assert all(group["name"] for group in groups)
-    except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
+        if not all(user["username"] and isinstance(user["groups"], list) for user in users):
+            raise ValueError("a user has no name or no groups")
+        if not all(group["name"] for group in groups):
+            raise ValueError("a group has no name")
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise HubError(
-            f"{path} is no file of users for Keycloak: {error or 'an entry has no name'}.",
+            f"{path} is no file of users for Keycloak: {error}.",
             "`qhub upgrade` makes it: restore it from the folder of the redeployment's record.",
         ) from error
     return {"users": users, "groups": groups}
