@@ -24,13 +24,14 @@ def changes(reviewed: Plan, plan: Plan) -> list[str]:
     Compared are versions, environments, releases in between, packages and findings, those without their
     numbers; not how long it takes. Of a plan that staging and rehearsal have not completed yet, which has no
     packages, only what neither of them can change: findings and intermediate versions may still be added.
+    One that was reviewed before it was staged has shown no packages, so any are as reviewed.
     """
     completed = plan.packages is not None
     changed = [*_changed_versions(reviewed, plan), *_changed_environments(reviewed, plan)]
     changed += _changed_servers(reviewed, plan)
     if completed or plan.intermediate_versions:
         changed += _changed_intermediate_versions(reviewed, plan)
-    if completed:
+    if completed and reviewed.packages is not None:
         changed += _changed_packages(reviewed, plan)
     return changed + _changed_findings(reviewed.findings, plan.findings, completed)
 
