@@ -16,11 +16,11 @@ _PLAIN_WRAPPERS = (
     *("env", "exec", "nice", "ionice", "chrt", "taskset", "numactl", "nohup", "setsid", "stdbuf", "time"),
     *("tini", "dumb-init", "catchsegv", "systemd-cat"),
 )
+#: Those that start a program in an environment, by their command ``run`` alone.
+_CONDA = ("conda", "mamba", "micromamba")
+_RUNNERS = (*_CONDA, "pipenv", "poetry", "uv")
 #: Those that set more than that: a user's variables, or an environment's.
-_DECIDING_WRAPPERS = (
-    *("sudo", "runuser", "su", "gosu", "setpriv", "chpst"),
-    *("conda", "mamba", "micromamba", "pipenv", "poetry", "uv"),
-)
+_DECIDING_WRAPPERS = ("sudo", "runuser", "su", "gosu", "setpriv", "chpst", *_RUNNERS)
 _WRAPPERS = (*_PLAIN_WRAPPERS, *_DECIDING_WRAPPERS)
 #: Wrappers that change the user: by these options, or by their first word; some also take a script with -c.
 _USER_OPTIONS = {
@@ -34,7 +34,6 @@ _WITH_SCRIPT = ("su", "runuser")
 #: Options of theirs whose value is no program.
 _VALUED = ("-g", "--group", "-G", "--supp-group", "--regid", "--groups", "-s", "--shell")
 _DIRECTORY_OPTIONS = {"env": ("-C", "--chdir"), "sudo": ("-D", "--chdir")}
-_CONDA = ("conda", "mamba", "micromamba")
 _UV_FOLDERS = ("--project", "--directory")
 _SUB_COMMANDS = ("token", "upgrade-db")
 
@@ -108,6 +107,8 @@ def _in_python(python: str, arguments: list[str]) -> HubCommand | None:
 
 def _in_wrapper(argv: list[str]) -> HubCommand | None:
     name = os.path.basename(argv[0])
+    if name in _RUNNERS and "run" not in argv[1:]:
+        return None
     user, names = _user(name, argv)
     for index in range(1, len(argv)):
         if index in names:

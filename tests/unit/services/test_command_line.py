@@ -71,6 +71,8 @@ def test_the_hub_in_a_command_line(command: str, program: str, arguments: list[s
         ["/usr/bin/rsync", "/srv/jupyterhub", "/backup/jupyterhub"],
         ["/usr/bin/node", "/usr/bin/configurable-http-proxy", "--storage", "/srv/jupyterhub"],
         ["/bin/bash", "-c", 'echo "jupyterhub'],
+        ["/bin/sh", "-c", "uv venv --quiet /opt/jupyterhub"],
+        ["/opt/conda/bin/conda", "create", "--prefix", "/opt/jupyterhub"],
         ["/usr/local/bin/start-hub.sh"],
     ],
 )
