@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from ..system import files
 from ..system.execution_context import ExecutionContext
 
 SUFFIX = ".hubops-rehearsal"
+PATIENCE_SECONDS = 5.0
+LOOK_SECONDS = 0.05
 
 
 @contextlib.contextmanager
@@ -60,7 +63,11 @@ def remove(folder: Path) -> None:
 
 
 def _take(folder: Path, stack: contextlib.ExitStack) -> None:
-    """Make the folder and lock it, as long as this process lives."""
+    """Make the folder and lock it, as long as this process lives.
+
+    Whoever only removes what is left has it for a moment, so it is waited for.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         if folder.is_symlink():
             folder.unlink()
@@ -68,6 +75,9 @@ def _take(folder: Path, stack: contextlib.ExitStack) -> None:
         try:
             descriptor = stack.enter_context(files.locked_folder(folder))
         except BlockingIOError:
+            if time.monotonic() < deadline:
+                time.sleep(LOOK_SECONDS)
+                continue
             raise HubError(
                 f"Another rehearsal works in {folder} at this moment.", "Wait until it has ended."
             ) from None

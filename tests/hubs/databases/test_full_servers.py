@@ -66,7 +66,8 @@ def test_a_full_disk_of_the_server_does_not_prevent_the_restore(on_own_disk: Hub
     (migration,) = hub.staged.glob(f"lib/python*/site-packages/{MIGRATION_TO_5}")
     with migration.open("a") as file:
         file.write(FILLS_THE_DISK.replace("{filler}", str(filler)))
-    with pytest.raises(HubError, match="No space left on device"):
+    # A migration to which what is free in the tables is enough is followed by a hub to which it is not.
+    with pytest.raises(HubError, match="No space left on device|The hub exited at its start"):
         hub.conduct(run_id)
     assert (hub.now().outcome["ended"], hub.version()) == ("old", OLD)
     assert rows_of(place.server.content(place.name)) == rows_of(before)

@@ -70,10 +70,11 @@ class Hub:
         deployment, plan = find_deployment(self.name), replace(plan_to(NEW, self.entry), **changes)
         self.database = Path(deployment.database.path or "")
         self.api_url = deployment.config.hub_api_url
-        self.lay_out(append or {})
         run = journal.begin(
             self.folder, ADA, confirm_timeout, deployment=deployment, plan=plan, unconfirmed=unconfirmed
         )
+        # From then on the guard of the run before removes nothing any more.
+        self.lay_out(append or {})
         self.point = recovery_point.create(deployment, plan, str(self.base), [], 10)
         migration.prepare(
             database_of(deployment),
