@@ -36,12 +36,15 @@ def external_proxy(place: Path, port: int, api_port: int) -> Iterator[None]:
     argv = [f"{place}/bin/configurable-http-proxy", "--ip", "127.0.0.1", "--port", str(port)]
     argv += ["--api-ip", "127.0.0.1", "--api-port", str(api_port)]
     with subprocess.Popen(argv, env={**os.environ, "CONFIGPROXY_AUTH_TOKEN": TOKEN}) as proxy:
-        deadline = time.monotonic() + 60
-        while api.ask(f"http://127.0.0.1:{api_port}/api/routes", TOKEN).status != 200:
-            assert proxy.poll() is None and time.monotonic() < deadline, "The proxy does not start."
-            time.sleep(INTERVAL_SECONDS)
-        yield
-        proxy.terminate()
+        try:
+            deadline = time.monotonic() + 60
+            while api.ask(f"http://127.0.0.1:{api_port}/api/routes", TOKEN).status != 200:
+                assert proxy.poll() is None and time.monotonic() < deadline, "The proxy does not start."
+                time.sleep(INTERVAL_SECONDS)
+            yield
+        finally:
+            # Asked to end it would wait for whoever is still connected.
+            proxy.kill()
 
 
 @pytest.fixture

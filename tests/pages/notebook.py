@@ -1,4 +1,7 @@
-"""A person computes in JupyterLab while the hub is upgraded: the page and the kernel go on."""
+"""A person computes in JupyterLab while the hub is upgraded: the page and the kernel go on.
+
+`make hub-pages` runs it, and no other part: JupyterLab drops keys on a machine that has much else to do.
+"""
 
 from __future__ import annotations
 
@@ -81,6 +84,8 @@ def log_in(page: Page, url: str) -> None:
     page.locator("#password_input").fill("any")
     page.locator("#login_submit").click()
     page.wait_for_url("**/user/user1/**")
+    indicator = page.locator(".jp-Notebook-ExecutionIndicator")
+    expect(indicator).to_have_attribute("data-status", "idle", timeout=PATIENCE_MILLISECONDS)
 
 
 def run_cell(page: Page, number: int, output: str) -> None:
