@@ -73,9 +73,9 @@ options:
     choices: [auto, never]
     default: auto
   audit_url:
-    description: PyPI's JSON API, or a service that answers as that does.
+    description: A service that answers as PyPI's JSON API does; that itself, unless given.
     type: str
-    default: https://pypi.org/pypi
+    default: ""
   audited:
     description: What the controller has found, as RV(findings); used by the action plugin.
     type: list
@@ -309,7 +309,7 @@ def main() -> None:
             fingerprints=dict(type="dict", default={}),
             details=dict(type="bool", default=False),
             audit=dict(type="str", choices=["auto", "never"], default="auto"),
-            audit_url=dict(type="str", default="https://pypi.org/pypi"),
+            audit_url=dict(type="str", default=""),
             audited=dict(type="list", elements="dict", default=[]),
             accept=dict(type="list", elements="str", default=[]),
             fresh_database=dict(type="str", choices=list(FRESH_DATABASE), default=NEVER),

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..errors import HubError
-from ..planning.findings.finding import Finding
 from ..runs import guard, journal, outage_process, report
 from ..runs.fleet import LastRun
-from ..shapes import from_dict
 from ..system import state
 from . import catalogue
 from .catalogue import ListedPoint
@@ -44,7 +41,7 @@ def of_hub(folder: Path) -> Status:
         if last:
             run = journal.summary(last)
             composed = report.compose(report.of_run(last))
-            told, ended = report.lines(composed, folder.name), _last(composed)
+            told, ended = report.lines(composed, folder.name), LastRun.of_report(composed)
     except HubError as error:
         run = str(error)
     return Status(
@@ -56,21 +53,6 @@ def of_hub(folder: Path) -> Status:
         guarded=guard.is_active(folder),
         outage=outage_process.is_running(folder),
         recovery_points=tuple(catalogue.listed_in(folder)),
-    )
-
-
-def _last(composed: dict[str, Any]) -> LastRun:
-    failure = composed["failure"] or {}
-    return LastRun(
-        outcome=composed["outcome"],
-        from_version=composed["from_version"],
-        to_version=composed["to_version"],
-        ended=composed["ended"],
-        downtime_seconds=composed["downtime_seconds"],
-        expected_outage_seconds=composed["expected_outage_seconds"],
-        warnings=tuple(composed["warnings"]),
-        findings=tuple(from_dict(Finding, each) for each in composed["findings"]),
-        failure=failure.get("reason", ""),
     )
 
 

@@ -37,6 +37,21 @@ class LastRun:
     findings: tuple[Finding, ...]
     failure: str
 
+    @classmethod
+    def of_report(cls, report: dict[str, Any]) -> LastRun:
+        """Of what `report.compose` has made of the run's record."""
+        return cls(
+            outcome=report["outcome"],
+            from_version=report["from_version"],
+            to_version=report["to_version"],
+            ended=report["ended"],
+            downtime_seconds=report["downtime_seconds"],
+            expected_outage_seconds=report["expected_outage_seconds"],
+            warnings=tuple(report["warnings"]),
+            findings=tuple(from_dict(Finding, each) for each in report["findings"]),
+            failure=(report["failure"] or {}).get("reason", ""),
+        )
+
 
 @dataclass(frozen=True)
 class Hub:
@@ -142,9 +157,7 @@ def look(host: str, batch: int, wanted: str, last: Sequence[LastRun] | None) -> 
     for run in sorted(last, key=lambda each: each.ended or "", reverse=True)[:1]:
         concerned = run.from_version if run.outcome == "rolled back" else run.to_version
         if concerned == wanted and run.outcome in (*DONE, *FAILED):
-            return replace(
-                hub, **{key: value for key, value in vars(run).items() if key in Hub.__dataclass_fields__}
-            )
+            return replace(hub, **vars(run))
     return hub
 
 
@@ -213,25 +226,8 @@ def _stopped(failed: Sequence[Hub]) -> str:
 
 def reported(fleet: Fleet, host: str, report: dict[str, Any]) -> Fleet:
     """The fleet after a hub's run, of which `report.compose` has made the report."""
-    failure = report["failure"] or {}
-
-    def after(hub: Hub) -> Hub:
-        return Hub(
-            host=hub.host,
-            batch=hub.batch,
-            wanted=hub.wanted,
-            outcome=report["outcome"],
-            from_version=report["from_version"],
-            to_version=report["to_version"],
-            ended=report["ended"],
-            downtime_seconds=report["downtime_seconds"],
-            expected_outage_seconds=report["expected_outage_seconds"],
-            warnings=tuple(report["warnings"]),
-            findings=tuple(from_dict(Finding, each) for each in report["findings"]),
-            failure=failure.get("reason", ""),
-        )
-
-    return replace(fleet, hubs=tuple(after(hub) if hub.host == host else hub for hub in fleet.hubs))
+    run = vars(LastRun.of_report(report))
+    return replace(fleet, hubs=tuple(replace(hub, **run) if hub.host == host else hub for hub in fleet.hubs))
 
 
 def summary(fleet: Fleet) -> str:

@@ -71,4 +71,5 @@ def test_a_full_disk_of_the_server_does_not_prevent_the_restore(on_own_disk: Hub
         hub.conduct(run_id)
     assert (hub.now().outcome["ended"], hub.version()) == ("old", OLD)
     assert rows_of(place.server.content(place.name)) == rows_of(before)
+    assert filler.stat().st_size > 0, "the disk was never full"
     filler.unlink()
