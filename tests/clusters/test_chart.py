@@ -34,7 +34,8 @@ def test_hub_and_volumes_are_there_after_a_power_cut_of_the_node(cluster: Cluste
     release.install("4.3.5")
     release.start("bob")
     release.in_server("bob", "sh", "-c", "echo his >note && sync")
+    ended = release.containers()
     cluster.stop()
     cluster.start()
-    release.wait_for_pods()
+    release.wait_for_pods(ended)
     assert release.in_server("bob", "cat", "note") == "his\n"

@@ -140,14 +140,15 @@ def stopped_hub(
 def running_hub(
     version: str, folder: Path, *, config: str = "", place: Path | None = None, command: str = "{hub}"
 ) -> Iterator[Deployment]:
-    """A hub that answers; otherwise as `stopped_hub`."""
+    """A hub that answers and that supervisord takes for running; otherwise as `stopped_hub`."""
     with supervised(version, folder, config, place, command) as name:
         [service] = find_services(name)
         mark = service.log_mark()
         service.start()
         deadline = time.monotonic() + 60
-        while not any(RUNNING in line for line in service.log_since(mark)):
-            assert time.monotonic() < deadline, service.log_since(mark)
+        # supervisord says so a second or two after the start, which may be later than the hub does.
+        while service.state() != "running" or not any(RUNNING in line for line in service.log_since(mark)):
+            assert time.monotonic() < deadline, (service.state(), service.log_since(mark))
             time.sleep(0.05)
         yield find_deployment(name)
 

@@ -519,6 +519,7 @@ def test_a_rehearsal_that_is_killed_leaves_no_process_and_the_next_one_tidies_up
         assert any(line.startswith(moment) for line in killed.stdout)
         if moment == "Starting a server":
             wait_for(lambda: any("jupyterhub-singleuser" in " ".join(argv) for argv in leftovers(stage)))
+            killed.send_signal(signal.SIGSTOP)  # Else it may have ended before the next one looks.
             with pytest.raises(HubError, match="Another rehearsal works in .* Wait until it has ended."):
                 stage.rehearse()
         killed.send_signal(signal.SIGKILL)

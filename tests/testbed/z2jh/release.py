@@ -72,8 +72,22 @@ class Release:
         """Wait until the hub answers through the proxy: its pod is ready a little earlier."""
         self._wait("the hub answers", self._answers)
 
-    def wait_for_pods(self) -> None:
-        """Wait until all pods of the namespace are ready, which a restart of the node has ended."""
+    def containers(self) -> set[str]:
+        """The identifiers of the containers in this namespace, as the cluster has them in its records."""
+        pods = self.get("pods")["items"]
+        return {
+            container["containerID"]
+            for pod in pods
+            for container in pod["status"].get("containerStatuses", [])
+            if "containerID" in container
+        }
+
+    def wait_for_pods(self, ended: set[str]) -> None:
+        """Wait until all pods of the namespace are ready, and none of them by a container that has ended.
+
+        Where the power of a node was cut, the cluster takes its pods for ready until it has looked.
+        """
+        self._wait("the containers are others", lambda: not ended & self.containers())
         ready = ("wait", "pod", "--all", "--for=condition=Ready", f"--timeout={PATIENCE}s")
         self.kubectl(*ready)
 
