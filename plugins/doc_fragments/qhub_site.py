@@ -95,6 +95,14 @@ options:
         description: The realm of the site's users.
         type: str
         default: qhub
+      validate_certs:
+        description: Whether the certificates of the sites are checked.
+        type: bool
+        default: true
+      accept_loss:
+        description: Go back to the old site, though it does not have what was written on the new one.
+        type: bool
+        default: false
       deploy_options:
         description: Further options of C(qhub deploy) for the new site, such as V(--dns-auto-provision).
         type: list

@@ -78,6 +78,8 @@ QHUB_SITE: dict[str, Any] = {
             "keycloak_user": {"type": "str", "default": "root", "no_log": False},
             "keycloak_password": {"type": "str", "default": "", "no_log": True},
             "keycloak_realm": {"type": "str", "default": "qhub", "no_log": False},
+            "validate_certs": {"type": "bool", "default": True},
+            "accept_loss": {"type": "bool", "default": False},
             "deploy_options": {"type": "list", "elements": "str", "default": []},
             "old_deploy_options": {"type": "list", "elements": "str", "default": []},
             "state_folder": {"type": "path"},

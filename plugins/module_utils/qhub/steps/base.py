@@ -64,6 +64,9 @@ class Step:
         """Do it, or read what shows that a person did. Raises HubError where the gate stays shut."""
         raise NotImplementedError
 
+    def require(self, work: Work) -> None:
+        """What has to be so before anything is noted or changed. Raises HubError where it is not."""
+
     def undone(self, work: Work, evidence: dict[str, str]) -> str:
         """Why a step that was carried out has to be carried out again; empty where it holds."""
         return ""

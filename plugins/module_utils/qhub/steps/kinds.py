@@ -10,6 +10,7 @@ from .install import Install
 from .rename_old_site import RenameOldSite
 from .rename_project import RenameProject
 from .restore import Restore
+from .roll_back import ROLLBACK
 from .upgrade_config import UpgradeConfig
 from .users import ImportUsers
 
@@ -25,3 +26,5 @@ STEPS: tuple[Step, ...] = (
     Restore(),
     ImportUsers(),
 )
+#: The names of all steps, those of the way back at the end.
+NAMES = tuple(step.name for step in (*STEPS, *ROLLBACK))
