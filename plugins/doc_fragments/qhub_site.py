@@ -91,6 +91,10 @@ options:
         description: Its password.
         type: str
         default: ""
+      keycloak_password_file:
+        description: File of this host that gets the new password of Keycloak's administrator.
+        type: path
+        default: ""
       keycloak_realm:
         description: The realm of the site's users.
         type: str

@@ -77,6 +77,7 @@ QHUB_SITE: dict[str, Any] = {
             "keycloak_url": {"type": "str", "default": "", "no_log": False},
             "keycloak_user": {"type": "str", "default": "root", "no_log": False},
             "keycloak_password": {"type": "str", "default": "", "no_log": True},
+            "keycloak_password_file": {"type": "path", "default": "", "no_log": False},
             "keycloak_realm": {"type": "str", "default": "qhub", "no_log": False},
             "validate_certs": {"type": "bool", "default": True},
             "accept_loss": {"type": "bool", "default": False},

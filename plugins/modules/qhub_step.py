@@ -31,6 +31,7 @@ options:
       - commit
       - restore
       - import_users
+      - root_password
       - restore_old_domain
       - verify_old_site
 extends_documentation_fragment:

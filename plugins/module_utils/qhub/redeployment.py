@@ -19,7 +19,7 @@ from .site import Site
 from .steps.base import Result, Step, Work
 from .steps.kinds import STEPS
 from .steps.roll_back import ROLLBACK
-from .versions import redeployments
+from .versions import gets_keycloak, redeployments
 
 #: What the record of a redeployment that has begun keeps as it was, and how the inventory calls it.
 _FIXED = {"folder": "qhub_folder", "to_version": "qhub_version"}
@@ -126,7 +126,12 @@ def _require_same(site: Site, begun: Redeployment) -> None:
 def _steps(redeployment: Redeployment) -> list[Step]:
     """Those that the way from the old to the new version takes."""
     redeployed = _is_redeployed(redeployment)
-    return [step for step in STEPS if redeployed or not step.only_redeployed]
+    keycloak = gets_keycloak(redeployment.from_version, redeployment.to_version)
+    return [
+        step
+        for step in STEPS
+        if (redeployed or not step.only_redeployed) and (keycloak or not step.only_with_keycloak)
+    ]
 
 
 def _is_redeployed(redeployment: Redeployment) -> bool:

@@ -47,6 +47,7 @@ class Site:
     keycloak_url: str = ""
     keycloak_user: str = "root"
     keycloak_password: str = field(default="", repr=False)
+    keycloak_password_file: str = ""
     keycloak_realm: str = "qhub"
     validate_certs: bool = True
     accept_loss: bool = False
