@@ -6,6 +6,7 @@ from .backup import BackUp
 from .base import Step
 from .commit import Commit
 from .deploy import Deploy
+from .destroy import DestroyOldSite
 from .install import Install
 from .rename_old_site import RenameOldSite
 from .rename_project import RenameProject
@@ -14,6 +15,7 @@ from .roll_back import ROLLBACK
 from .root_password import RootPassword
 from .upgrade_config import UpgradeConfig
 from .users import ImportUsers
+from .verify import Verify
 
 #: As QHub's guide has them, but that the programs are installed before anything is done with them.
 STEPS: tuple[Step, ...] = (
@@ -27,6 +29,8 @@ STEPS: tuple[Step, ...] = (
     Restore(),
     ImportUsers(),
     RootPassword(),
+    Verify(),
+    DestroyOldSite(),
 )
 #: The names of all steps, those of the way back at the end.
 NAMES = tuple(step.name for step in (*STEPS, *ROLLBACK))
