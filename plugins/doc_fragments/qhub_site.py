@@ -103,6 +103,14 @@ options:
         description: Whether the certificates of the sites are checked.
         type: bool
         default: true
+      auth0_client_id:
+        description: An application that is authorized for Auth0's management API, to read and update clients.
+        type: str
+        default: ""
+      auth0_client_secret:
+        description: Its secret.
+        type: str
+        default: ""
       hub_token:
         description: A token of an administrator of the new hub; its users are counted where it is given.
         type: str

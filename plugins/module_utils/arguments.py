@@ -80,6 +80,8 @@ QHUB_SITE: dict[str, Any] = {
             "keycloak_password_file": {"type": "path", "default": "", "no_log": False},
             "keycloak_realm": {"type": "str", "default": "qhub", "no_log": False},
             "validate_certs": {"type": "bool", "default": True},
+            "auth0_client_id": {"type": "str", "default": ""},
+            "auth0_client_secret": {"type": "str", "default": "", "no_log": True},
             "hub_token": {"type": "str", "default": "", "no_log": True},
             "destroy_project": {"type": "str", "default": ""},
             "destroy_options": {"type": "list", "elements": "str", "default": []},

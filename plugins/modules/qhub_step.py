@@ -29,12 +29,14 @@ options:
       - upgrade_config
       - rename_project
       - deploy
+      - add_callback
       - commit
       - restore
       - import_users
       - root_password
       - verify
       - destroy_old_site
+      - remove_callbacks
       - restore_old_domain
       - verify_old_site
 extends_documentation_fragment:

@@ -16,6 +16,7 @@ import sys
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from tests import REPOSITORY
 from tests.redeployments.qhub_site import DOMAIN, OLD_DOMAIN
 from tests.testbed.kubernetes.certificates import write_certificates
 
+TENANT = "institute.auth0.com"
 #: Of an administrator of the new hub.
 TOKEN = "planted-hub-token"
 Page = tuple[int, list[tuple[str, str]], bytes]
@@ -37,11 +39,11 @@ class Names:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._hosts = folder / "hosts"
-        write_certificates(folder / "certificates", [DOMAIN, OLD_DOMAIN, "github.com"], ["127.0.0.1"])
+        write_certificates(folder / "certificates", [DOMAIN, OLD_DOMAIN, "github.com", TENANT], ["127.0.0.1"])
 
     def lead(self, **addresses: str) -> None:
-        """Give ``domain``, ``old_domain`` and ``github`` their addresses; what is left out has none."""
-        names = {"domain": DOMAIN, "old_domain": OLD_DOMAIN, "github": "github.com"}
+        """Give ``domain``, ``old_domain``, ``github`` and ``auth0`` their addresses, or none."""
+        names = {"domain": DOMAIN, "old_domain": OLD_DOMAIN, "github": "github.com", "auth0": TENANT}
         lines = [f"{address} {names[name]}\n" for name, address in addresses.items()]
         self._hosts.write_text("127.0.0.1 localhost\n" + "".join(lines))
 
@@ -66,19 +68,33 @@ class Names:
         return context
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A request."""
+
+    method: str
+    path: str
+    query: dict[str, list[str]]
+    headers: dict[str, str]
+    body: bytes
+
+
 class StandIn:
     """A site on port 443 of an address of its own. ``pages`` may be changed while it runs."""
 
     def __init__(self, address: str, keycloak: str = "") -> None:
         self.address = address
         self.keycloak = keycloak
-        self.pages: dict[str, Callable[[dict[str, str]], Page]] = {}
+        self.pages: dict[str, Callable[[Asked], Page]] = {}
 
     def answer(self, handler: BaseHTTPRequestHandler) -> Page:
         if self.keycloak and handler.path.startswith("/auth/"):
             return self._forwarded(handler)
-        page = self.pages.get(handler.path.partition("?")[0])
-        return page(dict(handler.headers)) if page else (404, [], b"no such page")
+        path, _mark, query = handler.path.partition("?")
+        body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+        asked = Asked(handler.command, path, urllib.parse.parse_qs(query), dict(handler.headers), body)
+        page = self.pages.get(path)
+        return page(asked) if page else (404, [], b"no such page")
 
     def _forwarded(self, handler: BaseHTTPRequestHandler) -> Page:
         """As the ingress does it."""
@@ -98,7 +114,7 @@ def as_json(data: object) -> Page:
 
 def old_site(site: StandIn) -> None:
     """QHub 0.3.14."""
-    site.pages = {"/hub/api/": lambda _headers: as_json({"version": "1.4.2"})}
+    site.pages = {"/hub/api/": lambda _asked: as_json({"version": "1.4.2"})}
 
 
 def new_site(site: StandIn, redirect_uri: str = f"https://{DOMAIN}/hub/oauth_callback") -> None:
@@ -106,18 +122,18 @@ def new_site(site: StandIn, redirect_uri: str = f"https://{DOMAIN}/hub/oauth_cal
     query = {"response_type": "code", "redirect_uri": redirect_uri, "client_id": "jupyterhub", "state": "x"}
     authorize = f"https://{DOMAIN}/auth/realms/qhub/protocol/openid-connect/auth"
 
-    def users(headers: dict[str, str]) -> Page:
-        if headers.get("Authorization") != f"token {TOKEN}":
+    def users(asked: Asked) -> Page:
+        if asked.headers.get("Authorization") != f"token {TOKEN}":
             return 403, [], b""
         return as_json([{"name": "ada"}, {"name": "grace"}])
 
     to_keycloak = [("Location", f"{authorize}?{urllib.parse.urlencode(query)}")]
     site.pages = {
-        "/hub/api/": lambda _headers: as_json({"version": "1.5.0"}),
-        "/auth/realms/qhub": lambda _headers: as_json({"realm": "qhub"}),
+        "/hub/api/": lambda _asked: as_json({"version": "1.5.0"}),
+        "/auth/realms/qhub": lambda _asked: as_json({"realm": "qhub"}),
         "/hub/api/users": users,
-        "/hub/login": lambda _headers: (200, [], b'<a href="/hub/oauth_login">Sign in</a>'),
-        "/hub/oauth_login": lambda _headers: (302, to_keycloak, b""),
+        "/hub/login": lambda _asked: (200, [], b'<a href="/hub/oauth_login">Sign in</a>'),
+        "/hub/oauth_login": lambda _asked: (302, to_keycloak, b""),
     }
 
 
@@ -135,7 +151,7 @@ def served(names: Names, keycloak: str = "") -> Iterator[StandIn]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_POST = do_GET
+        do_POST = do_PATCH = do_GET
 
         def log_message(self, *_: object) -> None:
             """Says nothing."""

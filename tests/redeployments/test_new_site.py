@@ -2,48 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
-import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.qhub import record, redeployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.qhub.keycloak import Keycloak
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.qhub.record import Done, Redeployment
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.qhub.site import Site
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import files
 
-from tests.hubs.playbook import run_playbook
 from tests.redeployments import keycloak
 from tests.redeployments.internet import TOKEN, Names, StandIn, as_json, new_site, old_site, served
 from tests.redeployments.killed import killed_at
-from tests.redeployments.qhub_site import DOMAIN, NEW, OLD, OLD_DOMAIN, backed_up, initialised, installed
-
-CONFIG = f"""\
-project_name: newproj
-provider: aws
-domain: {DOMAIN}
-qhub_version: {NEW}
-security:
-  authentication:
-    type: password
-  keycloak:
-    initial_root_password: {keycloak.PASSWORD}
-"""
-IMPORT: dict[str, list[dict[str, Any]]] = {
-    "users": [
-        {"username": "ada", "enabled": True, "groups": ["admin", "users"]},
-        {"username": "grace", "enabled": True, "groups": ["users"]},
-        {"username": "linus", "enabled": True, "groups": ["scientists"]},
-    ],
-    "groups": [{"name": "scientists", "path": "/scientists"}, {"name": "empty", "path": "/empty"}],
-}
+from tests.redeployments.qhub_site import DOMAIN, OLD_DOMAIN
+from tests.redeployments.restored_site import IMPORT, RestoredSite
 
 
 @pytest.fixture(scope="module")
@@ -59,99 +33,6 @@ def root(server: keycloak.Server) -> Iterator[keycloak.Server]:
     if server.password != keycloak.PASSWORD:
         Keycloak(server.url, "root", server.password).change_own_password(keycloak.PASSWORD)
         server.password = keycloak.PASSWORD
-
-
-class RestoredSite:
-    """A site whose redeployment has come to the users."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.tests = folder / "site", folder
-        self.folder.mkdir()
-        (self.folder / "qhub-config.yaml").write_text(CONFIG)
-        path = self.folder / "qhub-users-import.json"
-        path.write_text(json.dumps(IMPORT))
-        self.kept = folder / "state/qhub" / DOMAIN
-        self.kept.mkdir(parents=True)
-        for version in (OLD, NEW):
-            (self.kept / f"qhub-{version}").symlink_to(installed() / f"qhub-{version}")
-        data, database = folder / "home.tar", folder / "jupyterhub.sqlite"
-        backed_up(data, database)
-        old = self.kept / "old-site"
-        old.mkdir()
-        (old / "qhub-config.yaml").write_text(
-            initialised().replace(f"domain: {DOMAIN}", f"domain: {OLD_DOMAIN}")
-        )
-        evidence = {
-            "back_up": {
-                "user_data": str(data),
-                "user_data_sha256": files.sha256(data),
-                "hub_database": str(database),
-                "hub_database_sha256": files.sha256(database),
-            },
-            "upgrade_config": {"import": str(path), "import_sha256": files.sha256(path)},
-            "rename_project": {"project": "newproj"},
-            "rename_old_site": {"old_domain": OLD_DOMAIN},
-        }
-        steps = (
-            "back_up",
-            "install",
-            "rename_old_site",
-            "upgrade_config",
-            "rename_project",
-            "deploy",
-            "commit",
-            "restore",
-        )
-        begun = Redeployment(1, str(self.folder), DOMAIN, "aws", OLD, NEW, "oldproj")
-        for name in steps:
-            begun = begun.with_step(Done(name, "", "root", 0.0, evidence.get(name, {})))
-        record.write(self.kept, begun)
-
-    def run(
-        self,
-        url: str,
-        password: str = keycloak.PASSWORD,
-        playbook: str = "qhub_users.yml",
-        within: Sequence[str] = (),
-        **variables: Any,
-    ) -> subprocess.CompletedProcess[str]:
-        done = run_playbook(
-            playbook,
-            self.tests,
-            {
-                "qhub_folder": str(self.folder),
-                "qhub_state_folder": str(self.tests / "state"),
-                "qhub_keycloak_url": url,
-                "qhub_keycloak_password": password,
-                **variables,
-            },
-            "-vvv",
-            within=within,
-        )
-        assert password not in done.stdout + done.stderr
-        return done
-
-    def evidence(self, step: str = "import_users") -> dict[str, str]:
-        begun = record.read(self.kept)
-        assert begun
-        return begun.evidence(step)
-
-    def after(self, *steps: str) -> None:
-        """As if these had been taken as well."""
-        begun = record.read(self.kept)
-        assert begun
-        for name in steps:
-            begun = begun.with_step(Done(name, "", "root", 0.0, {}))
-        record.write(self.kept, begun)
-
-    def wanted(self, url: str = "", **changes: Any) -> Site:
-        return replace(
-            Site(str(self.folder), state_folder=str(self.tests / "state"), keycloak_url=url), **changes
-        )
-
-    def take(self, url: str, **changes: str) -> str:
-        """Take the step that changes root's password; what became of it."""
-        return redeployment.take(self.wanted(url, **changes), "root_password").message
 
 
 def test_users_are_imported_once_and_counted(tmp_path: Path, server: keycloak.Server) -> None:
@@ -258,7 +139,7 @@ class Sites:
         self.names, self.old, self.new = names, old, new
         old_site(old)
         new_site(new)
-        github.pages = {"/login/oauth/authorize": lambda _headers: (200, [], b"Sign in to GitHub")}
+        github.pages = {"/login/oauth/authorize": lambda _asked: (200, [], b"Sign in to GitHub")}
         names.lead(domain=new.address, old_domain=old.address, github=github.address)
 
 
@@ -297,9 +178,9 @@ def test_the_new_site_is_verified_as_a_person_meets_it(
     new_site(sites.new, redirect_uri=f"https://{OLD_DOMAIN}/hub/oauth_callback")
     assert f"has the redirect_uri https://{OLD_DOMAIN}" in sites.names.take(wanted, "verify")
     new_site(sites.new)
-    sites.new.pages["/hub/api/users"] = lambda _headers: as_json([{"name": "ada"}])
+    sites.new.pages["/hub/api/users"] = lambda _asked: as_json([{"name": "ada"}])
     assert "1 users of the backup are not in the new hub: grace" in sites.names.take(wanted, "verify")
-    sites.new.pages["/hub/api/"] = lambda _headers: (503, [], b"")
+    sites.new.pages["/hub/api/"] = lambda _asked: (503, [], b"")
     assert "has answered 503, and not the version of a hub" in sites.names.take(wanted, "verify")
     new_site(sites.new)
 
@@ -365,7 +246,7 @@ def test_the_old_cluster_is_destroyed_by_name_and_only_beside_a_new_site_that_wo
     data.write_bytes(content + b"x")
     assert "home.tar is not there as it was verified" in destroy()
     data.write_bytes(content)
-    sites.new.pages["/hub/api/"] = lambda _headers: (503, [], b"")
+    sites.new.pages["/hub/api/"] = lambda _asked: (503, [], b"")
     assert "has answered 503" in destroy()
     new_site(sites.new)
     assert not (terraform / "calls").exists()
@@ -384,7 +265,7 @@ def test_the_old_cluster_is_destroyed_by_name_and_only_beside_a_new_site_that_wo
     }
     done = site.run("", playbook="qhub_destroy.yml", within=sites.names.within, **variables)
     assert done.returncode == 0, done.stdout
-    assert "12 of 12 steps done" in done.stdout
+    assert "14 of 14 steps done" in done.stdout
     assert "planted" not in (site.kept / "destroy_old_site.log").read_text()
     calls = (terraform / "calls").read_text().splitlines()
     assert f"{site.kept}/old-site/infrastructure destroy -auto-approve" in calls

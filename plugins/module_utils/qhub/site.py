@@ -50,6 +50,8 @@ class Site:
     keycloak_password_file: str = ""
     keycloak_realm: str = "qhub"
     validate_certs: bool = True
+    auth0_client_id: str = ""
+    auth0_client_secret: str = field(default="", repr=False)
     hub_token: str = field(default="", repr=False)
     destroy_project: str = ""
     destroy_options: tuple[str, ...] = ()

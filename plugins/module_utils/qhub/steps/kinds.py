@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .backup import BackUp
 from .base import Step
+from .callbacks import AddCallback, RemoveCallbacks
 from .commit import Commit
 from .deploy import Deploy
 from .destroy import DestroyOldSite
@@ -25,12 +26,14 @@ STEPS: tuple[Step, ...] = (
     UpgradeConfig(),
     RenameProject(),
     Deploy(),
+    AddCallback(),
     Commit(),
     Restore(),
     ImportUsers(),
     RootPassword(),
     Verify(),
     DestroyOldSite(),
+    RemoveCallbacks(),
 )
 #: The names of all steps, those of the way back at the end.
 NAMES = tuple(step.name for step in (*STEPS, *ROLLBACK))
