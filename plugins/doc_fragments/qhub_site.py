@@ -91,10 +91,22 @@ options:
         description: Its password.
         type: str
         default: ""
+      keycloak_password_file:
+        description: File of this host that gets the new password of Keycloak's administrator.
+        type: path
+        default: ""
       keycloak_realm:
         description: The realm of the site's users.
         type: str
         default: qhub
+      validate_certs:
+        description: Whether the certificates of the sites are checked.
+        type: bool
+        default: true
+      accept_loss:
+        description: Go back to the old site, though it does not have what was written on the new one.
+        type: bool
+        default: false
       deploy_options:
         description: Further options of C(qhub deploy) for the new site, such as V(--dns-auto-provision).
         type: list

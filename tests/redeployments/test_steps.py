@@ -7,10 +7,9 @@ import json
 import os
 import shutil
 import sqlite3
-import subprocess
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import Hu
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.qhub import record, redeployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.qhub.site import Backup
 
+from tests.redeployments.killed import cut_off, killed_at
 from tests.redeployments.qhub_site import NEW, OLD, OLD_DOMAIN, SECRETS, RealSite, git
 
 ORDER = (
@@ -218,39 +218,6 @@ def test_another_version_or_folder_than_it_was_begun_with_is_refused(site: RealS
     site.take("back_up")
     with pytest.raises(HubError, match=r"was begun with qhub_version 0.4.5, not 0.4.4"):
         site.take("install", version="0.4.4")
-
-
-def killed_at(number: int, action: Callable[[], object]) -> bool:
-    """Run it in a process that is killed before its n-th change on the disk; whether it came so far."""
-    child = os.fork()
-    if child == 0:
-        left = number
-
-        def counted(original: Callable[..., object]) -> Callable[..., object]:
-            def instead(*args: object, **kwargs: object) -> object:
-                nonlocal left
-                left -= 1
-                if left == 0:
-                    os.kill(os.getpid(), 9)
-                return original(*args, **kwargs)
-
-            return instead
-
-        Path.replace = counted(Path.replace)  # type: ignore[assignment,method-assign]
-        subprocess.run = counted(subprocess.run)  # type: ignore[assignment]
-        try:
-            action()
-        finally:
-            os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -9
-
-
-def cut_off(site: RealSite, step: str) -> Iterator[int]:
-    """The step is killed at each of its changes in turn."""
-    number = 1
-    while killed_at(number, lambda: site.take(step)):
-        yield number
-        number += 1
 
 
 @pytest.mark.parametrize("step", ["back_up", "rename_old_site", "upgrade_config"])

@@ -8,7 +8,7 @@ from ..releases.versions import parse_release
 from . import backups, programs
 from .config import Config
 from .site import Site, wrong_old_domain, wrong_project
-from .versions import FIRST_WITH_KEYCLOAK, FIRST_WITH_UPGRADE, Redeployed
+from .versions import FIRST_WITH_UPGRADE, Redeployed, gets_keycloak
 
 DOWNGRADE = Kind(
     "qhub-older",
@@ -111,8 +111,7 @@ def check(site: Site, config: Config, redeployed: tuple[Redeployed, ...]) -> lis
     ):
         return [DOWNGRADE.found(f"The site has QHub {old}, and {site.version} is wanted.")]
     found = [*_programs(site, old), *_backups(site)]
-    keycloak = parse_release(old) < parse_release(FIRST_WITH_KEYCLOAK) <= parse_release(site.version)
-    if keycloak:
+    if gets_keycloak(old, site.version):
         found += _authentication(config)
     if not redeployed:
         return [*found, NO_REDEPLOYMENT.found(f"QHub {old} becomes {site.version} in place.")]

@@ -47,7 +47,10 @@ class Site:
     keycloak_url: str = ""
     keycloak_user: str = "root"
     keycloak_password: str = field(default="", repr=False)
+    keycloak_password_file: str = ""
     keycloak_realm: str = "qhub"
+    validate_certs: bool = True
+    accept_loss: bool = False
     deploy_options: tuple[str, ...] = ()
     old_deploy_options: tuple[str, ...] = ()
     state_folder: str | None = None

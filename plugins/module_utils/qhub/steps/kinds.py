@@ -10,6 +10,8 @@ from .install import Install
 from .rename_old_site import RenameOldSite
 from .rename_project import RenameProject
 from .restore import Restore
+from .roll_back import ROLLBACK
+from .root_password import RootPassword
 from .upgrade_config import UpgradeConfig
 from .users import ImportUsers
 
@@ -24,4 +26,7 @@ STEPS: tuple[Step, ...] = (
     Commit(),
     Restore(),
     ImportUsers(),
+    RootPassword(),
 )
+#: The names of all steps, those of the way back at the end.
+NAMES = tuple(step.name for step in (*STEPS, *ROLLBACK))

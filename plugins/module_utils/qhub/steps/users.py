@@ -7,7 +7,6 @@ from pathlib import Path
 from ...errors import HubError
 from ...planning.findings.finding import listing
 from ...system import files
-from ..keycloak import Keycloak
 from .base import Result, Step, Work
 from .upgrade_config import read_import
 
@@ -17,9 +16,10 @@ class ImportUsers(Step):
 
     name = "import_users"
     title = "Import users and groups into Keycloak"
+    only_with_keycloak = True
 
     def carry_out(self, work: Work) -> Result:
-        site, known = work.site, work.record.evidence("upgrade_config")
+        known = work.record.evidence("upgrade_config")
         path = Path(known["import"])
         wanted = read_import(path)
         if files.sha256(path) != known["import_sha256"]:
@@ -27,12 +27,7 @@ class ImportUsers(Step):
                 f"{path} is not as `qhub upgrade` has made it.",
                 f"Restore it from {work.kept / 'upgraded' / path.name}.",
             )
-        keycloak = Keycloak(
-            site.keycloak_url or f"https://{work.record.domain}/auth",
-            site.keycloak_user,
-            site.keycloak_password,
-            site.keycloak_realm,
-        )
+        keycloak = work.keycloak()
         present = keycloak.users()
         groups = {str(user["username"]): set(_texts(user["groups"])) for user in wanted["users"]}
         missing = sorted(set(groups) - set(present))
