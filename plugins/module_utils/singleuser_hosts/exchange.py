@@ -41,8 +41,11 @@ def switch(folder: Path, wanted: Record, program: ModuleType) -> dict[str, Any]:
             )
         if before and same and before.phase == KEPT:
             return {"changed": False, "phase": KEPT}
-        earlier = before.kept_paths if before and before.phase == KEPT else before.earlier if before else ()
-        record = present(replace(wanted, earlier=earlier, reaches_hub=wanted.hub_version() is not None))
+        if before and before.phase == KEPT:
+            wanted = replace(wanted, earlier=replace(before, earlier=None))
+        elif before:
+            wanted = replace(wanted, earlier=before.earlier)
+        record = present(replace(wanted, reaches_hub=wanted.hub_version() is not None))
         record = write(folder, record, SWITCHED)
         try:
             guard.install(folder, [each.path for each in record.environments], program)
@@ -124,15 +127,19 @@ def _locked(folder: Path) -> Iterator[Record | None]:
 
 def _keep(folder: Path, record: Record) -> None:
     _apply("switched", record)
-    for path in record.earlier:
+    for path in record.earlier.kept_paths if record.earlier else ():
         remove_staged(path)
-    write(folder, replace(record, earlier=()), KEPT)
+    write(folder, replace(record, earlier=None), KEPT)
     guard.remove(folder)
 
 
 def _restore(folder: Path, record: Record) -> None:
+    """The upgrade before is the last one again, and can still be undone."""
     _apply("restored", record)
-    write(folder, record, RESTORED)
+    if record.earlier:
+        write(folder, record.earlier, KEPT)
+    else:
+        write(folder, record, RESTORED)
     guard.remove(folder)
 
 

@@ -50,8 +50,8 @@ class Record:
     phase: str = SWITCHED
     at: str = ""
     """When the phase began."""
-    earlier: tuple[str, ...] = ()
-    """Old environments of the upgrade before, which go when this one is kept."""
+    earlier: Record | None = None
+    """That of the upgrade before, whose old environments go when this one is kept."""
     format: int = FORMAT
 
     @property

@@ -78,12 +78,17 @@ def staged(folder: Path) -> PlannedEnvironment:
     """An environment with its new one beside it; what is in them is of no account to an exchange."""
     place = folder / "jupyter"
     venv.create(place, symlinks=True)
-    entry = planned_environment(place, NEW, role="user", jupyterhub=OLD)
-    shutil.copytree(place, entry.staged_path, symlinks=True)
     (place / "which").write_text("old")
-    Path(entry.staged_path, "which").write_text("new")
+    return stage(place, NEW, "new")
+
+
+def stage(place: Path, version: str, name: str) -> PlannedEnvironment:
+    """The new environment beside the one that is there."""
+    entry = planned_environment(place, version, role="user", jupyterhub=OLD)
+    shutil.copytree(place, entry.staged_path, symlinks=True)
+    Path(entry.staged_path, "which").write_text(name)
     marker = {
-        "id": "n",
+        "id": name,
         "replaces": environment_id(place),
         "request": "",
         "path": str(place),
@@ -167,6 +172,29 @@ def test_one_upgrade_back_is_kept_and_can_be_restored_later(tmp_path: Path) -> N
     assert (which(entry), Path(entry.staged_path).exists()) == ("old", False)
     with pytest.raises(HubError, match="The old environments are in place"):
         exchange.keep(folder, POINT)
+
+
+def test_the_upgrade_before_can_be_undone_until_another_one_is_kept(tmp_path: Path) -> None:
+    entry, folder = staged(tmp_path), tmp_path / "state"
+    aside, later = Path(f"{entry.path}.before-{POINT}"), "20261121T211500Z-6.1.1-6.2.0"
+    with hub_of(OLD) as hub:
+        exchange.switch(folder, record(hub, entry), guard_program)
+        exchange.keep(folder, POINT)
+        for ends in ("restored", "kept"):
+            newer = stage(Path(entry.path), "6.2.0", "newer")
+            wanted = Record("hub", later, NEW, "6.2.0", (hub.url,), 600, (newer,))
+            exchange.switch(folder, wanted, guard_program)
+            assert (which(entry), aside.exists()) == ("newer", True)
+            if ends == "restored":
+                exchange.restore(folder, later)
+                found = read(folder)
+                assert found and (found.recovery_point, found.phase) == (POINT, "kept")
+            else:
+                exchange.keep(folder, later)
+    assert (which(entry), aside.exists()) == ("newer", False)
+    assert exchange.restore(folder, POINT) == {"changed": False, "phase": ""}
+    assert exchange.restore(folder, later)["changed"]
+    assert which(entry) == "new"
 
 
 def test_what_is_not_staged_is_not_exchanged_and_leaves_no_guard(tmp_path: Path) -> None:
