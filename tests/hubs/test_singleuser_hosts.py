@@ -102,7 +102,7 @@ def test_environments_of_other_hosts_follow_the_hub(tmp_path: Path) -> None:
         config = tmp_path / "jupyterhub_config.py"
         before = config.read_text()
         config.write_text(before + FAILS_ON_NEW)
-        failed = playbook("upgrade.yml", tmp_path, hub, hosts)
+        failed = playbook("upgrade.yml", tmp_path, hub, {"node1": able})
         assert failed.returncode == 2 and "serves again as before" in failed.stdout, failed.stdout
         assert (version(place), version(path), record(tmp_path, "node1")["phase"]) == (OLD, OLD, "restored")
         assert {each.name for each in Path(path).parent.iterdir()} == {"jupyter", "singleuser"}
