@@ -21,6 +21,8 @@ LOCAL = "ansible.builtin.local"
 TARGET = "6.1.1"
 #: With these no earlier download hides a request.
 NO_CACHE = {"UV_NO_CACHE": "1", "PIP_NO_CACHE_DIR": "1"}
+#: A busy machine answers late; what is asked for twice would be counted twice.
+PATIENT = {"UV_HTTP_TIMEOUT": "600", "PIP_DEFAULT_TIMEOUT": "600"}
 
 
 @dataclass
@@ -82,6 +84,7 @@ class Fleet:
                 **os.environ,
                 **(ours if core else prepared.environment(LOCAL)),
                 "ANSIBLE_NOCOLOR": "1",
+                **PATIENT,
                 **(environment or {}),
             },
             stdout=subprocess.PIPE,
