@@ -47,8 +47,9 @@ class Fleet:
         core: Path | None = None,
         variables: dict[str, Any] | None = None,
         environment: dict[str, str] | None = None,
+        expect_rc: int = 0,
     ) -> str:
-        """Run a playbook on them, which must succeed; what it has printed.
+        """Run a playbook on them, which must end with ``expect_rc``; what it has printed.
 
         ``core`` is the folder of an ansible-core's programs, in the place of ours; ``variables`` come on top
         of the fleet's, ``environment`` on top of the process's.
@@ -91,7 +92,7 @@ class Fleet:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        assert ran.returncode == 0, ran.stdout
+        assert ran.returncode == expect_rc, ran.stdout
         return ran.stdout
 
 
