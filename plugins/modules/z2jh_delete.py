@@ -11,7 +11,7 @@ author:
   - The hubops.jupyterhub maintainers (@hubops)
 description:
   - Runs C(helm uninstall) for a release whose hub does not serve, such as a test whose installation has
-    failed. The hub's database goes with it, and so do its recovery points; users' volumes stay.
+    failed. A database on the hub's volume goes with it, and so do recovery points there; users' volumes stay.
   - It is refused while the hub serves, while a user's server runs, while a run of another playbook is under
     way, and for a release of Flux or Argo CD.
 extends_documentation_fragment:

@@ -12,6 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh import deletion, planner, report
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.cluster import Access, Chart
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.planner import Wanted
 
 from tests.clusters.installed import VALUES, Installed, State
 from tests.testbed.kubernetes import Cluster
@@ -92,17 +96,21 @@ def in_home(release: Installed, person: tuple[str, str], command: str) -> str:
 def test_servers_that_run_are_refused_where_the_administrator_wants_that(
     release: Installed, before: State
 ) -> None:
-    status, printed = release.playbook(
-        "z2jh_plan.yml", **chart(release), z2jh_running_servers="refuse", z2jh_fix_volumes=True
-    )
-    assert status != 0, printed
-    assert "2 running servers (refused)" in printed
-    assert "servers-refused: Servers of these users run: grace.h, kay.m." in printed
+    wanted = Wanted(Chart(str(release.charts[NEW]), version=NEW), running_servers="refuse", fix_volumes=True)
+    made = planner.plan(access(release), "", wanted)
+    assert [each.found for each in made.blockers] == ["Servers of these users run: grace.h, kay.m."]
+    assert "2 running servers (refused), 3 claims of 3 users" in report.summary(made)
     assert release.state() == before
 
 
-def chart(release: Installed) -> dict[str, str]:
-    return {"z2jh_chart": str(release.charts[NEW]), "z2jh_chart_version": NEW}
+def access(release: Installed) -> Access:
+    cluster = release.cluster
+    return Access(
+        kubeconfig=str(cluster.kubeconfig),
+        namespace=release.namespace,
+        helm=str(cluster.helm4_program),
+        kubectl=str(cluster.kubectl_program),
+    )
 
 
 def test_a_hub_whose_servers_do_not_start_ends_in_the_old_release(release: Installed, before: State) -> None:
@@ -169,8 +177,8 @@ def test_links_that_are_lost_are_written_back(release: Installed, before: State)
 
 
 def test_a_broken_release_is_removed_only_with_a_confirmation(release: Installed) -> None:
-    status, printed = release.playbook("z2jh_delete.yml")
-    assert status != 0 and "serves: it is not broken" in printed
+    with pytest.raises(HubError, match="serves: it is not broken"):
+        deletion.require(deletion.look(access(release), ""), "")
     for person in PEOPLE:
         stop(release, person)
     release.kubectl("scale", "deployment/hub", "--replicas=0")

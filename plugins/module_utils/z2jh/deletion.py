@@ -71,12 +71,17 @@ def look(access: Access, name: str) -> Deletion:
             and (each["metadata"].get("annotations") or {}).get(KEEP) != "keep"
         ),
         kept=volumes(kubectl),
-        recovery_points=tuple(each.id for each in recovery.kept(kubectl, entry["name"])),
+        recovery_points=tuple(each.id for each in lost_points(kubectl, entry["name"])),
         servers=servers(kubectl),
         serves=any(each.get("status", {}).get("readyReplicas") for each in hubs),
         owner=next(filter(None, (owner(each["metadata"]) for each in hubs)), ""),
         guarded=Meeting(access, entry["name"]).read() is not None,
     )
+
+
+def lost_points(kubectl: Kubectl, release: str) -> list[recovery.RecoveryPoint]:
+    """Recovery points whose copy of the database is on the hub's volume, and goes with it."""
+    return [each for each in recovery.kept(kubectl, release) if not each.database.url]
 
 
 def require(deletion: Deletion, confirmation: str) -> None:
@@ -92,7 +97,7 @@ def require(deletion: Deletion, confirmation: str) -> None:
     if deletion.serves:
         raise HubError(
             f"The hub of {name} serves: it is not broken.",
-            "To remove it nevertheless: helm uninstall. The hub's database goes with it.",
+            "To remove it nevertheless: helm uninstall. A database on the hub's volume goes with it.",
         )
     if deletion.servers:
         people = ", ".join(sorted({each.user for each in deletion.servers}))
@@ -106,10 +111,10 @@ def require(deletion: Deletion, confirmation: str) -> None:
 
 
 def delete(access: Access, deletion: Deletion) -> None:
-    """Remove the release, and its recovery points, whose databases go with it."""
+    """Remove the release, and the recovery points whose databases go with it."""
     access = replace(access, namespace=deletion.namespace)
     kubectl = Kubectl(access)
-    points = recovery.kept(kubectl, deletion.release)
+    points = lost_points(kubectl, deletion.release)
     Helm(access).uninstall(deletion.release, TIMEOUT_SECONDS)
     for point in points:
         kubectl.delete("secret", point.record_secret)

@@ -1,18 +1,18 @@
 """Runs in the hub's pod, in the hub's own Python, handed over as text: asks the running hub, as a person.
 
 It imports nothing of this collection. On standard input is a request in JSON: ``lender``, the text of the
-program that lends a token; ``url``, the database's; ``base_url``; ``servers``, the ``[user, server]`` of
-those that must answer; ``user``, who logs in and whose server is started and stopped, or ''; ``seconds``
-for that; ``states``, whether to read what the hub remembers of servers; ``stop``, whether to stop all
-servers first, in as many ``seconds``.
+program that lends a token; ``url``, the database's, which may have a password; ``base_url``; ``servers``, the
+``[user, server]`` of those that must answer; ``user``, who logs in and whose server is started and stopped,
+or ''; ``seconds`` for that; ``states``, whether to read what the hub remembers of servers; ``stop``, whether
+to stop all servers first, in as many ``seconds``.
 
 A user whom the hub does not know is created, and removed afterwards with the volume; so is one whose name
 begins with ``hubops-``, which an earlier check has left behind.
 
-The answer is one line of JSON on standard output: ``version``, ``users``, ``stopped`` (the
-``[user, server]`` that were), ``silent`` (those of ``servers``
-that do not answer), ``server`` (what became of the user's), ``single_user_version`` (what that has answered
-with), ``states`` (``[user, server, state]``), and ``problems``.
+The answer is one line of JSON on standard output: ``version``, ``users``, ``stopped`` (the ``[user, server]``
+that were), ``silent`` (those of ``servers`` that do not answer), ``server`` (what became of the user's),
+``single_user_version`` (what that has answered with), ``states`` (``[user, server, state]``), and
+``problems``.
 """
 
 from __future__ import annotations

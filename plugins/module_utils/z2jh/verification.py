@@ -13,6 +13,7 @@ from ..releases.versions import FAIL, compare, parse_release
 from ..system.source import source_of
 from . import hub_check_program, volume_links
 from .cluster import Access, Helm, Kubectl
+from .databases import database_of, database_of_backup
 from .recovery import RecoveryPoint
 from .release import Release, Server, Volume, volumes
 
@@ -139,11 +140,12 @@ def verify(
     """
     kubectl = Kubectl(access)
     running = [each for each in servers if each.phase == "Running"]
-    claims = Claims.of(access, before, volumes_of, _url(point)) if volumes_of else None
+    url = _url(access, before, point)
+    claims = Claims.of(access, before, volumes_of, url) if volumes_of else None
     fixed: list[str] = []
     if claims is not None and fix_volumes:
         claims, fixed = claims.fix()
-    answer = ask_hub(access, before.name, before.hub, _url(point), user, running, states=claims is not None)
+    answer = ask_hub(access, before.name, before.hub, url, user, running, states=claims is not None)
     problems = [*answer["problems"]]
     if jupyterhub_version and answer["version"] not in ("", jupyterhub_version):
         problems.append(f"The hub is {answer['version']}, not {jupyterhub_version}.")
@@ -212,7 +214,6 @@ def ask_hub(
     base_url = (values.get("hub") or {}).get("baseUrl") or "/"
     request = {
         "lender": source_of(token_lender),
-        "url": url,
         "base_url": base_url,
         "user": user,
         "seconds": SERVER_SECONDS,
@@ -241,7 +242,7 @@ def refuse_servers(release: Release) -> None:
 
 def stop_servers(access: Access, release: Release, point: RecoveryPoint | None) -> list[str]:
     """Have the hub stop all users' servers; whose they were. Raises HubError where one does not stop."""
-    answer = ask_hub(access, release.name, release.hub, _url(point), stop=True)
+    answer = ask_hub(access, release.name, release.hub, _url(access, release, point), stop=True)
     if answer["problems"]:
         raise HubError(
             f"The servers could not be stopped: {' '.join(answer['problems'])}",
@@ -331,8 +332,10 @@ def _users(servers: Sequence[Server]) -> list[str]:
     return sorted(f"{each.user}/{each.server}".rstrip("/") for each in servers)
 
 
-def _url(point: RecoveryPoint | None) -> str:
-    return f"sqlite:///{point.database.database}" if point else "sqlite:////srv/jupyterhub/jupyterhub.sqlite"
+def _url(access: Access, release: Release, point: RecoveryPoint | None) -> str:
+    if point is None:
+        return database_of(access, release).url(None)
+    return database_of_backup(access, release.name, release.hub, point.database).url(point.database)
 
 
 def _some(names: Sequence[str]) -> str:
