@@ -172,8 +172,11 @@ def test_links_that_are_lost_are_written_back(release: Installed, before: State)
             stop(release, person)
         start(release, person)
         assert in_home(release, person, "cat ~/mine.txt") == f"{person[0]}\n"
-    status, printed = release.playbook("z2jh_verify.yml", z2jh_fix_volumes=True)
+    # Again, it changes nothing; and a user of the hub's own stays.
+    status, printed = release.playbook("z2jh_verify.yml", z2jh_fix_volumes=True, z2jh_verify_user="bob")
     assert status == 0 and "changed=0" in printed, printed
+    assert "the server of bob started in" in printed
+    assert "bob" in release.state().users
 
 
 def test_a_broken_release_is_removed_only_with_a_confirmation(release: Installed) -> None:
