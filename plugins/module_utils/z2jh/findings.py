@@ -112,7 +112,8 @@ DATABASE_EXTERNAL = Kind(
     WARNING,
     "The hub's database is on a server, the upgrade crosses a major, and hub.db.upgrade is not set.",
     "The new hub exits at its start, until its database is migrated; with SQLite it migrates by itself.",
-    f"Set hub.db.upgrade to true for this upgrade, and back up the database before ({_UPGRADE}/index.html).",
+    "Nothing for PostgreSQL: z2jh_upgrade dumps it, sets hub.db.upgrade, and takes it out again. Else set it "
+    f"for this upgrade, and back up the database before ({_UPGRADE}/index.html).",
 )
 DATABASE_UPGRADE_STAYS = Kind(
     "database-upgrade-stays",

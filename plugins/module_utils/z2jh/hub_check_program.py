@@ -1,10 +1,10 @@
 """Runs in the hub's pod, in the hub's own Python, handed over as text: asks the running hub.
 
 It imports nothing of this collection. ``argv[1]`` is a request in JSON: ``lender``, the text of the
-program that lends a token;
-``url``, the database's; ``base_url``; ``user``, whose server is started and stopped, or ''; ``seconds``
-for that. The answer is one line of JSON on standard output: ``version``, ``users``, ``server`` (what
-became of the user's), and ``problems``.
+program that lends a token; ``base_url``; ``user``, whose server is started and stopped, or ''; ``seconds``
+for that. The database's URL, which may have a password, is the line on standard input. The answer is one
+line of JSON on standard output: ``version``, ``users``, ``server`` (what became of the user's), and
+``problems``.
 """
 
 from __future__ import annotations
@@ -55,7 +55,12 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         )
         if lender.stdin is None or lender.stdout is None:
             raise Unanswered("The program that lends a token has no pipes.")
-        wanted = {"url": request["url"], "seconds": TOKEN_SECONDS, "scopes": scopes, "starts": False}
+        wanted = {
+            "url": sys.stdin.readline().strip(),
+            "seconds": TOKEN_SECONDS,
+            "scopes": scopes,
+            "starts": False,
+        }
         lender.stdin.write(json.dumps(wanted) + "\n")
         lender.stdin.flush()
         line = lender.stdout.readline()

@@ -12,6 +12,7 @@ from ..hub_scripts import token_lender
 from ..system.source import source_of
 from . import hub_check_program
 from .cluster import Access, Helm, Kubectl
+from .databases import database_of, database_of_backup
 from .recovery import RecoveryPoint
 from .release import Release, Server, Volume, volumes
 
@@ -54,7 +55,7 @@ def verify(
     HubError that names everything that is missing.
     """
     kubectl = Kubectl(access)
-    answer = ask_hub(access, before.name, before.hub, _url(point), user)
+    answer = ask_hub(access, before.name, before.hub, _url(access, before, point), user)
     problems = [*answer["problems"]]
     if jupyterhub_version and answer["version"] not in ("", jupyterhub_version):
         problems.append(f"The hub is {answer['version']}, not {jupyterhub_version}.")
@@ -74,19 +75,24 @@ def verify(
     return Verified(answer["version"], len(answer["users"]), answer["server"], now)
 
 
-def ask_hub(access: Access, name: str, hub: str, url: str, user: str) -> dict[str, Any]:
+def ask_hub(access: Access, name: str, hub: str, url: str, user: str = "") -> dict[str, Any]:
     """What the hub answers to `hub_check_program`, in its own pod."""
     values = Helm(access).values(name, everything=True)
     base_url = (values.get("hub") or {}).get("baseUrl") or "/"
     request = {
         "lender": source_of(token_lender),
-        "url": url,
         "base_url": base_url,
         "user": user,
         "seconds": SERVER_SECONDS,
     }
     argv = ["python3", "-c", source_of(hub_check_program), json.dumps(request)]
-    printed = Kubectl(access).exec(f"deploy/{hub}", argv, container="hub", timeout=2 * SERVER_SECONDS + 120)
+    printed = Kubectl(access).exec(
+        *(f"deploy/{hub}", argv),
+        # It may have a password.
+        stdin=f"{url}\n".encode(),
+        container="hub",
+        timeout=2 * SERVER_SECONDS + 120,
+    )
     return dict(json.loads(printed.decode().strip().splitlines()[-1]))
 
 
@@ -125,8 +131,10 @@ def lost_servers(before: Sequence[Server], pods: Sequence[str]) -> list[str]:
     return [f"The servers of these users were stopped: {_some(lost)}."] if lost else []
 
 
-def _url(point: RecoveryPoint | None) -> str:
-    return f"sqlite:///{point.database.database}" if point else "sqlite:////srv/jupyterhub/jupyterhub.sqlite"
+def _url(access: Access, release: Release, point: RecoveryPoint | None) -> str:
+    if point is None:
+        return database_of(access, release).url(None)
+    return database_of_backup(access, release.name, release.hub, point.database).url(point.database)
 
 
 def _some(names: Sequence[str]) -> str:
