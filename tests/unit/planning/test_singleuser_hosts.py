@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +24,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan im
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
 
+from tests import REPOSITORY
 from tests.healthy_hub import GIBIBYTE, TARGET, deployment, host, upgraded
 
 PATH, PYTHON = "/opt/jupyter", "/opt/jupyter/bin/python"
@@ -158,3 +164,23 @@ def test_other_hosts_ask_the_hub_at_its_hosts_address() -> None:
         "https://hub.example.org/hub/api",
         "http://127.0.0.1:8081/hub/api",
     ]
+
+
+def test_a_host_of_servers_is_not_taken_for_a_hub(tmp_path: Path) -> None:
+    inventory = tmp_path / "inventory.json"
+    group: dict[str, Any] = {"jupyterhub_singleuser": {"hosts": {"node1": {}}}}
+    inventory.write_text(json.dumps({"all": {"hosts": {"hub1": {}}, "children": group}}))
+    playbooks = (REPOSITORY / "playbooks").glob("*.yml")
+    own = [file for file in playbooks if "jupyterhub_hosts | default" in file.read_text()]
+    assert len(own) >= 11
+    listed = subprocess.run(
+        [
+            str(Path(sys.executable).parent / "ansible-playbook"),
+            *("--inventory", str(inventory), "--list-hosts", *map(str, own)),
+        ],
+        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / ".collections")},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert (listed.count(" hub1\n") >= len(own), "node1" in listed) == (True, False), listed
