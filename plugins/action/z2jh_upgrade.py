@@ -7,8 +7,8 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.progress import run_with_progress
 
-#: What an upgrade takes beside Helm and the start of the hub.
-MORE_SECONDS = 300
+#: What an upgrade takes beside Helm and the start of the hub: the dump of a database on a server, above all.
+MORE_SECONDS = 4500
 
 
 class ActionModule(ActionBase):
@@ -22,6 +22,7 @@ class ActionModule(ActionBase):
         if self._task.check_mode:
             result.update(self._execute_module(task_vars=task_vars))
         else:
-            limit = 2 * int(self._task.args.get("timeout") or 600) + MORE_SECONDS
+            # Helm and the start of the hub, each at most twice.
+            limit = 4 * int(self._task.args.get("timeout") or 600) + MORE_SECONDS
             result.update(run_with_progress(self, task_vars, limit))
         return result

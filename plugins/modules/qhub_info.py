@@ -124,6 +124,11 @@ plan:
       description: The URL that the OAuth application has to be told; empty without one.
       type: str
       sample: https://qhub.example.org/auth/realms/qhub/broker/github/endpoint
+    rollback:
+      description: The steps of the way back, once it has begun, as in RV(plan.steps).
+      type: list
+      elements: dict
+      sample: []
 lines:
   description: The same for people.
   returned: always

@@ -13,10 +13,13 @@ description:
   - A step that is done, and whose result is still so, is left alone. One whose turn has not come is refused.
   - A step that was cut off is carried out again by the next call; what it has to change in the site's folder
     it changes last.
+  - V(destroy_old_site) cannot be undone, and needs the old project's name in O(site.destroy_project).
   - Output of QHub is kept in the state folder without secrets, for its owner alone.
 options:
   step:
-    description: The step, in the order in which they come.
+    description:
+      - The step, in the order in which they come. V(restore_old_domain) and V(verify_old_site) are the
+        way back, at any time once the redeployment has begun.
     type: str
     required: true
     choices:
@@ -26,9 +29,16 @@ options:
       - upgrade_config
       - rename_project
       - deploy
+      - add_callback
       - commit
       - restore
       - import_users
+      - root_password
+      - verify
+      - destroy_old_site
+      - remove_callbacks
+      - restore_old_domain
+      - verify_old_site
 extends_documentation_fragment:
   - hubops.jupyterhub.qhub_site
 attributes:
@@ -76,7 +86,7 @@ from typing import Any
 from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.qhub import redeployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.qhub.site import Site
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.qhub.steps.kinds import STEPS
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.qhub.steps.kinds import NAMES
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
 
 
@@ -97,7 +107,7 @@ def take(params: dict[str, Any], check: bool) -> dict[str, Any]:
 
 def main() -> None:
     """Arguments, call, result."""
-    steps = {"step": {"type": "str", "required": True, "choices": [step.name for step in STEPS]}}
+    steps = {"step": {"type": "str", "required": True, "choices": list(NAMES)}}
     arguments.run(dict(**steps, **arguments.QHUB_SITE), take)
 
 

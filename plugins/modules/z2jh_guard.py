@@ -138,6 +138,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.cluster imp
     Kubectl,
     chart_of,
 )
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.databases import database_of_backup
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.release import Release, find
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.rendering import objects
 
@@ -175,7 +176,8 @@ def arm(access: Access, release: Release, params: dict[str, Any]) -> str:
         values = planner.supplied_values(helm, release, planner.texts(params["values_files"]))
         wanted = objects(helm, helm.template(release.name, chart, values, release.kubernetes_version))
         present = objects(helm, helm.manifest(release.name, release.deployed_revision))
-        recovery.require_claim(point.database.claim, wanted, present)
+        database = database_of_backup(access, release.name, release.hub, point.database)
+        database.require_kept(point.database, values, wanted, present)
     else:
         wanted = objects(helm, helm.manifest(release.name, release.revision))
     return guard.arm(

@@ -12,16 +12,17 @@ author:
 description:
   - A recovery point has the release's objects as they are in the cluster, Helm's record of its revision, the
     table of users' volumes, and a copy of the hub's database.
-  - It is kept in two Secrets of the release's namespace, and the copy of the database on the hub's own
-    volume. So whoever reaches the cluster can go back.
-  - The database has to be SQLite on a volume (C(hub.db.type) V(sqlite-pvc)).
+  - It is kept in two Secrets of the release's namespace. So whoever reaches the cluster can go back.
+  - The copy of a SQLite database is on the hub's own volume (C(hub.db.type) V(sqlite-pvc)). A PostgreSQL
+    database is dumped by a pod of PostgreSQL's own image onto a claim beside the release,
+    C(hubops-<release>-recovery), and the dump is tried in a server within that pod.
 extends_documentation_fragment:
   - hubops.jupyterhub.cluster
   - hubops.jupyterhub.attributes
 options:
   state:
     description:
-      - V(present) makes one while the hub serves. The copy of the database is checked for its integrity.
+      - V(present) makes one while the hub serves. The copy of the database is checked.
       - V(compared) says what restoring O(recovery_point) would lose. Only reads.
       - V(pruned) removes all but the newest O(keep).
     type: str
@@ -36,6 +37,15 @@ options:
       none, when empty.
     type: path
     default: ""
+  database_image:
+    description: An image of PostgreSQL of the server's version, for a database on a server; that of the
+      server's own pod where it runs in this cluster, when empty.
+    type: str
+    default: ""
+  database_storage:
+    description: Size of the claim for dumps of a database on a server, where it is not there yet.
+    type: str
+    default: 1Gi
   keep:
     description: How many V(pruned) leaves; at least one.
     type: int
@@ -110,7 +120,11 @@ def act(params: dict[str, Any], check: bool) -> dict[str, Any]:
     if params["state"] == "pruned":
         removed = recovery.prune(access, release, params["keep"])
         return {"changed": bool(removed), "removed": removed}
-    return {"changed": True, "recovery_point": shown(recovery.make(access, release, params["fetch"]))}
+    image, storage = params["database_image"], params["database_storage"]
+    return {
+        "changed": True,
+        "recovery_point": shown(recovery.make(access, release, params["fetch"], image, storage)),
+    }
 
 
 def shown(point: recovery.RecoveryPoint) -> dict[str, Any]:
@@ -126,6 +140,8 @@ def main() -> None:
             state=dict(type="str", choices=["present", "compared", "pruned"], required=True),
             recovery_point=dict(type="str", default=""),
             fetch=dict(type="path", default=""),
+            database_image=dict(type="str", default=""),
+            database_storage=dict(type="str", default="1Gi"),
             keep=dict(type="int", default=5),
         ),
         act,

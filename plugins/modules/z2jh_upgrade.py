@@ -14,6 +14,9 @@ description:
     is ready. A hub that does not start is a failure, with the end of its log.
   - It gives the guard its heartbeats. Helm is ended when the guard cannot be reached for half of its
     patience, and when this module is killed.
+  - "Of a database on a server: the old hub is stopped first and the database dumped once more, as the hub
+    has left it; the upgrade sets C(hub.db.upgrade), where JupyterHub changes, and a second C(helm upgrade)
+    takes it out again."
   - It restores nothing by itself; M(hubops.jupyterhub.z2jh_guard) does.
 extends_documentation_fragment:
   - hubops.jupyterhub.cluster
@@ -83,8 +86,19 @@ from typing import Any
 from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh import planner
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.cluster import Access, Helm, chart_of
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.guard import heartbeats
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.cluster import (
+    Access,
+    Helm,
+    Kubectl,
+    chart_of,
+)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.databases import database_of_backup
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.guard import Meeting, heartbeats
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.recovery import (
+    RecoveryPoint,
+    choose,
+    kept,
+)
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.release import find
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.upgrade import WatchedHelm, upgrade
 
@@ -98,15 +112,27 @@ def act(params: dict[str, Any], check: bool) -> dict[str, Any]:
     access = replace(access, namespace=release.namespace)
     values = planner.supplied_values(Helm(access), release, planner.texts(params["values_files"]))
     chart = chart_of(params["chart"], params["chart_repository"], params["chart_version"])
+    target, _defaults = planner.target_chart(Helm(access), chart)
+    migrates = str(target.get("appVersion", "")) != release.jupyterhub_version
+    progress = Progress(params["progress_file"])
     with heartbeats(access, release.name, params["run"], params["patience"]) as beats:
-        helm = WatchedHelm(access, beats)
-        upgrade(helm, release, chart, values, params["timeout"], Progress(params["progress_file"]))
+        point = recovery_point(access, release.name)
+        database = database_of_backup(access, release.name, release.hub, point.database)
+        database.seal(point.database, beats.require, progress)
+        for each in database.upgrades(values, migrates):
+            upgrade(WatchedHelm(access, beats), release, chart, each, params["timeout"], progress)
         newest = Helm(access).history(release.name)[-1]
     return {
         "changed": True,
         "revision": int(newest["revision"]),
         "jupyterhub_version": newest["app_version"],
     }
+
+
+def recovery_point(access: Access, release: str) -> RecoveryPoint:
+    """The recovery point that the guard would restore."""
+    state = Meeting(access, release).read()
+    return choose(kept(Kubectl(access), release), release, state.recovery_point if state else "")
 
 
 def main() -> None:

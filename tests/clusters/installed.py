@@ -72,8 +72,8 @@ class Installed:
     def helm(self, *arguments: str) -> Any:
         return json.loads(self.cluster.helm(*arguments, "--namespace", self.namespace, "--output", "json"))
 
-    def install(self, version: str) -> None:
-        values = self.file("values.json", VALUES)
+    def install(self, version: str, given: dict[str, Any] = VALUES) -> None:
+        values = self.file("values.json", given)
         self.cluster.helm(
             *("install", "hub", str(self.charts[version]), "--namespace", self.namespace),
             *("--values", str(values), "--wait", "--timeout", "180s"),

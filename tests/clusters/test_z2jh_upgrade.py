@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh import guard
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.cluster import Access
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.hub_database import DatabaseBackup
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.recovery import (
-    DatabaseBackup,
     RecoveryPoint,
     read_objects,
 )

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,12 @@ CONNECTION = "ansible.builtin.local"
 
 
 def run_playbook(
-    name: str, folder: Path, variables: dict[str, Any], *arguments: str
+    name: str, folder: Path, variables: dict[str, Any], *arguments: str, within: Sequence[str] = ()
 ) -> subprocess.CompletedProcess[str]:
-    """Run ``playbooks/<name>`` with these extra variables; ``folder`` is for what the controller keeps."""
+    """Run ``playbooks/<name>`` with these extra variables; ``folder`` is for what the controller keeps.
+
+    ``within`` is a command that runs the one behind it.
+    """
     home = folder / "home"
     home.mkdir(exist_ok=True)
     extra = folder / "variables.json"
@@ -26,6 +30,7 @@ def run_playbook(
     extra.write_text(json.dumps({**usual, **variables}))
     return subprocess.run(
         [
+            *within,
             str(Path(sys.executable).parent / "ansible-playbook"),
             *("--inventory", "hub.example.org,", "--extra-vars", f"@{extra}"),
             *(str(REPOSITORY / "playbooks" / name), *arguments),

@@ -7,10 +7,9 @@ import json
 import os
 import shutil
 import sqlite3
-import subprocess
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import Hu
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.qhub import record, redeployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.qhub.site import Backup
 
+from tests.redeployments.killed import cut_off, killed_at
 from tests.redeployments.qhub_site import NEW, OLD, OLD_DOMAIN, SECRETS, RealSite, git
 
 ORDER = (
@@ -27,6 +27,7 @@ ORDER = (
     "upgrade_config",
     "rename_project",
     "deploy",
+    "add_callback",
     "commit",
     "restore",
 )
@@ -220,39 +221,6 @@ def test_another_version_or_folder_than_it_was_begun_with_is_refused(site: RealS
         site.take("install", version="0.4.4")
 
 
-def killed_at(number: int, action: Callable[[], object]) -> bool:
-    """Run it in a process that is killed before its n-th change on the disk; whether it came so far."""
-    child = os.fork()
-    if child == 0:
-        left = number
-
-        def counted(original: Callable[..., object]) -> Callable[..., object]:
-            def instead(*args: object, **kwargs: object) -> object:
-                nonlocal left
-                left -= 1
-                if left == 0:
-                    os.kill(os.getpid(), 9)
-                return original(*args, **kwargs)
-
-            return instead
-
-        Path.replace = counted(Path.replace)  # type: ignore[assignment,method-assign]
-        subprocess.run = counted(subprocess.run)  # type: ignore[assignment]
-        try:
-            action()
-        finally:
-            os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -9
-
-
-def cut_off(site: RealSite, step: str) -> Iterator[int]:
-    """The step is killed at each of its changes in turn."""
-    number = 1
-    while killed_at(number, lambda: site.take(step)):
-        yield number
-        number += 1
-
-
 @pytest.mark.parametrize("step", ["back_up", "rename_old_site", "upgrade_config"])
 def test_a_step_that_is_killed_is_taken_again(site: RealSite, step: str) -> None:
     site.take(*ORDER[: ORDER.index(step)])
@@ -300,7 +268,7 @@ def deployed(upgraded: RealSite) -> RealSite:
     """A site whose deployment and commit need not be looked at any more."""
     begun = record.read(upgraded.kept)
     assert begun
-    for name in ("deploy", "commit"):
+    for name in ("deploy", "add_callback", "commit"):
         begun = begun.with_step(record.Done(name, "", "", 0.0, {}))
     record.write(upgraded.kept, begun)
     upgraded.restore()
@@ -351,10 +319,17 @@ def test_a_restore_without_evidence_or_with_a_changed_backup_is_refused(deployed
         deployed.take("restore")
 
 
+def after_deployment(begun: record.Redeployment) -> record.Redeployment:
+    """As if the new site were deployed."""
+    for name in ("deploy", "add_callback"):
+        begun = begun.with_step(record.Done(name, "", "", 0.0, {}))
+    return begun
+
+
 def test_a_commit_that_is_killed_is_made_once(upgraded: RealSite) -> None:
     begun = record.read(upgraded.kept)
     assert begun
-    record.write(upgraded.kept, begun.with_step(record.Done("deploy", "", "", 0.0, {})))
+    record.write(upgraded.kept, after_deployment(begun))
     upgraded.config = upgraded.config.replace("prevent_deploy: true\n", "")
     # After the branch, the commit and the push, and before the record.
     for kill in (8, 11, 8, 9):
@@ -367,7 +342,7 @@ def test_a_commit_that_is_killed_is_made_once(upgraded: RealSite) -> None:
 def test_a_folder_that_is_no_clone_is_refused_where_the_site_has_ci_cd(upgraded: RealSite) -> None:
     begun = record.read(upgraded.kept)
     assert begun
-    record.write(upgraded.kept, begun.with_step(record.Done("deploy", "", "", 0.0, {})))
+    record.write(upgraded.kept, after_deployment(begun))
     shutil.rmtree(upgraded.folder / ".git")
     with pytest.raises(
         HubError, match=r"is no clone of a repository, and the site has CI/CD \(github-actions\)"

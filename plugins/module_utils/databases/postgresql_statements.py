@@ -62,6 +62,23 @@ def count_rows() -> list[str]:
     ]
 
 
+#: psql's command that prints each table with its rows' number and a hash of them, in whatever order they are.
+COUNT_AND_HASH_ROWS = (
+    "SELECT format('SELECT concat_ws(chr(9), to_json(%L::text), count(*), coalesce(sum((''x'' || "
+    "substr(md5(this::text), 1, 15))::bit(60)::bigint), 0)) FROM %I.%I AS this', "
+    f"n.nspname || '.' || c.relname, n.nspname, c.relname) {_TABLES} "
+    'ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C" \\gexec'
+)
+#: psql's commands that print all that a migration changes beside rows: each column, and the revision.
+COLUMNS_AND_REVISION = [
+    "SELECT concat_ws(' ', n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod), "
+    'a.attnotnull) COLLATE "C" '
+    + _relations("JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped")
+    + f" {_READABLE} ORDER BY 1;",
+    "SELECT format('SELECT version_num FROM %s', to_regclass('alembic_version')) "
+    "WHERE to_regclass('alembic_version') IS NOT NULL \\gexec",
+]
+
 #: Rows of: table, column, whether it is in the primary key; of the hub's schema and of what is the hub's.
 COLUMNS = (
     f"SELECT {_NAME.format(schema=HUB_SCHEMA)}, a.attname, EXISTS (SELECT FROM pg_index i WHERE "

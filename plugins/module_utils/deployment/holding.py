@@ -11,6 +11,7 @@ from ..hub import hold_page
 from ..system.firewall import waiting_connections
 from . import proxy_route
 from .model import Deployment
+from .proxy_handover import handing_over
 
 
 @dataclass(frozen=True)
@@ -24,21 +25,25 @@ class Held:
 
 
 @contextlib.contextmanager
-def holding(deployment: Deployment, expected: float | None = None) -> Iterator[Held]:
+def holding(
+    deployment: Deployment, expected: float | None = None, doing: str = hold_page.UPGRADED
+) -> Iterator[Held]:
     """Hold the hub's address for the time of the block, in which the hub is stopped and started.
 
-    ``expected`` is how long the hub is going to be away, in seconds; None where that is not known.
+    ``expected`` and ``doing`` are for the page, as in `hold_page.serving`.
     """
-    is_shown = waits = False
+    is_shown, page, waiting = False, "", None
     with contextlib.ExitStack() as held:
+        port = _replaced_port(deployment)
         # Where the host has no port or no process left, the hub is upgraded or restored all the same.
         with contextlib.suppress(OSError):
-            page = held.enter_context(hold_page.serving(expected))
-            is_shown = proxy_route.lead_to(deployment, page)
-        port = _replaced_port(deployment)
+            waiting = held.enter_context(waiting_connections(port)) if port else None
         with contextlib.suppress(OSError):
-            waits = bool(port and held.enter_context(waiting_connections(port)))
-        yield Held(is_shown, waits)
+            page = held.enter_context(hold_page.serving(expected, doing))
+            if port:
+                held.enter_context(handing_over(deployment, port, page, waiting))
+            is_shown = proxy_route.lead_to(deployment, page)
+        yield Held(is_shown, waiting is not None)
 
 
 def _replaced_port(deployment: Deployment) -> int | None:

@@ -1,4 +1,4 @@
-"""The route of a hub in its proxy, which leads to a page while the hub is away."""
+"""The routes of a hub's proxy: that of the hub leads to a page while the hub is away."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import contextlib
 import os
 import urllib.parse
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,33 @@ PID_FILE = "c.ConfigurableHTTPProxy.pid_file"
 TOKEN = "CONFIGPROXY_AUTH_TOKEN"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ANSWER_SECONDS = 2
+#: Routes that are set at the same time, as the hub does it.
+_AT_ONCE = 10
+
+
+@dataclass(frozen=True)
+class Table:
+    """The routes of a proxy, by their paths, as its own API has them."""
+
+    url: str
+    token: str
+    routes: dict[str, dict[str, Any]]
+
+    @property
+    def hub(self) -> str | None:
+        """The path that leads to the hub."""
+        return next((path for path, route in self.routes.items() if route.get("hub")), None)
+
+    def set(self, path: str, route: dict[str, Any]) -> bool:
+        """Have the proxy take a route; whether it has."""
+        address = f"{self.url}{urllib.parse.quote(path)}"
+        return api.ask(address, self.token, "POST", route, timeout=_ANSWER_SECONDS).status in (200, 201)
+
+    def add(self, routes: dict[str, dict[str, Any]]) -> bool:
+        """Have the proxy take those of the ``routes`` that it has not; whether it has."""
+        missing = {path: route for path, route in routes.items() if path not in self.routes}
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return all(list(pool.map(self.set, missing.keys(), missing.values())))
 
 
 def pid_of(deployment: Deployment) -> int | None:
@@ -36,18 +65,21 @@ def lead_to(deployment: Deployment, address: str) -> bool:
 
     Returns False where that cannot be done: another kind of proxy, on another host, with another token.
     """
+    table = read(deployment)
+    hub = table.hub if table else None
+    return bool(table and hub and table.set(hub, {**table.routes[hub], "target": address}))
+
+
+def read(deployment: Deployment) -> Table | None:
+    """The routes of the hub's proxy; None where its API does not give them to this host."""
     url = deployment.proxy.api_url.rstrip("/")
     if urllib.parse.urlsplit(url).hostname not in _LOOPBACK:
-        return False
+        return None
     for token in _tokens(deployment):
         answer = api.ask(f"{url}/api/routes", token, timeout=_ANSWER_SECONDS)
-        routes: dict[str, Any] = answer.body if answer.status == 200 and isinstance(answer.body, dict) else {}
-        for path, route in routes.items():
-            if route.get("hub"):
-                changed = {**route, "target": address}
-                asked = api.ask(f"{url}/api/routes{path}", token, "POST", changed, timeout=_ANSWER_SECONDS)
-                return asked.status in (200, 201)
-    return False
+        if answer.status == 200 and isinstance(answer.body, dict):
+            return Table(f"{url}/api/routes", token, answer.body)
+    return None
 
 
 def _tokens(deployment: Deployment) -> Iterator[str]:

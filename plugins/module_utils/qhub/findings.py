@@ -6,9 +6,9 @@ from ..errors import HubError
 from ..planning.findings.finding import BLOCKER, NOTE, WARNING, Finding, Kind, listing
 from ..releases.versions import parse_release
 from . import backups, programs
-from .config import Config
+from .config import BROKERS, Config
 from .site import Site, wrong_old_domain, wrong_project
-from .versions import FIRST_WITH_KEYCLOAK, FIRST_WITH_UPGRADE, Redeployed
+from .versions import FIRST_WITH_UPGRADE, Redeployed, gets_keycloak
 
 DOWNGRADE = Kind(
     "qhub-older",
@@ -111,8 +111,7 @@ def check(site: Site, config: Config, redeployed: tuple[Redeployed, ...]) -> lis
     ):
         return [DOWNGRADE.found(f"The site has QHub {old}, and {site.version} is wanted.")]
     found = [*_programs(site, old), *_backups(site)]
-    keycloak = parse_release(old) < parse_release(FIRST_WITH_KEYCLOAK) <= parse_release(site.version)
-    if keycloak:
+    if gets_keycloak(old, site.version):
         found += _authentication(config)
     if not redeployed:
         return [*found, NO_REDEPLOYMENT.found(f"QHub {old} becomes {site.version} in place.")]
@@ -173,7 +172,7 @@ def _authentication(config: Config) -> list[Finding]:
 
 def callback_url(config: Config) -> str:
     """Where the OAuth application sends users back to, from 0.4 on; empty where there is none."""
-    broker = {"Auth0": "auth0", "GitHub": "github"}.get(config.authentication)
+    broker = BROKERS.get(config.authentication)
     return f"https://{config.get('domain')}/auth/realms/qhub/broker/{broker}/endpoint" if broker else ""
 
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from pathlib import Path
 
 from ..errors import HubError
@@ -42,10 +43,16 @@ class Redeployment:
     to_version: str
     old_project: str
     steps: tuple[Done, ...] = ()
+    rollback_begun: str = ""
+    """When, UTC; empty where nobody has gone back."""
+    destruction_begun: str = ""
+    """When, UTC; the old site is no way back since."""
+    rollback: tuple[Done, ...] = ()
+    """The steps of the way back that were carried out."""
 
     def done(self, name: str) -> Done | None:
         """The step of that name, where it was carried out."""
-        return next((step for step in self.steps if step.name == name), None)
+        return next((step for step in (*self.steps, *self.rollback) if step.name == name), None)
 
     def evidence(self, name: str) -> dict[str, str]:
         """What shows that a step is done; empty where it is not."""
@@ -56,6 +63,16 @@ class Redeployment:
         """The same with a step, in the place of an earlier one of that name."""
         others = [each for each in self.steps if each.name != step.name]
         return replace(self, steps=(*others, step))
+
+    def with_destruction(self) -> Redeployment:
+        """The same, whose old site may be gone from now on."""
+        begun = self.destruction_begun or datetime.now(timezone.utc).isoformat(timespec="seconds")
+        return replace(self, destruction_begun=begun)
+
+    def with_rollback(self, *steps: Done) -> Redeployment:
+        """The same with further steps of the way back, which has begun."""
+        begun = self.rollback_begun or datetime.now(timezone.utc).isoformat(timespec="seconds")
+        return replace(self, rollback_begun=begun, rollback=(*self.rollback, *steps))
 
 
 def read(folder: Path) -> Redeployment | None:
@@ -79,6 +96,12 @@ def read(folder: Path) -> Redeployment | None:
 def write(folder: Path, record: Redeployment) -> None:
     """Keep the record, whole and durably."""
     files.write(folder / NAME, json.dumps(to_dict(record), indent=2).encode() + b"\n")
+
+
+def put_away(folder: Path, record: Redeployment) -> None:
+    """Keep the record of a redeployment that is over beside the one that is going to be written."""
+    when = record.rollback_begun.replace(":", "")
+    files.rename(folder / NAME, folder / f"redeployment-{when}.json")
 
 
 @contextlib.contextmanager

@@ -18,7 +18,8 @@ from .record import Done, Redeployment
 from .site import Site
 from .steps.base import Result, Step, Work
 from .steps.kinds import STEPS
-from .versions import redeployments
+from .steps.roll_back import ROLLBACK
+from .versions import gets_keycloak, redeployments
 
 #: What the record of a redeployment that has begun keeps as it was, and how the inventory calls it.
 _FIXED = {"folder": "qhub_folder", "to_version": "qhub_version"}
@@ -51,14 +52,17 @@ class Plan:
     steps: tuple[PlannedStep, ...]
     findings: tuple[Finding, ...]
     callback_url: str
+    rollback: tuple[PlannedStep, ...] = ()
+    """The steps of the way back, once it has begun."""
 
 
 def plan(site: Site) -> Plan:
     """What will happen, what was done, and what is missing. Nothing is changed."""
     config = configs.read(site.path)
     kept = site.kept_in(config.get("domain"))
-    begun = record.read(kept)
-    site = _complete(site, begun)
+    last = record.read(kept)
+    begun = None if last and _is_over(last) else last
+    site = _complete(site, last)
     redeployment = begun or _new(site, config)
     _require_same(site, redeployment)
     redeployed = redeployments(redeployment.from_version, redeployment.to_version, redeployment.provider)
@@ -74,7 +78,13 @@ def plan(site: Site) -> Plan:
         steps=tuple(_planned(work)),
         findings=tuple(sorted(found, key=lambda each: SEVERITIES.index(each.severity))),
         callback_url=findings.callback_url(config),
+        rollback=_planned_rollback(last) if last and last.rollback_begun else (),
     )
+
+
+def _is_over(begun: Redeployment) -> bool:
+    """Whether the old site has its domain again: the next run begins another redeployment."""
+    return {step.name for step in begun.rollback} == {step.name for step in ROLLBACK}
 
 
 def _complete(site: Site, begun: Redeployment | None) -> Site:
@@ -115,8 +125,17 @@ def _require_same(site: Site, begun: Redeployment) -> None:
 
 def _steps(redeployment: Redeployment) -> list[Step]:
     """Those that the way from the old to the new version takes."""
-    redeployed = redeployments(redeployment.from_version, redeployment.to_version, redeployment.provider)
-    return [step for step in STEPS if redeployed or not step.only_redeployed]
+    redeployed = _is_redeployed(redeployment)
+    keycloak = gets_keycloak(redeployment.from_version, redeployment.to_version)
+    return [
+        step
+        for step in STEPS
+        if (redeployed or not step.only_redeployed) and (keycloak or not step.only_with_keycloak)
+    ]
+
+
+def _is_redeployed(redeployment: Redeployment) -> bool:
+    return bool(redeployments(redeployment.from_version, redeployment.to_version, redeployment.provider))
 
 
 def _planned(work: Work) -> list[PlannedStep]:
@@ -124,13 +143,27 @@ def _planned(work: Work) -> list[PlannedStep]:
     is_next = "next"
     for step in _steps(work.record):
         done = work.record.done(step.name)
-        why = step.undone(work, done.evidence) if done else ""
+        # Once the old cluster is gone nothing before can be done again, and nothing has to be.
+        why = step.undone(work, done.evidence) if done and not work.record.destruction_begun else ""
         if done and not why:
             planned.append(PlannedStep(step.name, step.title, "done", done.at, done.by, done.evidence))
             continue
         planned.append(PlannedStep(step.name, step.title, "again" if why else is_next, why=why))
         is_next = "later"
     return planned
+
+
+def _planned_rollback(begun: Redeployment) -> tuple[PlannedStep, ...]:
+    planned = []
+    is_next = "next"
+    for step in ROLLBACK:
+        done = begun.done(step.name)
+        if done:
+            planned.append(PlannedStep(step.name, step.title, "done", done.at, done.by, done.evidence))
+        else:
+            planned.append(PlannedStep(step.name, step.title, is_next))
+            is_next = "later"
+    return tuple(planned)
 
 
 @dataclass(frozen=True)
@@ -147,16 +180,26 @@ def take(site: Site, name: str, check: bool = False) -> Taken:
     """Carry out a step, unless it is done. Raises HubError before its turn, and where its gate is shut."""
     config = configs.read(site.path)
     kept = site.kept_in(config.get("domain"))
-    if record.read(kept) is None:
+    take_it = _go_back if name in [step.name for step in ROLLBACK] else _take
+    if take_it is _take and not plan(site).begun:
         _require_none(plan(site).findings)
     if check:
-        return _take(site, config, kept, name, check=True)
+        return take_it(site, config, kept, name, check=True)
     with record.locked(kept):
-        return _take(site, config, kept, name, check=False)
+        return take_it(site, config, kept, name, check=False)
 
 
 def _take(site: Site, config: Config, kept: Path, name: str, check: bool) -> Taken:
     begun = record.read(kept)
+    if begun and _is_over(begun):
+        if not check:
+            record.put_away(kept, begun)
+        site, begun = _complete(site, begun), None
+    elif begun and begun.rollback_begun:
+        raise HubError(
+            f"A rollback was begun at {begun.rollback_begun}, and has not ended.",
+            "Run the playbook qhub_rollback to its end; afterwards another redeployment can begin.",
+        )
     site = _complete(site, begun)
     redeployment = begun or _new(site, config)
     _require_same(site, redeployment)
@@ -177,16 +220,56 @@ def _take(site: Site, config: Config, kept: Path, name: str, check: bool) -> Tak
             f"Take that first: the playbook qhub_redeploy goes on with {earlier[0]}.",
         )
     step = next(each for each in STEPS if each.name == name)
+    step.require(work)
+    if step.final:
+        redeployment = redeployment.with_destruction()
+        record.write(kept, redeployment)
+    done, result = _carry_out(step, work)
+    record.write(kept, redeployment.with_step(done))
+    return Taken(name, True, "carried out", result)
+
+
+def _carry_out(step: Step, work: Work) -> tuple[Done, Result]:
+    """Carry out a step, and note when and by whom."""
     began = time.monotonic()
     result = step.carry_out(work)
-    done = Done(
-        name,
-        datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        getpass.getuser(),
-        round(time.monotonic() - began, 1),
-        result.evidence,
-    )
-    record.write(kept, redeployment.with_step(done))
+    at = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    seconds = round(time.monotonic() - began, 1)
+    return Done(step.name, at, getpass.getuser(), seconds, result.evidence), result
+
+
+def _go_back(site: Site, config: Config, kept: Path, name: str, check: bool) -> Taken:
+    """Carry out a step of the way back, unless it is done."""
+    begun = record.read(kept)
+    if begun is None or not (begun.evidence("back_up") and _is_redeployed(begun)):
+        raise HubError(
+            f"No redeployment of {config.get('domain')} has begun: its site has its domain.",
+            "There is nothing to go back to.",
+        )
+    if begun.destruction_begun:
+        raise HubError(
+            f"The old cluster is being destroyed, or is destroyed, since {begun.destruction_begun}.",
+            "There is no old site to go back to. Its data are in the backups: "
+            + ", ".join(begun.evidence("back_up")[name] for name in ("user_data", "hub_database"))
+            + ".",
+        )
+    site = _complete(site, begun)
+    _require_same(site, begun)
+    work = Work(site, begun, kept)
+    planned = {each.name: each for each in _planned_rollback(begun)}
+    if planned[name].state == "done":
+        return Taken(name, False, f"done at {planned[name].at}")
+    if check:
+        return Taken(name, True, "would be carried out")
+    if planned[name].state == "later":
+        raise HubError(f"The step {name} comes after {ROLLBACK[0].name}.", "Run the playbook qhub_rollback.")
+    step = next(each for each in ROLLBACK if each.name == name)
+    step.require(work)
+    if not begun.rollback_begun:
+        begun = begun.with_rollback()
+        record.write(kept, begun)
+    done, result = _carry_out(step, replace(work, record=begun))
+    record.write(kept, begun.with_rollback(done))
     return Taken(name, True, "carried out", result)
 
 
@@ -212,6 +295,10 @@ def lines(plan: Plan) -> list[str]:
     for step in plan.steps:
         ended = f" at {step.at} by {step.by}" if step.at else f": {step.why}" if step.why else ""
         shown.append(f"  {step.state:5} {step.title}{ended}")
+        shown += [f"          {name}: {value}" for name, value in (step.evidence or {}).items() if value]
+    for step in plan.rollback:
+        ended = f" at {step.at} by {step.by}" if step.at else ""
+        shown.append(f"  rollback, {step.state}: {step.title}{ended}")
         shown += [f"          {name}: {value}" for name, value in (step.evidence or {}).items() if value]
     if plan.callback_url:
         shown.append(f"  callback URL of the new site: {plan.callback_url}")

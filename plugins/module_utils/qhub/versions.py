@@ -32,6 +32,11 @@ SECTIONS_LEFT_OUT = ("argo_workflows", "kbatch", "monitoring")
 FIRST_WITH_SECTIONS = "0.4.5"
 
 
+def gets_keycloak(old: str, new: str) -> bool:
+    """Whether users and their authentication move from the config into Keycloak on the way."""
+    return parse_release(old) < parse_release(FIRST_WITH_KEYCLOAK) <= parse_release(new)
+
+
 def redeployments(old: str, new: str, provider: str) -> tuple[Redeployed, ...]:
     """The versions after ``old``, up to ``new``, that need a redeployment with ``provider``."""
     return tuple(

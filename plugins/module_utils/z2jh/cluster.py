@@ -388,6 +388,10 @@ class Helm:
             timeout=ASKING_SECONDS + timeout,
         )
 
+    def uninstall(self, name: str, timeout: float) -> None:
+        """Remove a release and its objects, and wait until they are gone; seconds."""
+        self.run(*("uninstall", name), *self._waiting(True, timeout), timeout=ASKING_SECONDS + timeout)
+
     @staticmethod
     def _waiting(wait: bool, timeout: float) -> list[str]:
         return [*(["--wait"] if wait else []), f"--timeout={timeout:.0f}s"]

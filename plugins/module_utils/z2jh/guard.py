@@ -18,10 +18,13 @@ from typing import Any
 
 from ..errors import HubError
 from ..system.source import source_of
-from . import database_program, guard_program
+from . import guard_program
 from .cluster import Access, CommandError, Kubectl
+from .databases import database_of_backup
 from .guard_program import KEPT_KINDS, record_name
-from .recovery import Object, RecoveryPoint, choose, hub_mount, hub_object, kept, read_kept_objects
+from .hub_database import HubDatabase
+from .pods import FOLDER, hub_container, job, labelled, shared, why_waiting
+from .recovery import Object, RecoveryPoint, choose, hub_object, kept, read_kept_objects
 from .release import Release
 
 HEARTBEAT_SECONDS = 5.0
@@ -29,11 +32,7 @@ LOOK_SECONDS = 1.0
 READY_SECONDS = 180.0
 #: Revisions that a failed upgrade, or what somebody tries beside it, may add to Helm's history.
 MORE_REVISIONS = 8
-FOLDER = "/etc/hubops"
-#: What a pod for the hub's volume needs of the hub's own.
-SHARED = ("imagePullSecrets", "nodeSelector", "tolerations", "securityContext", "priorityClassName")
 OBJECT_VERBS = ("get", "update", "patch", "delete")
-LABELS = {"app.kubernetes.io/name": "hubops", "app.kubernetes.io/managed-by": "hubops"}
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,7 @@ def manifests(
     newest_revision: int,
     patience: float,
     mark: str,
+    database: HubDatabase,
 ) -> list[dict[str, Any]]:
     """All objects of a guard but the ConfigMap, in the order in which they are made."""
     names = Names(point.release)
@@ -67,47 +67,36 @@ def manifests(
         "hub": point.hub,
         "release": point.release,
         "database_job": names.database,
+        "pods_in_the_way": database.pods_in_the_way(),
         "patience": patience,
         "mark": mark,
         "added": list(added),
         "records": [record_name(point.release, number) for number in revisions(point, newest_revision)],
         "newer_records": [record_name(point.release, newest_revision + 1)],
     }
-    request = {
-        "do": "restore",
-        "database": point.database.database,
-        "folder": point.database.folder,
-        "backup": {
-            "began": point.database.began,
-            "schema": point.database.schema,
-            "sha256": point.database.sha256,
-        },
-    }
     hub = hub_object(objects, point.hub)
     return [
-        _object("v1", "ServiceAccount", names.guard, automountServiceAccountToken=False),
-        _object(
+        labelled("v1", "ServiceAccount", names.guard, automountServiceAccountToken=False),
+        labelled(
             "rbac.authorization.k8s.io/v1", "Role", names.guard, rules=rules(point, objects, added, settings)
         ),
-        _object(
+        labelled(
             "rbac.authorization.k8s.io/v1",
             "RoleBinding",
             names.guard,
             roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": names.guard},
             subjects=[{"kind": "ServiceAccount", "name": names.guard, "namespace": point.namespace}],
         ),
-        _object(
+        labelled(
             "v1",
             "Secret",
             names.guard,
             stringData={
                 "settings.json": json.dumps(settings),
                 "guard.py": source_of(guard_program),
-                "database.py": source_of(database_program),
-                "request.json": json.dumps(request),
             },
         ),
-        _database_job(point, hub, names, request),
+        *database.restoring(point.database, hub, names.database),
         _guard_job(point, hub, names),
     ]
 
@@ -147,6 +136,7 @@ def rules(
         _rule("", "secrets", ("create",)),
         _rule("", "pods", ("list",)),
         _rule("batch", "jobs", ("get", "patch"), [settings["database_job"]]),
+        *(_rule("", "pods", ("get", "delete"), [name]) for name in settings["pods_in_the_way"]),
     ]
     for each in objects:
         if each.kind == "Role" and each.namespaced:
@@ -167,48 +157,15 @@ def _resource(collection: str) -> tuple[str, str]:
     return (parts[1] if parts[0] == "apis" else "", parts[-1])
 
 
-def _object(version: str, kind: str, name: str, **rest: Any) -> dict[str, Any]:
-    return {"apiVersion": version, "kind": kind, "metadata": {"name": name, "labels": LABELS}, **rest}
-
-
-def _job(name: str, pod: dict[str, Any], **spec: Any) -> dict[str, Any]:
-    template = {"metadata": {"labels": {**LABELS, "hubops-job": name}}, "spec": pod}
-    return _object("batch/v1", "Job", name, spec={"template": template, **spec})
-
-
-def _container(hub: dict[str, Any], argv: list[str], mounts: list[dict[str, Any]]) -> dict[str, Any]:
-    """A container of the hub's image, as restricted as the hub's."""
-    own = next(
-        (each for each in hub["spec"]["template"]["spec"]["containers"] if each["name"] == "hub"), None
-    )
-    own = own or hub["spec"]["template"]["spec"]["containers"][0]
-    container = {
-        "name": "hubops",
-        "image": own["image"],
-        "imagePullPolicy": "IfNotPresent",
-        "command": argv,
-        "volumeMounts": mounts,
-        "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
-    }
-    if "securityContext" in own:
-        container["securityContext"] = own["securityContext"]
-    return container
-
-
-def _shared(hub: dict[str, Any]) -> dict[str, Any]:
-    pod = hub["spec"]["template"]["spec"]
-    return {key: pod[key] for key in SHARED if pod.get(key)}
-
-
 def _guard_job(point: RecoveryPoint, hub: dict[str, Any], names: Names) -> dict[str, Any]:
     sources = [names.guard, point.secret, point.record_secret]
     pod = {
-        **_shared(hub),
+        **shared(hub),
         "serviceAccountName": names.guard,
         "automountServiceAccountToken": True,
         "restartPolicy": "OnFailure",
         "containers": [
-            _container(
+            hub_container(
                 hub,
                 ["python3", f"{FOLDER}/guard.py", FOLDER],
                 [{"name": "hubops", "mountPath": FOLDER, "readOnly": True}],
@@ -219,41 +176,7 @@ def _guard_job(point: RecoveryPoint, hub: dict[str, Any], names: Names) -> dict[
         ],
     }
     # Whatever happens to its pods, there is another one.
-    return _job(names.guard, pod, backoffLimit=1000)
-
-
-def _database_job(
-    point: RecoveryPoint, hub: dict[str, Any], names: Names, request: dict[str, Any]
-) -> dict[str, Any]:
-    spec = hub["spec"]["template"]["spec"]
-    hub_mount(hub, point.database.claim)
-    volume = next(
-        each
-        for each in spec["volumes"]
-        if each.get("persistentVolumeClaim", {}).get("claimName") == point.database.claim
-    )
-    mount = next(
-        mount
-        for container in spec["containers"]
-        for mount in container.get("volumeMounts") or []
-        if mount["name"] == volume["name"]
-    )
-    container = _container(
-        hub,
-        ["python3", f"{FOLDER}/database.py", json.dumps(request)],
-        [mount, {"name": "hubops", "mountPath": FOLDER, "readOnly": True}],
-    )
-    container["env"] = [{"name": "HUBOPS_MESSAGE", "value": "/dev/termination-log"}]
-    program = {"secretName": names.guard, "items": [{"key": "database.py", "path": "database.py"}]}
-    pod = {
-        **_shared(hub),
-        # The API server is none of its business.
-        "automountServiceAccountToken": False,
-        "restartPolicy": "Never",
-        "containers": [container],
-        "volumes": [volume, {"name": "hubops", "secret": program}],
-    }
-    return _job(names.database, pod, suspend=True, backoffLimit=2)
+    return job(names.guard, pod, backoffLimit=1000)
 
 
 @dataclass(frozen=True)
@@ -362,6 +285,11 @@ class Heartbeats:
             if self.lost:
                 return
 
+    def require(self) -> None:
+        """Raise HubError where the work must stop."""
+        if self.lost:
+            raise HubError(self.lost, "Run the playbook again.")
+
     def _beat(self) -> None:
         state = self.meeting.beat(f"{time.time():.3f}")
         if state.run != self.run:
@@ -385,9 +313,10 @@ def arm(
     meeting = Meeting(access, point.release)
     objects = read_kept_objects(kubectl, point)
     mark = f"{point.id}-{int(time.time())}"
-    made = manifests(point, objects, added(objects), newest_revision, patience, mark)
+    database = database_of_backup(access, point.release, point.hub, point.database)
+    made = manifests(point, objects, added(objects), newest_revision, patience, mark, database)
     data = {"state": "armed", "run": mark, "recovery-point": point.id, "heartbeat": f"{time.time():.3f}"}
-    config_map = _object("v1", "ConfigMap", meeting.names.guard, data=data)
+    config_map = labelled("v1", "ConfigMap", meeting.names.guard, data=data)
     try:
         # Created and not applied: of two runs at once, one gets it.
         kubectl.run("create", "--filename", "-", stdin=json.dumps(config_map).encode())
@@ -468,6 +397,7 @@ def remove(access: Access, release: str) -> None:
         ("role", names.guard),
         ("serviceaccount", names.guard),
         ("secret", names.guard),
+        ("secret", names.database),
         ("configmap", names.guard),
     ):
         kubectl.delete(kind, name)
@@ -512,22 +442,13 @@ def _await(
             progress(line)
         if time.monotonic() > deadline:
             namespace = meeting.kubectl.access.namespace
+            why = why_waiting(meeting.kubectl.get("pods", selector=f"hubops-job={meeting.names.guard}"))
             raise HubError(
                 f"The guard {meeting.names.guard} {failing} within {timeout:.0f} s"
-                f"{f': {line}' if line else ''}. {_pod(meeting)}".strip(),
+                f"{f': {line}' if line else ''}. {why}".strip(),
                 f"See kubectl --namespace {namespace} describe job {meeting.names.guard}.",
             )
         time.sleep(LOOK_SECONDS)
-
-
-def _pod(meeting: Meeting) -> str:
-    """Why the guard's pod does not run, as far as the cluster says."""
-    for pod in meeting.kubectl.get("pods", selector=f"hubops-job={meeting.names.guard}"):
-        for container in pod.get("status", {}).get("containerStatuses", []):
-            waiting = container.get("state", {}).get("waiting")
-            if waiting:
-                return f"Its pod waits: {waiting.get('reason', '')} {waiting.get('message', '')}".strip()
-    return ""
 
 
 @contextlib.contextmanager

@@ -242,6 +242,8 @@ class Guard:
         name = self.settings["database_job"]
         if not name:
             return {}
+        for pod in self.settings["pods_in_the_way"]:
+            self.remove_pod(f"{self.namespace}/pods/{pod}")
         path = f"{self.jobs}/{name}"
         job = self.api.ask("GET", path)
         if job["spec"].get("suspend"):
@@ -260,6 +262,12 @@ class Guard:
                         "The hub is at 0 pods, and has to stay there until it is."
                     )
                 return reply
+            time.sleep(LOOK_SECONDS)
+
+    def remove_pod(self, path: str) -> None:
+        """Remove a pod of the controller's, which may have the volume that the Job needs."""
+        self.api.delete(path)
+        while self.api.get(path) is not None:
             time.sleep(LOOK_SECONDS)
 
     def last_words(self, job: str) -> dict[str, Any]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import HubError
-from .cluster import Access, Kubectl
-from .recovery import RecoveryPoint, ask_database
+from .cluster import Access
+from .databases import database_of_backup
+from .recovery import RecoveryPoint
 from .release import Release
+from .verification import ask_hub
 
 SHOWN = 20
 
@@ -28,19 +30,24 @@ def compare(access: Access, release: Release, point: RecoveryPoint) -> Loss:
     ]
     users: list[str] = []
     try:
-        now = ask_database(
-            Kubectl(access), release.hub, "hub", {"do": "describe", "database": point.database.database}
-        )
+        database = database_of_backup(access, release.name, release.hub, point.database)
+        now = database.describe(point.database)
+        if now is None:
+            now = ask_hub(access, release.name, release.hub, database.url(point.database))
+            if now["problems"]:
+                raise HubError(" ".join(now["problems"]))
     except HubError as error:
         return Loss((), (*lines, f"What the database has got since is not known: {error.message}"))
     users = sorted(set(now.get("users", [])) - set(point.database.users))
     if users:
         more = f" and {len(users) - SHOWN} more" if len(users) > SHOWN else ""
         lines.append(f"The hub will not know these users: {', '.join(users[:SHOWN])}{more}.")
-    if now["schema"] == point.database.schema:
+    if "schema" not in now:
+        lines.append("Where no hub has migrated the database since, it stays as it is, with its rows.")
+    elif now["schema"] == point.database.schema:
         lines.append("The database was not migrated since: it stays as it is, with its rows.")
         return Loss((), tuple(line for line in lines if "will not know" not in line))
-    for table, count in sorted(now["rows"].items()):
+    for table, count in sorted(now.get("rows", {}).items()):
         before = point.database.rows.get(table, 0)
         if count > before:
             lines.append(f"{table}: {count} rows become about {before}.")

@@ -13,46 +13,25 @@ import hashlib
 import json
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Sequence
 
 from ..errors import HubError
 from ..shapes import from_dict, to_dict
 from ..system import files
-from ..system.source import source_of
-from . import database_program
 from .cluster import Access, Helm, Kubectl
+from .databases import database_of, database_of_backup
 from .guard_program import KEPT_KINDS, record_name
+from .hub_database import DatabaseBackup, HubDatabase
 from .release import Release, Server, Volume
 from .rendering import objects as rendered
 
 FORMAT = 1
 LABEL = "hubops.jupyterhub/recovery-point"
 RELEASE_LABEL = "hubops.jupyterhub/release"
-DATABASE = "jupyterhub.sqlite"
-FOLDER = "hubops-recovery"
 #: Bytes that a Secret may have; the API server refuses more.
 SECRET_BYTES = 1024 * 1024
-COPYING_SECONDS = 1800
-
-
-@dataclass(frozen=True)
-class DatabaseBackup:
-    """The copy of a hub's SQLite database on its own volume, and what it holds."""
-
-    #: The volume's claim, and where the hub's container mounts it.
-    claim: str
-    database: str
-    folder: str
-    sha256: str
-    bytes: int
-    schema: str
-    #: When the copy began, in seconds since the epoch by the hub's clock.
-    began: float
-    revision: str | None = None
-    rows: dict[str, int] = field(default_factory=dict)
-    users: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,27 +77,19 @@ class Object:
         return str(self.object["kind"])
 
 
-def make(access: Access, release: Release, fetch: str = "") -> RecoveryPoint:
+def make(
+    access: Access, release: Release, fetch: str = "", image: str = "", storage: str = "1Gi"
+) -> RecoveryPoint:
     """Make a recovery point while the hub serves; ``fetch`` is a folder of this host for a copy of it.
 
-    Raises HubError, with nothing left behind, where it cannot be made or is not whole.
+    ``image`` and ``storage`` are for a database on a server, as `ServerDatabase` takes them. Raises HubError,
+    with nothing left behind, where it cannot be made or is not whole.
     """
-    require_supported(release)
+    database = database_of(access, release, image, storage)
+    require_ready(release)
     kubectl = Kubectl(access)
     objects = snapshot(access, release)
-    hub = hub_object(objects, release.hub)
-    container, mount = hub_mount(hub, release.database.claim)
     identity = time.strftime("%Y%m%dt%H%M%Sz", time.gmtime())
-    folder = f"{mount}/{FOLDER}/{identity}"
-    answer = ask_database(
-        kubectl,
-        release.hub,
-        container,
-        {"do": "back-up", "database": f"{mount}/{DATABASE}", "folder": folder},
-    )
-    described = ask_database(
-        kubectl, release.hub, container, {"do": "describe", "database": f"{folder}/{DATABASE}"}
-    )
     point = RecoveryPoint(
         id=identity,
         release=release.name,
@@ -128,54 +99,27 @@ def make(access: Access, release: Release, fetch: str = "") -> RecoveryPoint:
         jupyterhub_version=release.jupyterhub_version,
         hub=release.hub,
         created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        database=from_dict(
-            DatabaseBackup,
-            {
-                **answer,
-                "users": described.get("users", []),
-                "claim": release.database.claim,
-                "database": f"{mount}/{DATABASE}",
-                "folder": folder,
-            },
-        ),
+        database=database.back_up(release.database, hub_object(objects, release.hub), identity),
         volumes=release.volumes,
         servers=release.servers,
     )
     try:
         if fetch:
-            copy_out(kubectl, point, container, objects, Path(fetch))
+            copy_out(kubectl, point, database, objects, Path(fetch))
         keep(kubectl, point, objects)
     except HubError:
-        ask_database(kubectl, release.hub, container, {"do": "remove", "folder": folder})
+        database.remove(point.database)
         raise
     return point
 
 
-def require_supported(release: Release) -> None:
+def require_ready(release: Release) -> None:
     """Raise HubError where the release is none that can be restored."""
-    if not release.database.claim:
-        raise HubError(
-            f"The hub's database is {release.database.kind}: no recovery point can be made of it yet.",
-            "Upgrade this release as the guide of Zero to JupyterHub says, with a dump of the database.",
-        )
     if not release.hub_ready:
         raise HubError(
             f"The hub of the release {release.name} is not ready, and its database cannot be backed up.",
             f"See why: kubectl --namespace {release.namespace} describe deployment {release.hub}.",
         )
-
-
-def ask_database(kubectl: Kubectl, hub: str, container: str, request: dict[str, Any]) -> dict[str, Any]:
-    """Have the program of databases answer in the running hub's pod. Raises HubError with its reason."""
-    argv = ["python3", "-c", source_of(database_program), json.dumps(request)]
-    printed = kubectl.exec(f"deploy/{hub}", argv, container=container, timeout=COPYING_SECONDS)
-    answer: dict[str, Any] = json.loads(printed.decode().strip().splitlines()[-1])
-    if "error" in answer:
-        raise HubError(
-            f"The request '{request['do']}' has failed in the hub's pod: {answer['error']}",
-            "See the space on the hub's volume, and its owner.",
-        )
-    return answer
 
 
 def hub_object(objects: Sequence[Object], hub: str) -> dict[str, Any]:
@@ -186,21 +130,6 @@ def hub_object(objects: Sequence[Object], hub: str) -> dict[str, Any]:
     raise HubError(
         f"The release's manifests have no deployment {hub}.", "See helm get manifest: another chart made it."
     )
-
-
-def hub_mount(hub: dict[str, Any], claim: str) -> tuple[str, str]:
-    """The container that has the claim's volume, and where. Raises HubError where none has."""
-    pod = hub["spec"]["template"]["spec"]
-    names = {
-        volume["name"]
-        for volume in pod.get("volumes") or []
-        if volume.get("persistentVolumeClaim", {}).get("claimName") == claim
-    }
-    for container in pod["containers"]:
-        for mount in container.get("volumeMounts") or []:
-            if mount["name"] in names:
-                return container["name"], mount["mountPath"].rstrip("/")
-    raise HubError(f"The hub's deployment does not mount the claim {claim}.", "Compare hub.db.pvc.")
 
 
 def snapshot(access: Access, release: Release) -> list[Object]:
@@ -247,21 +176,6 @@ def read_objects(access: Access, wanted: Sequence[dict[str, Any]]) -> list[Objec
             raise
         found.append(Object(path, collection, namespaced, whole))
     return found
-
-
-def require_claim(claim: str, wanted: Sequence[dict[str, Any]], old: Sequence[dict[str, Any]]) -> None:
-    """Raise HubError where Helm would remove the volume that the database and its copy are on."""
-
-    def has(objects: Sequence[dict[str, Any]]) -> bool:
-        return any(
-            each["kind"] == "PersistentVolumeClaim" and each["metadata"]["name"] == claim for each in objects
-        )
-
-    if has(old) and not has(wanted):
-        raise HubError(
-            f"The target has no claim {claim}: Helm would remove the volume with the hub's database.",
-            "Keep hub.db.type and hub.db.pvc as they are in this upgrade.",
-        )
 
 
 def added_objects(
@@ -356,8 +270,7 @@ def prune(access: Access, release: Release, keep_newest: int) -> list[str]:
     kubectl = Kubectl(access)
     removed = []
     for point in kept(kubectl, release.name)[max(keep_newest, 1) :]:
-        folder = point.database.folder
-        ask_database(kubectl, release.hub, "hub", {"do": "remove", "folder": folder})
+        database_of_backup(access, release.name, release.hub, point.database).remove(point.database)
         kubectl.delete("secret", point.record_secret)
         kubectl.delete("secret", point.secret)
         removed.append(point.id)
@@ -365,7 +278,7 @@ def prune(access: Access, release: Release, keep_newest: int) -> list[str]:
 
 
 def copy_out(
-    kubectl: Kubectl, point: RecoveryPoint, container: str, objects: Sequence[Object], folder: Path
+    kubectl: Kubectl, point: RecoveryPoint, database: HubDatabase, objects: Sequence[Object], folder: Path
 ) -> None:
     """Copy a recovery point to this host, for its owner alone; HubError where the copy is not whole."""
     target = folder / point.namespace / point.release / point.id
@@ -374,13 +287,10 @@ def copy_out(
         os.chmod(target, 0o700)
     except OSError as error:
         raise HubError(f"Cannot write into {folder}: {error.strerror}.", "Set z2jh_backup_fetch.") from error
-    source = f"{point.database.folder}/{DATABASE}"
-    content = kubectl.exec(
-        f"deploy/{point.hub}", ["cat", source], container=container, timeout=COPYING_SECONDS
-    )
+    content = database.content(point.database)
     if hashlib.sha256(content).hexdigest() != point.database.sha256:
-        raise HubError("The copy of the database that came out of the hub's pod is not whole.", "Try again.")
-    files.write(target / DATABASE, content)
+        raise HubError("The copy of the database that came out of the pod is not whole.", "Try again.")
+    files.write(target / database.file, content)
     files.write(target / "objects.json.gz", pack(objects))
     record = kubectl.one("secrets", record_name(point.release, point.revision)) or {}
     files.write(target / "record.json", json.dumps(record).encode())

@@ -41,15 +41,15 @@ from ..system.source import source_of
 from . import database_program, rehearsal_program, report, single_user_images
 from . import values as of
 from .cluster import Access, CommandError, Helm, Kubectl
-from .guard import LABELS
 from .planner import Wanted, supplied_values, target_chart
-from .recovery import COPYING_SECONDS, DATABASE, hub_mount
+from .pods import LABELS
 from .rehearsal_findings import DATABASE_NOT_REHEARSED, HUB_USER_CHANGES, POD_DOES_NOT_RUN
 from .rehearsal_program import RESULT
 from .release import HUB_SELECTOR, Release, find, require_rights
 from .rendering import render
 from .single_user_images import SingleUserImage
 from .upgrade import STUCK_SECONDS, describe
+from .volume_database import COPYING_SECONDS, DATABASE, hub_mount
 
 LABEL = "hubops.jupyterhub/rehearsal"
 KINDS = "jobs.batch,secrets,configmaps,networkpolicies.networking.k8s.io"

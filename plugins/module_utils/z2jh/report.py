@@ -8,6 +8,7 @@ from typing import Iterator, Sequence
 
 from ..planning.findings.finding import BLOCKER, SEVERITIES, Finding
 from .changes import ObjectChange
+from .findings import KEEP, REFUSE, STOP
 from .planner import NOTHING, Plan, describe_database
 
 
@@ -33,10 +34,16 @@ def summary(plan: Plan) -> list[str]:
     return [
         f"revision {release.deployed_revision} of {release.kubernetes_version}, "
         f"database {describe_database(release)}",
-        f"{_count(len(release.servers), 'running server')}, {_count(len(release.volumes), 'claim')} of "
-        f"{_count(len(people), 'user')}",
+        f"{_count(len(release.servers), 'running server')}{_policy(plan)}, "
+        f"{_count(len(release.volumes), 'claim')} of {_count(len(people), 'user')}",
         f"objects: {objects}; values: {len(plan.values)} differ",
     ]
+
+
+def _policy(plan: Plan) -> str:
+    """What becomes of the servers that run."""
+    words = {KEEP: "kept", REFUSE: "refused", STOP: "stopped before the upgrade"}
+    return f" ({words[plan.running_servers]})" if plan.release.servers else ""
 
 
 def markdown(plan: Plan) -> str:

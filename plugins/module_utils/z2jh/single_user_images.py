@@ -18,7 +18,7 @@ from ..releases.versions import FAIL, WARN, compare, parse_release
 from . import rehearsal_findings as kinds
 from . import values as of
 from .cluster import Kubectl
-from .guard import LABELS
+from .pods import LABELS
 from .release import single_user_images
 from .upgrade import STUCK, STUCK_SECONDS, describe
 

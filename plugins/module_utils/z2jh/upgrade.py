@@ -145,6 +145,8 @@ def unready(deployments: Sequence[dict[str, Any]], release: str, hub: str) -> li
         each
         for each in own
         if not is_rolled_out(each, each["metadata"]["generation"], each["spec"].get("replicas", 1))
+        # Helm has left it as it was stopped.
+        or (each["metadata"]["name"] == hub and each["spec"].get("replicas") == 0)
     ]
     return sorted(waiting, key=lambda each: each["metadata"]["name"] != hub)
 

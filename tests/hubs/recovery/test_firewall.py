@@ -30,6 +30,29 @@ def test_a_connection_waits_for_whoever_listens_next() -> None:
         socket.create_connection(("127.0.0.1", port))
 
 
+@pytest.mark.parametrize("size", [1, 1_000_000])
+def test_a_request_waits_although_its_connection_is_made(size: int) -> None:
+    """A proxy that listens already, and has no routes yet, is not asked."""
+    [port] = free_ports(1)
+    with socket.create_server(("127.0.0.1", port)) as listener, waiting_connections(port) as waiting:
+        assert waiting, "nftables are missing, or the right to use them: tools/firewall"
+        with waiting.requests():
+            client = socket.create_connection(("127.0.0.1", port), timeout=60)
+            server, _address = listener.accept()
+            sender = threading.Thread(target=client.sendall, args=[b"x" * size])
+            sender.start()
+            server.settimeout(0.5)
+            with pytest.raises(TimeoutError):
+                server.recv(1)
+        server.settimeout(60)
+        received = 0
+        while received < size:
+            received += len(server.recv(size))
+        sender.join()
+        client.close()
+        server.close()
+
+
 def test_it_ends_with_a_process_that_is_killed() -> None:
     [port] = free_ports(1)
     child = os.fork()
@@ -49,4 +72,4 @@ def test_without_the_right_to_it_the_answer_is_no() -> None:
         "import runpy, sys\nwith runpy.run_path(sys.argv[1])['waiting_connections'](1) as waits: print(waits)"
     )
     argv = ["setpriv", "--bounding-set=-net_admin", sys.executable, "-c", ask, str(firewall.__file__)]
-    assert subprocess.check_output(argv, text=True).strip() == "False"
+    assert subprocess.check_output(argv, text=True).strip() == "None"

@@ -147,6 +147,9 @@ def test_kernels_live_through_an_upgrade_and_a_server_that_does_not_is_named(hub
         run = hub.wait_until(lambda run: run.phase != journal.OUTAGE)
         assert os.waitpid(begun, 0)[1] == 0
     assert refused(samples) == []
+    assert 404 not in {sample.status for sample in samples}, "a proxy was asked that had no routes yet"
+    kept = {sample.status for sample in samples if sample.path == "/user/user0/api"}
+    assert 200 in kept and not kept - {0, 200}, "the kept server did not answer on its route"
     assert [sample.path for sample in samples if sample.headers.get("Retry-After")][:1] == ["/hub/login"]
     assert (run.phase, hub.version()) == (journal.VERIFIED, NEW)
     assert [server.label for server in rollback.kept_servers(run)] == ["user0", "user1"]
@@ -168,9 +171,10 @@ def test_kernels_live_through_an_upgrade_that_is_undone(hub: Hub) -> None:
     ada.run(kernel, "answer = 42")
     run_id = hub.arm(running_servers=running_servers.KEEP)
     no_user = pytest.raises(HubError, match="The hub knows no user nobody")
-    with watching(ada.port, "/hub/login") as samples, no_user:
+    with watching(ada.port, "/hub/login", "/user/user0/api") as samples, no_user:
         hub.conduct(run_id, user="nobody")
     assert refused(samples) == [], "a proxy was replaced, by the new hub or by the restored one"
+    assert 404 not in {sample.status for sample in samples}, "a proxy was asked that had no routes yet"
     assert (hub.now().phase, hub.version()) == (journal.RESTORED, OLD)
     assert ada.run(kernel, "print(answer)") == "42"
     assert [phase.warnings for phase in hub.now().phases if phase.name == "restore"] == [[]]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from .images import build_images
+from .images import build_database_image, build_images
 from .versions import VERSIONS
 
 for version in VERSIONS.values():
     print(f"image {build_images(version).hub}: ready", flush=True)
+print(f"image {build_database_image()}: ready", flush=True)

@@ -1,4 +1,4 @@
-"""The images of a version of the chart, all of one environment with hub, server and proxy."""
+"""The images of a version of the chart, all of one environment with hub, server and proxy; a database's."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ..images import REPOSITORY, build, debian, image, one_builder
 from .versions import COMMON, Version
 
 FOLDER = Path(__file__).parent / "images"
+DATABASE = Path(__file__).parent / "database"
 
 
 class Images(NamedTuple):
@@ -47,3 +48,13 @@ def build_images(version: Version) -> Images:
             build(images.person, FOLDER, "Dockerfile.person", {"HUB": images.hub})
     subprocess.run(["docker", "tag", images.hub, images.proxy], check=True)
     return images
+
+
+def build_database_image() -> str:
+    """The image of a PostgreSQL server for hubs, built if it is not there."""
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(DATABASE.iterdir())))
+    tag = f"{REPOSITORY}/postgres:15-{digest.hexdigest()[:8]}"
+    with one_builder(tag) as is_missing:
+        if is_missing:
+            build(tag, DATABASE, "Dockerfile", {"BASE": debian()})
+    return tag

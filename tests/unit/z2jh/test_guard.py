@@ -8,11 +8,15 @@ from typing import Any
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh import guard
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.cluster import Access
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.hub_database import DatabaseBackup
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.recovery import (
-    DatabaseBackup,
     Object,
     RecoveryPoint,
     choose,
+)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.volume_database import (
+    VolumeDatabase,
     hub_mount,
     require_claim,
 )
@@ -74,7 +78,9 @@ ADDED = [
 ]
 MANIFESTS = {
     (each["kind"], each["metadata"]["name"]): each
-    for each in guard.manifests(point(), OBJECTS, ADDED, 4, 120, "a-1")
+    for each in guard.manifests(
+        point(), OBJECTS, ADDED, 4, 120, "a-1", VolumeDatabase(Access(), "jhub", "hub")
+    )
 }
 RULES: list[dict[str, Any]] = MANIFESTS["Role", "hubops-jhub-guard"]["rules"]
 

@@ -15,11 +15,8 @@ import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh import guard_program as program
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.guard import rules
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.recovery import (
-    DatabaseBackup,
-    Object,
-    RecoveryPoint,
-)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.hub_database import DatabaseBackup
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.recovery import Object, RecoveryPoint
 
 from tests.unit.z2jh.api_server import ApiServer, Objects
 
@@ -177,6 +174,7 @@ class Cluster:
             "hub": "hub",
             "release": "jhub",
             "database_job": "hubops-jhub-database",
+            "pods_in_the_way": ["hubops-jhub-dump"],
             "patience": patience,
             "mark": "point-1",
             "added": [

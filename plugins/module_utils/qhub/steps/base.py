@@ -10,6 +10,7 @@ from ...system import files
 from .. import config as configs
 from .. import programs
 from ..config import Config
+from ..keycloak import Keycloak
 from ..record import Redeployment
 from ..site import Site
 
@@ -34,6 +35,16 @@ class Work:
     def write_config(self, config: Config) -> None:
         """Put a changed config in the place of the site's, whole."""
         files.write(self.config_path, config.text.encode(), mode=self.config_path.stat().st_mode & 0o777)
+
+    def keycloak(self, password: str = "") -> Keycloak:
+        """The new site's: its administrator has the password given, the changed one, or the inventory's."""
+        site = self.site
+        url = site.keycloak_url or f"https://{self.record.domain}/auth"
+        changed = Path(self.record.evidence("root_password").get("file") or "/nowhere")
+        if not password and changed.is_file():
+            password = changed.read_text(encoding="utf-8").strip()
+        password = password or site.keycloak_password
+        return Keycloak(url, site.keycloak_user, password, site.keycloak_realm, site.validate_certs)
 
     def qhub(self, version: str, *arguments: str, folder: Path, cloud: bool = False) -> programs.Output:
         """Run ``qhub`` of a version in a folder."""
@@ -60,9 +71,17 @@ class Step:
     only_redeployed = True
     """Whether it is left out where no redeployment is needed."""
 
+    final = False
+    """Whether nothing that is older can be gone back to once it has begun."""
+    only_with_keycloak = False
+    """Whether it is left out where the site does not get its first Keycloak."""
+
     def carry_out(self, work: Work) -> Result:
         """Do it, or read what shows that a person did. Raises HubError where the gate stays shut."""
         raise NotImplementedError
+
+    def require(self, work: Work) -> None:
+        """What has to be so before anything is noted or changed. Raises HubError where it is not."""
 
     def undone(self, work: Work, evidence: dict[str, str]) -> str:
         """Why a step that was carried out has to be carried out again; empty where it holds."""

@@ -63,6 +63,17 @@ class UpgradeConfig(Step):
         return "" if version == work.record.to_version else f"the config is of QHub {version}"
 
 
+def original_config(made: Path) -> Config:
+    """The config as it was before the upgrade. Raises HubError where it is not kept."""
+    kept = list(made.glob(f"{configs.NAME}.before-*"))
+    if len(kept) != 1:
+        raise HubError(
+            f"{made} does not have the config from before the upgrade.",
+            "Restore the config that the old site was deployed with (git has it) into the site's folder.",
+        )
+    return configs.parse(kept[0].read_text(encoding="utf-8"))
+
+
 def _original(made: Path) -> bytes:
     [path] = made.glob(f"{configs.NAME}.before-*")
     return path.read_bytes()

@@ -1,0 +1,175 @@
+"""A release with its database in a PostgreSQL server ends in the new hub or in the old one, with every row.
+
+The tests share a release and take place in their order.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.clusters.installed import VALUES, Installed
+from tests.testbed.kubernetes import Cluster
+from tests.testbed.z2jh.images import build_database_image
+
+OLD, NEW = "3.3.8", "4.3.5"
+OLD_HUB, NEW_HUB = "4.1.6", "5.4.6"
+PASSWORD = "s3cret-of-the-database"
+URL = "postgresql+psycopg2://hub@database:5432/jupyterhub"
+#: It starts only after the database was migrated, and then raises.
+BROKEN = """
+from jupyterhub.auth import DummyAuthenticator
+class Broken(DummyAuthenticator):
+    def __init__(self, *args, **kwargs):
+        raise RuntimeError("broken on purpose")
+c.JupyterHub.authenticator_class = Broken
+"""
+#: What a hub that only runs does not change.
+ROWS = (
+    "SELECT 'revision', version_num FROM alembic_version",
+    "SELECT 'user', id, name, admin, created, cookie_id FROM users ORDER BY id",
+    "SELECT 'spawner', id, user_id, server_id, name, state FROM spawners ORDER BY id",
+    "SELECT 'token', id, user_id, service_id, hashed, prefix, created FROM api_tokens ORDER BY id",
+    "SELECT 'table', table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 2",
+    "SELECT 'owner', tablename, tableowner FROM pg_tables WHERE schemaname = 'public' ORDER BY 2",
+)
+
+
+def values(**hub: Any) -> dict[str, Any]:
+    """The values of the release, with others for the hub."""
+    database = {"type": "postgres", "url": URL, "password": PASSWORD}
+    return {**VALUES, "hub": {**VALUES["hub"], "db": database, **hub}}
+
+
+def server(image: str) -> list[dict[str, Any]]:
+    """A database's server as people put one beside their hub."""
+    labels = {"app": "database"}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "database"}}
+    container = {
+        "name": "server",
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "envFrom": [{"secretRef": {"name": "database"}}],
+        "readinessProbe": {"exec": {"command": ["pg_isready", "-h", "127.0.0.1"]}, "periodSeconds": 1},
+    }
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    return [
+        {**secret, "stringData": {"PASSWORD": PASSWORD}},
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "database"},
+            "spec": {"selector": {"matchLabels": labels}, "template": template},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "database"},
+            "spec": {"selector": labels, "ports": [{"port": 5432}]},
+        },
+    ]
+
+
+@pytest.fixture(scope="module")
+def release(
+    cluster: Cluster, charts: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installed]:
+    """A release of chart 3 with three users, of which ada has a running server."""
+    image = build_database_image()
+    cluster.load([image])
+    made = Installed(cluster, charts, tmp_path_factory.mktemp("release"), f"postgresql-{os.getpid()}")
+    for each in server(image):
+        made.kubectl("apply", "--filename=-", stdin=json.dumps(each))
+    made.kubectl("rollout", "status", "deployment/database", "--timeout=180s")
+    made.install(OLD, values())
+    made.start_server("ada")
+    yield made
+    made.remove()
+
+
+def rows(release: Installed) -> list[str]:
+    """The rows of the hub's database, and whose its tables are."""
+    argv = (
+        "exec",
+        "deploy/database",
+        "--",
+        "psql",
+        "-h",
+        "/tmp",
+        "-U",
+        "postgres",
+        "-XAt",
+        "-v",
+        "ON_ERROR_STOP=1",
+    )
+    queries = (word for query in ROWS for word in ("-c", query))
+    return release.kubectl(*argv, "-d", "jupyterhub", *queries).splitlines()
+
+
+def assert_nothing_is_left(release: Installed) -> None:
+    assert release.guards() == []
+    assert [each for each in pods(release) if each.startswith("hubops")] == []
+
+
+def pods(release: Installed) -> list[str]:
+    return [each["metadata"]["name"] for each in release.get("pods")["items"]]
+
+
+@pytest.fixture(scope="module")
+def before(release: Installed) -> list[str]:
+    found = rows(release)
+    assert [line for line in found if line.startswith("user|")]
+    return found
+
+
+def test_a_hub_that_fails_after_its_migration_ends_in_the_old_one_with_every_row(
+    release: Installed, before: list[str]
+) -> None:
+    state = release.state()
+    broken = release.file("broken.json", values(extraConfig={"broken": BROKEN}))
+    status, printed = release.upgrade(NEW, z2jh_values_files=[str(broken)])
+    assert status != 0
+    assert "broken on purpose" in printed
+    assert "The old release serves again" in printed
+    assert "with the dump that was made when the hub had stopped" in printed
+    assert PASSWORD not in printed
+    assert rows(release) == before
+    assert release.state() == state
+    assert_nothing_is_left(release)
+
+
+def test_an_upgrade_migrates_the_database_and_leaves_no_switch_behind(
+    release: Installed, before: list[str]
+) -> None:
+    state = release.state()
+    status, printed = release.upgrade(NEW)
+    assert status == 0, printed
+    assert PASSWORD not in printed
+    now = release.state()
+    assert (now.chart, now.jupyterhub) == (NEW, NEW_HUB)
+    assert (now.users, now.servers) == (state.users, state.servers)
+    assert {line for line in rows(release) if line.startswith("user|")} == {
+        line for line in before if line.startswith("user|")
+    }
+    # A later start of a newer image must not migrate unnoticed.
+    assert "upgrade" not in release.helm("get", "values", "hub")["hub"]["db"]
+    [container] = release.get("deployment", "hub")["spec"]["template"]["spec"]["containers"]
+    assert "--upgrade-db" not in container["args"]
+    assert_nothing_is_left(release)
+
+
+def test_a_rollback_later_restores_the_old_rows_and_names_who_is_lost(
+    release: Installed, before: list[str]
+) -> None:
+    release.ask("POST", "/users/edsger")
+    status, printed = release.playbook("z2jh_rollback.yml")
+    assert status == 0, printed
+    assert "The hub will not know these users: edsger." in printed
+    assert rows(release) == before
+    assert release.state().jupyterhub == OLD_HUB
+    assert_nothing_is_left(release)

@@ -1,0 +1,222 @@
+"""A database on a server: how it is reached, by whom its dump is made, and what an upgrade does for it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh import server_database
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.cluster import Access, Kubectl
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.databases import database_of
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.hub_database import DatabaseBackup
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.release import Database, Release
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.server_database import (
+    ServerDatabase,
+    description,
+    password,
+    variables,
+)
+
+URL = "postgresql+psycopg2://hub@database:5433/jupyterhub"
+SECRET = {"data": {"hub.db.password": base64.b64encode(b"kept").decode()}}
+
+
+class Secrets(Kubectl):
+    """A namespace that has one Secret."""
+
+    def one(self, kind: str, name: str) -> dict[str, Any] | None:
+        return SECRET if (kind, name) == ("secrets", "mine") else None
+
+
+class Releases(ServerDatabase):
+    """The database of a release with these values."""
+
+    values: dict[str, Any]
+
+    def _values(self) -> dict[str, Any]:
+        return self.values
+
+
+@pytest.fixture
+def database() -> Releases:
+    found = Releases(Access(namespace="jhub"), "jhub", "hub")
+    found.values = {"hub": {"db": {"type": "postgres", "url": URL, "password": "p@ss"}}}
+    return found
+
+
+BACKUP = DatabaseBackup(
+    claim="hubops-jhub-recovery",
+    database="",
+    folder="/hubops/a",
+    sha256="0",
+    bytes=1,
+    schema="s",
+    began=1.0,
+    url=URL,
+    image="postgres:16",
+    container_security={"runAsUser": 999},
+)
+HUB = {
+    "spec": {
+        "template": {
+            "spec": {
+                "securityContext": {"fsGroup": 1000},
+                "tolerations": [{"key": "hub"}],
+                "containers": [{"name": "hub", "image": "hub:4.1.6"}],
+            }
+        }
+    }
+}
+
+
+def hub(**values: Any) -> dict[str, Any]:
+    return {"hub": {"db": {"url": URL, **values.pop("db", {})}, **values}}
+
+
+REFERENCE = {"valueFrom": {"secretKeyRef": {"name": "mine", "key": "hub.db.password"}}}
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (hub(), None),
+        (hub(db={"password": "given"}), "given"),
+        (hub(db={"password": "given"}, existingSecret="mine"), "kept"),
+        (hub(db={"password": "given"}, existingSecret="other"), "given"),
+        (hub(db={"url": "postgresql://hub:of%20url@database/x", "password": "given"}), "of url"),
+        (hub(extraEnv={"PGPASSWORD": "plain"}), "plain"),
+        (hub(extraEnv={"PGPASSWORD": REFERENCE}), "kept"),
+        (
+            hub(extraEnv=[{"name": "OTHER", "value": "x"}, {"name": "PGPASSWORD", "value": "listed"}]),
+            "listed",
+        ),
+        (hub(extraEnv=[{"name": "PGPASSWORD", **REFERENCE}]), "kept"),
+    ],
+)
+def test_the_password_is_the_one_that_the_hub_has(values: dict[str, Any], expected: str | None) -> None:
+    assert password(Secrets(Access()), values) == expected
+
+
+def test_a_url_says_the_same_to_libpq() -> None:
+    assert variables(
+        "postgres://o%27hara@[::1]/jupyter%20hub?sslmode=require&application_name=x", "secret"
+    ) == {
+        "PGHOST": "::1",
+        "PGPORT": "5432",
+        "PGUSER": "o'hara",
+        "PGDATABASE": "jupyter%20hub",
+        "PGCONNECT_TIMEOUT": "10",
+        "PGSSLMODE": "require",
+        "PGPASSWORD": "secret",
+    }
+
+
+def test_a_url_that_names_files_of_the_hubs_pod_is_refused() -> None:
+    with pytest.raises(HubError, match="hub.db.url has the option sslrootcert"):
+        variables(f"{URL}?sslrootcert=/etc/ca.pem", None)
+
+
+def test_the_hub_is_asked_with_the_whole_url(database: Releases) -> None:
+    assert database.url(BACKUP) == "postgresql+psycopg2://hub:p%40ss@database:5433/jupyterhub"
+
+
+def test_the_password_is_in_a_secret_and_nowhere_in_a_pod(database: Releases) -> None:
+    secret, job = database.restoring(BACKUP, HUB, "hubops-jhub-database")
+    assert secret["kind"] == "Secret"
+    assert secret["stringData"]["PGPASSWORD"] == "p@ss"
+    assert "p@ss" not in json.dumps(job)
+
+
+def test_the_database_is_put_back_by_its_own_image_as_whom_its_own_pod_runs(database: Releases) -> None:
+    _secret, job = database.restoring(BACKUP, HUB, "hubops-jhub-database")
+    pod = job["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    assert job["spec"]["suspend"] is True
+    assert (container["image"], container["securityContext"]) == ("postgres:16", {"runAsUser": 999})
+    assert container["command"][-2:] == ["restore", "/hubops/a"]
+    # What is the hub's user is not the server's.
+    assert "securityContext" not in pod
+    assert pod["tolerations"] == [{"key": "hub"}]
+    assert pod["automountServiceAccountToken"] is False
+
+
+def test_a_recovery_point_of_another_database_is_not_put_back(database: Releases) -> None:
+    database.values = hub(db={"url": "postgresql://hub@elsewhere/jupyterhub"})
+    with pytest.raises(HubError) as refused:
+        database.restoring(BACKUP, HUB, "hubops-jhub-database")
+    assert (
+        "postgresql://hub@elsewhere/jupyterhub, and not that of the recovery point" in refused.value.message
+    )
+
+
+def test_an_upgrade_that_would_change_the_database_is_refused(database: Releases) -> None:
+    database.require_kept(BACKUP, hub(), [], [])
+    with pytest.raises(HubError, match="With these values the hub's database is not"):
+        database.require_kept(BACKUP, {"hub": {"db": {"type": "sqlite-pvc"}}}, [], [])
+
+
+def test_the_migration_is_switched_on_for_one_upgrade_and_out_again(database: Releases) -> None:
+    supplied = hub()
+    first, last = database.upgrades(supplied, migrates=True)
+    assert first["hub"]["db"] == {"url": URL, "upgrade": True}
+    assert last == supplied == hub()
+    # Nothing to migrate, or the administrator's own switch.
+    assert database.upgrades(supplied, migrates=False) == [supplied]
+    switched = hub(db={"upgrade": True})
+    assert database.upgrades(switched, migrates=True) == [switched]
+
+
+def test_what_a_dump_holds_is_read_as_it_was_printed() -> None:
+    said = 'row\t"public.a \\"name"\t12\t77\nuser\t"o\'hara"\nuser\t"x\\ty"\nrevision\t"abc"\nbytes\t99\n'
+    assert description(said) == {
+        "rows": {'public.a "name': 12},
+        "users": ("o'hara", "x\ty"),
+        "revision": "abc",
+        "bytes": 99,
+    }
+
+
+class Cluster(Kubectl):
+    """A cluster whose server runs in another namespace than the hub."""
+
+    def one(self, kind: str, name: str) -> dict[str, Any] | None:
+        found = (self.access.namespace, kind, name) == ("data", "services", "database")
+        return {"spec": {"selector": {"app": "database"}}} if found else None
+
+    def get(
+        self, kind: str, name: str | None = None, selector: str | None = None, everywhere: bool = False
+    ) -> list[dict[str, Any]]:
+        containers = [
+            {"name": "sidecar", "image": "exporter:1"},
+            {"name": "server", "image": "example.org/postgres:15", "securityContext": {"runAsUser": 70}},
+        ]
+        return [{"spec": {"containers": containers, "securityContext": {"fsGroup": 70}}}]
+
+
+@pytest.mark.parametrize("host", ["database.data", "database.data.svc.cluster.local"])
+def test_the_image_is_that_of_the_servers_own_pod(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_database, "Kubectl", Cluster)
+    found = server_database.running_server(Cluster(Access(namespace="jhub")), f"postgresql://hub@{host}/x")
+    assert found.image == "example.org/postgres:15"
+    assert (found.pod_security, found.container_security) == ({"fsGroup": 70}, {"runAsUser": 70})
+
+
+@pytest.mark.parametrize("host", ["database", "db.example.org"])
+def test_a_server_elsewhere_needs_an_image(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_database, "Kubectl", Cluster)
+    with pytest.raises(HubError) as refused:
+        server_database.running_server(Cluster(Access(namespace="jhub")), f"postgresql://hub@{host}/x")
+    assert f"server {host} does not run in this cluster" in refused.value.message
+    assert "z2jh_database_image" in refused.value.hint
+
+
+def release(database: Database) -> Release:
+    return Release("jhub", "jhub", 1, "deployed", 1, "3.3.8", "4.1.6", database)
+
+
+def test_a_database_of_another_kind_is_refused() -> None:
+    with pytest.raises(HubError, match="The hub's database is mysql: no recovery point"):
+        database_of(Access(), release(Database("mysql", "mysql+pymysql://hub@database/x")))
