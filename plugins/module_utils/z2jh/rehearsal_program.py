@@ -191,6 +191,7 @@ class Rehearsal:
                 input=stdin,
                 capture_output=True,
                 text=True,
+                check=False,
                 timeout=seconds,
             )
         except subprocess.TimeoutExpired:
