@@ -13,7 +13,7 @@ from ..planning.findings.kinds import judge
 from ..planning.findings.security import NO_ALLOW_RULE
 from ..planning.findings.services import SERVICE_WITHOUT_SCOPES
 from ..releases.versions import FAIL, OK, compare, parse_release
-from . import charts
+from . import charts, rehearsal_findings
 from .release import Release, Volume
 from .rendering import REFUSED, REMOVED, Problem
 from .values import Values, forgotten, get, has, leaves
@@ -346,7 +346,7 @@ def find(upgrade: Upgrade, accepted: Sequence[str]) -> list[Finding]:
 
 def require_known(accepted: Sequence[str]) -> None:
     """Raise HubError where an accepted id is none of ours."""
-    known = [kind.id for kind in (*KINDS, *SHARED)]
+    known = [kind.id for kind in (*KINDS, *SHARED, *rehearsal_findings.KINDS, *rehearsal_findings.SHARED)]
     unknown = [id for id in accepted if id not in known]
     if unknown:
         near = [each for id in unknown for each in difflib.get_close_matches(id, known, n=3)]
