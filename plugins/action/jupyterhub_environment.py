@@ -13,6 +13,7 @@ from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.progress import 
     INSTALL_SECONDS,
     run_with_progress,
 )
+from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.screen import show
 
 #: What the tasks of a run have in common.
 SHARED = ("deployment", "run", "state_folder")
@@ -34,6 +35,11 @@ class ActionModule(ActionBase):
             result.update(self._execute_module(task_vars=task_vars, wrap_async=bool(self._task.async_val)))
         if stages and "environments" in result:
             hand_on(result, jupyterhub_staged=[each for each in result["environments"] if not each["fault"]])
+            show(
+                f"{task_vars['inventory_hostname']}: {each['staged_path']} is built again: {each['replaced']}"
+                for each in result["environments"]
+                if each["replaced"]
+            )
             self._leave_out(result, task_vars)
         return result
 

@@ -103,6 +103,27 @@ options:
         description: Whether the certificates of the sites are checked.
         type: bool
         default: true
+      auth0_client_id:
+        description: An application that is authorized for Auth0's management API, to read and update clients.
+        type: str
+        default: ""
+      auth0_client_secret:
+        description: Its secret.
+        type: str
+        default: ""
+      hub_token:
+        description: A token of an administrator of the new hub; its users are counted where it is given.
+        type: str
+        default: ""
+      destroy_project:
+        description: The old site's project name, as the confirmation that its cluster may be destroyed.
+        type: str
+        default: ""
+      destroy_options:
+        description: Further options of C(qhub destroy) for the old site.
+        type: list
+        elements: str
+        default: []
       accept_loss:
         description: Go back to the old site, though it does not have what was written on the new one.
         type: bool

@@ -123,6 +123,10 @@ environments:
       type: list
       elements: str
       sample: ["cffi 1.15.1 became 1.17.1 for the new Python."]
+    replaced:
+      description: Why one that was staged before could not be taken, and was built again; else empty.
+      type: str
+      sample: /opt/jupyterhub has changed since
     fault:
       description: Why it could not be staged, with O(environment_failures=report); else empty.
       type: str

@@ -13,6 +13,7 @@ description:
   - A step that is done, and whose result is still so, is left alone. One whose turn has not come is refused.
   - A step that was cut off is carried out again by the next call; what it has to change in the site's folder
     it changes last.
+  - V(destroy_old_site) cannot be undone, and needs the old project's name in O(site.destroy_project).
   - Output of QHub is kept in the state folder without secrets, for its owner alone.
 options:
   step:
@@ -28,10 +29,14 @@ options:
       - upgrade_config
       - rename_project
       - deploy
+      - add_callback
       - commit
       - restore
       - import_users
       - root_password
+      - verify
+      - destroy_old_site
+      - remove_callbacks
       - restore_old_domain
       - verify_old_site
 extends_documentation_fragment:

@@ -61,8 +61,8 @@ class Server:
         self.url = url
         self.password = PASSWORD
 
-    def ask(self, path: str, body: Any = None) -> Any:
-        """The admin API: a question, or a creation."""
+    def ask(self, path: str, body: Any = None, method: str | None = None) -> Any:
+        """The admin API: a question, a creation, or what ``method`` says."""
         form = {"client_id": "admin-cli", "grant_type": "password", "username": "root"}
         token = self._request(
             "/realms/master/protocol/openid-connect/token",
@@ -70,10 +70,17 @@ class Server:
         )
         data = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {token['access_token']}", "Content-Type": "application/json"}
-        return self._request(f"/admin/realms{path}", data, headers)
+        return self._request(f"/admin/realms{path}", data, headers, method)
 
-    def _request(self, path: str, data: bytes | None = None, headers: dict[str, str] | None = None) -> Any:
-        with urllib.request.urlopen(urllib.request.Request(self.url + path, data, headers or {})) as answer:
+    def _request(
+        self,
+        path: str,
+        data: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        method: str | None = None,
+    ) -> Any:
+        request = urllib.request.Request(self.url + path, data, headers or {}, method=method)
+        with urllib.request.urlopen(request) as answer:
             return json.loads(answer.read() or b"null")
 
     def lets_in(self, password: str) -> bool:
@@ -107,6 +114,7 @@ def running(folder: Path) -> Iterator[Server]:
         "--cache=local",
         "--http-enabled=true",
         "--hostname-strict=false",
+        "--proxy-headers=xforwarded",
         "--http-host=127.0.0.1",
     ]
     ports = [f"--http-port={port}", f"--http-management-port={management}"]

@@ -47,7 +47,7 @@ def test_planned_redeployed_looked_at_and_redeployed_again(
     site.restore()
     done = run_playbook("qhub_redeploy.yml", tmp_path, variables, "--diff")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "8 of 10 steps done" in done.stdout
+    assert "9 of 14 steps done" in done.stdout
     assert "+project_name: newproj" in done.stdout
     [password] = re.findall(r"initial_root_password: (\S+)", site.config)
     assert [secret for secret in (*SECRETS, password) if secret in done.stdout + done.stderr] == []

@@ -27,6 +27,7 @@ ORDER = (
     "upgrade_config",
     "rename_project",
     "deploy",
+    "add_callback",
     "commit",
     "restore",
 )
@@ -267,7 +268,7 @@ def deployed(upgraded: RealSite) -> RealSite:
     """A site whose deployment and commit need not be looked at any more."""
     begun = record.read(upgraded.kept)
     assert begun
-    for name in ("deploy", "commit"):
+    for name in ("deploy", "add_callback", "commit"):
         begun = begun.with_step(record.Done(name, "", "", 0.0, {}))
     record.write(upgraded.kept, begun)
     upgraded.restore()
@@ -318,10 +319,17 @@ def test_a_restore_without_evidence_or_with_a_changed_backup_is_refused(deployed
         deployed.take("restore")
 
 
+def after_deployment(begun: record.Redeployment) -> record.Redeployment:
+    """As if the new site were deployed."""
+    for name in ("deploy", "add_callback"):
+        begun = begun.with_step(record.Done(name, "", "", 0.0, {}))
+    return begun
+
+
 def test_a_commit_that_is_killed_is_made_once(upgraded: RealSite) -> None:
     begun = record.read(upgraded.kept)
     assert begun
-    record.write(upgraded.kept, begun.with_step(record.Done("deploy", "", "", 0.0, {})))
+    record.write(upgraded.kept, after_deployment(begun))
     upgraded.config = upgraded.config.replace("prevent_deploy: true\n", "")
     # After the branch, the commit and the push, and before the record.
     for kill in (8, 11, 8, 9):
@@ -334,7 +342,7 @@ def test_a_commit_that_is_killed_is_made_once(upgraded: RealSite) -> None:
 def test_a_folder_that_is_no_clone_is_refused_where_the_site_has_ci_cd(upgraded: RealSite) -> None:
     begun = record.read(upgraded.kept)
     assert begun
-    record.write(upgraded.kept, begun.with_step(record.Done("deploy", "", "", 0.0, {})))
+    record.write(upgraded.kept, after_deployment(begun))
     shutil.rmtree(upgraded.folder / ".git")
     with pytest.raises(
         HubError, match=r"is no clone of a repository, and the site has CI/CD \(github-actions\)"

@@ -36,6 +36,8 @@ class Image(NamedTuple):
     arguments: dict[str, str]
 
 
+#: Of databases that a server has.
+DRIVERS = "sqlalchemy<2.1 psycopg2-binary PyMySQL"
 IMAGES = {
     "base": Image("base", None, ("base", "common/versions.txt"), {}),
     "systemd": Image("systemd", "base", ("systemd", "common"), {"HUB": "4.1.6"}),
@@ -49,6 +51,9 @@ IMAGES = {
     "mysql": Image("mysql", "base", ("mysql", "common"), {"HUB": "4.1.6"}),
     "container": Image("container", "base", ("container",), {"HUB": "4.1.6"}),
     "container-new": Image("container", "base", ("container",), {"HUB": "6.1.1"}),
+    "driver": Image("packages", "container", ("packages",), {"PACKAGES": DRIVERS}),
+    "driver-new": Image("packages", "container-new", ("packages",), {"PACKAGES": DRIVERS}),
+    "database": Image("database", "base", ("database",), {}),
     "server": Image("server", "container", ("server",), {}),
     "server-new": Image("server", "container-new", ("server",), {}),
     "old": Image(

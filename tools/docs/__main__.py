@@ -1,6 +1,7 @@
 """Builds the documentation site into build/docs, without a network.
 
-python -m tools.docs    writes build/docs/html; fails at a link that leads nowhere
+python -m tools.docs                 writes build/docs/html; fails at a link that leads nowhere
+python -m tools.docs --into FOLDER   also puts it beside the sites of other versions, see `versions`
 
 Its pages are docs/*.md, README.md and its neighbours as they are in the checkout, a page for each module,
 role and filter by antsibull-docs, and the page of messages. docs/index.md says in which order; a page that it
@@ -9,6 +10,7 @@ does not name follows the guides.
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shutil
@@ -18,7 +20,7 @@ from pathlib import Path
 
 import yaml
 
-from tools.docs import messages
+from tools.docs import messages, versions
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUILD = REPOSITORY / "build/docs"
@@ -118,8 +120,20 @@ def _describe_entry_points(specs: Path) -> None:
     specs.write_text(yaml.safe_dump(found, sort_keys=False))
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Build it, and publish it where that is asked for."""
+    arguments = argparse.ArgumentParser(prog="python -m tools.docs", description=__doc__.split("\n", 1)[0])
+    arguments.add_argument("--into", type=Path, metavar="FOLDER", help="where the sites of all versions are")
+    site = arguments.parse_args().into
     try:
-        print(f"documentation: {build() / 'index.html'}")
+        html = build()
     except subprocess.CalledProcessError as error:
         sys.exit(f"documentation: {error.cmd[0]} ended with {error.returncode}, see above.")
+    if site:
+        version = yaml.safe_load((REPOSITORY / "galaxy.yml").read_text())["version"]
+        html = versions.publish(html, version, site)
+    print(f"documentation: {html / 'index.html'}")
+
+
+if __name__ == "__main__":
+    main()

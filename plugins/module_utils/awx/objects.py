@@ -23,6 +23,7 @@ _OF_UPGRADES = (
 )
 TEMPLATES = {
     "plan": ("Plans the upgrade and rehearses it on a copy. The hubs keep serving.", _OF_UPGRADES),
+    "stage": ("Builds the new environments beside the old ones. The hubs keep serving.", _OF_UPGRADES[:2]),
     "upgrade": ("Upgrades the hubs, or restores the old ones.", _OF_UPGRADES),
     "fleet": ("Upgrades the hubs in batches, or continues where that stopped.", ("jupyterhub_version",)),
     "verify": ("Verifies the running hubs.", ()),

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..system.execution_context import ExecutionContext, account
+from ..system.container_network import network_context
+from ..system.execution_context import ContainerUser, ExecutionContext, account
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Access:
     system_user: str
     """The hub's: whom a server recognizes at its socket, and who may read certificates."""
     directory: str
-    """The hub's working directory."""
+    """The hub's working directory; of a container a folder of the host that the hub finds there, too."""
     variables: dict[str, str] = field(repr=False)
     """The hub's environment variables that clients read."""
     scratch: Access | None = field(default=None, repr=False)
@@ -61,8 +62,13 @@ class Access:
     maker: Access | None = field(default=None, repr=False)
     """Of a role that makes and removes the database for copies; None where the hub's own does."""
 
+    container: ContainerUser | None = None
+    """The container from whose network the server is reached; None where the hub runs on the host."""
+
     def context(self) -> ExecutionContext:
-        """How clients are run: as the hub's user. Raises HubError when there is no such user."""
+        """How clients are run: as the hub's user. Raises HubError where that, or its container, is gone."""
+        if self.container:
+            return network_context(self.container, self.variables)
         return account(self.system_user).context("/", dict(self.variables))
 
 

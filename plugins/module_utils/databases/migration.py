@@ -269,7 +269,7 @@ def _start(context: ExecutionContext, environment: str | Path, folder: Path, wai
             listener.bind(address)
         (folder / SOCKET).chmod(0o600)
         listener.listen()
-        process = context.start(
+        process = context.outliving().start(
             [python_of(environment), "-I", "-c", source_of(migrator), str(wait), _identity(environment)],
             stdin=listener.fileno(),
             stdout=output,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..errors import HubError
 from ..system.execution_context import ExecutionContext
 from . import mysql_option_files, urls
 from .access import Access, DatabaseConfig, home, variables
 
 DIALECTS = ("mysql", "mariadb")
+#: Drivers that connect to "localhost" over TCP. The C library and the clients take the server's socket.
+OVER_TCP = ("pymysql", "mysqlconnector")
 #: Drivers that carry out a statement when they connect.
 WITH_INIT_COMMAND = ("", "mysqldb", "pymysql")
 #: What `Access` has fields for, as drivers name it.
@@ -18,7 +21,7 @@ NAMED = ("user", "passwd", "password", "host", "port", "db", "database", "unix_s
 def access_of(config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str) -> Access:
     """As the driver takes it: what it is given, then the URL, then an option file that one of them names.
 
-    Raises HubError where that file cannot be read.
+    Raises HubError where that file cannot be read, or the config does not tell the server.
     """
     parts = urls.parse(config.url)
     given = {name: values[-1] for name, values in parts.query.items()}
@@ -36,12 +39,19 @@ def access_of(config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str
     passwords = (given.get("passwd"), given.get("password"), parts.password, file.get("password"))
     sockets = (given.get("unix_socket"), file.get("socket"))
     names = (given.get("database"), given.get("db"), urls.database_name(parts, sqlalchemy))
+    host = first(*sockets, given.get("host"), parts.host, file.get("host"))
+    if context.container_user and (not host or (host == "localhost" and parts.driver not in OVER_TCP)):
+        raise HubError(
+            f"{urls.mask(config.url)} means the driver's own socket in the hub's container, which this host "
+            "does not know.",
+            "Name its host, or unix_socket, in c.JupyterHub.db_url, and restart the hub.",
+        )
     return Access(
         dialect=parts.dialect,
         driver=parts.driver,
         user=first(given.get("user"), parts.username, file.get("user")),
         password=first(*passwords) or None,
-        host=first(*sockets, given.get("host"), parts.host, file.get("host")),
+        host=host,
         port=first(given.get("port"), parts.port, file.get("port")),
         database=first(*names, file.get("database")),
         options={
@@ -50,7 +60,8 @@ def access_of(config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str
             if name not in NAMED and not name.startswith("read_default_")
         },
         system_user=context.user,
-        directory=context.directory,
+        directory=context.scratch_place,
+        container=context.container_user,
         variables=variables(context),
     )
 
@@ -86,5 +97,6 @@ def _option_file(given: dict[str, str], context: ExecutionContext) -> dict[str, 
     name = given.get("read_default_file") or ("~/.my.cnf" if group else "")
     if not name:
         return {}
-    path = home(context) / name[2:] if name.startswith("~/") else Path(context.directory, name)
-    return mysql_option_files.read(path, ["client", group or "client"])
+    folder = context.inside(context.directory)
+    path = home(context) / name[2:] if name.startswith("~/") else Path(folder, name)
+    return mysql_option_files.read(Path(context.on_host(str(path))), ["client", group or "client"])

@@ -15,14 +15,15 @@ from ..errors import HubError
 from ..system.execution_context import ExecutionContext
 from . import clients, mysql_option_files
 from .access import Access
+from .mysql_access import OVER_TCP
 
 #: By what they do; MariaDB's names first.
 PROGRAMS = {"client": ("mariadb", "mysql"), "dump": ("mariadb-dump", "mysqldump")}
 PACKAGE = "mariadb-client"
 FOLDERS = (Path("/usr/local/mysql/bin"), Path("/usr/local/mariadb/bin"), Path("/opt/mysql/bin"))
 MARIADB, MYSQL = "MariaDB", "MySQL"
-#: Drivers that connect to "localhost" over TCP. The C library and the clients take the server's socket.
-OVER_TCP = ("pymysql", "mysqlconnector")
+#: Options that name a file or a folder.
+FILES = ("socket", "ssl-ca", "ssl-capath", "ssl-cert", "ssl-key")
 #: As PyMySQL encodes a password; the others send UTF-8.
 PASSWORD_ENCODINGS = {"pymysql": "latin-1"}
 
@@ -137,7 +138,10 @@ def password(access: Access) -> bytes:
 @contextlib.contextmanager
 def _option_file(access: Access, program: Client, context: ExecutionContext) -> Iterator[tuple[str, int]]:
     """An option file that no folder has: path and descriptor, gone with the last process that has it open."""
-    told = {name: value.encode() for name, value in options(access, program.product).items()}
+    told = {
+        name: (context.on_host(value) if name in FILES else value).encode()
+        for name, value in options(access, program.product).items()
+    }
     secret = password(access)
     if secret:
         told["password"] = secret

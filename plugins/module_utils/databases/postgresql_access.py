@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from ..errors import HubError
 from ..system.execution_context import ExecutionContext
 from . import urls
 from .access import Access, DatabaseConfig, home, variables
@@ -28,7 +29,7 @@ _KEPT = re.compile(r"((?:[^:\\]|\\.)*):" * 4 + r"(.*)")
 
 
 def access_of(config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str) -> Access:
-    """The access of a hub's config. Raises HubError where its URL is none."""
+    """The access of a hub's config. Raises HubError where its URL is none, or does not tell enough."""
     url = urls.parse(config.url)
     words = {name: context.environment.get(variable, "") for name, variable in _VARIABLES.items()}
     given = {
@@ -44,7 +45,12 @@ def access_of(config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str
     words["user"] = words["user"] or context.user
     words["dbname"] = words.pop("database", "") or words["dbname"] or words["user"]
     passfile = Path(words.pop("passfile") or home(context) / ".pgpass")
-    password = words.pop("password") or _kept_password(passfile, words)
+    password = words.pop("password") or _kept_password(Path(context.on_host(str(passfile))), words)
+    if context.container_user and not words["host"]:
+        raise HubError(
+            f"{urls.mask(config.url)} names no server, and the hub is a container.",
+            "Name its host in c.JupyterHub.db_url, and restart the hub.",
+        )
     return Access(
         dialect=url.dialect,
         driver=url.driver,
@@ -55,7 +61,8 @@ def access_of(config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str
         database=words.pop("dbname"),
         options={name: word for name, word in words.items() if word},
         system_user=context.user,
-        directory=context.directory,
+        directory=context.scratch_place,
+        container=context.container_user,
         variables=variables(context, "PG"),
     )
 

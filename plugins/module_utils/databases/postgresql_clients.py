@@ -31,6 +31,8 @@ READ_ONLY = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
 KNOWN = ("PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGPASSWORD", "PGPASSFILE", "PGOPTIONS", "PGAPPNAME")
 #: Parameters that may not be on a command line; without them the server says what is missing.
 SECRET = ("sslpassword",)
+#: Parameters that name a file or a folder.
+FILES = ("sslcert", "sslkey", "sslrootcert", "sslcrl", "sslcrldir")
 #: In their order: tables and functions; rows; indexes, constraints, triggers.
 SECTIONS = (BEFORE_ROWS, ROWS, AFTER_ROWS) = ("pre-data", "data", "post-data")
 _PSQL = ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-f", "-")
@@ -157,14 +159,22 @@ class Clients:
         access = self._access
         words = {
             "connect_timeout": CONNECT_SECONDS,
-            **{name: word for name, word in access.options.items() if name not in SECRET},
-            "host": access.host,
+            **{
+                name: self._on_host(word) if name in FILES else word
+                for name, word in access.options.items()
+                if name not in SECRET
+            },
+            "host": self._on_host(access.host),
             "port": access.port,
             "user": access.user,
             "dbname": access.database,
             "application_name": APPLICATION,
         }
         return "--dbname=" + " ".join(f"{name}={_quoted(word)}" for name, word in words.items() if word)
+
+    def _on_host(self, word: str) -> str:
+        """A file of the hub's, as this host's clients find it; what is no absolute path as it is."""
+        return self._context.on_host(word) if os.path.isabs(word) else word
 
 
 def _context(access: Access) -> ExecutionContext:

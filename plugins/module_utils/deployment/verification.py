@@ -295,7 +295,9 @@ def lending(
     url = database.url(installed_version(environment, "sqlalchemy") or "")
     argv = [python_of(environment), "-c", source_of(token_lender)]
     with tempfile.TemporaryFile("w+") as errors:
-        process = context.start(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
+        # It takes the token out of the database once the hub has stopped.
+        outliving = context.outliving()
+        process = outliving.start(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
         lender = Lender(process, errors, database.name)
         wanted = {"url": url, "seconds": int(seconds), "scopes": list(scopes), "starts": starts}
         lender.say(json.dumps(wanted))

@@ -123,7 +123,7 @@ class Installer:
         if options.wheels and not Path(options.wheels).is_dir():
             raise HubError(
                 f"The folder of wheels {options.wheels} does not exist on the host.",
-                "Copy it to the host, or correct jupyterhub_wheels.",
+                "Copy it to the host, have stage.yml fill it, or correct jupyterhub_wheels.",
             )
         if options.constraints and not Path(options.constraints).is_file():
             raise HubError(
@@ -290,9 +290,10 @@ class Installer:
         python = _python(self._environment)
         common = ["--no-deps", "--only-binary", ":all:", *self._sources()]
         if self._uv:
-            # Links into uv's cache: nothing of 15 MB has to be copied to be read.
+            # Links into uv's cache, where there is one: nothing of 15 MB has to be copied to be read.
+            link_mode = "copy" if self._variables().get("UV_NO_CACHE") else "symlink"
             argv = [self._uv, "pip", "install", "--python", python, "--python-version", ANY_PYTHON]
-            argv += ["--link-mode", "symlink", "--target", str(folder), *common, requirement]
+            argv += ["--link-mode", link_mode, "--target", str(folder), *common, requirement]
         else:
             argv = [*self._pip(python), "-vv", "download", "--ignore-requires-python", "--dest", str(folder)]
             argv += [*common, requirement]

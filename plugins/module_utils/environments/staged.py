@@ -11,7 +11,10 @@ from .planned import PackageChange
 
 @dataclass
 class Staged:
-    """A new environment, and how it differs from the old one."""
+    """A new environment, and how it differs from the old one.
+
+    ``replaced`` says why one that was staged before could not be taken; '' where none was there.
+    """
 
     path: str
     staged_path: str
@@ -21,6 +24,7 @@ class Staged:
     packages_after: dict[str, str]
     seconds: float
     warnings: list[str] = field(default_factory=list)
+    replaced: str = ""
 
     def result(self) -> dict[str, Any]:
         """The shape that the module returns."""

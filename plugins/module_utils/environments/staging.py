@@ -11,6 +11,7 @@ import stat
 import subprocess
 import time
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Iterable, Union
 
@@ -60,9 +61,22 @@ def is_staged(entry: Planned, installer: Installer) -> bool:
     marker = read_marker(entry.staged_path)
     return (
         bool(marker)
-        and marker.get("request") == _request(entry, installer, all_packages(entry.path))
+        and marker.get("request") == _digest(_asked(entry, installer, all_packages(entry.path)))
         and not is_outdated(entry)
     )
+
+
+def outdated_because(entry: Planned, installer: Installer) -> str:
+    """Why what is staged cannot be taken, as the end of a sentence; '' where it can, or nothing is staged."""
+    if not os.path.lexists(entry.staged_path) or is_staged(entry, installer):
+        return ""
+    marker = read_marker(entry.staged_path)
+    if not marker:
+        return "it was not complete"
+    if is_outdated(entry):
+        return f"{entry.path} has changed since"
+    then, now = marker.get("asked", {}), _digests(_asked(entry, installer, all_packages(entry.path)))
+    return f"this has changed since: {', '.join(name for name in now if now[name] != then.get(name))}"
 
 
 def is_outdated(entry: Planned) -> bool:
@@ -88,9 +102,12 @@ def stage(entry: Planned, installer: Installer, progress: Progress) -> Staged:
         return Staged(
             str(old), str(new), entry.strategy, False, before, all_packages(new), 0.0, marker["warnings"]
         )
-    request = _request(entry, installer, before)
+    replaced = outdated_because(entry, installer)
+    if replaced:
+        progress(f"{new} is built again: {replaced}")
     if isinstance(entry, IntermediateVersion):
-        return _stage_intermediate(entry, request, installer, progress)
+        staged = _stage_intermediate(entry, _asked(entry, installer, before), installer, progress)
+        return replace(staged, replaced=replaced)
     if entry.in_place:
         # Nothing can be staged; but what cannot be installed is found before the outage.
         links.require_none_in_the_way(old, old)
@@ -107,7 +124,9 @@ def stage(entry: Planned, installer: Installer, progress: Progress) -> Staged:
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
-    result = Staged(str(old), str(new), entry.strategy, True, before, after, _seconds(started), warnings)
+    result = Staged(
+        str(old), str(new), entry.strategy, True, before, after, _seconds(started), warnings, replaced
+    )
     progress(f"{new} is ready after {result.seconds:.0f} s")
     return result
 
@@ -126,7 +145,7 @@ def confirm(
         "replaces": environment_id(entry.path),
         "made_from": made_from,
         "made_at": made_at,
-        "request": _request(entry, installer, before),
+        **_requested(_asked(entry, installer, before)),
         "path": entry.path,
         "staged_path": entry.staged_path,
         "complete": True,
@@ -138,7 +157,7 @@ def confirm(
 
 
 def _stage_intermediate(
-    entry: IntermediateVersion, request: str, installer: Installer, progress: Progress
+    entry: IntermediateVersion, asked: dict[str, Any], installer: Installer, progress: Progress
 ) -> Staged:
     """Make an environment of an intermediate version; only the migration runs in it."""
     started = time.monotonic()
@@ -149,7 +168,8 @@ def _stage_intermediate(
         installer.create(str(new), entry.python, prompt=new.name)
         installer.install(str(new), entry.requirements, progress)
         os.sync()
-        write_marker(new, {"id": uuid.uuid4().hex, "request": request, "complete": True, "warnings": []})
+        marker = {"id": uuid.uuid4().hex, **_requested(asked), "complete": True, "warnings": []}
+        write_marker(new, marker)
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
@@ -219,22 +239,35 @@ def _copy(old: Path, new: Path, count: int, progress: Progress) -> None:
     (new / MARKER).unlink(missing_ok=True)
 
 
-def _request(entry: Planned, installer: Installer, packages: dict[str, str]) -> str:
-    """Digest of all that decides what the staged environment is going to hold."""
+def _asked(entry: Planned, installer: Installer, packages: dict[str, str]) -> dict[str, Any]:
+    """All that decides what the staged environment is going to hold, by the words of a sentence."""
     options = installer.options
-    asked = {
-        "path": entry.path,
-        "strategy": entry.strategy,
-        "python": entry.python,
-        "requirements": entry.requirements,
-        "replaces": environment_id(entry.path),
-        "packages": packages,
-        "wheels": options.wheels,
-        "image": options.image,
-        "constraints": files.sha256(Path(options.constraints)) if options.constraints else "",
-        "index": hashlib.sha256(options.index_url.encode()).hexdigest(),
+    wheels = sorted(wheel.name for wheel in Path(options.wheels).glob("*.whl")) if options.wheels else []
+    return {
+        "the path": entry.path,
+        "the strategy": entry.strategy,
+        "the interpreter": entry.python,
+        "the requirements": entry.requirements,
+        "the environment in use": environment_id(entry.path),
+        "its packages": packages,
+        "the wheels": [options.wheels, *wheels],
+        "the image": options.image,
+        "the constraints": files.sha256(Path(options.constraints)) if options.constraints else "",
+        "the index": hashlib.sha256(options.index_url.encode()).hexdigest(),
     }
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def _requested(asked: dict[str, Any]) -> dict[str, Any]:
+    """What a marker has of `_asked`: a digest of all, and of each, so that a difference can be named."""
+    return {"request": _digest(asked), "asked": _digests(asked)}
+
+
+def _digests(asked: dict[str, Any]) -> dict[str, str]:
+    return {name: _digest(value)[:12] for name, value in asked.items()}
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _rebuild_warnings(

@@ -206,6 +206,7 @@ def _result(
         "changes": [to_dict(change) for change in package_changes(before, after)],
         "seconds": seconds,
         "warnings": [],
+        "replaced": "",
         "fault": "",
     }
 

@@ -23,6 +23,9 @@ SECTIONS = {
     "gcp": "google_cloud_platform",
 }
 
+#: How Keycloak calls the providers of `security.authentication.type`, from 0.4 on.
+BROKERS = {"Auth0": "auth0", "GitHub": "github"}
+
 _ENTRY = re.compile(
     r"""(?P<indent>\ *)
         (?P<key>"[^"]*"|'[^']*'|[^\s\#'"&*!|>%@`\[\]{},:-][^:]*?)

@@ -6,7 +6,7 @@ from ..errors import HubError
 from ..planning.findings.finding import BLOCKER, NOTE, WARNING, Finding, Kind, listing
 from ..releases.versions import parse_release
 from . import backups, programs
-from .config import Config
+from .config import BROKERS, Config
 from .site import Site, wrong_old_domain, wrong_project
 from .versions import FIRST_WITH_UPGRADE, Redeployed, gets_keycloak
 
@@ -172,7 +172,7 @@ def _authentication(config: Config) -> list[Finding]:
 
 def callback_url(config: Config) -> str:
     """Where the OAuth application sends users back to, from 0.4 on; empty where there is none."""
-    broker = {"Auth0": "auth0", "GitHub": "github"}.get(config.authentication)
+    broker = BROKERS.get(config.authentication)
     return f"https://{config.get('domain')}/auth/realms/qhub/broker/{broker}/endpoint" if broker else ""
 
 

@@ -45,6 +45,8 @@ class Redeployment:
     steps: tuple[Done, ...] = ()
     rollback_begun: str = ""
     """When, UTC; empty where nobody has gone back."""
+    destruction_begun: str = ""
+    """When, UTC; the old site is no way back since."""
     rollback: tuple[Done, ...] = ()
     """The steps of the way back that were carried out."""
 
@@ -61,6 +63,11 @@ class Redeployment:
         """The same with a step, in the place of an earlier one of that name."""
         others = [each for each in self.steps if each.name != step.name]
         return replace(self, steps=(*others, step))
+
+    def with_destruction(self) -> Redeployment:
+        """The same, whose old site may be gone from now on."""
+        begun = self.destruction_begun or datetime.now(timezone.utc).isoformat(timespec="seconds")
+        return replace(self, destruction_begun=begun)
 
     def with_rollback(self, *steps: Done) -> Redeployment:
         """The same with further steps of the way back, which has begun."""

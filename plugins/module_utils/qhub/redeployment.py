@@ -143,7 +143,8 @@ def _planned(work: Work) -> list[PlannedStep]:
     is_next = "next"
     for step in _steps(work.record):
         done = work.record.done(step.name)
-        why = step.undone(work, done.evidence) if done else ""
+        # Once the old cluster is gone nothing before can be done again, and nothing has to be.
+        why = step.undone(work, done.evidence) if done and not work.record.destruction_begun else ""
         if done and not why:
             planned.append(PlannedStep(step.name, step.title, "done", done.at, done.by, done.evidence))
             continue
@@ -218,7 +219,12 @@ def _take(site: Site, config: Config, kept: Path, name: str, check: bool) -> Tak
             f"The step {name} comes after {', '.join(earlier)}" + (f" ({why})." if why else "."),
             f"Take that first: the playbook qhub_redeploy goes on with {earlier[0]}.",
         )
-    done, result = _carry_out(next(each for each in STEPS if each.name == name), work)
+    step = next(each for each in STEPS if each.name == name)
+    step.require(work)
+    if step.final:
+        redeployment = redeployment.with_destruction()
+        record.write(kept, redeployment)
+    done, result = _carry_out(step, work)
     record.write(kept, redeployment.with_step(done))
     return Taken(name, True, "carried out", result)
 
@@ -239,6 +245,13 @@ def _go_back(site: Site, config: Config, kept: Path, name: str, check: bool) -> 
         raise HubError(
             f"No redeployment of {config.get('domain')} has begun: its site has its domain.",
             "There is nothing to go back to.",
+        )
+    if begun.destruction_begun:
+        raise HubError(
+            f"The old cluster is being destroyed, or is destroyed, since {begun.destruction_begun}.",
+            "There is no old site to go back to. Its data are in the backups: "
+            + ", ".join(begun.evidence("back_up")[name] for name in ("user_data", "hub_database"))
+            + ".",
         )
     site = _complete(site, begun)
     _require_same(site, begun)

@@ -50,6 +50,11 @@ class Site:
     keycloak_password_file: str = ""
     keycloak_realm: str = "qhub"
     validate_certs: bool = True
+    auth0_client_id: str = ""
+    auth0_client_secret: str = field(default="", repr=False)
+    hub_token: str = field(default="", repr=False)
+    destroy_project: str = ""
+    destroy_options: tuple[str, ...] = ()
     accept_loss: bool = False
     deploy_options: tuple[str, ...] = ()
     old_deploy_options: tuple[str, ...] = ()

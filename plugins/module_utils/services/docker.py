@@ -21,8 +21,8 @@ from ..system.containers import (
     Container,
     aside,
     changed_files,
-    container,
     containers,
+    in_place,
     make,
     remove,
     set_restart_policy,
@@ -85,16 +85,8 @@ class DockerContainer(Service):
 
     @property
     def container(self) -> Container:
-        """As it is now. Raises HubError when there is none, or it is somebody else's to replace.
-
-        While one takes the place of another, it is the one that had it.
-        """
-        try:
-            found = container(self.name)
-        except HubError:
-            if not self._others():
-                raise
-            found = self._others()[0]
+        """As `in_place` has it. Raises HubError when there is none, or it is somebody else's to replace."""
+        found = in_place(self.name)
         for label, owner in _OWNERS.items():
             if label in found.labels:
                 raise HubError(

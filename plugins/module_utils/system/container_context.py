@@ -10,7 +10,7 @@ from typing import Callable, ClassVar, Sequence
 from ..errors import HubError
 from . import container_helpers, namespaces
 from .containers import DOMAIN, NO_CONTAINER, Container, of_image
-from .execution_context import ExecutionContext
+from .execution_context import ContainerUser, ExecutionContext
 from .image_places import ImagePlace, place_around
 from .processes import Process
 
@@ -68,6 +68,28 @@ class ContainerContext(ExecutionContext):
             return self.container.inside(path)
         rest = path[len(str(folder)) :]
         return place.python if rest == "/bin/python" else place.prefix + rest
+
+    @property
+    def scratch_place(self) -> str:
+        if os.path.isabs(self.directory):
+            return self.directory
+        sources = [each.source for each in self.container.mounts if each.writable]
+        found = next(filter(os.path.isdir, sources), None)
+        if found is None:
+            raise HubError(
+                f"The container {self.container.name} has no mount that it may write: a rehearsal has no "
+                "place there.",
+                "Mount a folder of the host or a volume in it: its cookie secret should be on one as well.",
+            )
+        return found
+
+    @property
+    def container_user(self) -> ContainerUser:
+        home = self.environment.get("HOME") or self.home
+        return ContainerUser(self.container.name, self.user, self.uid, self.gid, list(self.groups), home)
+
+    def outliving(self) -> ContainerContext:
+        return replace(self, container=self.container.stopped)
 
     def address(self, host: str) -> str:
         return f"{self.container.name}{DOMAIN}"

@@ -22,7 +22,7 @@ SLEEP_SECONDS = 3600
 #: What a mount at its path on the host must not hide in a container.
 _OF_IMAGES = ("/bin", "/etc", "/lib", "/opt", "/proc", "/sys", "/usr", "/dev", "/home", "/root")
 
-_helpers: dict[tuple[str, str], str] = {}
+_helpers: dict[tuple[str, str, int | None], str] = {}
 _making = threading.Lock()
 
 
@@ -35,10 +35,11 @@ def helper(settings: Container, place: ImagePlace | None) -> int:
 def _helper(settings: Container, place: ImagePlace | None) -> int:
     """The main process of a container that sleeps, with the settings of another one.
 
-    It is of the image that has the environment, or of that one's. It goes when this process ends.
+    It is of the image that has the environment, or of that one's. While that one runs it has its network,
+    which goes with it; else the same networks. It goes when this process ends.
     """
     image = place.image if place else settings.image
-    key = settings.id, image
+    key = settings.id, image, settings.pid
     if key in _helpers:
         with contextlib.suppress(HubError):
             pid = container(_helpers[key]).pid
@@ -67,6 +68,9 @@ def _helper(settings: Container, place: ImagePlace | None) -> int:
     if not _helpers:
         atexit.register(remove_helpers)
     _helpers[key] = made
+    if not settings.pid:
+        for network in settings.networks:
+            engine.send(f"/networks/{network}/connect", {"Container": made})
     engine.send(f"/containers/{made}/start")
     pid = container(made).pid
     if pid is None:

@@ -65,6 +65,16 @@ def networks(data: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def further_networks(data: dict[str, Any]) -> list[str]:
+    """The names of a container's networks besides the one that it was made with."""
+    mode = data["HostConfig"].get("NetworkMode") or "default"
+    first = {"default": "bridge"}.get(mode, mode)
+    networks = data["NetworkSettings"].get("Networks") or {}
+    return [
+        name for name, endpoint in networks.items() if first not in (name, (endpoint or {}).get("NetworkID"))
+    ]
+
+
 def _short(data: dict[str, Any]) -> str:
     """The start of its id, which is its host name and its alias unless it has others."""
     return str(data["Id"])[:12]

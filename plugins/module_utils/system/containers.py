@@ -67,6 +67,13 @@ class Container:
     """Those of `HostConfig` that its helpers share."""
     goes_when_stopped: bool = False
     """Whether the engine removes it then (`docker run --rm`)."""
+    networks: list[str] = field(default_factory=list)
+    """Those that it is in besides the one of its settings, running or not."""
+
+    @property
+    def stopped(self) -> Container:
+        """What it is going to be when it has stopped."""
+        return replace(self, pid=None)
 
     def on_host(self, path: str) -> str:
         """The host's path of a path in it; without a mount there ``<name>:<path>``, as for `docker cp`."""
@@ -101,6 +108,20 @@ def container(name: str) -> Container:
         raise HubError(
             f"There is no container {name} on this host.", "`docker ps --all` shows those that there are."
         ) from None
+
+
+def in_place(name: str) -> Container:
+    """The container of that name; while one takes the place of another, the one that had it.
+
+    Raises HubError as `container`.
+    """
+    try:
+        return container(name)
+    except HubError:
+        beside = containers(f"{name}{ASIDE}")
+        if not beside:
+            raise
+        return beside[0]
 
 
 def of_image(name: str, image: str) -> Container:
@@ -205,6 +226,7 @@ def parsed(data: dict[str, Any]) -> Container:
         addresses=[each["IPAddress"] for each in networks.values() if each.get("IPAddress")],
         settings={name: host[name] for name in _SETTINGS if host.get(name)},
         goes_when_stopped=bool(host.get("AutoRemove")),
+        networks=container_settings.further_networks(data),
     )
 
 

@@ -27,6 +27,20 @@ NEEDS_ROOT = "Run the task as root: set `ansible_become: true` for the host, or 
 
 
 @dataclass(frozen=True)
+class ContainerUser:
+    """Whose programs of the host reach what a hub's container reaches."""
+
+    container: str
+    """The container's name."""
+    name: str
+    uid: int
+    gid: int
+    groups: list[int]
+    home: str
+    """In the container."""
+
+
+@dataclass(frozen=True)
 class ExecutionContext:
     """Where and as whom the hub runs; whatever of the hub's we run, runs in them too.
 
@@ -176,6 +190,20 @@ class ExecutionContext:
     def inside(self, path: str) -> str:
         """The path by which programs in this context find what the host has at ``path``."""
         return path
+
+    @property
+    def scratch_place(self) -> str:
+        """A folder of the host in which what programs in this context write is found by the same path."""
+        return self.directory
+
+    @property
+    def container_user(self) -> ContainerUser | None:
+        """The container that programs run in, and as whom; None where they run on the host."""
+        return None
+
+    def outliving(self) -> ExecutionContext:
+        """The same for programs that go on when the service has stopped."""
+        return self
 
     def address(self, host: str) -> str:
         """The name by which this host reaches what listens at the address ``host`` of this context."""

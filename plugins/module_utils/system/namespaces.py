@@ -6,7 +6,8 @@ import contextlib
 import ctypes
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Callable
 
 from .processes import PROC
@@ -14,6 +15,14 @@ from .processes import PROC
 #: linux/prctl.h
 _PR_CAPBSET_DROP = 24
 _PR_SET_NO_NEW_PRIVS = 38
+#: linux/sched.h, linux/mount.h
+_CLONE_NEWNS = 0x20000
+_MS_BIND = 0x1000
+_MS_REC = 0x4000
+_MS_PRIVATE = 1 << 18
+_MNT_DETACH = 2
+#: A folder that every host has, for a moment that of a child's own files.
+_PLACE = Path("/tmp")
 
 #: All that a container has of its own, but for its processes; the file system last, with which /proc goes.
 _OF_A_CONTAINER = ("ipc", "uts", "net", "mnt")
@@ -37,6 +46,31 @@ def entering(pid: int) -> Callable[[], None]:
                 library.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
         if no_new:
             library.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+    return enter
+
+
+def entering_network(pid: int, contents: Mapping[str, bytes]) -> Callable[[], None]:
+    """What a child calls to be in the network of a process, where files of this host have other contents.
+
+    Only the child sees them, by their paths. What this host does not have is left out. Raises OSError when
+    the process has ended.
+    """
+    library = ctypes.CDLL(None, use_errno=True)
+    there = {path: content for path, content in contents.items() if os.path.exists(path)}
+
+    def enter() -> None:
+        _set(library, os.open(f"/proc/{pid}/ns/net", os.O_RDONLY))
+        _call(library.unshare, _CLONE_NEWNS)
+        _call(library.mount, b"none", b"/", None, _MS_REC | _MS_PRIVATE, None)
+        # A file system of its own, which nobody else sees and which goes with the last program in it.
+        _call(library.mount, b"tmpfs", bytes(_PLACE), b"tmpfs", 0, b"mode=0755,size=1m")
+        for number, (path, content) in enumerate(there.items()):
+            copy = _PLACE / str(number)
+            copy.write_bytes(content)
+            copy.chmod(0o644)
+            _call(library.mount, bytes(copy), os.path.realpath(path).encode(), None, _MS_BIND, None)
+        _call(library.umount2, bytes(_PLACE), _MNT_DETACH)
 
     return enter
 
@@ -86,7 +120,12 @@ def _opened(path: str) -> Iterator[int]:
 
 
 def _set(library: ctypes.CDLL, descriptor: int) -> None:
-    if library.setns(descriptor, 0):
+    _call(library.setns, descriptor, 0)
+
+
+def _call(function: Callable[..., int], *arguments: object) -> None:
+    """Call a function of the C library. Raises OSError where it says that it has failed."""
+    if function(*arguments):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
 

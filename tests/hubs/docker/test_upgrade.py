@@ -12,74 +12,31 @@ from typing import Any
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import verification
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.discovery import find_deployment
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments import transitions
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import InstallerOptions
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import api
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import planner
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.running_servers import STOP
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import recovery_point, rollback
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.rehearsal.rehearsal import rehearse
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import (
-    container_helpers,
-    containers,
-    state,
-)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import container_helpers, state
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.process_records import recorded_in
 
 from tests.hubs.docker.container_hub import (
     IMAGES,
     NEW,
     OLD,
-    TOKEN,
+    Hub,
     broken_image,
     container,
     docker,
     wait_until_it_answers,
 )
-from tests.hubs.recovery import staged_hub
 from tests.plans import planned_environment
 from tests.testbed.images import image
 from tests.testbed.releases import DOES_NOT_START
 
 SETTINGS = ("Env", "Cmd", "Entrypoint", "User", "WorkingDir", "Labels")
-
-
-class Hub(staged_hub.Hub):
-    """A hub in a container; each run upgrades it from the same state."""
-
-    def __init__(self, name: str, folder: Path) -> None:
-        self.name, self.base = name, folder / "state"
-        self.folder = state.state_folder(name, str(self.base))
-        self.place = state.state_folder(name) / "image"
-        self.entry = planned_environment(self.place, NEW, jupyterhub=OLD, kind="image")
-
-    def stage(self, image_name: str, check: bool = False) -> dict[str, Any]:
-        options = InstallerOptions(image=image_name)
-        return transitions.apply("staged", [self.entry], "", options, Progress(), check)
-
-    def arm(self, *arguments: Any, **changes: Any) -> str:
-        return super().arm(*arguments, running_servers=STOP, **changes)
-
-    def lay_out(self, append: dict[str, str]) -> None:
-        """Nothing: the test has staged it."""
-
-    def remove_others(self) -> None:
-        """Remove its containers that are not in its place."""
-        for other in containers.containers():
-            if other.name.startswith(f"{self.name}."):
-                containers.remove(other.name)
-
-    def users(self) -> list[str]:
-        return sorted(user["name"] for user in self.ask("/users"))
-
-    def ask(self, path: str, method: str = "GET") -> Any:
-        answer = api.ask(f"http://{self.name}.container:8081/hub/api{path}", TOKEN, method)
-        assert answer.status < 300, answer
-        return answer.body
 
 
 @pytest.fixture

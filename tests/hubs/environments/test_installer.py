@@ -175,6 +175,11 @@ def test_facts_come_from_the_target_s_own_wheel(old: Path, wheels: Path, tool: s
     }
 
 
+def test_facts_where_uv_may_keep_nothing(old: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_NO_CACHE", "1")
+    assert facts(old, "3.0.0", installer="uv", wheels=str(wheels))["schema_head"] == "bbbb"
+
+
 def test_facts_of_a_release_on_the_index(old: Path, tool: str) -> None:
     found = facts(old, "6.1.1", installer=tool)
     assert (found["version"], found["requires_python"]) == ("6.1.1", ">=3.10")

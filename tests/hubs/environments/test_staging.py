@@ -132,6 +132,7 @@ def test_staged_once_is_staged(old: Path, wheels: Path) -> None:
     before = fingerprint(Path(first.staged_path))
     second = run(entry, wheels)
     assert not second.changed
+    assert (first.replaced, second.replaced) == ("", "")
     assert second.packages_after == first.packages_after
     assert fingerprint(Path(first.staged_path)) == before
 
@@ -142,6 +143,15 @@ def test_another_request_is_staged_again(old: Path, wheels: Path) -> None:
     staged = run(planned_environment(old, "2.0.0", requirements=requirements), wheels)
     assert staged.changed
     assert staged.packages_after["bystander"] == "2.0"
+    assert staged.replaced == "this has changed since: the requirements"
+
+
+def test_other_wheels_are_staged_again(old: Path, wheels: Path) -> None:
+    run(planned_environment(old, "2.0.0"), wheels)
+    make_wheel(wheels, "newcomer", "1.1")
+    staged = run(planned_environment(old, "2.0.0"), wheels)
+    assert staged.packages_after["newcomer"] == "1.1"
+    assert staged.replaced == "this has changed since: the wheels"
 
 
 def test_a_change_of_the_old_environment_is_staged_again(old: Path, wheels: Path) -> None:
@@ -150,6 +160,7 @@ def test_a_change_of_the_old_environment_is_staged_again(old: Path, wheels: Path
     staged = run(planned_environment(old, "2.0.0"), wheels)
     assert staged.changed
     assert staged.packages_after["bystander"] == "2.0"
+    assert staged.replaced == f"{old} has changed since"
 
 
 def test_what_is_half_made_is_made_again(old: Path, wheels: Path) -> None:
@@ -157,7 +168,8 @@ def test_what_is_half_made_is_made_again(old: Path, wheels: Path) -> None:
     staged = Path(run(entry, wheels).staged_path)
     (staged / MARKER).unlink()
     (staged / "leftover").touch()
-    assert run(entry, wheels).changed
+    again = run(entry, wheels)
+    assert again.changed and again.replaced == "it was not complete"
     assert not (staged / "leftover").exists()
 
 

@@ -764,11 +764,6 @@ CASES += [
         "The container jupyterhub.service has numpy 2.0, scipy 1.0, and its image does not.",
         hub(service__lost=["numpy 2.0", "scipy 1.0"]),
     ),
-    Case(
-        "database-of-container",
-        "jupyterhub.service is a container, and its database is postgresql://db/hub.",
-        hub(service__sees_host=False, database__path=None, database__url="postgresql://db/hub"),
-    ),
     *(
         Case(
             f"changes-{major}",
@@ -918,7 +913,6 @@ HEALTHY = [
     ),
     Case("servers-not-kept", "", hub_1()),
     Case("servers-refused", "", policy=Policy(running_servers="refuse")),
-    Case("database-of-container", "", hub(service__sees_host=False)),
     Case("service-not-replaceable", "", hub(service__obstacles=[])),
     Case("packages-lost", "", hub(service__lost=[])),
     Case("changes-5", "", hub(hub_environment__jupyterhub="5.4.6")),

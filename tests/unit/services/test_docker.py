@@ -199,6 +199,7 @@ def test_the_hosts_side_of_a_container() -> None:
         "teaching_default": {"Aliases": ["hub"], "IPAMConfig": {"IPv4Address": "172.20.0.5"}},
         "databases": {},
     }
+    assert container_settings.further_networks(CONTAINER) == ["databases"]
 
 
 def frame(stream: int, text: bytes) -> bytes:

@@ -130,13 +130,6 @@ COMPOSE_FILE = Kind(
     "`docker compose up` would start the old hub again, on a migrated database: it does not start.",
     "Change the image there once the upgrade has succeeded, and back after a rollback.",
 )
-DATABASE_OF_CONTAINER = Kind(
-    "database-of-container",
-    BLOCKER,
-    "The hub is a container, and a server has its database.",
-    "The server's clients would have to run in the hub's image; only SQLite on a mount was tested.",
-    "Upgrade it manually.",
-)
 KINDS = (
     HUB_NOT_RUNNING,
     HUB_DOES_NOT_ANSWER,
@@ -154,7 +147,6 @@ KINDS = (
     PACKAGES_LOST,
     IMAGE_BUILT,
     COMPOSE_FILE,
-    DATABASE_OF_CONTAINER,
 )
 
 #: Keys of `verification.unanswered`.
@@ -197,10 +189,6 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
         lost = ", ".join(service.lost)
         yield PACKAGES_LOST.found(f"The container {service.name} has {lost}, and its image does not.")
     yield from _images(upgrade)
-    if not service.sees_host and upgrade.deployment.database.path is None:
-        yield DATABASE_OF_CONTAINER.found(
-            f"{service.name} is a container, and its database is {upgrade.deployment.database.url}."
-        )
     yield from _servers(upgrade)
 
 

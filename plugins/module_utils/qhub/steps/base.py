@@ -71,6 +71,8 @@ class Step:
     only_redeployed = True
     """Whether it is left out where no redeployment is needed."""
 
+    final = False
+    """Whether nothing that is older can be gone back to once it has begun."""
     only_with_keycloak = False
     """Whether it is left out where the site does not get its first Keycloak."""
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from .backup import BackUp
 from .base import Step
+from .callbacks import AddCallback, RemoveCallbacks
 from .commit import Commit
 from .deploy import Deploy
+from .destroy import DestroyOldSite
 from .install import Install
 from .rename_old_site import RenameOldSite
 from .rename_project import RenameProject
@@ -14,6 +16,7 @@ from .roll_back import ROLLBACK
 from .root_password import RootPassword
 from .upgrade_config import UpgradeConfig
 from .users import ImportUsers
+from .verify import Verify
 
 #: As QHub's guide has them, but that the programs are installed before anything is done with them.
 STEPS: tuple[Step, ...] = (
@@ -23,10 +26,14 @@ STEPS: tuple[Step, ...] = (
     UpgradeConfig(),
     RenameProject(),
     Deploy(),
+    AddCallback(),
     Commit(),
     Restore(),
     ImportUsers(),
     RootPassword(),
+    Verify(),
+    DestroyOldSite(),
+    RemoveCallbacks(),
 )
 #: The names of all steps, those of the way back at the end.
 NAMES = tuple(step.name for step in (*STEPS, *ROLLBACK))

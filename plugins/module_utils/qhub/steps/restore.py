@@ -103,8 +103,8 @@ def _compare_database(backup: Path, restored: Path) -> int:
     """The number of users of the backup, who are all in the restored one."""
     before, after = backups.table_rows(backup), backups.table_rows(restored)
     lost = [name for name in KEPT_TABLES if after.get(name, 0) < before.get(name, 0)]
-    names = _users(backup)
-    gone = sorted(names - (_users(restored) if "users" in after else set()))
+    names = users_of(backup)
+    gone = sorted(names - (users_of(restored) if "users" in after else set()))
     problems = [
         *([f"users are missing: {listing(gone)}"] if gone else []),
         *([f"rows are missing in {', '.join(lost)}"] if lost else []),
@@ -114,6 +114,7 @@ def _compare_database(backup: Path, restored: Path) -> int:
     return len(names)
 
 
-def _users(path: Path) -> set[str]:
+def users_of(path: Path) -> set[str]:
+    """The names of the users of a hub's SQLite database."""
     with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)) as database:
         return {name for (name,) in database.execute("SELECT name FROM users")}

@@ -19,24 +19,9 @@ class ImportUsers(Step):
     only_with_keycloak = True
 
     def carry_out(self, work: Work) -> Result:
-        known = work.record.evidence("upgrade_config")
-        path = Path(known["import"])
-        wanted = read_import(path)
-        if files.sha256(path) != known["import_sha256"]:
-            raise HubError(
-                f"{path} is not as `qhub upgrade` has made it.",
-                f"Restore it from {work.kept / 'upgraded' / path.name}.",
-            )
-        keycloak = work.keycloak()
-        present = keycloak.users()
+        wanted, present = _imported(work)
         groups = {str(user["username"]): set(_texts(user["groups"])) for user in wanted["users"]}
-        missing = sorted(set(groups) - set(present))
-        if missing:
-            raise HubError(
-                f"{len(missing)} of {len(groups)} users are not in Keycloak: {listing(missing)}.",
-                "Run the playbook qhub_users, which imports them.",
-            )
-        found = keycloak.groups_and_password({name: present[name] for name in groups})
+        found = work.keycloak().groups_and_password({name: present[name] for name in groups})
         wrong = sorted(name for name in groups if not groups[name] <= found[name][0])
         if wrong:
             raise HubError(
@@ -51,6 +36,31 @@ class ImportUsers(Step):
                 "others_in_keycloak": ", ".join(sorted(set(present) - set(groups))),
             }
         )
+
+
+def imported_users(work: Work) -> int:
+    """The number of users of the file, who are all in Keycloak. Raises HubError with those who are not."""
+    return len(_imported(work)[0]["users"])
+
+
+def _imported(work: Work) -> tuple[dict[str, list[dict[str, object]]], dict[str, str]]:
+    """The content of the file, and Keycloak's users; all of the file are there."""
+    known = work.record.evidence("upgrade_config")
+    path = Path(known["import"])
+    wanted = read_import(path)
+    if files.sha256(path) != known["import_sha256"]:
+        raise HubError(
+            f"{path} is not as `qhub upgrade` has made it.",
+            f"Restore it from {work.kept / 'upgraded' / path.name}.",
+        )
+    present = work.keycloak().users()
+    missing = sorted({str(user["username"]) for user in wanted["users"]} - set(present))
+    if missing:
+        raise HubError(
+            f"{len(missing)} of {len(wanted['users'])} users are not in Keycloak: {listing(missing)}.",
+            "Run the playbook qhub_users, which imports them.",
+        )
+    return wanted, present
 
 
 def _texts(value: object) -> list[str]:

@@ -1,0 +1,25 @@
+"""The oldest and the newest supported ansible-core, installed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.pythons import pythons
+
+#: Each with a Python that it runs on: 2.20 and later need 3.12.
+CORES = {"2.17": "3.11", "2.21": "3.13"}
+
+
+def install(core: str, folder: Path) -> Path:
+    """Install an ansible-core into a folder; return the folder of its programs."""
+    uv = shutil.which("uv", path=str(Path(sys.executable).parent))
+    assert uv, "uv is missing: make venv"
+    # One that is not here is fetched by uv, where it may.
+    python = pythons().get(CORES[core], CORES[core])
+    subprocess.run([uv, "venv", "--quiet", "--python", python, folder], check=True)
+    wanted = f"ansible-core=={core}.*"
+    subprocess.run([uv, "pip", "install", "--quiet", "--python", folder / "bin/python", wanted], check=True)
+    return folder / "bin"
