@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import Plan
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.controller import has_died, holder
-from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.facts import NOTHING, hand_on
+from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.facts import NOTHING, hand_on, known
+from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.plans import lines_of
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.screen import show
 
 
@@ -21,8 +24,15 @@ class ActionModule(ActionBase):
         state = self._task.args.get("state")
         if state == "ended":
             result.update(self._end(task_vars))
-        else:
+        elif state != "replanned" or self._task.args.get("run"):
             result.update(self._act(task_vars))
+        if state == "replanned" and not result.get("failed"):
+            plan, before = (
+                from_dict(Plan, each)
+                for each in (self._task.args["plan"], known(task_vars, "jupyterhub_upgrade_plan"))
+            )
+            show(lines_of([each for each in plan.findings if each not in before.findings], details=False))
+            hand_on(result, jupyterhub_upgrade_plan=to_dict(plan))
         if state == "resumed":
             hand_on(result, **NOTHING)
             show([f"{task_vars['inventory_hostname']}: {line}" for line in result.get("messages", [])])

@@ -96,6 +96,13 @@ options:
         C(hours) for which it is open, also past midnight.
     type: dict
     default: {}
+  singleuser_hosts:
+    description:
+      - The hub's other hosts of single-user servers, each as C(found) of
+        M(hubops.jupyterhub.jupyterhub_singleuser_info) describes it.
+    type: list
+    elements: dict
+    default: []
   details:
     description: Whether to show why each note matters, and the steps.
     type: bool
@@ -315,6 +322,20 @@ plan:
       description: What becomes of users' containers that have an old image; empty where there are none.
       type: str
       sample: ""
+    singleuser_hosts:
+      description: Other hosts of single-user servers, and the environments that are changed there.
+      type: list
+      elements: dict
+      contains:
+        host:
+          description: The name that it has in the inventory.
+          type: str
+          sample: node1.example.org
+        environments:
+          description: As those of the hub's own host.
+          type: list
+          elements: dict
+          sample: []
 blockers:
   description: The findings that forbid the upgrade, as sentences.
   returned: success
@@ -337,6 +358,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.ins
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import planner
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import sentence
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.found_host import FoundHost
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.window import read_window
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal
@@ -356,7 +378,9 @@ def planned(params: dict[str, Any], _check: bool) -> dict[str, Any]:
     policy = Policy(**{key: params[key] for key in POLICY}, window=read_window(params["window"]))
     base = params["state_folder"]
     failed = journal.failed_upgrade(state_folder(deployment.name, base))
-    plan = planner.plan(deployment, params["version"], policy, installer_options(params), base, failed)
+    others = [from_dict(FoundHost, each) for each in params["singleuser_hosts"]]
+    options = installer_options(params)
+    plan = planner.plan(deployment, params["version"], policy, options, base, failed, others)
     blockers = [f"{finding.id}: {sentence(finding)}" for finding in plan.blockers]
     return {"changed": False, "plan": to_dict(plan), "blockers": blockers}
 
@@ -381,6 +405,7 @@ def main() -> None:
             window=dict(type="dict", default={}),
             stale_containers=dict(type="str", choices=["keep", "remove"], default="keep"),
             **arguments.DATABASE_SESSIONS,
+            singleuser_hosts=dict(type="list", elements="dict", default=[]),
             details=dict(type="bool", default=False),
             **arguments.INSTALLER,
         ),

@@ -20,8 +20,9 @@ extends_documentation_fragment:
   - hubops.jupyterhub.attributes
 attributes:
   check_mode:
-    description: Downloads nothing and says nothing about the hubs.
+    description: Can run in check mode and say what it would change.
     support: partial
+    details: Downloads nothing, and says nothing about the hubs.
 options:
   folder:
     description: Where the wheels are kept.

@@ -31,7 +31,8 @@ options:
       - V(present) makes one while the hub serves, and compares it with its own checksums.
       - V(sealed) copies the database once more, into O(path), now that the hub has stopped.
       - V(verified) compares O(path) with its own checksums.
-      - V(restored) makes the host equal to O(path), and starts the old hub.
+      - V(restored) makes the host equal to O(path), and starts the old hub. In a run it first stops the hub
+        of O(deployment), whose address is held meanwhile.
       - V(absent) removes O(path), with the old environments that only it needs. It is refused while a run
         that would go back to it is not over.
       - V(pruned) removes all but the newest O(keep) recovery points, and those older than O(keep_days). The
@@ -41,6 +42,11 @@ options:
     required: true
   path:
     description: The recovery point's folder.
+    type: path
+  replaced:
+    description:
+      - The recovery point of the hub that V(restored) replaces in a run.
+      - Its database is copied into it once more when that hub has stopped.
     type: path
   plan:
     description:
@@ -77,6 +83,14 @@ options:
     description: Seconds that stopping, starting, or waiting for a lock of the database may take, each.
     type: int
     default: 120
+  stop_timeout:
+    description: Seconds that stopping the hub may take that V(restored) replaces in a run.
+    type: int
+    default: 120
+  lock_timeout:
+    description: Seconds that V(restored) waits for a lock of the database that it copies into O(replaced).
+    type: int
+    default: 30
 """
 
 EXAMPLES = r"""
@@ -193,13 +207,25 @@ def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
     if wanted == "restored":
         if check:
             return recovery_point.foretell(path)
-        return rollback.restore(path, timeout, params["run"])
+        return rollback.restore(path, timeout, params["run"], replaced_of(params))
     if wanted == "absent":
         return {"changed": path.is_dir() if check else retention.remove(path)}
     folder = state.recovery_folder(state.state_folder(params["deployment"]["name"], base))
     choose = retention.surplus if check else retention.prune
     removed = choose(folder, params["keep"], params["keep_days"])
     return {"changed": bool(removed), "removed": [str(point) for point in removed]}
+
+
+def replaced_of(params: dict[str, Any]) -> rollback.Replaced | None:
+    """The hub that a restore replaces; None where a caller does not say."""
+    if not params["deployment"]:
+        return None
+    return rollback.Replaced(
+        from_dict(Deployment, params["deployment"]),
+        Path(params["replaced"]) if params["replaced"] else None,
+        params["stop_timeout"],
+        params["lock_timeout"],
+    )
 
 
 def maker(state_folder: Path, run_id: str) -> dict[str, str]:
@@ -223,6 +249,7 @@ def main() -> None:
                 required=True,
             ),
             path=dict(type="path"),
+            replaced=dict(type="path"),
             plan=dict(type="dict", default={}),
             homes=dict(type="list", elements="path", default=[]),
             purpose=dict(type="str", choices=["upgrade", "rollback", "backup"]),
@@ -230,6 +257,8 @@ def main() -> None:
             fetch=dict(type="str", default=""),
             **arguments.RETENTION,
             timeout=dict(type="int", default=120),
+            stop_timeout=dict(type="int", default=120),
+            lock_timeout=dict(type="int", default=30),
         ),
         apply,
         required_if=[

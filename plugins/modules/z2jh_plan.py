@@ -52,6 +52,17 @@ options:
     type: list
     elements: str
     default: []
+  running_servers:
+    description: What becomes of users' servers that run. V(keep) lets them run; V(refuse) is a blocker while
+      one runs; V(stop) has the hub stop them just before the upgrade.
+    type: str
+    choices: [keep, refuse, stop]
+    default: keep
+  fix_volumes:
+    description: Whether the upgrade shall have the new hub told of claims that it would not use any more;
+      they are no blocker then.
+    type: bool
+    default: false
   details:
     description: Whether to show why each note matters.
     type: bool
@@ -159,6 +170,10 @@ plan:
           description: The value after.
           type: str
           sample: '"4.4.0"'
+    running_servers:
+      description: What becomes of users' servers that run.
+      type: str
+      sample: keep
 blockers:
   description: The findings that forbid the upgrade, as sentences.
   returned: success
@@ -182,7 +197,7 @@ from typing import Any
 from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import sentence
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh import planner, report
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh import findings, planner, report
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.cluster import Access, chart_of
 
 
@@ -192,6 +207,8 @@ def planned(params: dict[str, Any], _check: bool) -> dict[str, Any]:
         chart_of(params["chart"], params["chart_repository"], params["chart_version"]),
         planner.texts(params["values_files"]),
         tuple(params["accept"]),
+        params["running_servers"],
+        params["fix_volumes"],
     )
     plan = planner.plan(Access.from_params(params), params["release"], wanted)
     return {
@@ -212,6 +229,10 @@ def main() -> None:
             chart_repository=dict(type="str", default=planner.REPOSITORY),
             values_files=dict(type="list", elements="path", default=[]),
             accept=dict(type="list", elements="str", default=[]),
+            running_servers=dict(
+                type="str", choices=[findings.KEEP, findings.REFUSE, findings.STOP], default=findings.KEEP
+            ),
+            fix_volumes=dict(type="bool", default=False),
             details=dict(type="bool", default=False),
         ),
         planned,

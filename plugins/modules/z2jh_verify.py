@@ -10,18 +10,18 @@ version_added: 0.1.0
 author:
   - The hubops.jupyterhub maintainers (@hubops)
 description:
-  - "Asks the hub in its pod: its version, and its users with a temporary token. Starts and stops a server of
-    O(user), if given."
+  - "Asks the hub in its pod, with a temporary token: its version, its users, the servers that ran."
+  - Logs in as O(user), if given, starts a server, uses it and stops it, and reads its JupyterHub.
   - Compares users, volumes and users' servers with a recovery point. Each person whose volume is lost,
     replaced or joined by a second one is named.
 extends_documentation_fragment:
   - hubops.jupyterhub.cluster
 attributes:
   check_mode:
-    description: Runs the same; a server is started and stopped only without check mode.
+    description: Runs the same, but starts no server and writes no claim.
     support: full
   diff_mode:
-    description: Changes nothing that stays.
+    description: Shows in its summary what it has written.
     support: none
 options:
   recovery_point:
@@ -39,9 +39,25 @@ options:
     type: str
     default: ""
   user:
-    description: The user whose server is started and stopped; none, when empty.
+    description:
+      - The user who logs in, and whose server is started and stopped; none, when empty.
+      - One whom the hub does not know, or whose name begins with C(hubops-), is removed afterwards, with the
+        volume. A server that runs is left alone.
     type: str
     default: ""
+  servers:
+    description: Whether the servers that ran at O(volumes_of) must still run, and answer (V(kept)); with
+      V(stopped) they are not looked at.
+    type: str
+    choices: [kept, stopped]
+    default: kept
+  fix_volumes:
+    description:
+      - Whether to write the claims of O(volumes_of) that the hub would not use any more back into its
+        database, and to start the hub again; users' servers run on.
+      - Without it the users are named in a warning.
+    type: bool
+    default: false
   run:
     description: The run of the guard that is given heartbeats meanwhile; none, when empty.
     type: str
@@ -74,7 +90,28 @@ server:
   description: What became of the server of O(user).
   returned: success
   type: str
-  sample: started and stopped
+  sample: started in 7 s and stopped
+single_user_version:
+  description: The JupyterHub of that server; empty where it did not say.
+  returned: success
+  type: str
+  sample: 5.5.0
+answering:
+  description: How many of the servers that ran before answer.
+  returned: success
+  type: int
+  sample: 12
+summary:
+  description: What was verified, as a line.
+  returned: success
+  type: str
+  sample: JupyterHub 5.5.0 answers, 42 users are there; 40 volumes are in place.
+fixed:
+  description: The servers whose claims were written back, as C(user) or C(user/server).
+  returned: success
+  type: list
+  elements: str
+  sample: [grace.h]
 volumes:
   description: The table of users' volumes.
   returned: success
@@ -98,7 +135,10 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh import reco
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.cluster import Access, Kubectl
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.guard import heartbeats
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.release import find
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.verification import verify
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.verification import (
+    summary,
+    verify,
+)
 
 
 def act(params: dict[str, Any], check: bool) -> dict[str, Any]:
@@ -114,8 +154,18 @@ def act(params: dict[str, Any], check: bool) -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
         if params["run"]:
             stack.enter_context(heartbeats(access, release.name, params["run"], params["patience"]))
-        found = verify(access, release, point, volumes_of, params["jupyterhub_version"], user)
-    return {"changed": False, **to_dict(found)}
+        servers = volumes_of.servers if volumes_of and params["servers"] == "kept" else ()
+        found = verify(
+            access,
+            release,
+            point,
+            volumes_of,
+            params["jupyterhub_version"],
+            user,
+            servers,
+            params["fix_volumes"] and not check,
+        )
+    return {"changed": bool(found.fixed), **to_dict(found), "summary": summary(found, user)}
 
 
 def main() -> None:
@@ -127,6 +177,8 @@ def main() -> None:
             volumes_of=dict(type="str", default=""),
             jupyterhub_version=dict(type="str", default=""),
             user=dict(type="str", default=""),
+            servers=dict(type="str", choices=["kept", "stopped"], default="kept"),
+            fix_volumes=dict(type="bool", default=False),
             run=dict(type="str", default=""),
             patience=dict(type="int", default=120),
         ),

@@ -8,6 +8,7 @@ from typing import Any
 NOTHING: dict[str, Any] = {
     "jupyterhub_run": {"id": "", "continues": ""},
     "jupyterhub_deployment": {},
+    "jupyterhub_singleuser_hosts": [],
     "jupyterhub_upgrade_plan": {},
     "jupyterhub_staged": [],
     "jupyterhub_backup": "",

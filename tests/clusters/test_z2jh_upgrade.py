@@ -101,7 +101,7 @@ def test_a_controller_that_is_killed_in_the_middle_leaves_the_old_one(
     release: Installed, before: State
 ) -> None:
     wanted = {"z2jh_chart": str(release.charts[NEW]), "z2jh_chart_version": NEW, "z2jh_patience": PATIENCE}
-    process = release.start_playbook("z2jh_upgrade.yml", **wanted)
+    process = release.start_playbook("z2jh_upgrade.yml", z2jh_rehearse=False, **wanted)
     assert process.stdout
     for line in process.stdout:
         if "Verify the new hub" in line:
@@ -145,7 +145,9 @@ def test_a_helm_that_is_killed_ends_in_the_old_one(release: Installed, before: S
 
 def test_an_upgrade_keeps_users_servers_and_volumes(release: Installed, before: State) -> None:
     copies = release.folder / "copies"
-    status, printed = release.upgrade(NEW, z2jh_verify_user="bob", z2jh_backup_fetch=str(copies))
+    status, printed = release.upgrade(
+        NEW, z2jh_rehearse=True, z2jh_verify_user="bob", z2jh_backup_fetch=str(copies)
+    )
     assert status == 0, printed
     (copy,) = copies.glob(f"{release.namespace}/hub/*/jupyterhub.sqlite")
     with contextlib.closing(sqlite3.connect(copy)) as connection:

@@ -14,6 +14,8 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import 
 
 FIRST = re.compile(r"hub_guard : arm \|")
 LAST = re.compile(r"hub_guard : accept \| Keep the new hub")
+#: Stands where an upgrade with other hosts of single-user servers has tasks. Ansible begins no such task.
+NOTHING = re.compile(r"^no_other_hosts \|")
 
 
 #: Those that no upgrade has in which users' servers run on.
@@ -61,6 +63,8 @@ def listed(checkout: Path) -> list[Task]:
     times: Counter[str] = Counter()
     tasks = []
     for name in re.findall(r"^ {6}(.+?)\tTAGS: ", printed, re.MULTILINE):
+        if NOTHING.search(name):
+            continue
         times[name] += 1
         tasks.append(Task(name, times[name]))
     return tasks

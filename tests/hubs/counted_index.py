@@ -72,16 +72,18 @@ def counted_index() -> Iterator[CountedIndex]:
                 status, body, headers = error.code, error.read(), error.headers
             if not of_file:
                 body = body.replace(FILES.encode(), index.url.encode())
-            whole = self.command == "GET" and status == 200
-            index.answers.append(Answer(self.path, len(body), whole))
             self.send_response(status)
             for name in ("Content-Type", "Content-Range", "Accept-Ranges"):
                 if name in headers:
                     self.send_header(name, headers[name])
             length = headers["Content-Length"] if self.command == "HEAD" else len(body)
             self.send_header("Content-Length", str(length))
-            self.end_headers()
-            self.wfile.write(body)
+            try:
+                self.end_headers()
+                self.wfile.write(body)
+            except (BrokenPipeError, ConnectionResetError):
+                return  # Whoever asked has given up, and asks again.
+            index.answers.append(Answer(self.path, len(body), self.command == "GET" and status == 200))
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     index.url = f"http://127.0.0.1:{server.server_port}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -47,6 +48,28 @@ def test_each_package_is_downloaded_once_for_all_hubs(fleet: Fleet) -> None:
     wheels = fleet.index.wheels
     assert any(wheel.startswith("jupyterhub-") for wheel in wheels)
     assert sorted(set(wheels)) == sorted(wheels), "a wheel was downloaded more than once"
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"jupyterhub_wheels": ""}, "jupyterhub_wheelhouse is set, and jupyterhub_wheels is not."),
+        ({"jupyterhub_wheels": "{folder}"}, "{folder} has files that no staging has put there"),
+        ({"jupyterhub_packages": ["jupyterhub-no-such-package"]}, "cannot be had for {environment}: "),
+    ],
+)
+def test_it_is_refused_and_a_folder_of_somebody_else_is_left_alone(
+    variables: dict[str, Any], said: str, fleet: Fleet, tmp_path: Path
+) -> None:
+    theirs = tmp_path / "theirs.whl"
+    theirs.touch()
+    places = {"folder": str(tmp_path), "environment": str(fleet.environment("hub2"))}
+    wanted = {
+        name: value.format(**places) if isinstance(value, str) else value for name, value in variables.items()
+    }
+    printed = fleet.playbook("stage.yml", "--limit", "hub2", variables=wanted, expect_rc=2)
+    assert said.format(**places) in " ".join(printed.split())
+    assert theirs.exists()
 
 
 def test_a_core_upgrades_a_hub_by_what_was_staged_without_an_index(

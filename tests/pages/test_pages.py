@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page
 
 from tests import stories
 from tests.hostile import ATTACK, hostile
+from tests.pages import screenshots
 
 #: The narrowest telephone, and a screen.
 NARROW, WIDE = 360, 1280
@@ -107,3 +108,10 @@ def test_a_page_forbids_itself_to_execute_what_it_should_not_have(browser: Brows
     page.set_content(invaded)
     assert page.title().startswith("JupyterHub")
     page.close()
+
+
+def test_the_documentation_has_a_picture_of_each_page_and_no_other(browser: Browser, tmp_path: Path) -> None:
+    taken = {file.name for file in screenshots.take(browser, tmp_path)}
+    assert taken == {file.name for file in screenshots.FOLDER.iterdir()}, "python -m tests.pages.screenshots"
+    shown = "".join(page.read_text() for page in screenshots.FOLDER.parent.glob("*.md"))
+    assert all(f"](images/{name})" in shown for name in taken)

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
 from tests.testbed import Hub, lost_rows, staged
+from tests.testbed.judge import Before
+from tests.testbed.releases import APP, DOES_NOT_START, VERSION, release
 from tests.testbed.staged import TARGET
+
+from .refusal import reason
 
 #: What root's shell reads and asks for, and the user that it then gives the hub; it writes the log itself.
 COMMAND = (
@@ -113,3 +122,74 @@ def test_a_shell_that_reads_files_and_changes_the_user(fresh_hub: Hub) -> None:
     assert process.split()[0] == "keeper"
     # The end of the log is what verification has read, and tells of errors.
     assert "JupyterHub is now running" in hub.read("/var/log/jupyterhub.log")
+
+
+#: As JupyterHub the hard way has it: config and unit in the environment, and the hub's state in /.
+HARD_WAY = """
+[Unit]
+Description=JupyterHub
+After=syslog.target network.target
+
+[Service]
+User=root
+Environment="PATH=/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/opt/jupyterhub/bin"
+EnvironmentFile=/etc/jupyterhub/environment
+ExecStart=/opt/jupyterhub/bin/jupyterhub -f /opt/jupyterhub/etc/jupyterhub/jupyterhub_config.py
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+@pytest.fixture
+def unstaged_hub() -> Iterator[Hub]:
+    """A hub for one test alone, with nothing staged: of this layout it would be out of date."""
+    with Hub.start(staged.KIND) as started:
+        yield started
+
+
+@pytest.mark.alone
+def test_the_hard_way(unstaged_hub: Hub) -> None:
+    hub, inside = unstaged_hub, "/opt/jupyterhub/etc"
+    hub.service("stop")
+    hub.exec(["systemctl", "disable", "--quiet", hub.layout.systemd_unit])
+    hub.exec(["mkdir", "--parents", f"{inside}/systemd", f"{inside}/jupyterhub"])
+    for name in ("jupyterhub_config.py", "roles.py"):
+        hub.exec(["mv", f"/etc/jupyterhub/{name}", f"{inside}/jupyterhub"])
+    hub.exec(
+        [
+            "sed",
+            "--in-place",
+            f"s|/etc/jupyterhub|{inside}/jupyterhub|",
+            f"{inside}/jupyterhub/jupyterhub_config.py",
+        ]
+    )
+    hub.exec(["sh", "-c", "mv /srv/jupyterhub/jupyterhub.sqlite /srv/jupyterhub/jupyterhub_cookie_secret /"])
+    hub.write(f"{inside}/systemd/{hub.layout.systemd_unit}", HARD_WAY)
+    hub.exec(["rm", f"/etc/systemd/system/{hub.layout.systemd_unit}"])
+    hub.exec(["systemctl", "enable", "--quiet", f"{inside}/systemd/{hub.layout.systemd_unit}"])
+    hub.layout = replace(
+        hub.layout,
+        config_folder=f"{inside}/jupyterhub",
+        database="/jupyterhub.sqlite",
+        secrets=("/jupyterhub_cookie_secret", "/etc/jupyterhub/environment"),
+    )
+    hub.service("start")
+    hub.wait_until_answers("4.1.6")
+
+    before = Before.of(hub)
+    broken = release(hub, VERSION, append={APP: DOES_NOT_START})
+    failed = hub.playbook("upgrade.yml", {**broken, "jupyterhub_rehearse": False}, expect_rc=2)
+    assert "The hub exited at its start." in reason(failed.stdout)
+    assert failed.report["outcome"] == "restored"
+    assert before.differences(hub) == []
+    assert before.left_behind(hub, apart_from=hub.layout.state_folder) == []
+
+    rows = hub.rows()
+    finished = hub.playbook("upgrade.yml", {"jupyterhub_version": TARGET})
+    assert finished.report["outcome"] == "upgraded", finished.report
+    assert lost_rows(rows, hub.rows()) == []
+    assert hub.version() == TARGET
+    unit = f"{inside}/systemd/{hub.layout.systemd_unit}"
+    assert hub.exec(["readlink", f"/etc/systemd/system/{hub.layout.systemd_unit}"]).stdout.strip() == unit
+    assert hub.read(unit) == HARD_WAY

@@ -53,6 +53,9 @@ IMAGES = {
     "container-new": Image("container", "base", ("container",), {"HUB": "6.1.1"}),
     "driver": Image("packages", "container", ("packages",), {"PACKAGES": DRIVERS}),
     "driver-new": Image("packages", "container-new", ("packages",), {"PACKAGES": DRIVERS}),
+    "container-old": Image(
+        "packages", "container", ("packages",), {"PACKAGES": "jupyterhub==2.3.1 sqlalchemy<2"}
+    ),
     "database": Image("database", "base", ("database",), {}),
     "server": Image("server", "container", ("server",), {}),
     "server-new": Image("server", "container-new", ("server",), {}),

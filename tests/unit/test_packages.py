@@ -29,6 +29,7 @@ ORDER = (
     "planning",
     "z2jh",
     "runs",
+    "singleuser_hosts",
     "rehearsal",
     "recovery",
     "qhub",

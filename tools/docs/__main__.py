@@ -36,6 +36,7 @@ def build(repository: Path = REPOSITORY, folder: Path = BUILD) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     source = folder / "source"
     source.mkdir(parents=True)
+    shutil.copytree(repository / "docs/images", source / "images")
     galaxy = yaml.safe_load((repository / "galaxy.yml").read_text())
     _write_pages(repository, source, f"{galaxy['repository']}/blob/main")
     _document_plugins(repository, folder, source / "reference")

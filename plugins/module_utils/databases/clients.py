@@ -27,7 +27,12 @@ def found(program: str, search_path: str, folders: Iterable[Path]) -> list[str]:
 
 def version(program: str) -> str:
     """The version that a program says it is, ``15.13``; '' where it does not run."""
-    told = re.search(r"(\d+\.\d+(?:\.\d+)?)(?:\s|,|$)", version_line(program))
+    return version_in(version_line(program))
+
+
+def version_in(line: str) -> str:
+    """The version in the line that a program prints when it is asked for it; '' where there is none."""
+    told = re.search(r"(\d+\.\d+(?:\.\d+)?)(?:\s|,|$)", line)
     return told[1] if told else ""
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from ..errors import HubError
-from ..system.execution_context import ExecutionContext
+from ..system.container_network import network_context
+from ..system.execution_context import ContainerUser, ExecutionContext
 from . import clients
 from .access import Access
 from .server import Row
@@ -45,6 +46,8 @@ class Programs(NamedTuple):
 
     folder: Path
     version: str
+    context: ExecutionContext | None = None
+    """Where that folder is; None on this host."""
 
     @property
     def major(self) -> int:
@@ -72,6 +75,48 @@ def installed(search_path: str) -> tuple[Programs, ...]:
     return tuple(sorted(found, key=lambda each: each.major, reverse=True))
 
 
+#: What a container's programs are found by: the folder of all three, and the version.
+_FIND = f'for name in {" ".join(PROGRAMS)}; do command -v "$name" || exit; done; psql --version'
+
+
+_of_servers: dict[tuple[ContainerUser, str], Programs] = {}
+
+
+def of_the_server(user: ContainerUser, host: str) -> Programs | None:
+    """Those that the server's own container has, where that is one of the engine's; None while it is down."""
+    if (user, host) not in _of_servers:
+        context = network_context(user, {}).neighbour(host)
+        if context is None:
+            return None
+        try:
+            lines = context.run(["sh", "-c", _FIND]).stdout.splitlines()
+        except HubError:
+            return None
+        version = clients.version_in(lines[-1]) if len(lines) > len(PROGRAMS) else ""
+        if not version:
+            return None
+        _of_servers[user, host] = Programs(Path(lines[0]).parent, version, context)
+    return _of_servers[user, host]
+
+
+def available(access: Access) -> tuple[Programs, ...]:
+    """All programs by which a database can be asked, newest version first.
+
+    Those of the server's own container only where this host has none of that version.
+    """
+    found = installed(access.context().path)
+    if access.container and not _names_files(access):
+        others = of_the_server(access.container, access.host)
+        if others and others.major not in [each.major for each in found]:
+            found += (others,)
+    return tuple(sorted(found, key=lambda each: each.major, reverse=True))
+
+
+def _names_files(access: Access) -> bool:
+    """Whether the connection needs files of this host, which programs in another container do not find."""
+    return access.host.startswith("/") or any(name in FILES for name in access.options)
+
+
 def _is_script(path: Path) -> bool:
     """Whether it is Debian's wrapper, which looks for the programs in `FOLDERS` at each start."""
     with path.open("rb") as file:
@@ -83,13 +128,17 @@ class Clients:
 
     def __init__(self, access: Access) -> None:
         self._access = access
-        self._context = _context(access)
-        self._installed = installed(self._context.path)
+        self._context = access.context()
+        self._installed = available(access)
         if not self._installed:
             raise HubError(
                 f"This host does not have PostgreSQL's programs {', '.join(PROGRAMS)}.",
                 f"Install the package {PACKAGE}.",
             )
+
+    def _as_hub(self, programs: Programs) -> ExecutionContext:
+        """How programs run, wherever they are."""
+        return _with_credentials(programs.context or self._context, self._access)
 
     @property
     def newest(self) -> Programs:
@@ -106,20 +155,22 @@ class Clients:
     def psql(self, script: Sequence[str]) -> str:
         """Carry out a script in one session, up to its first statement that fails; what it prints."""
         argv = [self.newest.path("psql"), *_PSQL, self._connection()]
-        return clients.run(self._context, argv, input="\n".join(script) + "\n")
+        return clients.run(self._as_hub(self.newest), argv, input="\n".join(script) + "\n")
 
     def dump(self, target: IO[bytes], server: int, arguments: Sequence[str]) -> None:
         """Write a dump in the custom format; ``server`` is the major version of the server."""
-        argv = [self._for(server).path("pg_dump"), "-Fc", "-Z1", *arguments, self._connection()]
-        clients.run(self._context, argv, target=target)
+        programs = self._for(server)
+        argv = [programs.path("pg_dump"), "-Fc", "-Z1", *arguments, self._connection()]
+        clients.run(self._as_hub(programs), argv, target=target)
 
     @contextlib.contextmanager
     def script_of(
         self, dump: Path, server: int, section: str, options: Sequence[str] = ()
     ) -> Iterator[IO[bytes]]:
         """The SQL of one of a dump's `SECTIONS`. Raises HubError, at the end, when the dump is damaged."""
-        argv = [self._for(server).path("pg_restore"), f"--section={section}", *options, "-f", "-"]
-        with dump.open("rb") as source, clients.piped(self._context, argv, source=source) as process:
+        programs = self._for(server)
+        argv = [programs.path("pg_restore"), f"--section={section}", *options, "-f", "-"]
+        with dump.open("rb") as source, clients.piped(self._as_hub(programs), argv, source=source) as process:
             if process.stdout is None:
                 raise AssertionError("pg_restore has no output.")
             try:
@@ -134,7 +185,7 @@ class Clients:
         Raises HubError with the first statement's error.
         """
         argv = [self.newest.path("psql"), *_PSQL, "-o", "/dev/null", self._connection()]
-        with clients.piped(self._context, argv) as process:
+        with clients.piped(self._as_hub(self.newest), argv) as process:
             if process.stdin is None:
                 raise AssertionError("psql has no input.")
             with contextlib.suppress(BrokenPipeError):
@@ -177,8 +228,7 @@ class Clients:
         return self._context.on_host(word) if os.path.isabs(word) else word
 
 
-def _context(access: Access) -> ExecutionContext:
-    context = access.context()
+def _with_credentials(context: ExecutionContext, access: Access) -> ExecutionContext:
     variables = {name: value for name, value in context.environment.items() if name not in KNOWN}
     variables.update(LC_ALL="C.UTF-8", PGCLIENTENCODING="UTF8")
     if access.password is not None:

@@ -32,7 +32,7 @@ from .postgresql_clients import (
     ROWS,
     SECTIONS,
     Clients,
-    installed,
+    available,
     major,
     parsed,
 )
@@ -73,7 +73,7 @@ class PostgresqlDatabase(ServerDatabase):
         if urls.parse(config.url).dialect not in postgresql_access.DIALECTS:
             return None
         access = cls.access_of(config, context, sqlalchemy)
-        programs = installed(access.context().path)
+        programs = available(access)
         server = ServerFacts(
             "PostgreSQL",
             clients=dict.fromkeys(PROGRAMS, programs[0].version if programs else ""),

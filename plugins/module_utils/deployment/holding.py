@@ -25,10 +25,12 @@ class Held:
 
 
 @contextlib.contextmanager
-def holding(deployment: Deployment, expected: float | None = None) -> Iterator[Held]:
+def holding(
+    deployment: Deployment, expected: float | None = None, doing: str = hold_page.UPGRADED
+) -> Iterator[Held]:
     """Hold the hub's address for the time of the block, in which the hub is stopped and started.
 
-    ``expected`` is how long the hub is going to be away, in seconds; None where that is not known.
+    ``expected`` and ``doing`` are for the page, as in `hold_page.serving`.
     """
     is_shown, page, waiting = False, "", None
     with contextlib.ExitStack() as held:
@@ -37,7 +39,7 @@ def holding(deployment: Deployment, expected: float | None = None) -> Iterator[H
         with contextlib.suppress(OSError):
             waiting = held.enter_context(waiting_connections(port)) if port else None
         with contextlib.suppress(OSError):
-            page = held.enter_context(hold_page.serving(expected))
+            page = held.enter_context(hold_page.serving(expected, doing))
             if port:
                 held.enter_context(handing_over(deployment, port, page, waiting))
             is_shown = proxy_route.lead_to(deployment, page)

@@ -64,7 +64,8 @@ class _Handover:
         with contextlib.suppress(OSError):
             read_at = time.monotonic()
             while not self.end.wait(_LOOK_SECONDS):
-                if not is_listening(self.port):
+                # Somebody else may listen on the same port at another address.
+                if not (is_listening(self.port) and is_listening(self.api_port)):
                     self._hand_over()
                 elif time.monotonic() - read_at > _READ_SECONDS:
                     self.known = proxy_route.read(self.deployment) or self.known

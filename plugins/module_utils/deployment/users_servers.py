@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..hub import running_servers
+from ..hub import lab_notifications, running_servers
+from ..hub.lab_notifications import Told
 from ..hub.running_servers import RunningServer
 from ..services.kinds import service_of
 from . import proxy_route, verification
@@ -17,6 +18,8 @@ from .model import Deployment
 
 #: The first tells when the hub knows the token. Administrators of hubs before 2.0 may do all of that.
 SCOPES = ("read:hub", "list:users", "servers", "shutdown")
+#: For who also writes to the servers themselves.
+ACCESS = (*SCOPES, "access:servers")
 LOOK_SECONDS = 5.0
 
 
@@ -69,10 +72,18 @@ class Attendant:
         """Start servers; those that are not ready after ``timeout`` seconds."""
         return running_servers.start(self._api_url, self.token, servers, timeout)
 
+    def notify(self, text: str) -> Told:
+        """Have JupyterLab show a text on the servers that run; needs `ACCESS`."""
+        return lab_notifications.send(self.deployment.config.public_url, self.token, self.listed(), text)
+
 
 @contextlib.contextmanager
 def attending(
-    deployment: Deployment, point: Path | None, seconds: float = 0, patience: float = float("inf")
+    deployment: Deployment,
+    point: Path | None,
+    seconds: float = 0,
+    patience: float = float("inf"),
+    scopes: tuple[str, ...] = SCOPES,
 ) -> Iterator[Attendant]:
     """An attendant for the next ``seconds`` and a few minutes; after the block the hub has no trace of it.
 
@@ -83,7 +94,7 @@ def attending(
     environment = deployment.hub_environment.path
     lifetime = verification.TOKEN_SECONDS + database.seen_within + seconds
     with contextlib.ExitStack() as stack:
-        lending = verification.lending(database, environment, context, SCOPES, False, lifetime)
+        lending = verification.lending(database, environment, context, scopes, False, lifetime)
         token = stack.enter_context(lending).token()
         seen_within = min(database.seen_within, patience)
         verification.wait_until_seen(deployment.config.hub_api_url, token, seen_within)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Callable, Iterable
 
 from ..errors import HubError
 from ..progress import Progress
 from ..releases.requirements import parse_requirement, satisfies
-from ..system import containers, images
+from ..system import container_helpers, containers, images
 from ..system.image_places import ImagePlace
 from ..system.trees import tree_stamp
 from . import image_view, staging
@@ -17,7 +18,7 @@ from .base import Environment
 from .folder import Folder
 from .image_builder import BUILT
 from .image_installer import ImageInstaller, have_image, image_for, view_of
-from .installer import Installer
+from .installer import Installer, InstallerOptions
 from .kept import KeptEnvironment
 from .layout import IMAGE
 from .packages import all_packages
@@ -49,14 +50,9 @@ class ImageEnvironment(Folder):
     @staticmethod
     def _image(entry: Planned, installer: Installer) -> str:
         """The name of the image that an entry of the plan asks for."""
-        return image_for(view_of(entry.path), entry.requirements, installer.options)
+        return image_for(view_of(entry.path), entry.requirements, _options(entry, installer))
 
     def stage(self, entry: Planned, installer: Installer, progress: Progress) -> Staged:
-        if isinstance(entry, IntermediateVersion):
-            raise HubError(
-                f"The migration would go through JupyterHub {entry.version}, for which there is no image.",
-                f"Upgrade to {entry.version} first, with an image of it.",
-            )
         began = time.monotonic()
         old, new = Path(entry.path), Path(entry.staged_path)
         made_at, made_from, before = time.time(), tree_stamp(old), all_packages(old)
@@ -65,10 +61,12 @@ class ImageEnvironment(Folder):
         if changed:
             staging.remove_staged(new)
             progress(f"Reading the image {self._image(entry, installer)}")
-            image = have_image(place, entry.requirements, installer.options)
+            image = have_image(place, entry.requirements, _options(entry, installer))
             image_view.make_of_image(new, place.container, image)
             _require(image, all_packages(new), entry)
             staging.confirm(entry, installer, before, made_at, made_from, [])
+        if isinstance(entry, IntermediateVersion):
+            old, before = new, {}
         seconds = round(time.monotonic() - began, 1)
         return Staged(str(old), str(new), entry.strategy, changed, before, all_packages(new), seconds)
 
@@ -105,6 +103,7 @@ class ImageEnvironment(Folder):
         for container in set(needed.values()):
             for name, image in images.tags(f"{repository}/{container.lower()}").items():
                 if image not in needed:
+                    container_helpers.remove_unused()
                     containers.remove(containers.aside(container, image))
                     images.untag(name)
 
@@ -114,7 +113,13 @@ class ImageEnvironment(Folder):
         return found if place and images.image_id(place.image) else None
 
 
-def _require(image: str, packages: dict[str, str], entry: PlannedEnvironment) -> None:
+def _options(entry: Planned, installer: Installer) -> InstallerOptions:
+    """How the image of an entry is had: the one that was named is the target's alone."""
+    options = installer.options
+    return replace(options, image="") if isinstance(entry, IntermediateVersion) else options
+
+
+def _require(image: str, packages: dict[str, str], entry: Planned) -> None:
     """Raise HubError where an image does not have what a plan asks for."""
     for wanted in filter(None, map(parse_requirement, entry.requirements)):
         found = packages.get(wanted.name)

@@ -80,9 +80,9 @@ class InstallerOptions:
     builder_folder: str = ""
 
 
-def installer_options(params: dict[str, Any]) -> InstallerOptions:
-    """The options in a module's parameters; uv is kept in the state folder of its ``deployment``."""
-    folder = state.state_folder(params["deployment"]["name"], params["state_folder"])
+def installer_options(params: dict[str, Any], name: str = "") -> InstallerOptions:
+    """The options in a module's parameters; uv is kept in the state folder of ``name``."""
+    folder = state.state_folder(name or params["deployment"]["name"], params["state_folder"])
     return InstallerOptions(
         installer=params["installer"],
         index_url=params["index_url"] or "",

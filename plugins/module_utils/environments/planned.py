@@ -43,6 +43,14 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
+class PlannedHost:
+    """The environments that an upgrade changes on another host of single-user servers."""
+
+    host: str
+    environments: tuple[PlannedEnvironment, ...]
+
+
+@dataclass(frozen=True)
 class IntermediateVersion:
     """A release that a migration goes through, in an environment for that alone, which is never in place."""
 

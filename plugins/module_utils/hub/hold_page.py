@@ -15,13 +15,15 @@ from typing import Any
 #: What is said where nobody knows how long it takes, or it has taken longer.
 SOON_SECONDS = 5
 CLIENT_SECONDS = 10
+#: What is done to a hub that is away.
+UPGRADED, RESTORED = "upgraded", "restored"
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>JupyterHub is being upgraded</title>
+<title>JupyterHub is being {doing}</title>
 <noscript><meta http-equiv="refresh" content="{seconds}"></noscript>
 <style>
 body {{ margin: 0; min-height: 100vh; display: grid; place-items: center; font: 1.1rem/1.5 sans-serif;
@@ -32,7 +34,7 @@ main {{ max-width: 32rem; padding: 1.5rem; }}
 </head>
 <body>
 <main role="status">
-<h1>JupyterHub is being upgraded</h1>
+<h1>JupyterHub is being {doing}</h1>
 <p>{text} This page goes on by itself.</p>
 </main>
 <script>
@@ -50,12 +52,13 @@ setInterval(async () => {{
 
 
 @contextlib.contextmanager
-def serving(expected: float | None) -> Iterator[str]:
+def serving(expected: float | None, doing: str = UPGRADED) -> Iterator[str]:
     """The address on this host that answers the page to every request, for the time of the block.
 
     ``expected`` is how long the hub is going to be away, in seconds; None where that is not known.
+    ``doing`` is what is done to it: `UPGRADED` or `RESTORED`.
     """
-    with ThreadingHTTPServer(("127.0.0.1", 0), _handler(expected)) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _handler(expected, doing)) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
@@ -66,7 +69,7 @@ def serving(expected: float | None) -> Iterator[str]:
             thread.join()
 
 
-def _handler(expected: float | None) -> type[BaseHTTPRequestHandler]:
+def _handler(expected: float | None, doing: str) -> type[BaseHTTPRequestHandler]:
     until = time.monotonic() + (expected or 0)
 
     class Handler(BaseHTTPRequestHandler):
@@ -82,10 +85,10 @@ def _handler(expected: float | None) -> type[BaseHTTPRequestHandler]:
             for_programs = "/api" in self.path or "text/html" not in self.headers.get("Accept", "text/html")
             if for_programs:
                 kind = "application/json"
-                body = json.dumps({"status": 503, "message": f"JupyterHub is being upgraded. {text}"})
+                body = json.dumps({"status": 503, "message": f"JupyterHub is being {doing}. {text}"})
             else:
                 kind = "text/html; charset=utf-8"
-                body = _PAGE.format(text=html.escape(text), seconds=seconds)
+                body = _PAGE.format(doing=doing, text=html.escape(text), seconds=seconds)
             data = body.encode()
             self.send_response(503)
             self.send_header("Content-Type", kind)

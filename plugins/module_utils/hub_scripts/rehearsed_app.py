@@ -31,7 +31,7 @@ import re
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
 #: linux/prctl.h
 PR_SET_PDEATHSIG = 1
@@ -81,6 +81,8 @@ class Aside:
         #: Names of options that the config gives to spawners, of any class.
         self.spawner_options: dict[str, set[str]] = {}
         self.spawner = make_spawner(request)
+        #: What the config gives to them as images: `image` itself, and `profile_list`.
+        self.images: dict[str, Any] = {}
         #: Class of the real hub's spawner, of which only the options are looked at.
         self.real_spawner: Any = None
 
@@ -183,6 +185,8 @@ class Aside:
             if section in (*SPAWNERS, *self.real_spawner.section_names()):
                 names = {name for name in config[section] if not name[:1].isupper()}
                 self.spawner_options.setdefault(section, set()).update(names)
+                given = {name: config[section][name] for name in ("image", "profile_list") if name in names}
+                self.images.update(given)
                 for name in names:
                     if section not in SPAWNERS or name not in KEPT_OF_SPAWNER:
                         del config[section][name]
@@ -231,6 +235,7 @@ class Aside:
             "unrecognized": self.unrecognized_by_spawner(),
             "posts": own_paths(routes, "post"),
             "pages": own_paths(routes, "get"),
+            "images": [*dict.fromkeys(images_in(self.images))],
         }
         Path(self.folder, "known.json").write_text(json.dumps(known), encoding="utf-8")
 
@@ -243,6 +248,25 @@ class Aside:
             for option in sorted(self.spawner_options.get(section, ()))
             if option not in real.class_traits(config=True)
         ]
+
+
+def images_in(given: dict[str, Any]) -> Iterator[str]:
+    """The images that options of a spawner name: the one of ``image`` first, then those of profiles."""
+    if isinstance(given.get("image"), str):
+        yield given["image"]
+    if isinstance(given.get("profile_list"), list):
+        yield from images_of_profiles(given["profile_list"])
+
+
+def images_of_profiles(value: Any) -> Iterator[str]:
+    """The images of KubeSpawner's profiles and of the choices in them; not those that a user types in."""
+    for name, part in value.items() if isinstance(value, dict) else enumerate(value):
+        if name == "kubespawner_override":
+            image = part.get("image") if isinstance(part, dict) else None
+            if isinstance(image, str) and "{" not in image:
+                yield image
+        elif isinstance(part, (dict, list)):
+            yield from images_of_profiles(part)
 
 
 def own_paths(routes: list[Any], method: str) -> list[str]:

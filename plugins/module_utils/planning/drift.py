@@ -48,7 +48,7 @@ def fingerprint(plan: Plan) -> str:
     }
     compared = (
         (plan.from_version, plan.to_version),
-        sorted((each.path, list(each.requirements), each.strategy) for each in plan.environments),
+        sorted((path, list(each.requirements), each.strategy) for path, each in plan.everywhere.items()),
         plan.running_servers or "",
         [each.version for each in plan.intermediate_versions],
         packages,
@@ -65,7 +65,8 @@ def _changed_versions(reviewed: Plan, plan: Plan) -> list[str]:
 def _changed_environments(reviewed: Plan, plan: Plan) -> list[str]:
     def described(each: Plan) -> dict[str, str]:
         return {
-            entry.path: f"{', '.join(entry.requirements)} ({entry.strategy})" for entry in each.environments
+            path: f"{', '.join(entry.requirements)} ({entry.strategy})"
+            for path, entry in each.everywhere.items()
         }
 
     return _differences(described(reviewed), described(plan), "not upgraded")

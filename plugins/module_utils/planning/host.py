@@ -53,11 +53,11 @@ def look(deployment: Deployment, base: str | None, python: str, user: str = "") 
         user=getpass.getuser(),
         state_folder=str(folder),
         free_bytes={path: shutil.disk_usage(_existing(Path(path))).free for path in folders},
-        environment_bytes={path: _bytes(Path(path)) for path in environments},
+        environment_bytes={path: size_of(Path(path)) for path in environments},
         not_writable=[
             path for path in dict.fromkeys(must_write) if not os.access(_existing(Path(path)), os.W_OK)
         ],
-        python_versions=_python_versions([each for each in interpreters if each]),
+        python_versions=versions_of([each for each in interpreters if each]),
         links={path: [(link.path, link.target) for link in links.in_the_way(path)] for path in environments},
         mounts={path: mounts.within(path, known_mounts) for path in environments},
         written={
@@ -114,7 +114,7 @@ def _existing(path: Path) -> Path:
     return path if path.exists() else _existing(path.parent)
 
 
-def _bytes(folder: Path) -> int:
+def size_of(folder: Path) -> int:
     """Bytes that the files below ``folder`` hold."""
     total = 0
     pending = [str(folder)]
@@ -154,7 +154,7 @@ def _text(file: Path) -> str:
         return ""
 
 
-def _python_versions(interpreters: list[str]) -> dict[str, str]:
+def versions_of(interpreters: list[str]) -> dict[str, str]:
     """The versions of interpreters, which are started in parallel: a start is mostly waiting."""
     with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
         return dict(zip(interpreters, pool.map(interpreter.version_of, interpreters)))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ..deployment.model import Deployment
 from ..deployment.server_images import REMOVE
-from ..environments.planned import IN_PLACE, REBUILD, REPORT, LeftOut, PlannedEnvironment
+from ..environments.planned import IN_PLACE, REBUILD, REPORT, LeftOut, PlannedEnvironment, PlannedHost
 from . import intermediate_versions, running_servers
-from .findings import kinds
+from .findings import kinds, singleuser_hosts
 from .findings.finding import BLOCKER, Finding, sentence
+from .found_host import FoundHost
 from .plan import NEVER, NOTHING, UPGRADE, WHEN_MIGRATION_FAILS, FallbackPath, Plan
 from .upgrade import (
     STAGING_RESERVE_BYTES,
     Host,
+    HostUpgrade,
     Policy,
     Target,
     Upgrade,
@@ -27,19 +30,26 @@ from .upgrade import (
 )
 
 
-def make_plan(deployment: Deployment, target: Target, host: Host, policy: Policy) -> Plan:
-    """The plan of an upgrade to ``target``, before anything is staged."""
+def make_plan(
+    deployment: Deployment, target: Target, host: Host, policy: Policy, others: Sequence[FoundHost] = ()
+) -> Plan:
+    """The plan of an upgrade to ``target``, before anything is staged.
+
+    ``others`` are the hub's other hosts of single-user servers.
+    """
     migrate = _migrate(deployment, target)
     environments = tuple(
         _environment_plan(entry, deployment, target, host, policy)
         for entry in environments_of(deployment)
         if missing(entry, target.version, host.installed.get(entry.facts.path, entry.facts.packages), policy)
     )
-    upgrade = Upgrade(deployment, target, host, policy, environments, bool(environments) or bool(migrate))
+    elsewhere = tuple(_on_another_host(other, deployment, target, policy) for other in others)
+    upgrade = Upgrade(deployment, target, host, policy, environments, elsewhere=elsewhere)
+    upgrade = replace(upgrade, changes=bool(migrate) or _has_environments(upgrade))
     if policy.environment_failures == REPORT:
-        upgrade = _without_unable(upgrade)
+        upgrade = _without_unable(_without_unable_elsewhere(upgrade))
         environments = upgrade.environments
-    changes = bool(environments) or bool(migrate)
+    changes = bool(migrate) or _has_environments(upgrade)
     outage = bool(migrate) or any(entry.role != "user" for entry in environments)
     plan = Plan(
         from_version=upgrade.current,
@@ -60,8 +70,60 @@ def make_plan(deployment: Deployment, target: Target, host: Host, policy: Policy
         left_out=upgrade.left_out,
         running_servers=running_servers.chosen(upgrade) if outage and changes else "",
         stale_containers=policy.stale_containers if outage and changes and host.stale_containers else "",
+        singleuser_hosts=tuple(
+            PlannedHost(each.found.name, each.upgrade.environments)
+            for each in upgrade.elsewhere
+            if each.upgrade.environments
+        ),
     )
     return replace(plan, steps=_steps(deployment, plan))
+
+
+def _has_environments(upgrade: Upgrade) -> bool:
+    """Whether an environment of the hub's host or of another one is changed."""
+    return bool(upgrade.environments) or any(each.upgrade.environments for each in upgrade.elsewhere)
+
+
+def _on_another_host(found: FoundHost, deployment: Deployment, target: Target, policy: Policy) -> HostUpgrade:
+    """What is changed on another host; nothing is upgraded in place there."""
+    host = Host(
+        root=False,
+        user=found.user,
+        state_folder="",
+        environment_bytes=found.environment_bytes,
+        python_versions=found.python_versions,
+        links={path: [(link, target) for link, target in each] for path, each in found.links.items()},
+        mounts=found.mounts,
+        installed=found.installed,
+    )
+    there = replace(deployment, user_environments=list(found.environments))
+    staging = replace(policy, strategy="auto")
+    entries = tuple(
+        _environment_plan(entry, there, target, host, staging)
+        for entry in environments_of(there)
+        if entry.role == "user" and missing(entry, target.version, host.installed.get(entry.path, {}), policy)
+    )
+    return HostUpgrade(found, Upgrade(there, target, host, staging, entries, bool(entries)))
+
+
+def _without_unable_elsewhere(upgrade: Upgrade) -> Upgrade:
+    """The same without hosts of which nothing is known, and without their environments that cannot follow."""
+    able, left_out = [], [*upgrade.left_out]
+    for other in upgrade.elsewhere:
+        name, entries = other.found.name, []
+        if other.found.problem and not other.found.without_hub:
+            left_out.append(LeftOut(name, other.found.problem))
+            continue
+        for entry in other.upgrade.environments:
+            alone = replace(other, upgrade=replace(other.upgrade, environments=(entry,)))
+            blocking = [each for each in singleuser_hosts.check_host(alone) if each.severity == BLOCKER]
+            if blocking:
+                why = " ".join(sentence(each) for each in blocking)
+                left_out.append(LeftOut(f"{entry.path} on {name}", why))
+            else:
+                entries.append(entry)
+        able.append(replace(other, upgrade=replace(other.upgrade, environments=tuple(entries))))
+    return replace(upgrade, elsewhere=tuple(able), left_out=tuple(left_out))
 
 
 def _without_unable(upgrade: Upgrade) -> Upgrade:
@@ -178,6 +240,9 @@ def _steps(deployment: Deployment, plan: Plan) -> tuple[str, ...]:
     for entry in plan.environments:
         if not entry.in_place:
             steps.append(f"Stage {', '.join(entry.requirements)} in {entry.staged_path}.")
+    for other in plan.singleuser_hosts:
+        for entry in other.environments:
+            steps.append(f"Stage {', '.join(entry.requirements)} in {entry.staged_path} on {other.host}.")
     for intermediate in plan.intermediate_versions:
         steps.append(
             f"Stage JupyterHub {intermediate.version} in {intermediate.staged_path}, for the migration: "
@@ -186,6 +251,10 @@ def _steps(deployment: Deployment, plan: Plan) -> tuple[str, ...]:
     if plan.environments and not _paths(plan, in_place=True):
         steps.append("Rehearse the upgrade on a copy of the database, with the staged environments.")
     steps.append(f"Make a recovery point in {plan.recovery_point_folder}.")
+    for other in plan.singleuser_hosts:
+        steps += [
+            f"Exchange {entry.path} with the staged one on {other.host}." for entry in other.environments
+        ]
     if plan.running_servers:
         steps.append(running_servers.SENTENCES[plan.running_servers])
     if plan.outage:

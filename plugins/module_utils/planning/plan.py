@@ -7,7 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..databases.facts import DatabaseFacts
-from ..environments.planned import IntermediateVersion, LeftOut, PackageChange, Planned, PlannedEnvironment
+from ..environments.planned import (
+    IntermediateVersion,
+    LeftOut,
+    PackageChange,
+    Planned,
+    PlannedEnvironment,
+    PlannedHost,
+)
 from ..shapes import from_dict
 from .findings.finding import BLOCKER, Finding
 
@@ -57,6 +64,8 @@ class Plan:
     """Why a fresh database takes the place of the old one; '' where that is migrated, or stays as it is."""
     stale_containers: str = ""
     """What becomes of users' containers that have an old image; '' where there are none."""
+    singleuser_hosts: tuple[PlannedHost, ...] = ()
+    """Other hosts of single-user servers, and what is changed there."""
 
     @property
     def goal(self) -> str:
@@ -69,18 +78,36 @@ class Plan:
         return (*self.environments, *self.intermediate_versions)
 
     @property
+    def everywhere(self) -> dict[str, PlannedEnvironment]:
+        """All environments that are changed, by their paths; those of other hosts by path and host."""
+        found = {entry.path: entry for entry in self.environments}
+        for other in self.singleuser_hosts:
+            found.update({f"{entry.path} on {other.host}": entry for entry in other.environments})
+        return found
+
+    @property
     def migrating_environment(self) -> str:
         """Where the hub's new environment is before the switch, '' where it is the one that is there."""
         staged = (each for each in self.environments if each.role != "user" and not each.in_place)
         return next((each.staged_path for each in staged), "")
 
     def without(self, left_out: Sequence[LeftOut]) -> Plan:
-        """The same without environments that cannot be upgraded after all."""
+        """The same without environments that cannot be upgraded after all, named as in `everywhere`."""
         paths = {each.path for each in left_out}
+        others = tuple(
+            replace(
+                other,
+                environments=tuple(
+                    each for each in other.environments if f"{each.path} on {other.host}" not in paths
+                ),
+            )
+            for other in self.singleuser_hosts
+        )
         return replace(
             self,
             environments=tuple(each for each in self.environments if each.path not in paths),
             left_out=(*self.left_out, *left_out),
+            singleuser_hosts=tuple(other for other in others if other.environments),
         )
 
     @property

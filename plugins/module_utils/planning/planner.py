@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ..deployment import server_images
@@ -12,6 +13,7 @@ from ..environments.installer import InstallerOptions
 from . import host, newest
 from .basis import FailedUpgrade
 from .findings import kinds
+from .found_host import FoundHost
 from .making import make_plan
 from .plan import Plan
 from .resolution import resolve
@@ -26,10 +28,12 @@ def plan(
     options: InstallerOptions,
     state_base: str | None = None,
     failed: FailedUpgrade | None = None,
+    others: Sequence[FoundHost] = (),
 ) -> Plan:
     """The plan of an upgrade to ``version``, which may be a word of `newest`.
 
-    ``failed`` is the last upgrade, where it was undone. Raises HubError for what no plan can be made of.
+    ``failed`` is the last upgrade, where it was undone, ``others`` are further hosts of
+    single-user servers. Raises HubError for what no plan can be made of.
     The index is asked for the target and for what the environments would become at the same time: each
     costs about a second, most of it waiting.
     """
@@ -42,7 +46,7 @@ def plan(
         seen = host.look(deployment, state_base, policy.python, policy.verify_user)
         found, packages, (offered, stale) = target.result(), resolved.result(), images.result()
     seen = replace(seen, resolved=packages, failed=failed, server_images=offered, stale_containers=stale)
-    return make_plan(deployment, found, seen, policy)
+    return make_plan(deployment, found, seen, policy, others)
 
 
 def _images(deployment: Deployment, version: str) -> tuple[list[ServerImage], list[StaleContainer]]:

@@ -15,6 +15,7 @@ from ..environments.planned import FAIL, LeftOut, PlannedEnvironment
 from ..releases.requirements import parse_requirement, satisfies
 from ..releases.versions import parse_release
 from .basis import FailedUpgrade, digest
+from .found_host import FoundHost
 from .window import Window
 
 #: A copied environment needs its own size again, and space for what is downloaded and compiled.
@@ -136,7 +137,8 @@ class Upgrade:
     """All that a check may look at.
 
     ``environments`` are those that the upgrade changes, as the plan lists them, ``left_out`` those that it
-    should and cannot; ``changes`` says whether it changes anything at all.
+    should and cannot; ``changes`` says whether it changes anything at all. ``elsewhere`` has the other
+    hosts of single-user servers.
     """
 
     deployment: Deployment
@@ -146,6 +148,7 @@ class Upgrade:
     environments: tuple[PlannedEnvironment, ...] = ()
     changes: bool = True
     left_out: tuple[LeftOut, ...] = ()
+    elsewhere: tuple[HostUpgrade, ...] = ()
 
     @property
     def current(self) -> str:
@@ -155,7 +158,12 @@ class Upgrade:
     @property
     def basis(self) -> str:
         """What identifies the same upgrade of the same hub."""
-        return digest(self.target.version, self.environments, self.host.installed, self.host.of_site)
+        environments, installed = [*self.environments], dict(self.host.installed)
+        for other in self.elsewhere:
+            environments += other.upgrade.environments
+            on_it = other.upgrade.host.installed
+            installed.update({f"{path} on {other.found.name}": on_it[path] for path in on_it})
+        return digest(self.target.version, environments, installed, self.host.of_site)
 
     @property
     def is_downgrade(self) -> bool:
@@ -179,6 +187,14 @@ class Upgrade:
     def crosses(self, major: int) -> bool:
         """Whether the hub is older than this major, and the target is not."""
         return parse_release(self.current).major < major <= self.major
+
+
+@dataclass(frozen=True)
+class HostUpgrade:
+    """What an upgrade changes on another host of single-user servers: as if it were the hub's."""
+
+    found: FoundHost
+    upgrade: Upgrade
 
 
 class UsedEnvironment(NamedTuple):

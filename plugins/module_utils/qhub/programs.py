@@ -88,22 +88,12 @@ def install(site: Site, kept: Path, version: str) -> None:
     shutil.rmtree(venv, ignore_errors=True)
     wanted = kept / f"qhub-{version}.txt"
     files.write(wanted, requirements(site, version).encode())
-    uv = shutil.which("uv")
-    if uv:
-        steps = [
-            [uv, "venv", "--quiet", "--python", python(site), str(venv)],
-            [uv, "pip", "install", "--quiet", "--python", f"{venv}/bin/python", "--requirement", str(wanted)],
-        ]
-    else:
-        pip = [f"{venv}/bin/python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
-        steps = [[python(site), "-m", "venv", str(venv)], [*pip, "install", "--requirement", str(wanted)]]
-    for argv in steps:
-        output = run(argv, kept)
-        if output.status:
-            raise HubError(
-                f"QHub {version} cannot be installed:\n{output.end}",
-                "Give this host a way to the package index, or a Python that the packages have wheels for.",
-            )
+    failed = make_venv(venv, python(site), wanted)
+    if failed:
+        raise HubError(
+            f"QHub {version} cannot be installed:\n{failed.end}",
+            "Give this host a way to the package index, or a Python that the packages have wheels for.",
+        )
     output = run([str(program(kept, version)), "--version"], kept)
     if output.status or version not in output.text:
         raise HubError(
@@ -113,22 +103,43 @@ def install(site: Site, kept: Path, version: str) -> None:
     files.write(venv / "complete", _identity(site, version).encode())
 
 
+def make_venv(venv: Path, interpreter: str, wanted: Path) -> Output | None:
+    """Make a venv with the requirements of a file; what was printed where that fails."""
+    uv = shutil.which("uv")
+    if uv:
+        steps = [
+            [uv, "venv", "--quiet", "--python", interpreter, str(venv)],
+            [uv, "pip", "install", "--quiet", "--python", f"{venv}/bin/python", "--requirement", str(wanted)],
+        ]
+    else:
+        pip = [f"{venv}/bin/python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
+        steps = [[interpreter, "-m", "venv", str(venv)], [*pip, "install", "--requirement", str(wanted)]]
+    outputs = (run(argv, wanted.parent) for argv in steps)
+    return next((output for output in outputs if output.status), None)
+
+
 def _identity(site: Site, version: str) -> str:
     return hashlib.sha256(requirements(site, version).encode()).hexdigest()
 
 
-def run(argv: list[str], folder: Path, cloud: bool = False) -> Output:
-    """Run a program in a folder, without a keyboard; only with ``cloud`` it has access to clouds."""
-    variables = {name: value for name, value in os.environ.items() if cloud or not name.startswith(_CLOUD)}
-    variables.pop("PYTHONPATH", None)
+def run(
+    argv: list[str],
+    folder: Path,
+    cloud: bool = False,
+    answers: str = "",
+    variables: dict[str, str] | None = None,
+) -> Output:
+    """Run a program in a folder, with answers and no keyboard; only with ``cloud`` it reaches clouds."""
+    environment = {name: value for name, value in os.environ.items() if cloud or not name.startswith(_CLOUD)}
+    environment.pop("PYTHONPATH", None)
     # rich breaks the lines that a program prints to the width of the screen.
-    variables.update(COLUMNS="500", PYTHONUNBUFFERED="1")
+    environment.update(COLUMNS="500", PYTHONUNBUFFERED="1", **(variables or {}))
     try:
         done = subprocess.run(
             argv,
             cwd=folder,
-            env=variables,
-            stdin=subprocess.DEVNULL,
+            env=environment,
+            input=answers.encode(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             check=False,

@@ -29,7 +29,7 @@ def arm(folder: Path, run_id: str, point: Path) -> bool:
             lifecycle.arm(run.deployment, str(folder.parent))
             run.phase, run.recovery_point = journal.ARMED, str(point)
             journal.write(folder, run)
-            guard.install(folder, run.deployment, guard_program)
+            guard.install(folder, [each.path for each in run.deployment.environments], guard_program)
             # What does not answer today need not answer tomorrow.
             armed.update(changed=True, broken_log_in=person.broken_log_in(run.deployment))
         return True

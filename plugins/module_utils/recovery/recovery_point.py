@@ -30,7 +30,7 @@ from ..deployment.model import Deployment
 from ..environments.kept import KeptEnvironment
 from ..environments.kinds import environment_of
 from ..errors import HubError
-from ..hub import logs
+from ..hub import hold_page, logs
 from ..planning.plan import Plan
 from ..services.kinds import service_of
 from ..system import files, state
@@ -183,16 +183,17 @@ def restore(
     log_mark: str = "",
     before_start: Callable[[], object] = lambda: None,
     shut_down: Callable[[], None] | None = None,
+    held: bool = False,
 ) -> dict[str, Any]:
     """Make the host equal to ``point``, and have the old hub serve.
 
     Safe to call from any half-way state, again and again. A hub that has not stopped after ``stop_timeout``
     seconds is killed; ``timeout`` is what the old one's start may take, in seconds. What the hub has logged
     since ``log_mark`` is kept with what is replaced. ``before_start`` is called once all is restored.
-    ``shut_down`` as in `lifecycle.stop`.
+    ``shut_down`` as in `lifecycle.stop`; ``held`` says whether the hub's address is held already.
     Returns what was restored, also as a diff, whether anything was changed, and when the hub answered.
     """
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as kept:
         with _no_os_error(point):
             manifest = verify(point, homes=False)
             kept_environments.require(manifest)
@@ -202,7 +203,8 @@ def restore(
             different = differences(point, manifest)
             if different or service_of(deployment.service).state() == "stopping":
                 reserved_space.release_aside(state_folder_of(point))
-                held.enter_context(holding(deployment))
+                if not held:
+                    kept.enter_context(holding(deployment, doing=hold_page.RESTORED))
                 take_down(deployment, base, f"restoring {point.name}", stop_timeout, shut_down)
             if different:
                 aside = point / "replaced" / datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")

@@ -91,5 +91,5 @@ def _adopt(folder: Path, run: Run, holder: dict[str, Any]) -> Run:
         # The new guard counts from the last heartbeat, and takes seconds to come on a busy host.
         with journal.alive(folder, adopted):
             journal.write(folder, adopted)
-            guard.install(folder, adopted.deployment, guard_program)
+            guard.install(folder, [each.path for each in adopted.deployment.environments], guard_program)
     return adopted

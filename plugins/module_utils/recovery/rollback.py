@@ -9,6 +9,7 @@ import contextlib
 import functools
 import os
 import signal
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
@@ -16,18 +17,21 @@ from ..databases import migration
 from ..deployment import lifecycle, server_images, users_servers, verification
 from ..deployment.announcement import announce
 from ..deployment.database import database_of
+from ..deployment.holding import holding
 from ..deployment.model import Deployment, SpawnerFacts
 from ..deployment.verification import Lender
 from ..environments import transitions
 from ..environments.installer import InstallerOptions
 from ..errors import HubError
+from ..hub import hold_page
 from ..hub.running_servers import RunningServer
 from ..planning import moving
 from ..progress import Progress
 from ..rehearsal import rehearsed_hub
 from ..runs import guard, journal, report, report_files
 from ..runs.journal import Outcome, Phase, Run
-from ..shapes import from_dict
+from ..services.kinds import service_of
+from ..shapes import from_dict, to_dict
 from ..system.processes import family
 from . import recovery_point, reserved_space
 
@@ -118,17 +122,66 @@ def _keep(folder: Path, run: Run, by: str, reason: str) -> Outcome:
         return _accept(folder, run, {"ended": "new", "by": by, "reason": reason, "version": started.version})
 
 
-def restore(point: Path, timeout: float, run_id: str) -> dict[str, Any]:
-    """Make the host equal to a recovery point, as a step of a run, or manually; what was restored.
+@dataclass(frozen=True)
+class Replaced:
+    """The hub that a rollback replaces; times in seconds."""
 
-    A manual restore to the point of the present run also ends that run. Raises HubError as
-    `recovery_point.restore`, and when another run is under way.
+    deployment: Deployment
+    point: Path | None
+    """Its own recovery point, into which its database is copied once more when it has stopped."""
+    stop_timeout: float
+    lock_timeout: float
+
+
+def restore(point: Path, timeout: float, run_id: str, replaced: Replaced | None = None) -> dict[str, Any]:
+    """Make the host equal to a recovery point, as steps of a run, or manually; what was restored.
+
+    A run says which hub is ``replaced``: it is stopped first, and its address held from then on. A manual
+    restore to the point of the present run also ends that run. Raises HubError as `recovery_point.restore`,
+    and when another run is under way.
     """
     folder = recovery_point.state_folder_of(point)
     run = None if run_id else journal.read(folder)
     if run and not run.is_over and run.recovery_point == str(point):
         return {"changed": True, **roll_back(folder, "hand", "")}
-    return journal.step(folder, run_id, "restore", lambda: recovery_point.restore(point, timeout, timeout))
+
+    def take(held: bool) -> dict[str, Any]:
+        make = functools.partial(recovery_point.restore, point, timeout, timeout, held=held)
+        return journal.step(folder, run_id, "restore", make)
+
+    if not run_id or replaced is None:
+        return take(held=False)
+    with contextlib.ExitStack() as kept:
+        reason = f"rollback to {point.name}"
+        journal.step(folder, run_id, "stop", lambda: _stop(folder, replaced, reason, kept))
+        if replaced.point:
+            second, patience = replaced.point, replaced.lock_timeout
+            journal.step(
+                folder,
+                run_id,
+                "seal",
+                lambda: {"changed": True, "database": to_dict(recovery_point.seal(second, patience))},
+            )
+        return take(held=True)
+
+
+def _stop(folder: Path, replaced: Replaced, reason: str, kept: contextlib.ExitStack) -> dict[str, Any]:
+    """Stop the hub that is replaced, with its users' servers; its address is held until ``kept`` ends.
+
+    The proxy that it has started answers meanwhile where the hub ends in its own way.
+    """
+    deployment = replaced.deployment
+    with contextlib.ExitStack() as asked:
+        shut_down: Callable[[], None] | None = None
+        with contextlib.suppress(HubError):
+            attending = users_servers.attending(deployment, replaced.point, patience=SERVERS_TIMEOUT)
+            hub = asked.enter_context(attending)
+            if hub.takes_shut_down():
+                service_of(deployment.service).spare_servers()
+                shut_down = functools.partial(hub.shut_down, servers=True)
+        held = kept.enter_context(holding(deployment, doing=hold_page.RESTORED))
+        stopped = lifecycle.stop(deployment, str(folder.parent), reason, replaced.stop_timeout, shut_down)
+    return {**vars(stopped), **vars(held)}
 
 
 def roll_back(folder: Path, by: str, reason: str, run_id: str = "", task: str = "") -> Outcome:

@@ -12,7 +12,7 @@ import os
 import re
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable
 
@@ -31,7 +31,7 @@ from ..hub import logs, sockets
 from ..planning.findings import rehearsal as kinds
 from ..planning.findings import server_images as image_findings
 from ..planning.findings.config import ALLOW_OPTION_GONE, CONFIG_OPTION_GONE
-from ..planning.findings.finding import BLOCKER, Finding, sentence
+from ..planning.findings.finding import BLOCKER, Finding, in_lines
 from ..planning.findings.kinds import judge
 from ..planning.findings.proxy import PROXY_NOT_FOUND
 from ..planning.findings.security import COOKIE_SECRET_MODE, NO_ALLOW_RULE
@@ -99,7 +99,7 @@ class Rehearsal:
         ]
         return {
             "findings": [to_dict(finding) for finding in findings],
-            "blockers": [_line(finding) for finding in findings if finding.severity == BLOCKER],
+            "blockers": [in_lines(finding) for finding in findings if finding.severity == BLOCKER],
             "timings": self.timings,
             "expected_outage_seconds": self.expected_outage_seconds,
             "rows": self.rows,
@@ -109,12 +109,6 @@ class Rehearsal:
             "single_user_version": self.single_user_version,
             "deprecated": self.deprecated,
         }
-
-
-def _line(finding: Finding) -> str:
-    """A finding as text: what, and what to do; then the log, where its message ends with one."""
-    first_line, newline, log = finding.found.partition("\n")
-    return f"{finding.id}: {sentence(replace(finding, found=first_line))}{newline}{log}"
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
 from .. import errors
-from ..deployment.model import Deployment
 from ..errors import HubError
 from ..system import files, state
 from ..system.process_records import identity, recorded_in
@@ -39,13 +39,14 @@ _LOG = "log"
 _START_TIMEOUT = 30.0
 
 
-def install(folder: Path, deployment: Deployment, program: ModuleType) -> None:
+def install(folder: Path, environments: Iterable[str], program: ModuleType) -> None:
     """Have a guard watch the run of this state folder; returns when it is active.
 
-    ``program`` is the module whose ``main`` it runs. Raises HubError when it does not become active.
+    ``environments`` are those that it may exchange; ``program`` is the module whose
+    ``main`` it runs. Raises HubError when it does not become active.
     """
     write_program(folder, program)
-    python = _python(deployment)
+    python = _python(environments)
     files.write(state.guard_folder(folder) / "python", python.encode())
     if has_systemd():
         _install_units(folder)
@@ -130,10 +131,10 @@ def write_program(folder: Path, program: ModuleType) -> None:
     files.write(target.parent / "__main__.py", main.lstrip().encode())
 
 
-def _python(deployment: Deployment) -> str:
+def _python(environments: Iterable[str]) -> str:
     """This Python, by a path outside of the environments."""
     python = os.path.realpath(sys.executable)
-    folders = [os.path.realpath(environment.path) + os.sep for environment in deployment.environments]
+    folders = [os.path.realpath(path) + os.sep for path in environments]
     if not any(python.startswith(folder) for folder in folders):
         return python
     found = shutil.which("python3", path="/usr/bin:/usr/local/bin:/bin")

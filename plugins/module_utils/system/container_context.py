@@ -86,7 +86,7 @@ class ContainerContext(ExecutionContext):
     @property
     def container_user(self) -> ContainerUser:
         home = self.environment.get("HOME") or self.home
-        return ContainerUser(self.container.name, self.user, self.uid, self.gid, list(self.groups), home)
+        return ContainerUser(self.container.name, self.user, self.uid, self.gid, self.groups, home)
 
     def outliving(self) -> ContainerContext:
         return replace(self, container=self.container.stopped)

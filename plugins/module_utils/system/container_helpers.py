@@ -144,6 +144,12 @@ def remove_helpers() -> None:
     _helpers.clear()
 
 
+def remove_unused() -> None:
+    """Remove the sleeping containers in which nothing runs any more, so that their images can go."""
+    remove_helpers()
+    remove_abandoned()
+
+
 def remove_abandoned() -> None:
     """Remove the sleeping containers of processes that have ended, unless they are in use."""
     labelled = json.dumps({"label": [MAKER_LABEL]})

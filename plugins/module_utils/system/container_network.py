@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable, Mapping, Sequence
 
 from ..errors import HubError
 from . import container_helpers, namespaces
-from .containers import in_place
+from .containers import in_place, neighbour
 from .execution_context import ContainerUser, ExecutionContext
 
 #: Where this host's programs are, whatever the container's own search path is.
@@ -29,6 +29,17 @@ class NetworkContext(ExecutionContext):
     """
 
     container: str = ""
+    #: The container whose files the programs have in place of the host's.
+    files_of: str = ""
+
+    def neighbour(self, host: str) -> NetworkContext | None:
+        """The same for programs of the container that is reached as ``host``; None where there is none."""
+        found = neighbour(self.container, host)
+        if found is None:
+            return None
+        own = {name: value for name, value in self.environment.items() if name not in ("PATH", "HOME")}
+        path = {name: value for name, value in found.environment.items() if name == "PATH"}
+        return replace(self, environment={**own, **path, "HOME": "/"}, files_of=found.name)
 
     def on_host(self, path: str) -> str:
         """The host's path of a file in the container. Raises HubError where it is on no mount."""
@@ -45,7 +56,10 @@ class NetworkContext(ExecutionContext):
         found = in_place(self.container)
         try:
             pid = found.pid or container_helpers.helper(found, None)
-            enter = namespaces.entering_network(pid, _files(pid))
+            if self.files_of:
+                enter = namespaces.entering(_running(self.files_of), network_of=pid)
+            else:
+                enter = namespaces.entering_network(pid, _files(pid))
         except OSError as error:
             raise HubError(
                 f"The network of the container {self.container} cannot be entered: {error}.",
@@ -74,12 +88,20 @@ def network_context(user: ContainerUser, variables: Mapping[str, str]) -> Networ
         user=user.name,
         uid=user.uid,
         gid=user.gid,
-        groups=tuple(user.groups),
+        groups=user.groups,
         home=environment["HOME"],
         directory="/",
         environment=environment,
         container=user.container,
     )
+
+
+def _running(name: str) -> int:
+    """The main process of a container. Raises HubError where it does not run."""
+    pid = in_place(name).pid
+    if pid is None:
+        raise HubError(f"The container {name} does not run.", f"Start it: docker start {name}.")
+    return pid
 
 
 def _files(pid: int) -> dict[str, bytes]:

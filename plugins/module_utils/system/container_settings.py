@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 #: Of `Config`, what an image has as well, as one value.
@@ -63,6 +64,16 @@ def networks(data: dict[str, Any]) -> dict[str, dict[str, Any]]:
         }
         found[name] = {key: value for key, value in kept.items() if value}
     return found
+
+
+def names_in(data: dict[str, Any], networks: Collection[str]) -> set[str]:
+    """By which names and addresses a container is reached in these networks."""
+    found: set[str] = set()
+    for network, endpoint in (data["NetworkSettings"].get("Networks") or {}).items():
+        if network in networks:
+            found |= {data["Name"].lstrip("/"), endpoint.get("IPAddress") or ""}
+            found |= {*(endpoint.get("Aliases") or []), *(endpoint.get("DNSNames") or [])}
+    return found - {""}
 
 
 def further_networks(data: dict[str, Any]) -> list[str]:

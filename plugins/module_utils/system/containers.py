@@ -124,6 +124,20 @@ def in_place(name: str) -> Container:
         return beside[0]
 
 
+def neighbour(name: str, host: str) -> Container | None:
+    """The running container that another one reaches as ``host``; None where it is none of this engine's.
+
+    Raises HubError as `container`.
+    """
+    shared = engine.read(f"/containers/{in_place(name).id}/json")["NetworkSettings"]["Networks"] or {}
+    for listed in engine.read("/containers/json"):
+        with contextlib.suppress(engine.NotThere):  # It has been removed meanwhile.
+            data = engine.read(f"/containers/{listed['Id']}/json")
+            if host in container_settings.names_in(data, shared):
+                return parsed(data)
+    return None
+
+
 def of_image(name: str, image: str) -> Container:
     """What a container would be, had it been made from another image. Raises NotThere without that image."""
     data = engine.read(f"/containers/{name}/json")

@@ -35,7 +35,7 @@ class ContainerUser:
     name: str
     uid: int
     gid: int
-    groups: list[int]
+    groups: tuple[int, ...]
     home: str
     """In the container."""
 
@@ -199,6 +199,10 @@ class ExecutionContext:
     @property
     def container_user(self) -> ContainerUser | None:
         """The container that programs run in, and as whom; None where they run on the host."""
+        return None
+
+    def neighbour(self, host: str) -> ExecutionContext | None:
+        """That of the container which programs in this one reach as ``host``; None where it is none."""
         return None
 
     def outliving(self) -> ExecutionContext:

@@ -28,18 +28,21 @@ _PLACE = Path("/tmp")
 _OF_A_CONTAINER = ("ipc", "uts", "net", "mnt")
 
 
-def entering(pid: int) -> Callable[[], None]:
+def entering(pid: int, network_of: int | None = None) -> Callable[[], None]:
     """What a child calls to be in the namespaces of a process, with no more privileges than that has.
 
-    Raises OSError when it has ended.
+    Its network is that of another process where one is named. Raises OSError when the process has ended.
     """
+    owners = {**dict.fromkeys(_OF_A_CONTAINER, pid), "net": network_of or pid}
     allowed, no_new = _privileges(pid)
     library = ctypes.CDLL(None, use_errno=True)
     last = _last_capability()
 
     def enter() -> None:
         # All before the first: /proc is another one afterwards. The program that is started has none of them.
-        for descriptor in [os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY) for name in _OF_A_CONTAINER]:
+        for descriptor in [
+            os.open(f"/proc/{owner}/ns/{name}", os.O_RDONLY) for name, owner in owners.items()
+        ]:
             _set(library, descriptor)
         for capability in range(last + 1):
             if not allowed >> capability & 1:

@@ -177,20 +177,19 @@ class Kubectl:
 
     def run(self, *argv: str, stdin: bytes = b"", timeout: float = ASKING_SECONDS) -> bytes:
         """Any command of kubectl, in the namespace."""
+        return run(self.argv(*argv), self.access, stdin, timeout)
+
+    def argv(self, *argv: str) -> list[str]:
+        """The whole command line of a command of kubectl."""
         access = self.access
-        return run(
-            [
-                access.kubectl,
-                *argv[:1],
-                *(["--kubeconfig", access.kubeconfig] if access.kubeconfig else []),
-                *(["--context", access.context] if access.context else []),
-                *(["--namespace", access.namespace] if access.namespace else []),
-                *argv[1:],
-            ],
-            access,
-            stdin,
-            timeout,
-        )
+        return [
+            access.kubectl,
+            *argv[:1],
+            *(["--kubeconfig", access.kubeconfig] if access.kubeconfig else []),
+            *(["--context", access.context] if access.context else []),
+            *(["--namespace", access.namespace] if access.namespace else []),
+            *argv[1:],
+        ]
 
     def get(
         self, kind: str, name: str | None = None, selector: str | None = None, everywhere: bool = False
@@ -388,6 +387,10 @@ class Helm:
             *self._waiting(wait, timeout),
             timeout=ASKING_SECONDS + timeout,
         )
+
+    def uninstall(self, name: str, timeout: float) -> None:
+        """Remove a release and its objects, and wait until they are gone; seconds."""
+        self.run(*("uninstall", name), *self._waiting(True, timeout), timeout=ASKING_SECONDS + timeout)
 
     @staticmethod
     def _waiting(wait: bool, timeout: float) -> list[str]:

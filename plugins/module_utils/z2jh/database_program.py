@@ -11,6 +11,8 @@ serves, checked and synced.
 ``{"do": "restore", "database": path, "folder": path, "backup": the answer to back-up}``: only with the
 hub at 0 pods.
 ``{"do": "remove", "folder": path}``: removes a copy.
+``{"do": "send", "database": path, "folder": path}``: a copy as above on standard output, packed by gzip, and
+nothing of it left in the folder.
 
 What a restore puts back is the newest state that the old hub can use. A hub copies its SQLite file before
 it migrates it (``jupyterhub.sqlite.<time>``, ``jupyterhub.dbutil``), which is what the old hub left when
@@ -21,6 +23,7 @@ began to migrate, the database itself is what the old hub left. Otherwise it is 
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import json
 import os
@@ -45,7 +48,11 @@ class Refused(Exception):
 
 def main() -> int:
     try:
-        reply = answer(json.loads(sys.argv[1]))
+        request = json.loads(sys.argv[1])
+        if request["do"] == "send":
+            send(request["database"], request["folder"])
+            return 0
+        reply = answer(request)
     except (Refused, OSError, sqlite3.Error) as error:
         reply = {"error": f"{error}" if isinstance(error, Refused) else f"{type(error).__name__}: {error}"}
     line = json.dumps(reply)
@@ -87,6 +94,18 @@ def back_up(database: str, folder: str) -> dict[str, Any]:
     sync(copy)
     sync(folder)
     return {**describe(copy), "sha256": sha256(copy), "bytes": os.path.getsize(copy), "began": began}
+
+
+def send(database: str, folder: str) -> None:
+    """Write a copy of a database that is in use to standard output; whoever reads it may go away."""
+    try:
+        back_up(database, folder)
+        with Path(folder, COPY).open("rb") as copy, gzip.open(
+            sys.stdout.buffer, "wb", compresslevel=1
+        ) as out:
+            shutil.copyfileobj(copy, out, 1024 * 1024)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def describe(database: str, names: bool = False) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from ..planning.findings.kinds import judge
 from ..planning.findings.security import NO_ALLOW_RULE
 from ..planning.findings.services import SERVICE_WITHOUT_SCOPES
 from ..releases.versions import FAIL, OK, compare, parse_release
-from . import charts
+from . import charts, rehearsal_findings
 from .release import Release, Volume
 from .rendering import REFUSED, REMOVED, Problem
 from .values import Values, forgotten, get, has, leaves
@@ -204,7 +204,8 @@ HOMES_FORGOTTEN = Kind(
     "Servers run of people whose claims get another name, and the upgrade crosses 4.0 of the chart.",
     "Once such a server has stopped, the new hub forgets the claim, and makes an empty one "
     "(https://github.com/jupyterhub/kubespawner/issues/937).",
-    "Have these servers stopped before the upgrade, or set hub.config.KubeSpawner.slug_scheme to escape.",
+    "Have the hub told of the claims (z2jh_fix_volumes: true) or the servers stopped before the upgrade "
+    "(z2jh_running_servers: stop); or set hub.config.KubeSpawner.slug_scheme to escape.",
     accept=True,
 )
 NAMED_SERVERS_HOMES = Kind(
@@ -213,7 +214,8 @@ NAMED_SERVERS_HOMES = Kind(
     "Named servers have claims, and the upgrade crosses 4.0 of the chart.",
     "The chart's template of claims is another one: a claim that the hub has not written down is not found "
     "(https://github.com/jupyterhub/zero-to-jupyterhub-k8s/issues/3574).",
-    "Set singleuser.storage.dynamic.pvcNameTemplate to claim-{username}{servername}, and "
+    "Have the hub told of the claims: z2jh_fix_volumes: true. Or set "
+    "singleuser.storage.dynamic.pvcNameTemplate to claim-{username}{servername}, and "
     "hub.config.KubeSpawner.slug_scheme to escape.",
     accept=True,
 )
@@ -223,6 +225,28 @@ NAMES_CHANGE = Kind(
     "{username} or {servername} is used in the values, and the upgrade crosses 4.0 of the chart.",
     f"KubeSpawner 7 makes another text of it for some people ({_UPGRADE}/upgrade-3-to-4.html).",
     "Write {escaped_username} and {escaped_servername} where the earlier text is needed.",
+)
+HOMES_LINKED = Kind(
+    "homes-linked",
+    NOTE,
+    "Claims get another name, z2jh_fix_volumes is true, and the upgrade crosses 4.0 of the chart.",
+    "The new hub would not use them again. They are written into its database after the upgrade, and it is "
+    "started once more for that; users' servers run on.",
+    "Nothing.",
+)
+SERVERS_REFUSED = Kind(
+    "servers-refused",
+    BLOCKER,
+    "Users' servers run, and z2jh_running_servers is refuse.",
+    "They run on while the hub is upgraded, and may not be what the new hub expects.",
+    "Have them stopped, or set z2jh_running_servers to keep or stop.",
+)
+SERVERS_STOPPED = Kind(
+    "servers-stopped",
+    WARNING,
+    "Users' servers run, and z2jh_running_servers is stop.",
+    "They are stopped just before the upgrade: files stay, what is only in a kernel's memory is lost.",
+    "Announce it; or set z2jh_running_servers to keep.",
 )
 SINGLE_USER_VERSION = Kind(
     "single-user-version",
@@ -257,12 +281,15 @@ KINDS = (
     *(DATABASE_EXTERNAL, DATABASE_UPGRADE_STAYS, DATABASE_IN_POD, ROLLING_UPDATE),
     *(EGRESS_WIDENED, ADMIN_ACCESS_OFF, PRIVILEGE_ESCALATION, CONFIG_PRIORITY, SCHEDULER_PLUGINS),
     *(OAUTH_ALLOW_RULE, SPAWNER_BRACES),
-    *(HOMES_MOVE, HOMES_FORGOTTEN, NAMED_SERVERS_HOMES, NAMES_CHANGE),
-    *(SINGLE_USER_VERSION, SINGLE_USER_UNKNOWN),
+    *(HOMES_MOVE, HOMES_FORGOTTEN, NAMED_SERVERS_HOMES, HOMES_LINKED, NAMES_CHANGE),
+    *(SERVERS_REFUSED, SERVERS_STOPPED, SINGLE_USER_VERSION, SINGLE_USER_UNKNOWN),
     *map(_changes, charts.MAJORS),
 )
 #: Those of a hub on a host whose facts the values have as well.
 SHARED = (NO_ALLOW_RULE, SERVICE_WITHOUT_SCOPES)
+
+#: What becomes of users' servers that run (z2jh_running_servers).
+KEEP, REFUSE, STOP = "keep", "refuse", "stop"
 
 _POLICIES = ("hub", "proxy.chp", "proxy.traefik", "singleuser")
 _ALLOW = re.compile(r"^(allow_all|allow_existing_users|any_allow_config|allow\w*|\w*whitelist)$")
@@ -302,6 +329,9 @@ class Upgrade:
     old_defaults: Values
     #: JupyterHub of the images of running servers; those that could not be asked are missing.
     single_user: dict[str, str]
+    running_servers: str = KEEP
+    #: Whether the hub is told of the claims that it would not use any more.
+    fix_volumes: bool = False
 
     def crosses(self, major: int) -> bool:
         """Whether the upgrade goes from before a major of the chart to it or beyond."""
@@ -310,13 +340,13 @@ class Upgrade:
 
 def find(upgrade: Upgrade, accepted: Sequence[str]) -> list[Finding]:
     """All findings, blockers first; those that are accepted are warnings."""
-    checks = (_release, _chart, _values, _database, _majors, _to_2, _to_3, _to_4, _images)
+    checks = (_release, _chart, _values, _database, _majors, _to_2, _to_3, _to_4, _servers, _images)
     return judge([finding for check in checks for finding in check(upgrade)], accepted)
 
 
 def require_known(accepted: Sequence[str]) -> None:
     """Raise HubError where an accepted id is none of ours."""
-    known = [kind.id for kind in (*KINDS, *SHARED)]
+    known = [kind.id for kind in (*KINDS, *SHARED, *rehearsal_findings.KINDS, *rehearsal_findings.SHARED)]
     unknown = [id for id in accepted if id not in known]
     if unknown:
         near = [each for id in unknown for each in difflib.get_close_matches(id, known, n=3)]
@@ -550,8 +580,9 @@ def _to_4(upgrade: Upgrade) -> Iterator[Finding]:
         for each in release.servers
         if each.claims and not (keeps_slug(each.user) and (not each.server or keeps_slug(each.server)))
     ]
-    if kept:
-        yield HOMES_FORGOTTEN.found(f"Servers with claims that get another name run: {listing(kept, 20)}.")
+    if kept and upgrade.running_servers == KEEP:
+        kind = HOMES_LINKED if upgrade.fix_volumes else HOMES_FORGOTTEN
+        yield kind.found(f"Servers with claims that get another name run: {listing(kept, 20)}.")
     yield from _named_servers(upgrade)
 
 
@@ -559,7 +590,8 @@ def _named_servers(upgrade: Upgrade) -> Iterator[Finding]:
     named: list[Volume] = [each for each in upgrade.release.volumes if each.server]
     if named and not get(upgrade.target.values, "singleuser.storage.dynamic.pvcNameTemplate"):
         people = [f"{each.user}/{each.server} ({each.claim})" for each in named]
-        yield NAMED_SERVERS_HOMES.found(f"Named servers with claims: {listing(people, 20)}.")
+        kind = HOMES_LINKED if upgrade.fix_volumes else NAMED_SERVERS_HOMES
+        yield kind.found(f"Named servers with claims: {listing(people, 20)}.")
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -569,6 +601,13 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, (list, dict)):
         for each in value.values() if isinstance(value, dict) else value:
             yield from _texts(each)
+
+
+def _servers(upgrade: Upgrade) -> Iterator[Finding]:
+    people = [f"{each.user}/{each.server}".rstrip("/") for each in upgrade.release.servers]
+    kind = {REFUSE: SERVERS_REFUSED, STOP: SERVERS_STOPPED}.get(upgrade.running_servers)
+    if people and kind:
+        yield kind.found(f"Servers of these users run: {listing(people, 20)}.")
 
 
 def _images(upgrade: Upgrade) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ from . import changes, charts, documents, findings
 from . import values as of
 from .changes import ObjectChange, ValueChange
 from .cluster import Access, Chart, CommandError, Helm, Kubectl
-from .findings import Target, Upgrade
+from .findings import KEEP, Target, Upgrade
 from .release import CHART, Release, find, without_password
 from .rendering import objects, render
 from .values import Values
@@ -39,6 +39,8 @@ class Plan:
     findings: tuple[Finding, ...]
     objects: tuple[ObjectChange, ...]
     values: tuple[ValueChange, ...]
+    #: What becomes of users' servers that run: keep, refuse or stop.
+    running_servers: str = KEEP
 
     @property
     def blockers(self) -> list[Finding]:
@@ -53,6 +55,9 @@ class Wanted:
     #: Names and texts of values files, each over those before it; the release's own values without any.
     values: tuple[tuple[str, str], ...] = ()
     accept: tuple[str, ...] = ()
+    running_servers: str = KEEP
+    #: Whether the new hub is told of the claims that it would not use any more.
+    fix_volumes: bool = False
 
 
 def plan(access: Access, name: str, wanted: Wanted) -> Plan:
@@ -88,7 +93,8 @@ def plan(access: Access, name: str, wanted: Wanted) -> Plan:
             replace(each, message=of.redacted(each.message, secrets)) for each in rendered.problems
         ),
     )
-    upgrade = Upgrade(release, target, old_defaults, _single_user_versions(kubectl, release))
+    single_user = _single_user_versions(kubectl, release)
+    upgrade = Upgrade(release, target, old_defaults, single_user, wanted.running_servers, wanted.fix_volumes)
     found = findings.find(upgrade, wanted.accept)
     old_objects = objects(helm, helm.manifest(release.name, release.deployed_revision))
     same = release.chart_version == target.chart_version and not _differs(release.values, supplied)
@@ -106,6 +112,7 @@ def plan(access: Access, name: str, wanted: Wanted) -> Plan:
             if old_defaults
             else ()
         ),
+        running_servers=wanted.running_servers,
     )
 
 

@@ -122,7 +122,7 @@ def find(access: Access, name: str = "") -> Release:
 
     Raises HubError where there is none, or several, and where a right is missing: all missing ones at once.
     """
-    entry = _entry(access, name)
+    entry = find_entry(access, name)
     access = replace(access, namespace=entry["namespace"])
     kubectl, helm = Kubectl(access), Helm(access)
     require_rights(kubectl, RIGHTS)
@@ -235,8 +235,11 @@ def without_password(url: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{parts.username}:***@{host}"))
 
 
-def _entry(access: Access, name: str) -> dict[str, Any]:
-    """What Helm lists of the release. Raises HubError where it is none, or not a hub's."""
+def find_entry(access: Access, name: str) -> dict[str, Any]:
+    """What Helm lists of the release: name, namespace, status, chart.
+
+    Raises HubError where there is none, or several, or where it is not a hub's.
+    """
     try:
         listed = Helm(access).releases(everywhere=not access.namespace)
     except CommandError as error:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from typing import Iterator
+from typing import Iterator, Sequence
 
-from ..planning.findings.finding import BLOCKER, SEVERITIES
+from ..planning.findings.finding import BLOCKER, SEVERITIES, Finding
 from .changes import ObjectChange
+from .findings import KEEP, REFUSE, STOP
 from .planner import NOTHING, Plan, describe_database
 
 
@@ -33,10 +34,16 @@ def summary(plan: Plan) -> list[str]:
     return [
         f"revision {release.deployed_revision} of {release.kubernetes_version}, "
         f"database {describe_database(release)}",
-        f"{_count(len(release.servers), 'running server')}, {_count(len(release.volumes), 'claim')} of "
-        f"{_count(len(people), 'user')}",
+        f"{_count(len(release.servers), 'running server')}{_policy(plan)}, "
+        f"{_count(len(release.volumes), 'claim')} of {_count(len(people), 'user')}",
         f"objects: {objects}; values: {len(plan.values)} differ",
     ]
+
+
+def _policy(plan: Plan) -> str:
+    """What becomes of the servers that run."""
+    words = {KEEP: "kept", REFUSE: "refused", STOP: "stopped before the upgrade"}
+    return f" ({words[plan.running_servers]})" if plan.release.servers else ""
 
 
 def markdown(plan: Plan) -> str:
@@ -70,6 +77,36 @@ def markdown(plan: Plan) -> str:
             lines += unified(change)
         lines += ["```", ""]
     return "\n".join(lines)
+
+
+def rehearsal(
+    findings: Sequence[Finding], version: str, timings: dict[str, float], images: dict[str, str]
+) -> str:
+    """What a rehearsal has shown, as Markdown: a part of the plan."""
+    lines = ["", "## Rehearsal", "", rehearsed(findings, version, timings), ""]
+    if images:
+        lines += ["| image of users' servers | JupyterHub |", "|---|---|"]
+        lines += [f"| `{name}` | {found or 'not known'} |" for name, found in images.items()]
+        lines.append("")
+    for finding in findings:
+        first, _newline, log = finding.found.partition("\n")
+        lines += [f"- **{finding.severity} {finding.id}**: {first} {finding.why}", f"  Fix: {finding.fix}"]
+        lines += ["", "```text", log, "```", ""] if log else []
+    return "\n".join([*lines, ""])
+
+
+def rehearsed(findings: Sequence[Finding], version: str, timings: dict[str, float]) -> str:
+    """One line: whether the new hub came up on the copy, and how long that took."""
+    found = Counter(finding.severity for finding in findings)
+    counts = ", ".join(_count(found[each], each) for each in SEVERITIES[:2])
+    if not version:
+        return f"The new hub has not come up on a copy of the database: {counts}."
+    parts = " and ".join(
+        f"{what} {timings[part]:.1f} s"
+        for part, what in (("migrate", "its migration took"), ("start", "its start"))
+        if part in timings
+    )
+    return f"JupyterHub {version} serves on a copy of the database ({parts}): {counts}."
 
 
 def _count(number: int, noun: str) -> str:

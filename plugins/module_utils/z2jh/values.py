@@ -23,7 +23,7 @@ SECRET_KEY = re.compile(
 HIDDEN = "***"
 _PASSWORD_IN_URL = re.compile(r"(\w+://[^\s:/@]+):[^\s@]+@")
 #: Shorter texts are not looked for elsewhere: they would be found everywhere.
-_LEAST_SECRET = 6
+LEAST_SECRET = 6
 
 
 def get(values: Any, key: str, default: Any = None) -> Any:
@@ -93,7 +93,7 @@ def secrets_of(values: Any, key: str = "") -> Iterator[str]:
     elif isinstance(values, list):
         for value in values:
             yield from secrets_of(value, key)
-    elif isinstance(values, str) and len(values) >= _LEAST_SECRET and SECRET_KEY.search(key):
+    elif isinstance(values, str) and len(values) >= LEAST_SECRET and SECRET_KEY.search(key):
         yield values
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import users_servers
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import api, lab_notifications
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub.running_servers import RunningServer
 
 from tests.hubs.playbook import run_playbook
@@ -26,6 +27,15 @@ TASKS = """
     dest: "{{ site_file }}"
     content: "{{ {'text': hub_notify_text, 'people': hub_notify_people} | to_json }}"
     mode: "0600"
+"""
+#: The server of one user has no extension that takes notifications.
+WITHOUT = """
+def without_extension(spawner):
+    if spawner.user.name == "user2":
+        extensions = {"jupyterlab_notifications_extension": False}
+        spawner.args = [*spawner.args, f"--ServerApp.jpserver_extensions={extensions}"]
+
+c.Spawner.pre_spawn_hook = without_extension
 """
 TEXT = "JupyterHub is going to be upgraded to 6.1.2: Saturday, 22:00 & later. Please save your work."
 
@@ -64,8 +74,8 @@ class Mailbox:
 
 def test_everybody_is_told_also_when_one_webhook_is_gone(tmp_path: Path) -> None:
     (tmp_path / "site.yml").write_text(TASKS)
-    place = environment(VERSION, "jupyter-server", "ipykernel")
-    config = (
+    place = environment(VERSION, "jupyter-server", "ipykernel", "jupyterlab-notifications-extension")
+    config = WITHOUT + (
         f"c.Spawner.args = {['--allow-root'] if os.geteuid() == 0 else []}\n"
         f"c.SimpleLocalProcessSpawner.home_dir_template = '{tmp_path}/home-{{username}}'\n"
     )
@@ -74,11 +84,13 @@ def test_everybody_is_told_also_when_one_webhook_is_gone(tmp_path: Path) -> None
     mail.start()
     with running_hub(VERSION, tmp_path, config=config, place=place) as deployment, webhook() as (url, posted):
         with users_servers.attending(deployment, None) as hub:
-            assert hub.start([RunningServer("user1", "", "/user/user1/")], 60) == []
+            servers = [RunningServer(user, "", f"/user/{user}/") for user in ("user1", "user2")]
+            assert hub.start(servers, 60) == []
         variables = {
             "jupyterhub_service": deployment.name,
             "jupyterhub_version": "6.1.2",
             "jupyterhub_notify_at": "Saturday, 22:00 & later",
+            "jupyterhub_notify_jupyterlab": True,
             "jupyterhub_notify_webhooks": [
                 {"url": f"http://127.0.0.1:{dead}/secret", "format": "slack"},
                 {"url": f"{url}/slack"},
@@ -96,22 +108,29 @@ def test_everybody_is_told_also_when_one_webhook_is_gone(tmp_path: Path) -> None
         tried = run_playbook("notify.yml", tmp_path, variables, "--check")
         assert tried.returncode == 0, tried.stdout
         assert (posted, mailbox.taken, (tmp_path / "told.json").exists()) == ([], [], False)
-        done = run_playbook("notify.yml", tmp_path, variables)
+        done = run_playbook("notify.yml", tmp_path, variables, "-v")
+        server = f"{deployment.config.public_url}user/user1/"
+        with users_servers.attending(deployment, None, scopes=users_servers.ACCESS) as hub:
+            [notification] = api.read(f"{server}{lab_notifications.EXTENSION}/notifications", hub.token)[
+                "notifications"
+            ]
     mail.stop()
+    assert (notification["message"], notification["autoClose"]) == (TEXT, False)
+    assert '"told": ["user1"], "unreached": {}, "without": ["user2"]' in done.stdout
     missed = "These webhooks were not reached: 127.0.0.1. Everybody else has been told."
     assert missed in done.stdout, done.stdout + done.stderr
     assert done.returncode != 0
     assert "/secret" not in done.stdout + done.stderr
-    told = {"from_version": VERSION, "to_version": "6.1.2", "at": "Saturday, 22:00 & later", "servers": 1}
+    told = {"from_version": VERSION, "to_version": "6.1.2", "at": "Saturday, 22:00 & later", "servers": 2}
     assert posted == [
         ("/slack", {"text": f"hub.example.org: {TEXT}"}),
         ("/json", {"hub": "hub.example.org", "message": TEXT, **told}),
     ]
     [sent] = mailbox.taken
-    assert sorted(sent.rcpt_tos) == ["hub@example.org", "user1@example.org"]
+    assert sorted(sent.rcpt_tos) == ["hub@example.org", "user1@example.org", "user2@example.org"]
     message = message_from_bytes(sent.content, policy=policy.default)
     assert "user1" not in sent.content.decode()
     assert message["To"] == "hub@example.org"
     body = message.get_body()
     assert body is not None and body.get_content().strip() == TEXT
-    assert json.loads((tmp_path / "told.json").read_text()) == {"text": TEXT, "people": ["user1"]}
+    assert json.loads((tmp_path / "told.json").read_text()) == {"text": TEXT, "people": ["user1", "user2"]}

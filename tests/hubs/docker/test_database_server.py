@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import postgresql_clients
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.access import DatabaseConfig
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.kinds import find_database
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.discovery import find_deployment
@@ -143,8 +144,8 @@ def mariadb_on_the_host() -> Iterator[Server]:
         )
 
 
-#: What a fault does is the same for both: plain hubs have them with each kind of database.
-WITH_FAULTS = pytest.mark.parametrize("shared", [postgresql_in_a_container], indirect=True)
+#: The rest is the same for both: plain hubs have it with each kind of database.
+ON_POSTGRESQL = pytest.mark.parametrize("shared", [postgresql_in_a_container], indirect=True)
 
 
 @pytest.fixture(scope="module", params=[postgresql_in_a_container, mariadb_on_the_host])
@@ -205,7 +206,7 @@ def test_it_is_planned_rehearsed_upgraded_and_rolled_back(served: Served, tmp_pa
     assert (hub.version(), served.users()) == (OLD, ["ada"])
 
 
-@WITH_FAULTS
+@ON_POSTGRESQL
 def test_a_hub_that_does_not_start_is_followed_by_the_restore(served: Served) -> None:
     hub = served.hub
     broken = broken_image(DOES_NOT_START, of="driver-new")
@@ -220,7 +221,23 @@ def test_a_hub_that_does_not_start_is_followed_by_the_restore(served: Served) ->
     docker("rmi", broken)
 
 
-@WITH_FAULTS
+@ON_POSTGRESQL
+def test_a_host_without_programs_takes_those_of_the_servers_container(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql_clients, "installed", lambda search_path: ())
+    hub = served.hub
+    found = find_deployment(hub.name).database
+    [version] = served.server.sql("SHOW server_version")
+    assert found.problem is None
+    assert found.server and {*found.server.clients.values()} == {version.split()[0]}
+    assert not found.server.clients_too_old
+    assert hub.conduct(hub.arm()).phase == journal.VERIFIED
+    recovery_point.restore(hub.point, 60, 60)
+    assert (hub.version(), served.users()) == (OLD, ["ada"])
+
+
+@ON_POSTGRESQL
 def test_the_guard_restores_database_and_container_when_the_program_is_killed(served: Served) -> None:
     hub = served.hub
     begun = hub.begin_to_conduct(hub.arm(), watch=300)

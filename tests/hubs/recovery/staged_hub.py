@@ -81,6 +81,7 @@ class Hub:
             service_of(deployment.service).context(),
             plan.migrating_environment,
             self.folder,
+            intermediate=[each.staged_path for each in plan.intermediate_versions],
         )
         arming.arm(self.folder, run.id, self.point)
         return run.id

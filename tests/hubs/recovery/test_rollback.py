@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import time
+import urllib.parse
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import st
 
 from tests.healthy_hub import database_file
 from tests.hubs.real_hub import running_hub
+from tests.hubs.recovery.watching import refused, watching
 from tests.plans import plan_to
 
 ADA = {"user": "ada", "controller": "laptop", "process": "", "command": "ansible-playbook upgrade.yml"}
@@ -284,3 +286,23 @@ def test_a_hand_that_restores_ends_the_run(cut: Callable[[], Cut]) -> None:
     assert restored["by"] == "hand"
     assert run.now().phase == journal.RESTORED
     assert run.serves_as_before()
+
+
+def test_the_address_is_held_while_a_run_rolls_back(cut: Callable[..., Cut]) -> None:
+    run = cut()
+    run.arm()
+    config = Path(str(run.deployment.config.file))
+    with config.open("a") as file:
+        file.write("# Written since.\n")
+    second = recovery_point.create(run.deployment, None, str(run.base), [], 10, "rollback")
+    replaced = rollback.Replaced(run.deployment, second, stop_timeout=60, lock_timeout=10)
+    port = urllib.parse.urlsplit(run.deployment.config.public_url).port or 80
+    with watching(port, "/hub/login") as samples:
+        restored = rollback.restore(run.point, 60, run.run.id, replaced)
+    assert str(config) in restored["restored"] and run.serves_as_before()
+    assert "Written since" not in config.read_text()
+    rollback.accept(run.folder, run.run.id)
+    assert refused(samples) == []
+    assert {sample.status for sample in samples} - {0} <= {200, 503}
+    assert "JupyterHub is being restored" in next(each.body for each in samples if each.status == 503)
+    assert [phase.name for phase in run.now().phases][-4:] == ["stop", "seal", "restore", "accept"]

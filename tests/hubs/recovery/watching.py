@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -12,12 +13,17 @@ INTERVAL_SECONDS = 0.02
 
 
 class Sample(NamedTuple):
-    """What one request was answered; ``status`` is 0 where the connection was refused or broke."""
+    """What one request was answered, and when, in seconds of the monotonic clock.
+
+    ``status`` is 0 where the connection was refused or broke.
+    """
 
     path: str
     status: int
     body: str
     headers: dict[str, str]
+    began: float
+    ended: float
 
 
 @contextmanager
@@ -28,12 +34,14 @@ def watching(port: int, *paths: str) -> Iterator[list[Sample]]:
 
     def ask(path: str) -> Sample:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        began = time.monotonic()
         try:
             connection.request("GET", path, headers={"Accept": "text/html,*/*"})
             answer = connection.getresponse()
-            return Sample(path, answer.status, answer.read().decode(), dict(answer.getheaders()))
+            body, headers = answer.read().decode(), dict(answer.getheaders())
+            return Sample(path, answer.status, body, headers, began, time.monotonic())
         except (OSError, http.client.HTTPException) as error:
-            return Sample(path, 0, repr(error), {})
+            return Sample(path, 0, repr(error), {}, began, time.monotonic())
         finally:
             connection.close()
 

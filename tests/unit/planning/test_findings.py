@@ -26,6 +26,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.finding
     listing,
     sentence,
 )
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.found_host import FoundHost
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.making import make_plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import (
     Host,
@@ -73,6 +74,7 @@ class Case(NamedTuple):
     target: Target = TARGET
     host: Host = machine()
     policy: Policy = Policy()
+    others: tuple[FoundHost, ...] = ()
 
 
 #: What the upgrade of the healthy hub starts from.
@@ -233,6 +235,21 @@ CASES = [
         "servers-elsewhere",
         "SlurmSpawner may start servers on other hosts.",
         hub(spawner__elsewhere=["SlurmSpawner"]),
+    ),
+    Case(
+        "singleuser-host-unknown",
+        "On node1: It cannot be reached: no route to host",
+        others=(FoundHost("node1", "It cannot be reached: no route to host"),),
+    ),
+    Case(
+        "singleuser-host-without-hub",
+        "On node1: It belongs to none of the hubs.",
+        others=(FoundHost("node1", "It belongs to none of the hubs.", without_hub=True),),
+    ),
+    Case(
+        "singleuser-host-shares-environment",
+        "On node1: /opt/user-env is on a file system of the kind nfs4.",
+        others=(FoundHost("node1", environments=(hub().user_environments[0],), shared={USERS: "nfs4"}),),
     ),
     Case(
         "image-built",
@@ -944,7 +961,7 @@ HEALTHY = [
 
 def found_in(case: Case) -> dict[str, Finding]:
     """The plan's findings by their ids; of several with one id the first."""
-    plan = make_plan(case.deployment, case.target, case.host, case.policy)
+    plan = make_plan(case.deployment, case.target, case.host, case.policy, case.others)
     return {finding.id: finding for finding in reversed(plan.findings)}
 
 

@@ -200,6 +200,7 @@ def test_the_hosts_side_of_a_container() -> None:
         "databases": {},
     }
     assert container_settings.further_networks(CONTAINER) == ["databases"]
+    assert container_settings.names_in(CONTAINER, ["databases"]) == {"hub", ID[:12], "172.21.0.2"}
 
 
 def frame(stream: int, text: bytes) -> bytes:

@@ -50,6 +50,8 @@ def upgrade(
     target: dict[str, Any] | None = None,
     single_user: dict[str, str] | None = None,
     old_defaults: dict[str, Any] | None = None,
+    running_servers: str = findings.KEEP,
+    fix_volumes: bool = False,
     **release: Any,
 ) -> Upgrade:
     """The upgrade of a sound release; ``target`` and ``release`` are what is otherwise."""
@@ -84,6 +86,8 @@ def upgrade(
         replace(wanted, **(target or {})),
         old_defaults or DEFAULTS,
         single_user or {},
+        running_servers,
+        fix_volumes,
     )
 
 
@@ -234,6 +238,32 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
         },
     ),
     (
+        "homes-linked",
+        "that get another name run: ada-l.",
+        {
+            "start": "3.3.8",
+            "to": "4.4.0",
+            "fix_volumes": True,
+            "servers": (Server("ada-l", "", "p1", claims=("claim-ada-2dl",)),),
+        },
+    ),
+    (
+        "homes-linked",
+        "bob/big (claim-bobbig)",
+        {
+            "start": "3.3.8",
+            "to": "4.4.0",
+            "fix_volumes": True,
+            "volumes": (Volume("bob", "big", "claim-bobbig"),),
+        },
+    ),
+    (
+        "servers-refused",
+        "run: ada, bob/big.",
+        {"running_servers": "refuse", "servers": (Server("ada", "", "p1"), Server("bob", "big", "p2"))},
+    ),
+    ("servers-stopped", "run: ada.", {"running_servers": "stop", "servers": (Server("ada", "", "p1"),)}),
+    (
         "named-servers-homes",
         "bob/big (claim-bobbig)",
         {"start": "3.3.8", "to": "4.4.0", "volumes": (Volume("bob", "big", "claim-bobbig"),)},
@@ -343,6 +373,18 @@ NONE_OF_THEM: list[tuple[str, dict[str, Any]]] = [
             "servers": (Server("ada-l", "", "p1", claims=("claim-ada-2dl",)),),
         },
     ),
+    # Stopped by the old hub, whose servers the new one knows to look for.
+    (
+        "homes-forgotten",
+        {
+            "start": "3.3.8",
+            "to": "4.4.0",
+            "running_servers": "stop",
+            "servers": (Server("ada-l", "", "p1", claims=("claim-ada-2dl",)),),
+        },
+    ),
+    ("servers-refused", {"running_servers": "refuse"}),
+    ("servers-stopped", {"running_servers": "stop"}),
     (
         "database-external",
         {

@@ -14,7 +14,12 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.changes imp
     ValueChange,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.planner import NOTHING, UPGRADE, Plan
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.release import Database, Release, Volume
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.release import (
+    Database,
+    Release,
+    Server,
+    Volume,
+)
 from ansible_collections.hubops.jupyterhub.plugins.modules import z2jh_plan
 
 RELEASE = Release(
@@ -67,6 +72,14 @@ def test_a_reviewer_gets_findings_volumes_values_and_objects() -> None:
         "# Role/old is removed",
     ):
         assert line in page.splitlines()
+
+
+def test_what_becomes_of_running_servers_is_in_the_plan() -> None:
+    running = replace(RELEASE, servers=(Server("ada", "", "jupyter-ada"),))
+    for policy, said in (("keep", "kept"), ("refuse", "refused"), ("stop", "stopped before the upgrade")):
+        plan = replace(PLAN, release=running, running_servers=policy)
+        assert f"1 running server ({said}), 1 claim of 1 user" in report.summary(plan)
+    assert "0 running servers, 1 claim of 1 user" in report.summary(PLAN)
 
 
 def test_the_module_documents_the_plan_field_by_field() -> None:

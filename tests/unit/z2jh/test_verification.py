@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.release import Server, Volume
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.release import (
+    Database,
+    Release,
+    Server,
+    Volume,
+)
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.upgrade import describe
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.verification import (
+    compare_single_user,
     compare_volumes,
     lost_servers,
+    refuse_servers,
     sentence,
 )
 
@@ -47,10 +56,48 @@ def test_each_person_whose_volume_is_another_one_is_named(after: list[Volume], s
     assert [sentence(each) for each in compare_volumes(BEFORE, after)] == said
 
 
-def test_people_whose_servers_were_stopped_are_named() -> None:
-    servers = [Server("ada", "", "jupyter-ada"), Server("grace", "", "jupyter-grace")]
-    assert lost_servers(servers, ["jupyter-ada", "hub-1", "jupyter-grace"]) == []
-    assert lost_servers(servers, ["jupyter-ada"]) == ["The servers of these users were stopped: grace."]
+ADA, GRACE = Server("ada", "", "jupyter-ada"), Server("grace", "work", "jupyter-grace--work")
+
+
+@pytest.mark.parametrize(
+    ("ended", "silent", "running", "said"),
+    [
+        ([], [], 2, []),
+        ([GRACE], [], 2, ["The servers of these users were stopped: grace/work."]),
+        # In a minute some users of many stop their servers, or a culler does.
+        ([GRACE], [], 10, []),
+        ([ADA, GRACE], [], 10, ["The servers of these users were stopped: ada, grace/work."]),
+        # Nobody stops one and leaves it running.
+        ([], [ADA], 100, ["The servers of these users run, and do not answer: ada."]),
+    ],
+)
+def test_users_whose_servers_the_upgrade_has_stopped_or_cut_off_are_named(
+    ended: list[Server], silent: list[Server], running: int, said: list[str]
+) -> None:
+    assert lost_servers(ended, silent, running) == said
+
+
+@pytest.mark.parametrize(
+    ("hub", "single_user", "said"),
+    [
+        ("5.4.6", "5.4.6", []),
+        ("5.4.6", "5.2.1", []),
+        # What is no JupyterHub does not say.
+        ("5.4.6", "", []),
+        ("5.4.6", "4.1.6", ["The users' image: It has JupyterHub 4.1.6, the hub has 5.4.6: another major."]),
+    ],
+)
+def test_a_single_user_version_that_does_not_go_with_the_hub_is_said(
+    hub: str, single_user: str, said: list[str]
+) -> None:
+    assert compare_single_user(hub, single_user) == said
+
+
+def test_servers_are_refused_by_their_users_names() -> None:
+    release = Release("hub", "hubs", 1, "deployed", 1, "3.3.8", "4.1.6", Database("sqlite-pvc"))
+    refuse_servers(release)
+    with pytest.raises(HubError, match="The servers of these users run: ada, grace/work."):
+        refuse_servers(replace(release, servers=(GRACE, ADA)))
 
 
 def pod(waiting: dict[str, str] | None = None, **rest: Any) -> dict[str, Any]:

@@ -35,7 +35,11 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
     for folder, needed in bytes_needed(upgrade.deployment, host, upgrade.environments).items():
         free = host.free_bytes.get(folder)
         if free is not None and free < needed:
-            yield NO_SPACE.found(
-                f"{folder} has {free // MEBIBYTE} MiB free, "
-                f"but the upgrade needs {-(-needed // MEBIBYTE)} MiB there."
-            )
+            yield NO_SPACE.found(lacking(folder, free, needed))
+
+
+def lacking(folder: str, free: int, needed: int) -> str:
+    """How many of the bytes that are needed a folder has."""
+    return (
+        f"{folder} has {free // MEBIBYTE} MiB free, but the upgrade needs {-(-needed // MEBIBYTE)} MiB there."
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 BLOCKER, WARNING, NOTE = SEVERITIES = ("blocker", "warning", "note")
 
@@ -45,6 +45,12 @@ def sentence(finding: Finding) -> str:
     blocks = finding.severity == BLOCKER and finding.accept
     parts = [finding.found, finding.why, finding.fix, accept if blocks else ""]
     return " ".join(part for part in parts if part)
+
+
+def in_lines(finding: Finding) -> str:
+    """A finding with its id as text: what, and what to do; then the log, where its message ends with one."""
+    first_line, newline, log = finding.found.partition("\n")
+    return f"{finding.id}: {sentence(replace(finding, found=first_line))}{newline}{log}"
 
 
 def frequent(findings: Iterable[tuple[str, Finding]]) -> list[tuple[Finding, list[str]]]:

@@ -31,6 +31,7 @@ from . import (
     service,
     services,
     single_user,
+    singleuser_hosts,
     target,
     templates,
 )
@@ -51,6 +52,7 @@ SUBJECTS = (
     config,
     services,
     single_user,
+    singleuser_hosts,
     server_images,
     templates,
     changes,

@@ -44,8 +44,8 @@ SERVERS_ELSEWHERE = Kind(
     WARNING,
     "Single-user servers are started by a class whose servers are not known to be processes of this host.",
     "The environments of other hosts were not looked at, and servers need the same version as the hub.",
-    "Upgrade jupyterhub there as well; where they share this host's environments, name those in "
-    "jupyterhub_user_environments, unless the plan has them.",
+    "Name those hosts in the inventory group jupyterhub_singleuser; where they share this host's "
+    "environments, name those in jupyterhub_user_environments, unless the plan has them.",
 )
 VERIFY_USER = Kind(
     "verify-user-unknown",
@@ -66,7 +66,7 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
     if not upgrade.host.knows_user:
         yield VERIFY_USER.found(f"There is no user {upgrade.policy.verify_user}.")
     elsewhere = upgrade.deployment.spawner.elsewhere
-    if elsewhere and upgrade.changes:
+    if elsewhere and upgrade.changes and not upgrade.elsewhere:
         yield SERVERS_ELSEWHERE.found(f"{listing(elsewhere)} may start servers on other hosts.")
     if upgrade.crosses(6):
         names = upgrade.deployment.database.server_names

@@ -1,0 +1,179 @@
+"""`nebari upgrade`, on a copy and not believed: its exit status is 0 also where it has stopped half-way."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..environments.interpreter import version_of
+from ..errors import HubError
+from ..releases.versions import parse_release
+from ..system import files, state
+from . import config as configs
+from . import programs
+from .config import Config
+from .record import locked
+from .secrets import redact
+
+NAME = "nebari-config.yaml"
+#: Pythons that it is installed with, the first that is there.
+PYTHONS = ("python3.12", "python3.11", "python3.10")
+#: What an upgrade must leave as it was.
+KEPT = ("domain", "project_name", "provider", "namespace")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the inventory says; the documentation of the module says what each field means."""
+
+    folder: str
+    version: str
+    python: str = ""
+    requirements: str = ""
+    answers: tuple[str, ...] = ()
+    attempt_fixes: str = ""
+    kubeconfig: str = ""
+    state_folder: str | None = None
+
+    @property
+    def path(self) -> Path:
+        return Path(self.folder) / NAME
+
+
+@dataclass(frozen=True)
+class Upgraded:
+    """What became of it, and the configs without their secrets."""
+
+    changed: bool
+    message: str
+    evidence: dict[str, str]
+    before: str = ""
+    after: str = ""
+
+
+def upgrade(wanted: Wanted, check: bool = False) -> Upgraded:
+    """Upgrade the config of a site. Raises HubError where it cannot be, and then the site's is unchanged."""
+    present = _read(wanted.path)
+    old, version = present.get("nebari_version"), str(parse_release(wanted.version))
+    if not old:
+        raise HubError(
+            f"{wanted.path} has no nebari_version.",
+            "For a config of QHub's: bring that to its last version, rename its key qhub_version to "
+            "nebari_version, and run again.",
+        )
+    if parse_release(old) > parse_release(version):
+        raise HubError(
+            f"The site has Nebari {old}, and {version} is wanted.",
+            "`nebari upgrade` goes forward only. Name a newer version: nebari_version.",
+        )
+    if parse_release(old) == parse_release(version):
+        return Upgraded(False, f"the config is of Nebari {version}", {})
+    if wanted.attempt_fixes and (wanted.attempt_fixes != present.get("domain") or not wanted.kubeconfig):
+        raise HubError(
+            "--attempt-fixes changes and deletes objects in a cluster, and the one of "
+            f"{present.get('domain')} is not named.",
+            f"Name both, or leave it out: nebari_attempt_fixes: {present.get('domain')}, and its kubeconfig: "
+            "nebari_kubeconfig.",
+        )
+    kept = state.base_folder(wanted.state_folder) / "nebari" / present.get("domain")
+    if check:
+        return Upgraded(True, f"would be upgraded from Nebari {old} to {version}", {})
+    with locked(kept):
+        have_program(wanted, kept, version)
+        return _upgrade(wanted, kept, present, version)
+
+
+def _read(path: Path) -> Config:
+    try:
+        config = configs.parse(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise HubError(
+            f"Cannot read {path}: {error}.", "Name the folder of the site's config: nebari_folder."
+        ) from (error)
+    if not config.get("domain") or not config.get("project_name"):
+        raise HubError(
+            f"{path} is not a config of Nebari: it has no domain, or no project_name.",
+            "Name the folder with the config that the site was deployed with: nebari_folder.",
+        )
+    return config
+
+
+def have_program(wanted: Wanted, kept: Path, version: str) -> None:
+    """The wanted version in a venv of its own."""
+    venv = kept / f"nebari-{version}"
+    if (venv / "complete").exists():
+        return
+    python = wanted.python or next(filter(None, map(shutil.which, PYTHONS)), "")
+    if not python or not version_of(python):
+        raise HubError(
+            f"This host has no Python for Nebari{f' at {python}' if python else ''}.",
+            f"Install one of {', '.join(PYTHONS)}, and name it: nebari_python.",
+        )
+    wanted_packages = kept / f"nebari-{version}.txt"
+    named = wanted.requirements
+    files.write(wanted_packages, Path(named).read_bytes() if named else f"nebari=={version}\n".encode())
+    shutil.rmtree(venv, ignore_errors=True)
+    failed = programs.make_venv(venv, python, wanted_packages)
+    started = failed or programs.run([str(venv / "bin/nebari"), "--version"], kept)
+    if failed or started.status or version not in started.text:
+        raise HubError(
+            f"Nebari {version} cannot be installed, or does not start:\n{started.end}",
+            "Give this host a way to the package index, or pin its packages in a file: nebari_requirements.",
+        )
+    files.write(venv / "complete", b"")
+
+
+def _upgrade(wanted: Wanted, kept: Path, present: Config, version: str) -> Upgraded:
+    old = present.get("nebari_version")
+    folder = kept / "upgrade"
+    shutil.rmtree(folder, ignore_errors=True)
+    state.make_private(folder)
+    content = wanted.path.read_bytes()
+    files.write(folder / NAME, content)
+    # Where it may not change a cluster it does not find one either.
+    cluster = {"KUBECONFIG": wanted.kubeconfig if wanted.attempt_fixes else os.devnull}
+    output = programs.run(
+        [
+            *(str(kept / f"nebari-{version}/bin/nebari"), "upgrade", "-c", NAME),
+            *(["--attempt-fixes"] if wanted.attempt_fixes else []),
+        ],
+        folder,
+        cloud=bool(wanted.attempt_fixes),
+        answers="".join(f"{answer}\n" for answer in wanted.answers),
+        variables=cluster,
+    )
+    upgraded = _read(folder / NAME)
+    log = programs.keep_output(kept, f"upgrade-{version}", redact(output.text, present, upgraded))
+    if upgraded.get("nebari_version") != version:
+        raise HubError(
+            f"`nebari upgrade` has ended with status {output.status}, and the config is still of Nebari "
+            f"{upgraded.get('nebari_version')}:\n{redact(output.end, present, upgraded)}",
+            f"The site's config is unchanged. Do what it says, and answer its questions in their order, "
+            f"{len(wanted.answers)} of which are answered: nebari_answers. All of the output is in {log}.",
+        )
+    problems = [
+        f"its {key} is {upgraded.get(key) or 'gone'}, and was {present.get(key)}"
+        for key in KEPT
+        if upgraded.get(key) != present.get(key)
+    ]
+    if not any(path.read_bytes() == content for path in folder.glob(f"{NAME}*.backup*")):
+        problems.append("it has kept no copy that is byte for byte the config it was given")
+    if output.status:
+        problems.append(f"it has ended with status {output.status}")
+    if problems:
+        raise HubError(
+            f"What `nebari upgrade` has made is not what it should be: {'; '.join(problems)}.",
+            f"The site's config is unchanged. Look at {log}, and report this with the version of Nebari.",
+        )
+    copy = wanted.path.with_name(f"{NAME}.before-{version}")
+    files.write(copy, content)
+    files.write(wanted.path, (folder / NAME).read_bytes(), mode=wanted.path.stat().st_mode & 0o777)
+    return Upgraded(
+        True,
+        f"upgraded from Nebari {old} to {version}",
+        {"from": old, "to": version, "backup": str(copy), "output": log},
+        redact(present.text, present),
+        redact(upgraded.text, upgraded),
+    )
