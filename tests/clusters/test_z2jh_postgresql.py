@@ -33,7 +33,8 @@ c.JupyterHub.authenticator_class = Broken
 ROWS = (
     "SELECT 'revision', version_num FROM alembic_version",
     "SELECT 'user', id, name, admin, created, cookie_id FROM users ORDER BY id",
-    "SELECT 'spawner', id, user_id, server_id, name, state FROM spawners ORDER BY id",
+    # Of a person without a server a hub writes a row when it is asked for that person.
+    "SELECT 'spawner', id, user_id, server_id, name, state FROM spawners WHERE server_id > 0 ORDER BY id",
     "SELECT 'token', id, user_id, service_id, hashed, prefix, created FROM api_tokens ORDER BY id",
     "SELECT 'table', table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 2",
     "SELECT 'owner', tablename, tableowner FROM pg_tables WHERE schemaname = 'public' ORDER BY 2",
