@@ -231,7 +231,7 @@ def states(base: str, token: str) -> list[list[Any]]:
 
 def silent(base: str, token: str, servers: list[list[str]]) -> list[list[str]]:
     """Those of the servers to which the proxy has no route, or that do not answer where it leads."""
-    left = [(user, server) for user, server in servers]
+    left = [(each[0], each[1]) for each in servers]
     deadline = time.monotonic() + SERVERS_SECONDS
     while left:
         known = routes(base, token)

@@ -235,12 +235,12 @@ class ServerDatabase(HubDatabase):
             self.kubectl.apply([self._secret(self._pod, access), pod])
             try:
                 self.kubectl.wait(f"pod/{self._pod}", "condition=Ready", READY_SECONDS)
-            except CommandError as error:
+            except CommandError:
                 why = why_waiting(self.kubectl.get("pods", self._pod))
                 raise HubError(
                     f"A pod of the image {backup.image} does not start. {why}".strip(),
                     "Set z2jh_database_image to an image of PostgreSQL that the cluster can have.",
-                ) from error
+                ) from None
             yield
         finally:
             self._end()
@@ -260,7 +260,7 @@ class ServerDatabase(HubDatabase):
                 f"{said[-1] if said else error.message}",
                 "Correct what it names. z2jh_database_image has to be PostgreSQL of the server's version, "
                 "with its clients and initdb; z2jh_database_storage is the size of the claim for dumps.",
-            ) from error
+            ) from None
 
 
 def description(said: str) -> dict[str, Any]:
