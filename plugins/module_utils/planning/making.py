@@ -92,7 +92,7 @@ def _on_another_host(found: FoundHost, deployment: Deployment, target: Target, p
         state_folder="",
         environment_bytes=found.environment_bytes,
         python_versions=found.python_versions,
-        links={path: [(link[0], link[1]) for link in each] for path, each in found.links.items()},
+        links={path: [(pair[0], pair[1]) for pair in each] for path, each in found.links.items()},
         mounts=found.mounts,
         installed=found.installed,
     )
