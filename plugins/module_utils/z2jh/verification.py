@@ -214,6 +214,7 @@ def ask_hub(
     base_url = (values.get("hub") or {}).get("baseUrl") or "/"
     request = {
         "lender": source_of(token_lender),
+        "url": url,
         "base_url": base_url,
         "user": user,
         "seconds": SERVER_SECONDS,
