@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from ...errors import HubError
 from ...releases.versions import parse_release
-from ...system import files, state
-from .. import config as configs
-from .. import programs
 from ..config import Config
 from ..secrets import redact
 from ..versions import FIRST_WITH_KEYCLOAK
 from ..web import Visitor, addresses
 from .base import Result, Step, Work
+from .rename_old_site import deploy_old_site
 from .upgrade_config import original_config
 
 
@@ -32,33 +30,12 @@ class RestoreOldDomain(Step):
             )
 
     def carry_out(self, work: Work) -> Result:
-        record, present = work.record, work.config
-        original = _original(work)
-        folder = work.kept / "old-site"
-        state.make_private(folder)
-        files.write(folder / configs.NAME, original.text.encode())
-        output = work.qhub(
-            record.from_version,
-            "deploy",
-            "-c",
-            configs.NAME,
-            "--disable-prompt",
-            *work.site.old_deploy_options,
-            folder=folder,
-            cloud=True,
-        )
-        log = programs.keep_output(work.kept, self.name, redact(output.text, original, present))
-        if output.status:
-            raise HubError(
-                f"`qhub deploy` of {record.from_version} has ended with status {output.status}:\n"
-                f"{redact(output.end, original, present)}",
-                f"The old site may have either domain: look at it. All of the output is in {log}. "
-                "Remove the cause and run again: the same step is taken again.",
-            )
+        present, original = work.config, _original(work)
+        evidence = deploy_old_site(work, self.name, original)
         if original.text != present.text:
             work.write_config(original)
         return Result(
-            {"domain": record.domain, "config": str(folder / configs.NAME), "output": log},
+            {"domain": work.record.domain, **evidence},
             redact(present.text, present),
             redact(original.text, original),
         )
