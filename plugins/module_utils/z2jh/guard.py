@@ -23,7 +23,7 @@ from .cluster import Access, CommandError, Kubectl
 from .databases import database_of_backup
 from .guard_program import KEPT_KINDS, record_name
 from .hub_database import HubDatabase
-from .pods import FOLDER, hub_container, job, labelled, shared, why_waiting
+from .pods import FOLDER, hub_container, job, labelled, own_name, shared, why_waiting
 from .recovery import Object, RecoveryPoint, choose, hub_object, kept, read_kept_objects
 from .release import Release
 
@@ -43,11 +43,11 @@ class Names:
 
     @property
     def guard(self) -> str:
-        return f"hubops-{self.release}-guard"
+        return own_name(self.release, "guard")
 
     @property
     def database(self) -> str:
-        return f"hubops-{self.release}-database"
+        return own_name(self.release, "database")
 
 
 def manifests(

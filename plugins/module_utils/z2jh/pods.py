@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,16 @@ LABELS = {"app.kubernetes.io/name": "hubops", "app.kubernetes.io/managed-by": "h
 RESOURCES = {"requests": {"cpu": "10m", "memory": "64Mi"}}
 #: Where a Job's pod leaves its answer for the guard.
 MESSAGE = [{"name": "HUBOPS_MESSAGE", "value": "/dev/termination-log"}]
+#: Characters of a release's name in ours: Kubernetes allows a Job 63 in all, Helm a release 53.
+MOST_OF_RELEASE = 40
+
+
+def own_name(release: str, what: str) -> str:
+    """The name of an object of ours beside a release; the end of a long one is replaced by a hash of it."""
+    if len(release) > MOST_OF_RELEASE:
+        digest = hashlib.sha256(release.encode()).hexdigest()[:8]
+        release = f"{release[: MOST_OF_RELEASE - len(digest) - 1]}-{digest}"
+    return f"hubops-{release}-{what}"
 
 
 def labelled(version: str, kind: str, name: str, **rest: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from ..databases import urls
 from ..errors import HubError
 from .cluster import Access, CommandError, Helm, Kubectl
 from .hub_database import DatabaseBackup, HubDatabase
-from .pods import MESSAGE, RESOURCES, job, labelled, shared, why_waiting
+from .pods import MESSAGE, RESOURCES, job, labelled, own_name, shared, why_waiting
 from .postgresql_program import FIRST, LAST, PROGRAM
 from .release import Database, without_password
 from .stopped_hub import stop_hub
@@ -64,11 +64,11 @@ class ServerDatabase(HubDatabase):
 
     @property
     def _claim(self) -> str:
-        return f"hubops-{self.release}-recovery"
+        return own_name(self.release, "recovery")
 
     @property
     def _pod(self) -> str:
-        return f"hubops-{self.release}-dump"
+        return own_name(self.release, "dump")
 
     def back_up(self, found: Database, hub: dict[str, Any], identity: str) -> DatabaseBackup:
         server = Server(self.image) if self.image else running_server(self.kubectl, found.url)
