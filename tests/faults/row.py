@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -15,7 +14,7 @@ from tests.testbed.judge import differences, entries
 
 from . import reference as good
 from .attempt import Attempt, NotInjected
-from .host import POLL_SECONDS, STUCK, Host, summary
+from .host import OVER, STUCK, VERIFIED, Host, summary
 from .ledger import Ledger, without_ledger
 from .reference import VARIABLES, Reference
 from .tasks import SERVERS, STEPS, Moment, Task, is_outage
@@ -122,15 +121,21 @@ class Row:
             attempt.go_to(is_outage)
         self.host.hold_outage(moment)
         attempt.go_on()
-        deadline = time.monotonic() + STEP_SECONDS
-        while self.host.held() != moment:
-            if time.monotonic() > deadline:
-                raise NotInjected(f"the outage did not come to '{moment}': {summary(self.host.run())}")
-            time.sleep(POLL_SECONDS)
+        if not self.host.wait_until_held(moment, STEP_SECONDS):
+            raise NotInjected(f"the outage did not come to '{moment}': {summary(self.host.run())}")
 
     def go_on(self) -> None:
         """Let the host take the step that it waits at, and all that follow."""
         self.host.release_outage()
+
+    def let_confirm_timeout_pass(self) -> None:
+        """Once the new hub is verified, have the guard end the run now: all that is left is to wait.
+
+        Faults at tasks wait for the whole timeout.
+        """
+        run = self.host.wait_until_phase((VERIFIED, *OVER, STUCK), CONFIRM_SECONDS + RESTORE_SECONDS)
+        if run["phase"] == VERIFIED:
+            self.host.let_time_pass(CONFIRM_SECONDS)
 
     def judge(self) -> Result:
         """Run the fault, and all checks afterwards."""
@@ -191,6 +196,8 @@ class Row:
         """Wait for the end of the run and for the hub."""
         phase = self.host.run().get("phase")
         if phase not in (None, "preparing"):
+            if self.fault.unattended:
+                self.let_confirm_timeout_pass()
             run = self.host.wait_until_over(CONFIRM_SECONDS + RESTORE_SECONDS)
             self.require(run["phase"] != STUCK, f"the run is stuck: {summary(run)}")
         self.hub.wait_until_answers(timeout=90)
