@@ -15,7 +15,7 @@ from tests.testbed.judge import differences, entries
 from . import reference as good
 from .attempt import Attempt, NotInjected
 from .host import OVER, STUCK, VERIFIED, Host, summary
-from .ledger import Ledger, without_ledger
+from .ledger import CALLS_PER_SECOND, Ledger, without_ledger
 from .reference import VARIABLES, Reference
 from .tasks import SERVERS, STEPS, Moment, Task, is_outage
 
@@ -56,6 +56,8 @@ class Fault:
     kind: str = staged.KIND
     #: Whether nobody but the host knows of the outage any more, which must not prolong it.
     unattended: bool = False
+    #: How often the writer adds rows.
+    calls_per_second: int = CALLS_PER_SECOND
 
     @property
     def name(self) -> str:
@@ -151,7 +153,8 @@ class Row:
             found = {path for path in entries(self.hub) if ".staged-" not in path}
             if self.fault.prepared:
                 self.reference.lay_out(self.hub)
-            with Probe(self.hub, PROBE_SECONDS) as probe, Ledger(self.hub) as ledger:
+            ledger = Ledger(self.hub, self.fault.calls_per_second)
+            with Probe(self.hub, PROBE_SECONDS) as probe, ledger:
                 self.fault.inject(self)
                 self._settle()
             outage, rate = probe.outage_seconds(), ledger.rows_per_second
