@@ -100,7 +100,9 @@ def text(name):
 def step(where, run_id, name, *arguments, **options):
     with journal.alive(where, journal.mine(where, run_id)):
         while text("hold") == name:
-            (folder / "guard" / "held").write_text(name)
+            # Once: whoever reads it while it is written finds nothing.
+            if text("held") != name:
+                (folder / "guard" / "held").write_text(name)
             time.sleep(0.01)
     return take(where, run_id, name, *arguments, **options)
 
@@ -149,7 +151,10 @@ _WAIT = (
 folder, patience, phases, step = sys.argv[1], float(sys.argv[2]), sys.argv[3].split(), sys.argv[4]
 deadline = time.monotonic() + patience
 while time.monotonic() < deadline:
-    if run(folder).get("phase") in phases or (step and text(folder, "guard", "held").strip() == step):
+    if step and text(folder, "guard", "held").strip() == step:
+        print("held", flush=True)
+        break
+    if run(folder).get("phase") in phases:
         break
     time.sleep(0.02)
 """
@@ -210,13 +215,12 @@ class Host:
 
     def wait_until_held(self, step: str, timeout: float) -> bool:
         """Whether the program of the outage came to this step, where it waits, before the run was over."""
-        self._look_for((*OVER, STUCK), step, timeout)
-        return self.held() == step
+        return self._look_for((*OVER, STUCK), step, timeout)
 
-    def _look_for(self, phases: tuple[str, ...], step: str, timeout: float) -> None:
-        """Return when the run is in one of these phases, or waits at this step, or after the time."""
+    def _look_for(self, phases: tuple[str, ...], step: str, timeout: float) -> bool:
+        """Return when the run is in one of these phases, or after the time; True when it waits at this step."""
         program = ["/usr/bin/python3", "-c", _WAIT, self.folder, str(timeout), " ".join(phases), step]
-        self.hub.exec(program)
+        return self.hub.exec(program).stdout.splitlines()[-1] == "held"
 
     # What is left
 
