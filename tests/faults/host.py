@@ -218,7 +218,7 @@ class Host:
         return self._look_for((*OVER, STUCK), step, timeout)
 
     def _look_for(self, phases: tuple[str, ...], step: str, timeout: float) -> bool:
-        """Return when the run is in one of these phases, or after the time; True when it waits at this step."""
+        """Return when the run is in one of these phases, or late; True when it waits at this step."""
         program = ["/usr/bin/python3", "-c", _WAIT, self.folder, str(timeout), " ".join(phases), step]
         return self.hub.exec(program).stdout.splitlines()[-1] == "held"
 
