@@ -73,7 +73,7 @@ def _base(tag: str, declared: list[str], store: str) -> Path:
 
 def _state(base: Path) -> str:
     """A hash that changes when somebody writes into a file that is shared."""
-    find = ["find", base / _word(ENVIRONMENTS), "-type", "f", "-printf", r"%P %m %U %s %T@\n"]
+    find = ["find", str(base / _word(ENVIRONMENTS)), "-type", "f", "-printf", r"%P %m %U %s %T@\n"]
     listed = subprocess.run(find, stdout=subprocess.PIPE, check=True).stdout
     return hashlib.sha256(b"\n".join(sorted(listed.splitlines()))).hexdigest()
 
