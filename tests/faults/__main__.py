@@ -31,7 +31,7 @@ def main() -> int:
     """Run the selected rows; exit status 0 when every row is as expected."""
     options = _options()
     if options.mutations:
-        return mutations.main(options.only)
+        return mutations.main(options.only, lambda fault: as_asked(fault, options))
     with tempfile.TemporaryDirectory(prefix="hubops-faults-") as folder:
         checkout = copy(Path(folder, "checkout"))
         faults = list(catalog.faults(checkout))
@@ -42,14 +42,12 @@ def main() -> int:
         if options.undisturbed:
             faults = list(catalog.undisturbed(options.undisturbed))
         chosen = [
-            as_in_ci(fault) if options.selection else brief(fault) if options.brief else fault
+            as_asked(fault, options)
             for fault in faults
             if (fault.selected or not options.selection)
             and re.search(options.only, fault.name)
             and options.kind in ("", fault.kind)
         ]
-        if options.fast:
-            chosen = [fast(fault) for fault in chosen]
         if options.list:
             print("\n".join(f"{'*' if fault.selected else ' '} {fault.name}" for fault in chosen))
             return 0
@@ -82,6 +80,15 @@ def run(chosen: list[Fault], checkout: Path, jobs: int) -> list[Result]:
             RESULT.write_text(json.dumps([asdict(each) for each in results], indent=2) + "\n")
             print(line(result, took), flush=True)
     return results
+
+
+def as_asked(fault: Fault, options: argparse.Namespace) -> Fault:
+    """As the options have it."""
+    if options.selection:
+        fault = as_in_ci(fault)
+    elif options.brief:
+        fault = brief(fault)
+    return fast(fault) if options.fast else fault
 
 
 def as_in_ci(fault: Fault) -> Fault:
