@@ -19,6 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.processes import family
+
 from tests.testbed import Hub
 
 from .tasks import Task
@@ -33,7 +35,7 @@ class NotInjected(Exception):
 
 
 class Attempt:
-    """``ansible-playbook`` with all that it starts, as one process group of its own.
+    """``ansible-playbook`` with all that it starts.
 
     It waits at its first task: call `go_to` or `go_on`. ``end`` waits for its exit.
     """
@@ -103,8 +105,14 @@ class Attempt:
             self._changed.notify_all()
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to ansible-playbook and all that it has started."""
-        os.killpg(self._process.pid, number)
+        """Send a signal to ansible-playbook and all that it has started, a SIGINT only as a terminal does.
+
+        Its workers have sessions of their own, which Ctrl-C does not reach.
+        """
+        if number == signal.SIGINT:
+            os.killpg(self._process.pid, number)
+        else:
+            signal_all(self._process.pid, number)
 
     def is_running(self) -> bool:
         return self._process.poll() is None
@@ -177,6 +185,13 @@ class Attempt:
                     self.at = task
                     self._changed.notify_all()
                 self._changed.wait(0.5)
+
+
+def signal_all(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process and all that it has started."""
+    for each in [process.pid for process in family(pid)]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(each, number)
 
 
 def _line(stream: TextIO) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -15,8 +14,8 @@ from tests.testbed.judge import differences, entries
 
 from . import reference as good
 from .attempt import Attempt, NotInjected
-from .host import POLL_SECONDS, STUCK, Host, summary
-from .ledger import Ledger, without_ledger
+from .host import OVER, STUCK, VERIFIED, Host, summary
+from .ledger import CALLS_PER_SECOND, Ledger, without_ledger
 from .reference import VARIABLES, Reference
 from .tasks import SERVERS, STEPS, Moment, Task, is_outage
 
@@ -57,6 +56,8 @@ class Fault:
     kind: str = staged.KIND
     #: Whether nobody but the host knows of the outage any more, which must not prolong it.
     unattended: bool = False
+    #: How often the writer adds rows.
+    calls_per_second: int = CALLS_PER_SECOND
 
     @property
     def name(self) -> str:
@@ -122,15 +123,21 @@ class Row:
             attempt.go_to(is_outage)
         self.host.hold_outage(moment)
         attempt.go_on()
-        deadline = time.monotonic() + STEP_SECONDS
-        while self.host.held() != moment:
-            if time.monotonic() > deadline:
-                raise NotInjected(f"the outage did not come to '{moment}': {summary(self.host.run())}")
-            time.sleep(POLL_SECONDS)
+        if not self.host.wait_until_held(moment, STEP_SECONDS):
+            raise NotInjected(f"the outage did not come to '{moment}': {summary(self.host.run())}")
 
     def go_on(self) -> None:
         """Let the host take the step that it waits at, and all that follow."""
         self.host.release_outage()
+
+    def let_confirm_timeout_pass(self) -> None:
+        """Once the new hub is verified, have the guard end the run now: all that is left is to wait.
+
+        Faults at tasks wait for the whole timeout.
+        """
+        run = self.host.wait_until_phase((VERIFIED, *OVER, STUCK), CONFIRM_SECONDS + RESTORE_SECONDS)
+        if run["phase"] == VERIFIED:
+            self.host.let_time_pass(CONFIRM_SECONDS)
 
     def judge(self) -> Result:
         """Run the fault, and all checks afterwards."""
@@ -146,7 +153,8 @@ class Row:
             found = {path for path in entries(self.hub) if ".staged-" not in path}
             if self.fault.prepared:
                 self.reference.lay_out(self.hub)
-            with Probe(self.hub, PROBE_SECONDS) as probe, Ledger(self.hub) as ledger:
+            ledger = Ledger(self.hub, self.fault.calls_per_second)
+            with Probe(self.hub, PROBE_SECONDS) as probe, ledger:
                 self.fault.inject(self)
                 self._settle()
             outage, rate = probe.outage_seconds(), ledger.rows_per_second
@@ -191,6 +199,8 @@ class Row:
         """Wait for the end of the run and for the hub."""
         phase = self.host.run().get("phase")
         if phase not in (None, "preparing"):
+            if self.fault.unattended:
+                self.let_confirm_timeout_pass()
             run = self.host.wait_until_over(CONFIRM_SECONDS + RESTORE_SECONDS)
             self.require(run["phase"] != STUCK, f"the run is stuck: {summary(run)}")
         self.hub.wait_until_answers(timeout=90)
