@@ -7,6 +7,11 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh import rehearsal
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.cluster import Access, Chart
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.planner import Wanted
 
 from tests.testbed.kubernetes import Cluster
 from tests.testbed.z2jh.images import build_server_image
@@ -44,6 +49,19 @@ def installed_beside(
         made.kubectl("apply", "--filename=-", stdin=json.dumps(thing))
     made.kubectl("rollout", "status", "deployment/database", "--timeout=180s")
     return made
+
+
+def rehearse(release: Release, version: str, values: dict[str, Any]) -> rehearsal.Rehearsed:
+    """What a rehearsal of the upgrade to this version of the chart shows."""
+    access = Access(
+        kubeconfig=str(release.cluster.kubeconfig),
+        namespace=release.namespace,
+        helm=str(release.cluster.helm4_program),
+        kubectl=str(release.cluster.kubectl_program),
+    )
+    chart = Chart(str(release.charts[version]), version=version)
+    wanted = Wanted(chart, (("values.json", json.dumps(values)),))
+    return rehearsal.rehearse(access, "", wanted, rehearsal.Seconds(), images=False)
 
 
 def in_server(release: Release, *argv: str) -> list[str]:

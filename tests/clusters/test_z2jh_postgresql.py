@@ -11,7 +11,14 @@ from typing import Any
 
 import pytest
 
-from tests.clusters.servers import PASSWORD, assert_nothing_is_left, in_server, installed_beside, users_of
+from tests.clusters.servers import (
+    PASSWORD,
+    assert_nothing_is_left,
+    in_server,
+    installed_beside,
+    rehearse,
+    users_of,
+)
 from tests.testbed.kubernetes import Cluster
 from tests.testbed.z2jh.release import VALUES, Release
 
@@ -68,6 +75,18 @@ def before(release: Release) -> list[str]:
     found = rows(release)
     assert users_of(found)
     return found
+
+
+def test_a_rehearsal_migrates_a_copy_and_leaves_the_database_as_it_is(
+    release: Release, before: list[str]
+) -> None:
+    rehearsed = rehearse(release, NEW, values())
+    assert [each.id for each in rehearsed.findings] == []
+    assert rehearsed.version == NEW_HUB
+    users = len(users_of(before))
+    assert rehearsed.rows["users"] == {"before": users, "after": users}
+    assert rows(release) == before
+    assert_nothing_is_left(release)
 
 
 def test_a_hub_that_fails_after_its_migration_ends_in_the_old_one_with_every_row(

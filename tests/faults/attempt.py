@@ -21,7 +21,8 @@ from typing import Any, TextIO
 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.processes import family
 
-from tests.testbed import Hub
+from tests.testbed import Hub, prepared
+from tests.testbed.hub import CONNECTION
 
 from .tasks import Task
 
@@ -40,12 +41,15 @@ class Attempt:
     It waits at its first task: call `go_to` or `go_on`. ``end`` waits for its exit.
     """
 
-    def __init__(self, checkout: Path, playbook: str, hub: Hub, variables: dict[str, Any]) -> None:
+    def __init__(
+        self, checkout: Path, playbook: str, hub: Hub, variables: dict[str, Any], fast: bool = False
+    ) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="hubops-attempt-"))
         self._report = self._folder / "report.json"
         inventory = self._folder / "inventory.json"
         wanted = {"jupyterhub_report_fetch": str(self._report), **variables}
         inventory.write_text(json.dumps(hub.inventory(wanted)))
+        spared = prepared.environment(CONNECTION, checkout) if fast else {}
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(self._folder / "rendezvous"))
         self._listener.listen()
@@ -71,7 +75,10 @@ class Attempt:
                 "ANSIBLE_PIPELINING": "1",
                 "ANSIBLE_FORCE_COLOR": "0",
                 "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
-                "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
+                **spared,
+                "ANSIBLE_CALLBACK_PLUGINS": ":".join(
+                    [str(CALLBACKS), *filter(None, [spared.get("ANSIBLE_CALLBACK_PLUGINS")])]
+                ),
                 "HUBOPS_RENDEZVOUS": str(self._folder / "rendezvous"),
             },
             stdin=subprocess.DEVNULL,

@@ -176,7 +176,12 @@ def faults(tasks: list[Task]) -> Iterator[Fault]:
     yield Fault("restore interrupted", "by a power cut", restore_without_power, prepared=True)
     yield Fault("restore made to fail", "three times", restore_fails, prepared=True)
     for at, when in ((MIGRATE, "migration"), (START, "start")):
-        yield Fault("power cut, what was not synced is lost", f"before the {when}", power_cut_unsynced(at))
+        yield Fault(
+            "power cut, what was not synced is lost",
+            f"before the {when}",
+            power_cut_unsynced(at),
+            fast=None,
+        )
     yield Fault(
         "guard killed and stopped, /tmp cleared, daemon reloaded",
         "in the outage",

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.testbed import Hub, Probe, lost_rows, staged
+from tests.testbed import Hub, Probe, lost_rows, memory, staged
 from tests.testbed.judge import differences, entries
 
 from . import reference as good
@@ -56,6 +56,8 @@ class Fault:
     kind: str = staged.KIND
     #: Whether nobody but the host knows of the outage any more, which must not prolong it.
     unattended: bool = False
+    #: Whether volumes are in memory, and modules' payloads are kept; None where a disk is needed.
+    fast: bool | None = False
     #: How often the writer adds rows.
     calls_per_second: int = CALLS_PER_SECOND
 
@@ -96,6 +98,7 @@ class Row:
             **fault.variables,
         }
         self.wrong: list[str] = []
+        self._fast = bool(fault.fast)
         #: What the run has left behind is looked for only after the next one.
         self.tidy_later = False
         self._attempts: list[Attempt] = []
@@ -107,7 +110,7 @@ class Row:
 
     def upgrade(self, **variables: Any) -> Attempt:
         """Begin an upgrade, which waits at its first task."""
-        attempt = Attempt(self.checkout, "upgrade.yml", self.hub, {**self.variables, **variables})
+        attempt = Attempt(self.checkout, "upgrade.yml", self.hub, {**self.variables, **variables}, self._fast)
         self._attempts.append(attempt)
         return attempt
 
@@ -145,7 +148,8 @@ class Row:
         try:
             if self.fault.prepare:
                 self.fault.prepare(self)
-            if not self.variables.keys() & STAGED_AGAIN:
+            is_there = self._fast and self.fault.prepared
+            if not is_there and not self.variables.keys() & STAGED_AGAIN:
                 staged.lay_out(self.hub)
             cookies = self.hub.log_in("user-001")
             before = good.fingerprint(self.hub)
@@ -258,7 +262,7 @@ class Row:
         self.require(changed == 0, f"the upgrade for the third time changes {changed}")
 
     def _again(self, which: str, variables: dict[str, Any]) -> int:
-        attempt = Attempt(self.checkout, "upgrade.yml", self.hub, variables)
+        attempt = Attempt(self.checkout, "upgrade.yml", self.hub, variables, self._fast)
         self._attempts.append(attempt)
         status = attempt.end()
         self.require(status == 0, f"the upgrade {which} fails: {attempt.last_message()}")
@@ -279,7 +283,12 @@ def without_checksums(fingerprint: dict[str, Any]) -> dict[str, Any]:
 @contextlib.contextmanager
 def row(fault: Fault, checkout: Path, reference: Reference) -> Iterator[Row]:
     """A row with its hub."""
-    with Hub.start(fault.kind, tag=staged.staged_image(fault.kind)) as hub:
+    tag = staged.staged_image(fault.kind)
+    with contextlib.ExitStack() as stack:
+        options: tuple[str, ...] = ()
+        if fault.fast:
+            options = stack.enter_context(memory.volumes(tag, staged.stored() if fault.prepared else ""))
+        hub = stack.enter_context(Hub.start(fault.kind, options, tag))
         yield Row(fault, checkout, reference, hub)
 
 

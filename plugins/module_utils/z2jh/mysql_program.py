@@ -24,6 +24,8 @@ OPTIONS = (*TLS, "ssl_verify_identity")
 IGNORED = ("charset", "use_unicode", "autocommit", "init_command", "local_infile")
 TIMEOUTS = ("connect_timeout", "read_timeout", "write_timeout")
 LOCK_SECONDS = 60.0
+#: User and password at a server within the pod, and its socket, which only the pod has.
+OWN, SOCKET = "hubops", "socket"
 
 _SESSION = sql.script(sql.settings(LOCK_SECONDS)).decode()
 _ROWS = sql.script([sql.SNAPSHOT, *sql.COUNT_AND_HASH_ROWS]).decode()
@@ -52,7 +54,6 @@ theirs=$work/theirs
 own=$work/own
 printf %s "$options" | base64 -d >"$theirs"
 printf '[mysql]\\ninit-command="SET SESSION lock_wait_timeout = {LOCK_SECONDS:.0f}"\\n' >>"$theirs"
-printf '[client]\\nuser=root\\nsocket="%s"\\ndefault-character-set=utf8mb4\\n' "$work/socket" >"$own"
 pid=
 
 # What these statements print, at the server that an option file names.
@@ -121,6 +122,12 @@ take() {{
 SELECT CONCAT('CREATE DATABASE `', REPLACE(DATABASE(), '`', '``'), '` CHARACTER SET ',
     DEFAULT_CHARACTER_SET_NAME, ' COLLATE ', DEFAULT_COLLATION_NAME, ';')
     FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = DATABASE();
+SET @hubops_account = CURRENT_USER();
+SET @hubops_account = CONCAT(QUOTE(LEFT(@hubops_account, LENGTH(@hubops_account)
+    - LENGTH(SUBSTRING_INDEX(@hubops_account, '@', -1)) - 1)), '@',
+    QUOTE(SUBSTRING_INDEX(@hubops_account, '@', -1)));
+-- Who has defined views and triggers, and carries them out.
+SELECT CONCAT('CREATE USER IF NOT EXISTS ', @hubops_account, '; GRANT ALL ON *.* TO ', @hubops_account, ';');
 END
     # A hub that serves writes whenever it is used.
     left_out=
@@ -140,6 +147,7 @@ END
 }}
 
 start_server() {{
+    printf '[client]\\nuser=root\\nsocket="%s"\\ndefault-character-set=utf8mb4\\n' "$1/{SOCKET}" >"$own"
     # It is thrown away: nothing of it has to reach a disk.
     as="--innodb-flush-log-at-trx-commit=0 --innodb-doublewrite=OFF --loose-innodb-log-file-size=8M"
     [ "$(id -u)" != 0 ] || as="$as --user=root"
@@ -149,7 +157,7 @@ start_server() {{
     else
         "$server" --no-defaults --initialize-insecure --datadir="$work/data" $as >>"$log" 2>&1
     fi
-    "$server" --no-defaults --datadir="$work/data" $as --socket="$work/socket" --pid-file="$work/pid" \\
+    "$server" --no-defaults --datadir="$work/data" $as --socket="$1/{SOCKET}" --pid-file="$work/pid" \\
         --tmpdir="$work" --skip-networking --loose-mysqlx=OFF --skip-log-bin --event-scheduler=OFF \\
         --innodb-buffer-pool-size=32M >>"$log" 2>&1 &
     pid=$!
@@ -168,10 +176,15 @@ stop_server() {{
     }}
 }}
 
-prove() {{
-    start_server
+load() {{
     sql "$own" <"$work/like"
     sql "$own" "$HUBOPS_DATABASE" <"$1/dump"
+    echo "CREATE USER {OWN}@localhost IDENTIFIED BY '{OWN}'; GRANT ALL ON *.* TO {OWN}@localhost" | sql "$own"
+}}
+
+prove() {{
+    start_server "$work"
+    load "$1"
     read_rows "$own" "$1/rows" ''
     read_rows "$own" "$work/rows" "$left_out"
     sql "$own" "$HUBOPS_DATABASE" >"$work/said" <<'END'
@@ -247,6 +260,11 @@ class MysqlProgram(ServerProgram):
             "HUBOPS_MARIADB": _option_file(access, mysql_clients.MARIADB, secret),
             "HUBOPS_MYSQL": _option_file(access, mysql_clients.MYSQL, secret),
         }
+
+    def copy_of(self, parts: urls.Url, folder: str) -> urls.Url:
+        there = {"unix_socket": [f"{folder}/{SOCKET}"]}
+        kept = {name: values for name, values in parts.query.items() if name == "charset"}
+        return parts._replace(username=OWN, password=OWN, host="", port="", query={**kept, **there})
 
 
 def _option_file(access: Access, product: str, password: bytes) -> str:

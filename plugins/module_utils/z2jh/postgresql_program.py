@@ -16,6 +16,8 @@ OPTIONS = {
     "gssencmode": "PGGSSENCMODE",
 }
 IGNORED = ("application_name", "fallback_application_name", "client_encoding")
+#: The role of a server within the pod.
+OWN = "hubops"
 _SESSION = """\
 \\set ON_ERROR_STOP on
 SET client_encoding = 'UTF8'; SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; SET timezone = 'UTC';
@@ -45,7 +47,7 @@ sql() {{
 
 # Within the server of this pod, and not the hub's.
 here() {{
-    (export PGHOST="$work" PGPORT=5432 PGUSER=hubops PGDATABASE=postgres PGPASSWORD= PGOPTIONS=; "$@")
+    (export PGHOST="$socket" PGPORT=5432 PGUSER={OWN} PGDATABASE=postgres PGPASSWORD= PGOPTIONS=; "$@")
 }}
 
 stop_server() {{
@@ -85,12 +87,21 @@ END
     rm "$1/dumped" "$1/excluded"
 }}
 
-prove() {{
-    initdb --pgdata "$work/data" --username hubops --auth trust --encoding "$(value_of encoding)" \\
+start_server() {{
+    socket=$1
+    initdb --pgdata "$work/data" --username {OWN} --auth trust --encoding "$(value_of encoding)" \\
         --locale C --no-sync >>"$log" 2>&1
     pg_ctl --pgdata "$work/data" --wait --log "$work/server" \\
-        --options "-k $work -p 5432 -c listen_addresses= -c fsync=off" start >>"$log" 2>&1
+        --options "-k $socket -p 5432 -c listen_addresses= -c fsync=off" start >>"$log" 2>&1
+}}
+
+load() {{
     here pg_restore --no-owner --no-acl --exit-on-error --dbname postgres "$1/dump" 2>>"$log"
+}}
+
+prove() {{
+    start_server "$work"
+    load "$1"
     here sql "$work" <<'END'
 {_SESSION}
 {_ROWS}
@@ -166,6 +177,13 @@ class PostgresqlProgram(ServerProgram):
         if password is not None:
             found["PGPASSWORD"] = password
         return {name: value for name, value in found.items() if value}
+
+    def copy_of(self, parts: urls.Url, folder: str) -> urls.Url:
+        # At a socket none of the variables that a hub has for TLS counts.
+        there = {"host": [folder]}
+        return self.of_hub(parts)._replace(
+            username=OWN, password=None, host="", port="", database="postgres", query=there
+        )
 
     def of_hub(self, parts: urls.Url) -> urls.Url:
         # As SQLAlchemy from 1.4 on calls it.

@@ -17,7 +17,7 @@ from typing import Any
 from ..databases import urls
 from ..errors import HubError
 from .cluster import Access, CommandError, Helm, Kubectl
-from .hub_database import DatabaseBackup, HubDatabase
+from .hub_database import Copy, DatabaseBackup, HubDatabase
 from .pods import MESSAGE, RESOURCES, job, labelled, own_name, shared, why_waiting
 from .release import Database, without_password
 from .server_program import FIRST, LAST, ServerProgram
@@ -26,6 +26,10 @@ from .stopped_hub import stop_hub
 from .values import Values, get, merged
 
 CLAIM_FOLDER, SCRATCH_FOLDER = "/hubops", "/scratch"
+#: What the hub of a rehearsal shares with the server of its copy.
+SHARED_FOLDER, SHARED_VOLUME, MESSAGE_FILE = "/hubops", "hubops-shared", "message"
+#: As whom a container runs, which a pod can say for all of its containers.
+USER = ("runAsUser", "runAsGroup", "runAsNonRoot", "seccompProfile")
 #: For how long a pod of ours may live that nobody ends; a dump of a large database may take long.
 LIFE_SECONDS = 4 * 3600
 COPYING_SECONDS = 3600
@@ -108,7 +112,40 @@ class ServerDatabase(HubDatabase):
     def restoring(self, backup: DatabaseBackup, hub: dict[str, Any], name: str) -> list[dict[str, Any]]:
         pod = self._pod_of(backup, hub, name, [*ARGV, "restore", backup.folder])
         pod["containers"][0]["env"] = MESSAGE
-        return [self._secret(name, self._access_to(backup)), job(name, pod, suspend=True, backoffLimit=2)]
+        return [self._secret(name, self._access_to(backup.url)), job(name, pod, suspend=True, backoffLimit=2)]
+
+    def copy(self, found: Database, name: str, folder: str) -> Copy:
+        server = server_of(self.kubectl, found.url, self.image)
+        values = self._values()
+        parts = self.program.copy_of(urls.parse(get(values, "hub.db.url", "")), SHARED_FOLDER)
+        container: dict[str, Any] = {
+            "name": "database",
+            "image": server.image,
+            "imagePullPolicy": "IfNotPresent",
+            "command": [*ARGV, "rehearse", SHARED_FOLDER],
+            "envFrom": [{"secretRef": {"name": name}}],
+            "env": [{"name": "HUBOPS_MESSAGE", "value": f"{SHARED_FOLDER}/{MESSAGE_FILE}"}],
+            "volumeMounts": [
+                {"name": SHARED_VOLUME, "mountPath": SHARED_FOLDER},
+                {"name": "hubops-scratch", "mountPath": SCRATCH_FOLDER},
+            ],
+            "resources": RESOURCES,
+        }
+        # What is of the whole pod is the hub's.
+        security = {key: server.pod_security[key] for key in USER if key in server.pod_security}
+        if security or server.container_security:
+            container["securityContext"] = {**security, **server.container_security}
+        access = self._access_to(found.url)
+        return Copy(
+            urls.of_server(parts, ""),
+            shared=SHARED_FOLDER,
+            container=container,
+            volumes=(
+                {"name": SHARED_VOLUME, "emptyDir": {}},
+                {"name": "hubops-scratch", "emptyDir": {}},
+            ),
+            secret={**self._variables(access), "HUBOPS_CLAIM": SHARED_FOLDER},
+        )
 
     def pods_in_the_way(self) -> list[str]:
         return [self._pod]
@@ -165,29 +202,32 @@ class ServerDatabase(HubDatabase):
             spec = {"accessModes": ["ReadWriteOnce"], "resources": resources}
             self.kubectl.apply([labelled("v1", "PersistentVolumeClaim", self._claim, spec=spec)])
 
-    def _access_to(self, backup: DatabaseBackup) -> dict[str, str]:
+    def _access_to(self, known: str) -> dict[str, str]:
         """How the server is reached. Raises HubError where the release has another database by now."""
         values = self._values()
         url = get(values, "hub.db.url", "")
-        if without_password(url) != backup.url:
+        if without_password(url) != known:
             raise HubError(
                 f"The release's database is {without_password(url) or 'another one'}, and not that of the "
-                f"recovery point, {backup.url}.",
+                f"recovery point, {known}.",
                 "Set hub.db.url to that one first, or choose another recovery point.",
             )
-        known = password(self.kubectl, values, self.program.password_variable)
-        return self.program.variables(urls.parse(url), known)
+        secret = password(self.kubectl, values, self.program.password_variable)
+        return self.program.variables(urls.parse(url), secret)
 
     def _secret(self, name: str, access: dict[str, str]) -> dict[str, Any]:
+        return labelled("v1", "Secret", name, stringData=self._variables(access))
+
+    def _variables(self, access: dict[str, str]) -> dict[str, str]:
         """The variables of a pod."""
-        own = {
+        return {
+            **access,
             "HUBOPS_PROGRAM": self.program.text,
             "HUBOPS_CLAIM": CLAIM_FOLDER,
             "HUBOPS_SCRATCH": SCRATCH_FOLDER,
             # In the place of a home that is not there.
             "HOME": SCRATCH_FOLDER,
         }
-        return labelled("v1", "Secret", name, stringData={**access, **own})
 
     def _pod_of(
         self, backup: DatabaseBackup, hub: dict[str, Any], secret: str, argv: list[str]
@@ -224,7 +264,7 @@ class ServerDatabase(HubDatabase):
 
         Whether it is ``connected`` to the database, or works with dumps alone.
         """
-        access = self._access_to(backup) if connected else {}
+        access = self._access_to(backup.url) if connected else {}
         self._end()
         spec = {
             **self._pod_of(backup, hub, self._pod, ["sleep", str(LIFE_SECONDS)]),

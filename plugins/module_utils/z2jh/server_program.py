@@ -8,6 +8,9 @@ before it counts: a server within the pod takes the dump, and must have the same
 ``restore FOLDER``: only with the hub at 0 pods. Puts the newest dump of FOLDER back, where a hub has
 migrated the database since, and compares it.
 ``remove FOLDER``: removes all dumps of it.
+``rehearse FOLDER``: serves a copy of the database by a server of the pod, at a socket in FOLDER, which a
+rehearsal's hub shares: ``ready`` is there then, and the server ends when the hub has made ``done``, or has
+not touched ``alive`` for two minutes. The database itself is only read.
 
 What a dump holds is printed as lines: a word, and what it is, separated by tabs. A Job's pod writes what has
 become of its request to ``HUBOPS_MESSAGE``, where the guard reads it.
@@ -52,6 +55,7 @@ tell() {{
     [ -n "${{HUBOPS_MESSAGE:-}}" ] || return 0
     text=$(printf %s "$2" | tr -d '"\\\\' | tr '[:cntrl:]' ' ' | cut -c 1-1000)
     printf '{{"%s": "%s"}}' "$1" "$text" >"$HUBOPS_MESSAGE"
+    chmod 644 "$HUBOPS_MESSAGE" 2>/dev/null || :
 }}
 
 fail() {{
@@ -77,7 +81,7 @@ back_up() {{
     rm -rf "$part"
     mkdir -p "$part"
     take "$part" "$2"
-    prove "$part" "$2"
+    prove "$part"
     (cd "$part" && sha256sum -- * >"$work/sums" && cat "$work/sums" >sums)
     to_disk "$part"/* "$part"
     rm -rf "$1/$2"
@@ -106,12 +110,27 @@ restore() {{
     put_back "$dump"
     tell used "$made"
 }}
+
+rehearse() {{
+    mkdir "$work/copy"
+    take "$work/copy" {FIRST}
+    start_server "$1"
+    load "$work/copy"
+    : >"$1/ready"
+    until [ -e "$1/done" ]; do
+        if [ -e "$1/alive" ] && [ -z "$(find "$1/alive" -mmin -2)" ]; then
+            fail "The rehearsal's hub has ended."
+        fi
+        sleep 1
+    done
+}}
 """
 _END = """
 case "$1" in
     back-up) back_up "$2" "$3" ;;
     restore) restore "$2" ;;
     remove) rm -rf "$2" ;;
+    rehearse) rehearse "$2" ;;
 esac
 """
 
@@ -135,11 +154,11 @@ class ServerProgram(ABC):
     def own(self) -> str:
         """The kind's part of the program, in sh.
 
-        ``take FOLDER NAME`` dumps into a folder, with the files ``dump`` and ``schema``, and leaves what it
-        holds in ``$work/said``; ``prove FOLDER NAME`` has a server of the pod take it, and leaves ``rows``;
-        ``read_schema FOLDER`` writes the file ``schema`` of the database as it is: all that a migration
-        changes beside rows; ``put_back FOLDER`` replaces what the database has; ``stop_server`` ends the
-        pod's own.
+        ``take FOLDER NAME`` dumps into a folder, with the files ``dump`` and ``schema``; ``start_server
+        FOLDER`` starts one of the pod with a socket there, ``load FOLDER`` has it take a dump, and
+        ``stop_server`` ends it; ``prove FOLDER`` does all that, leaves ``rows`` there, and what the dump
+        holds in ``$work/said``; ``read_schema FOLDER`` writes the file ``schema`` of the database as it is:
+        all that a migration changes beside rows; ``put_back FOLDER`` replaces what the database has.
         """
 
     @property
@@ -158,6 +177,10 @@ class ServerProgram(ABC):
 
         Raises HubError for what only the hub's pod has.
         """
+
+    @abstractmethod
+    def copy_of(self, parts: Url, folder: str) -> Url:
+        """The URL of the copy that ``rehearse`` serves, by the driver that the hub has."""
 
     def of_hub(self, parts: Url) -> Url:
         """The URL as every SQLAlchemy reads it."""

@@ -177,6 +177,22 @@ def test_the_database_is_put_back_by_its_own_image_as_whom_its_own_pod_runs(data
     assert pod["automountServiceAccountToken"] is False
 
 
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        (f"{URL}?sslmode=require", "postgresql+psycopg2://hubops@/postgres?host=%2Fhubops"),
+        (
+            "mysql+pymysql://hub@database/jupyterhub?charset=utf8mb4&ssl_check_hostname=true",
+            "mysql+pymysql://hubops:hubops@/jupyterhub?charset=utf8mb4&unix_socket=%2Fhubops%2Fsocket",
+        ),
+    ],
+)
+def test_a_rehearsal_s_hub_reaches_its_copy_by_a_socket_and_never_the_server(url: str, expected: str) -> None:
+    program = program_of(url)
+    assert program is not None
+    assert urls.of_server(program.copy_of(urls.parse(url), "/hubops"), "") == expected
+
+
 def test_a_recovery_point_of_another_database_is_not_put_back(database: Releases) -> None:
     database.values = hub(db={"url": "postgresql://hub@elsewhere/jupyterhub"})
     with pytest.raises(HubError) as refused:
