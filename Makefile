@@ -18,7 +18,7 @@ CHECK := sanity lint unit docs artifact
 TEST := engine images tests faults-short $(SCENARIOS:%=molecule-%) failures-short clusters artifact docs lint sanity demo demo-clean
 ON_IMAGES := $(filter faults-short molecule-% failures-short clusters,$(TEST))
 
-.PHONY: help venv check test lint sanity artifact docs unit hubs servers firewall browser engine images kubernetes clusters molecule refusals pages hub-pages keycloak redeployments faults faults-short failures failures-short tests demo demo-clean bench clean
+.PHONY: help venv check test lint sanity artifact docs unit hubs servers firewall browser engine images kubernetes clusters clusters-killed molecule refusals pages hub-pages keycloak redeployments faults faults-short failures failures-short tests demo demo-clean bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -83,6 +83,9 @@ kubernetes: venv  ## the programs of a Kubernetes cluster, built once for all ch
 
 clusters: images kubernetes  ## releases of Zero to JupyterHub in a real cluster of one node, or in that of KUBECONFIG
 	pytest tests/clusters --durations 20
+
+clusters-killed: images kubernetes  ## Helm killed at ten moments of an upgrade, and run again
+	pytest tests/clusters/killed.py
 
 molecule: $(SCENARIOS:%=molecule-%)  ## the molecule scenarios; `make molecule-systemd` makes one
 
