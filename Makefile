@@ -6,7 +6,7 @@ export PATH := $(BIN):$(PATH)
 SOURCES := plugins tests demo molecule tools/get_pip.py tools/docs
 # In the order of tests/conftest.py: xdist would begin with the groups that have most tests.
 PYTEST := pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder --durations 20
-SCENARIOS := systemd supervisord old postgresql mysql
+SCENARIOS := systemd supervisord old postgresql mysql qhub
 # Distinguishes molecule's containers and images of this checkout from those of another one.
 export HUBOPS_CHECKOUT := $(firstword $(shell printf %s '$(CURDIR)' | cksum))
 

@@ -18,19 +18,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.qhub import reco
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.qhub.site import Backup
 
 from tests.redeployments.killed import cut_off, killed_at
-from tests.redeployments.qhub_site import NEW, OLD, OLD_DOMAIN, SECRETS, RealSite, git
-
-ORDER = (
-    "back_up",
-    "install",
-    "rename_old_site",
-    "upgrade_config",
-    "rename_project",
-    "deploy",
-    "add_callback",
-    "commit",
-    "restore",
-)
+from tests.redeployments.qhub_site import NEW, OLD, OLD_DOMAIN, ORDER, SECRETS, RealSite, git
 
 
 @pytest.fixture
