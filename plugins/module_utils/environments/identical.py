@@ -86,7 +86,7 @@ def models(
         for number, group in enumerate(each for each in found.values() if len(each) >= FEWEST):
             entry, installer = likely[group[0]]
             progress(f"Staging {', '.join(entry.requirements)} once for {len(group)} environments")
-            with contextlib.suppress(HubError):
+            with contextlib.suppress(HubError, OSError):
                 model = _make(entry, installer, folder / f"identical-{number}", progress)
                 if model and model.contents == looks[group[0]][2]:
                     for each in group:
@@ -120,8 +120,15 @@ def _asked(entry: PlannedEnvironment) -> str:
 
 
 def _look(path: str) -> tuple[float, str, str]:
-    """The moment, and what the environment was then: its stamp, and `contents_of` it."""
-    return time.time(), tree_stamp(Path(path)), contents_of(Path(path), path)
+    """The moment, and what the environment was then: its stamp, and `contents_of` it.
+
+    One that cannot be read is like no other: staging it says why.
+    """
+    moment = time.time()
+    try:
+        return moment, tree_stamp(Path(path)), contents_of(Path(path), path)
+    except OSError:
+        return moment, "", ""
 
 
 def _make(entry: PlannedEnvironment, installer: Installer, folder: Path, progress: Progress) -> Model | None:
