@@ -52,7 +52,8 @@ class LastRun:
             warnings=tuple(report["warnings"]),
             findings=tuple(from_dict(Finding, each) for each in report["findings"]),
             failure=(report["failure"] or {}).get("reason", ""),
-            other_hosts=tuple(from_dict(OtherHost, each) for each in report["other_hosts"]),
+            # Reports of earlier versions have none.
+            other_hosts=tuple(from_dict(OtherHost, each) for each in report.get("other_hosts", [])),
         )
 
 
