@@ -14,6 +14,10 @@ from ..errors import HubError
 
 #: Seconds for one request.
 TIMEOUT = 30
+#: What of a user is exported besides name and groups.
+PERSONAL = ("email", "firstName", "lastName", "attributes")
+#: Users who are asked for with one token.
+SAME_TOKEN = 20
 #: Users in one answer.
 PAGE = 100
 
@@ -50,6 +54,45 @@ class Keycloak:
             credentials = self._get(f"{self._realm}/users/{number}/credentials", token)
             found[name] = (groups, any(each["type"] == "password" for each in credentials))
         return found
+
+    def people(self) -> list[dict[str, Any]]:
+        """The users of the realm as another Keycloak can import them, without credentials."""
+        found = []
+        users = self._all(f"{self._realm}/users?briefRepresentation=false", self._token())
+        for number, user in enumerate(users):
+            # A token is good for a minute.
+            if number % SAME_TOKEN == 0:
+                token = self._token()
+            groups = self._all(f"{self._realm}/users/{user['id']}/groups?briefRepresentation=true", token)
+            kept = {key: user[key] for key in PERSONAL if user.get(key)}
+            paths = sorted(group["path"] for group in groups)
+            found.append({"username": user["username"], "enabled": user["enabled"], **kept, "groups": paths})
+        return sorted(found, key=lambda user: str(user["username"]))
+
+    def groups(self) -> list[dict[str, Any]]:
+        """The groups of the realm with those within them, by their paths."""
+        token = self._token()
+        found, todo = [], self._all(f"{self._realm}/groups?briefRepresentation=false", token)
+        while todo:
+            group = todo.pop()
+            found.append({key: group[key] for key in ("name", "path", "attributes") if group.get(key)})
+            inner = group.get("subGroups") or []
+            # Newer ones only say how many there are.
+            if group.get("subGroupCount") and not inner:
+                inner = self._all(
+                    f"{self._realm}/groups/{group['id']}/children?briefRepresentation=false", token
+                )
+            todo += inner
+        return sorted(found, key=lambda group: str(group["path"]))
+
+    def _all(self, path: str, token: str) -> list[dict[str, Any]]:
+        """All pages of an answer."""
+        found: list[dict[str, Any]] = []
+        while True:
+            page = self._get(f"{path}&first={len(found)}&max={PAGE}", token)
+            found += page
+            if len(page) < PAGE:
+                return found
 
     def lets_in(self) -> bool:
         """Whether the password is the administrator's. Raises HubError where that cannot be asked."""

@@ -12,12 +12,14 @@ from ..errors import HubError
 from ..releases.versions import parse_release
 from ..system import files, state
 from . import config as configs
-from . import programs
+from . import keycloak_dump, programs
 from .config import Config
 from .record import locked
 from .secrets import redact
 
 NAME = "nebari-config.yaml"
+#: What an upgrade to 2026.3.1 writes beside the config, and the realm that it is of.
+KEYCLOAK_BACKUP, REALM = "keycloak-backup.sql", "nebari"
 #: Pythons that it is installed with, the first that is there.
 PYTHONS = ("python3.12", "python3.11", "python3.10")
 #: What an upgrade must leave as it was.
@@ -55,7 +57,7 @@ class Upgraded:
 
 def upgrade(wanted: Wanted, check: bool = False) -> Upgraded:
     """Upgrade the config of a site. Raises HubError where it cannot be, and then the site's is unchanged."""
-    present = _read(wanted.path)
+    present = read(wanted.path)
     old, version = present.get("nebari_version"), str(parse_release(wanted.version))
     if not old:
         raise HubError(
@@ -85,7 +87,8 @@ def upgrade(wanted: Wanted, check: bool = False) -> Upgraded:
         return _upgrade(wanted, kept, present, version)
 
 
-def _read(path: Path) -> Config:
+def read(path: Path) -> Config:
+    """The config of a site. Raises HubError where it cannot be read, or is not Nebari's."""
     try:
         config = configs.parse(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -144,7 +147,7 @@ def _upgrade(wanted: Wanted, kept: Path, present: Config, version: str) -> Upgra
         answers="".join(f"{answer}\n" for answer in wanted.answers),
         variables=cluster,
     )
-    upgraded = _read(folder / NAME)
+    upgraded = read(folder / NAME)
     log = programs.keep_output(kept, f"upgrade-{version}", redact(output.text, present, upgraded))
     if upgraded.get("nebari_version") != version:
         raise HubError(
@@ -167,13 +170,30 @@ def _upgrade(wanted: Wanted, kept: Path, present: Config, version: str) -> Upgra
             f"What `nebari upgrade` has made is not what it should be: {'; '.join(problems)}.",
             f"The site's config is unchanged. Look at {log}, and report this with the version of Nebari.",
         )
+    backup = _keep_keycloak_backup(folder, kept, old)
     copy = wanted.path.with_name(f"{NAME}.before-{version}")
     files.write(copy, content)
     files.write(wanted.path, (folder / NAME).read_bytes(), mode=wanted.path.stat().st_mode & 0o777)
     return Upgraded(
         True,
         f"upgraded from Nebari {old} to {version}",
-        {"from": old, "to": version, "backup": str(copy), "output": log},
+        {"from": old, "to": version, "backup": str(copy), "output": log, **backup},
         redact(present.text, present),
         redact(upgraded.text, upgraded),
     )
+
+
+def _keep_keycloak_backup(folder: Path, kept: Path, old: str) -> dict[str, str]:
+    """Keeps the dump of Keycloak's database that an upgrade has made, once its content was read.
+
+    The upgrade itself only sees that the file is not empty. Raises HubError where it has no user.
+    """
+    made = folder / KEYCLOAK_BACKUP
+    if not made.exists():
+        return {}
+    content = keycloak_dump.read(made, REALM)
+    path = kept / f"{made.stem}-{old}{made.suffix}"
+    files.rename(made, path)
+    path.chmod(0o600)
+    counts = {"keycloak_users": str(len(content.users)), "keycloak_groups": str(content.groups)}
+    return {"keycloak_backup": str(path), **counts}
