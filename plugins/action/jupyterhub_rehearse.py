@@ -107,7 +107,9 @@ class ActionModule(ActionBase):
         environments = [to_dict(entry) for entry in self._plan.staged]
         arguments = {**self._only(SHARED + INSTALLING), "state": "staged", "environments": environments}
         staged = run_with_progress(self, self._vars, INSTALL_SECONDS, "jupyterhub_environment", arguments)
-        self._staged = staged.get("environments", self._staged)
+        own = {entry.path for entry in self._plan.staged}
+        elsewhere = [each for each in self._staged if each["path"] not in own]
+        self._staged = [*staged["environments"], *elsewhere] if "environments" in staged else self._staged
         return str(staged["msg"]) if staged.get("failed") else ""
 
     def _show(self, rehearsal: dict[str, Any]) -> None:

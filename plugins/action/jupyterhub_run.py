@@ -68,5 +68,6 @@ class ActionModule(ActionBase):
             failure["restore"] = str(done["msg"])
             show([f"{task_vars['inventory_hostname']}: The restore failed as well: {done['msg']}"], "red")
             done = {"changed": True}
-        hand_on(done, jupyterhub_failure=failure)
+        ended = done.get("outcome", {}).get("ended", "")
+        hand_on(done, jupyterhub_failure={**failure, "ended": ended})
         return done

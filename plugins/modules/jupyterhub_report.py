@@ -49,6 +49,11 @@ options:
         O(hubops.jupyterhub.jupyterhub_fleet#module:file) of M(hubops.jupyterhub.jupyterhub_fleet).
     type: str
     default: ""
+  other_hosts:
+    description: How it ended on other hosts of single-user servers, C(host), C(ended) and C(why) of each.
+    type: list
+    elements: dict
+    default: []
   holder:
     description: Who reports, set by the action plugin. A run of another controller is not reported on.
     type: dict
@@ -97,6 +102,7 @@ report:
     environments: []
     database: null
     advisories: null
+    other_hosts: [{"host": "node1", "ended": "upgraded", "why": ""}]
     way_back: >-
       ansible-playbook hubops.jupyterhub.rollback -i inventory.yml
       -e jupyterhub_recovery_point=20261120T211500Z-4.1.6-6.1.1 -e jupyterhub_accept_loss=true
@@ -112,14 +118,21 @@ seconds:
   sample: 0.02
 """
 
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import read_plan
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import journal, report, report_files
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import (
+    journal,
+    other_hosts,
+    report,
+    report_files,
+)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs.other_hosts import OtherHost
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import state_folder
 
 
@@ -137,13 +150,34 @@ def reported(params: dict[str, Any], check: bool) -> dict[str, Any]:
                 report.Story(deployment, read_plan(params["plan"]), phases, failure, check)
             ),
         }
+    hosts = [from_dict(OtherHost, each) for each in params["other_hosts"]]
+    if hosts:
+        run.record(phase_of(hosts))
     composed = report.compose(report.of_run(run, failure))
     try:
+        # The record of one that is not over is the guard's to write.
+        if hosts and run.is_over:
+            keep(folder, run.id, hosts)
         return {"changed": True, "report": composed, "path": str(report_files.write(folder, composed))}
     except (HubError, OSError) as error:
         # On a disk that has become full the report is all the more wanted.
         warning = f"The report was not kept on the host: {error}"
         return {"changed": False, "report": composed, "warnings": [warning]}
+
+
+def phase_of(hosts: list[OtherHost]) -> journal.Phase:
+    """What has become of other hosts, as the run's record has it."""
+    measured = {"hosts": [to_dict(each) for each in hosts]}
+    return journal.Phase(other_hosts.PHASE, 0.0, journal.OK, measured, other_hosts.warnings(hosts))
+
+
+def keep(folder: Path, run_id: str, hosts: list[OtherHost]) -> None:
+    """Add it to the record, where that is still there."""
+    with journal.lock(folder):
+        run = journal.recorded(folder, run_id)
+        if run:
+            run.record(phase_of(hosts))
+            journal.write(folder, run)
 
 
 def main() -> None:
@@ -158,6 +192,7 @@ def main() -> None:
             failure=dict(type="dict", default={}),
             fetch=dict(type="str", default=""),
             fleet=dict(type="str", default=""),
+            other_hosts=dict(type="list", elements="dict", default=[]),
             holder=dict(type="dict", default={}),
         ),
         reported,

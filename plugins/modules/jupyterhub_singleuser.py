@@ -23,7 +23,8 @@ extends_documentation_fragment:
 options:
   state:
     description:
-      - V(staged) makes the new environments beside the old ones, which serve.
+      - V(staged) makes the new environments beside the old ones, which serve. In check mode it asks the
+        installers which packages would change.
       - V(switched) exchanges them, and starts the guard.
       - V(kept) keeps the new ones for good, and removes the old ones of the upgrade before.
       - V(restored) puts the old ones in place, and removes what was staged.
@@ -116,6 +117,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.pla
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.singleuser_hosts import (
+    dry_run,
     exchange,
     guard_program,
 )
@@ -130,10 +132,10 @@ def apply(params: dict[str, Any], check: bool) -> dict[str, Any]:
     wanted, point = params["state"], params["recovery_point_id"]
     if wanted == "staged":
         os.nice(NICE)
-        failures = params["environment_failures"]
-        return transitions.apply(
-            "staged", entries, "", installer_options(params, NAME), Progress(), check, failures
-        )
+        failures, options = params["environment_failures"], installer_options(params, NAME)
+        if check:
+            return dry_run.stage(entries, options, failures)
+        return transitions.apply("staged", entries, "", options, Progress(), failures=failures)
     if check:
         return {"changed": False, "phase": ""}
     return act(state_folder(NAME, params["state_folder"]), wanted, point, entries, params)

@@ -14,8 +14,10 @@ description:
     batchspawner or a spawner over SSH does, and what an upgrade of them has to know of the host.
   - They are those of the spawner's command, and those that are named. Only files are read, and interpreters
     asked for their version.
+  - With O(hub_version) it says whether servers that start there go with a hub of that version.
 extends_documentation_fragment:
   - hubops.jupyterhub.attributes.reads
+  - hubops.jupyterhub.mismatches
 options:
   host:
     description: Name of this host in the inventory.
@@ -39,6 +41,10 @@ options:
     description: Interpreter on this host for the new environments; the old ones', unless given.
     type: str
     default: ""
+  hub_version:
+    description: The version that the hub runs, to compare the environments with.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -54,7 +60,7 @@ EXAMPLES = r"""
 RETURN = r"""
 found:
   description: What the plan has to know of the host.
-  returned: success
+  returned: where O(hub_version) is not given
   type: dict
   contains:
     name:
@@ -117,6 +123,12 @@ found:
       description: Those on network file systems, and of which kind these are.
       type: dict
       sample: {}
+match:
+  description: Whether the environments go with the hub.
+  returned: where O(hub_version) is given
+  type: list
+  elements: dict
+  sample: [{path: /opt/jupyter, version: 6.1.1, verdict: ok, reason: "It has the hub's version 6.1.1."}]
 seconds:
   description: How long it took.
   returned: always
@@ -130,6 +142,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.elsewhere import (
     describe_host,
     find_environments,
+    judge,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
 
@@ -137,6 +150,9 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to
 def found(params: dict[str, Any], _check: bool) -> dict[str, Any]:
     """The environments of this host, which is not the hub's."""
     found_here = find_environments(params["commands"], params["search_path"], params["user_environments"])
+    if params["hub_version"]:
+        paths = [each.path for each in found_here]
+        return {"changed": False, "match": judge(paths, params["hub_version"], params["allow"])}
     return {"changed": False, "found": to_dict(describe_host(params["host"], found_here, params["python"]))}
 
 
@@ -149,6 +165,8 @@ def main() -> None:
             search_path=dict(type="str", default="/usr/local/bin:/usr/bin:/bin"),
             user_environments=dict(type="list", elements="str", default=[]),
             python=dict(type="str", default=""),
+            hub_version=dict(type="str", default=""),
+            **arguments.MISMATCHES,
         ),
         found,
     )

@@ -90,6 +90,11 @@ hubs:
           description: Why it failed; empty where it did not.
           type: str
           sample: ""
+        other_hosts:
+          description: How it ended on other hosts of single-user servers.
+          type: list
+          elements: dict
+          sample: [{"host": "node1", "ended": "upgraded", "why": ""}]
     held:
       description: Why the hub is held down; empty where it is not.
       type: str

@@ -13,8 +13,8 @@ description:
   - A recovery point has the release's objects as they are in the cluster, Helm's record of its revision, the
     table of users' volumes, and a copy of the hub's database.
   - It is kept in two Secrets of the release's namespace. So whoever reaches the cluster can go back.
-  - The copy of a SQLite database is on the hub's own volume (C(hub.db.type) V(sqlite-pvc)). A PostgreSQL
-    database is dumped by a pod of PostgreSQL's own image onto a claim beside the release,
+  - The copy of a SQLite database is on the hub's own volume (C(hub.db.type) V(sqlite-pvc)). PostgreSQL, MySQL
+    and MariaDB are dumped by a pod of the database's own image onto a claim beside the release,
     C(hubops-<release>-recovery), and the dump is tried in a server within that pod.
 extends_documentation_fragment:
   - hubops.jupyterhub.cluster
@@ -38,8 +38,8 @@ options:
     type: path
     default: ""
   database_image:
-    description: An image of PostgreSQL of the server's version, for a database on a server; that of the
-      server's own pod where it runs in this cluster, when empty.
+    description: An image of PostgreSQL, MySQL or MariaDB of the server's version, for a database on a server;
+      that of the server's own pod where it runs in this cluster, when empty.
     type: str
     default: ""
   database_storage:

@@ -13,6 +13,8 @@ description:
   - A Job in the release's namespace has the target's hub image, config, Secrets, service account and security
     context, and a copy of the hub's database on a volume of its own. The copy is migrated and compared, the
     new hub is started on it and asked for its users, groups and services, a user is let in by a token.
+  - A copy of a database on a server is served by a second container of the pod, of the database's own image.
+    The server itself is only read.
   - Users do not reach that hub, and it does not reach their servers. It has no proxy and no KubeSpawner, and
     starts no service.
   - A second Job has a container of each image that users' servers start from, as C(singleuser.image),
@@ -53,6 +55,10 @@ options:
     type: list
     elements: str
     default: []
+  database_image:
+    description: As for M(hubops.jupyterhub.z2jh_recovery_point).
+    type: str
+    default: ""
   check_images:
     description:
       - Whether the images of users' servers are asked for their JupyterHub. A node pulls them for it.
@@ -140,7 +146,8 @@ def rehearsed(params: dict[str, Any], check: bool) -> dict[str, Any]:
     )
     seconds = rehearsal.Seconds(params["timeout"], params["migration_timeout"], params["timeout"])
     access, progress = Access.from_params(params), Progress(params["progress_file"])
-    found = rehearsal.rehearse(access, params["release"], wanted, seconds, progress, params["check_images"])
+    images, database_image = params["check_images"], params["database_image"]
+    found = rehearsal.rehearse(access, params["release"], wanted, seconds, progress, images, database_image)
     return {"changed": False, **found.result(wanted.accept)}
 
 
@@ -155,6 +162,7 @@ def main() -> None:
             chart_repository=dict(type="str", default=planner.REPOSITORY),
             values_files=dict(type="list", elements="path", default=[]),
             accept=dict(type="list", elements="str", default=[]),
+            database_image=dict(type="str", default=""),
             check_images=dict(type="bool", default=True),
             timeout=dict(type="int", default=600),
             migration_timeout=dict(type="int", default=3600),

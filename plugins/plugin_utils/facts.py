@@ -9,6 +9,7 @@ NOTHING: dict[str, Any] = {
     "jupyterhub_run": {"id": "", "continues": ""},
     "jupyterhub_deployment": {},
     "jupyterhub_singleuser_hosts": [],
+    "jupyterhub_singleuser_ended": [],
     "jupyterhub_upgrade_plan": {},
     "jupyterhub_staged": [],
     "jupyterhub_backup": "",

@@ -5,22 +5,25 @@ The tests share a release and take place in their order.
 
 from __future__ import annotations
 
-import json
-import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.clusters.installed import VALUES, Installed
+from tests.clusters.servers import (
+    PASSWORD,
+    assert_nothing_is_left,
+    in_server,
+    installed_beside,
+    rehearse,
+    users_of,
+)
 from tests.testbed.kubernetes import Cluster
-from tests.testbed.z2jh.images import build_database_image
+from tests.testbed.z2jh.release import VALUES, Release
 
 OLD, NEW = "3.3.8", "4.3.5"
 OLD_HUB, NEW_HUB = "4.1.6", "5.4.6"
-PASSWORD = "s3cret-of-the-database"
 URL = "postgresql+psycopg2://hub@database:5432/jupyterhub"
 #: It starts only after the database was migrated, and then raises.
 BROKEN = """
@@ -48,93 +51,46 @@ def values(**hub: Any) -> dict[str, Any]:
     return {**VALUES, "hub": {**VALUES["hub"], "db": database, **hub}}
 
 
-def server(image: str) -> list[dict[str, Any]]:
-    """A database's server as people put one beside their hub."""
-    labels = {"app": "database"}
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "database"}}
-    container = {
-        "name": "server",
-        "image": image,
-        "imagePullPolicy": "IfNotPresent",
-        "envFrom": [{"secretRef": {"name": "database"}}],
-        "readinessProbe": {"exec": {"command": ["pg_isready", "-h", "127.0.0.1"]}, "periodSeconds": 1},
-    }
-    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
-    return [
-        {**secret, "stringData": {"PASSWORD": PASSWORD}},
-        {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": "database"},
-            "spec": {"selector": {"matchLabels": labels}, "template": template},
-        },
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": "database"},
-            "spec": {"selector": labels, "ports": [{"port": 5432}]},
-        },
-    ]
-
-
 @pytest.fixture(scope="module")
 def release(
     cluster: Cluster, charts: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installed]:
+) -> Iterator[Release]:
     """A release of chart 3 with three users, of which ada has a running server."""
-    image = build_database_image()
-    cluster.load([image])
-    made = Installed(cluster, charts, tmp_path_factory.mktemp("release"), f"postgresql-{os.getpid()}")
-    for each in server(image):
-        made.kubectl("apply", "--filename=-", stdin=json.dumps(each))
-    made.kubectl("rollout", "status", "deployment/database", "--timeout=180s")
+    folder, probe = tmp_path_factory.mktemp("release"), ("pg_isready", "-h", "127.0.0.1")
+    made = installed_beside(cluster, charts, folder, "postgresql", 5432, probe)
     made.install(OLD, values())
     made.start_server("ada")
     yield made
     made.remove()
 
 
-def rows(release: Installed) -> list[str]:
+def rows(release: Release) -> list[str]:
     """The rows of the hub's database, and whose its tables are."""
-    argv = (
-        "exec",
-        "deploy/database",
-        "--",
-        "psql",
-        "-h",
-        "/tmp",
-        "-U",
-        "postgres",
-        "-XAt",
-        "-v",
-        "ON_ERROR_STOP=1",
-    )
-    queries = (word for query in ROWS for word in ("-c", query))
-    return release.kubectl(*argv, "-d", "jupyterhub", *queries).splitlines()
-
-
-def assert_nothing_is_left(release: Installed) -> None:
-    assert release.guards() == []
-    # A pod that was deleted takes its time to end.
-    deadline = time.monotonic() + 60
-    while left := [each for each in pods(release) if each.startswith("hubops")]:
-        assert time.monotonic() < deadline, left
-        time.sleep(0.5)
-
-
-def pods(release: Installed) -> list[str]:
-    return [each["metadata"]["name"] for each in release.get("pods")["items"]]
+    argv = ("psql", "-h", "/tmp", "-U", "postgres", "-XAt", "-v", "ON_ERROR_STOP=1", "-d", "jupyterhub")
+    return in_server(release, *argv, *(word for query in ROWS for word in ("-c", query)))
 
 
 @pytest.fixture(scope="module")
-def before(release: Installed) -> list[str]:
+def before(release: Release) -> list[str]:
     found = rows(release)
-    assert [line for line in found if line.startswith("user|")]
+    assert users_of(found)
     return found
 
 
+def test_a_rehearsal_migrates_a_copy_and_leaves_the_database_as_it_is(
+    release: Release, before: list[str]
+) -> None:
+    rehearsed = rehearse(release, NEW, values())
+    assert [each.id for each in rehearsed.findings] == []
+    assert rehearsed.version == NEW_HUB
+    users = len(users_of(before))
+    assert rehearsed.rows["users"] == {"before": users, "after": users}
+    assert rows(release) == before
+    assert_nothing_is_left(release)
+
+
 def test_a_hub_that_fails_after_its_migration_ends_in_the_old_one_with_every_row(
-    release: Installed, before: list[str]
+    release: Release, before: list[str]
 ) -> None:
     state = release.state()
     broken = release.file("broken.json", values(extraConfig={"broken": BROKEN}))
@@ -150,7 +106,7 @@ def test_a_hub_that_fails_after_its_migration_ends_in_the_old_one_with_every_row
 
 
 def test_an_upgrade_migrates_the_database_and_leaves_no_switch_behind(
-    release: Installed, before: list[str]
+    release: Release, before: list[str]
 ) -> None:
     state = release.state()
     status, printed = release.upgrade(NEW)
@@ -159,9 +115,7 @@ def test_an_upgrade_migrates_the_database_and_leaves_no_switch_behind(
     now = release.state()
     assert (now.chart, now.jupyterhub) == (NEW, NEW_HUB)
     assert (now.users, now.servers) == (state.users, state.servers)
-    assert {line for line in rows(release) if line.startswith("user|")} == {
-        line for line in before if line.startswith("user|")
-    }
+    assert users_of(rows(release)) == users_of(before)
     # A later start of a newer image must not migrate unnoticed.
     assert "upgrade" not in release.helm("get", "values", "hub")["hub"]["db"]
     [container] = release.get("deployment", "hub")["spec"]["template"]["spec"]["containers"]
@@ -170,7 +124,7 @@ def test_an_upgrade_migrates_the_database_and_leaves_no_switch_behind(
 
 
 def test_a_rollback_later_restores_the_old_rows_and_names_who_is_lost(
-    release: Installed, before: list[str]
+    release: Release, before: list[str]
 ) -> None:
     release.ask("POST", "/users/edsger")
     status, printed = release.playbook("z2jh_rollback.yml")

@@ -19,6 +19,7 @@ from tests.testbed.hub import REPOSITORY
 
 from . import catalog, mutations
 from .checkout import copy
+from .ledger import FEW_CALLS_PER_SECOND
 from .reference import reference
 from .row import WHOLE, Fault, Result, judged
 
@@ -30,7 +31,7 @@ def main() -> int:
     """Run the selected rows; exit status 0 when every row is as expected."""
     options = _options()
     if options.mutations:
-        return mutations.main(options.only)
+        return mutations.main(options.only, lambda fault: as_asked(fault, options))
     with tempfile.TemporaryDirectory(prefix="hubops-faults-") as folder:
         checkout = copy(Path(folder, "checkout"))
         faults = list(catalog.faults(checkout))
@@ -41,7 +42,7 @@ def main() -> int:
         if options.undisturbed:
             faults = list(catalog.undisturbed(options.undisturbed))
         chosen = [
-            as_in_ci(fault) if options.selection else brief(fault) if options.brief else fault
+            as_asked(fault, options)
             for fault in faults
             if (fault.selected or not options.selection)
             and re.search(options.only, fault.name)
@@ -81,14 +82,28 @@ def run(chosen: list[Fault], checkout: Path, jobs: int) -> list[Result]:
     return results
 
 
+def as_asked(fault: Fault, options: argparse.Namespace) -> Fault:
+    """As the options have it."""
+    if options.selection:
+        fault = as_in_ci(fault)
+    elif options.brief:
+        fault = brief(fault)
+    return fast(fault) if options.fast else fault
+
+
 def as_in_ci(fault: Fault) -> Fault:
     """A whole upgrade, without the upgrades again at its end where CI leaves them out."""
     return replace(fault if fault.selected == WHOLE else brief(fault), prepared=False)
 
 
 def brief(fault: Fault) -> Fault:
-    """Without the upgrades again at its end."""
-    return replace(fault, heals=False)
+    """Without the upgrades again at its end, and with a writer that leaves others more of the machine."""
+    return replace(fault, heals=False, calls_per_second=FEW_CALLS_PER_SECOND)
+
+
+def fast(fault: Fault) -> Fault:
+    """With what spares the machine, unless it needs a disk."""
+    return fault if fault.fast is None else replace(fault, fast=True)
 
 
 def line(result: Result, took: float) -> str:
@@ -124,6 +139,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--kind", default="", help="only those of such hubs: systemd, postgresql or mysql")
     parser.add_argument("--jobs", type=int, default=1, help="so many at a time (1)")
     parser.add_argument("--brief", action="store_true", help="do not run the same upgrade again at their end")
+    parser.add_argument(
+        "--fast",
+        action="store_true",
+        help="keep what the hubs write in /dev/shm, about 1.5 GB in all, and Ansible's payloads",
+    )
     parser.add_argument("--list", action="store_true", help="list them, those of the selection with a star")
     parser.add_argument(
         "--random", type=int, default=0, metavar="N", help="instead: N faults at random moments"

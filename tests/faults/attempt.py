@@ -19,7 +19,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from tests.testbed import Hub
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.processes import family
+
+from tests.testbed import Hub, prepared
+from tests.testbed.hub import CONNECTION
 
 from .tasks import Task
 
@@ -33,17 +36,20 @@ class NotInjected(Exception):
 
 
 class Attempt:
-    """``ansible-playbook`` with all that it starts, as one process group of its own.
+    """``ansible-playbook`` with all that it starts.
 
     It waits at its first task: call `go_to` or `go_on`. ``end`` waits for its exit.
     """
 
-    def __init__(self, checkout: Path, playbook: str, hub: Hub, variables: dict[str, Any]) -> None:
+    def __init__(
+        self, checkout: Path, playbook: str, hub: Hub, variables: dict[str, Any], fast: bool = False
+    ) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="hubops-attempt-"))
         self._report = self._folder / "report.json"
         inventory = self._folder / "inventory.json"
         wanted = {"jupyterhub_report_fetch": str(self._report), **variables}
         inventory.write_text(json.dumps(hub.inventory(wanted)))
+        spared = prepared.environment(CONNECTION, checkout) if fast else {}
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(self._folder / "rendezvous"))
         self._listener.listen()
@@ -69,7 +75,10 @@ class Attempt:
                 "ANSIBLE_PIPELINING": "1",
                 "ANSIBLE_FORCE_COLOR": "0",
                 "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
-                "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
+                **spared,
+                "ANSIBLE_CALLBACK_PLUGINS": ":".join(
+                    [str(CALLBACKS), *filter(None, [spared.get("ANSIBLE_CALLBACK_PLUGINS")])]
+                ),
                 "HUBOPS_RENDEZVOUS": str(self._folder / "rendezvous"),
             },
             stdin=subprocess.DEVNULL,
@@ -103,8 +112,14 @@ class Attempt:
             self._changed.notify_all()
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to ansible-playbook and all that it has started."""
-        os.killpg(self._process.pid, number)
+        """Send a signal to ansible-playbook and all that it has started, a SIGINT only as a terminal does.
+
+        Its workers have sessions of their own, which Ctrl-C does not reach.
+        """
+        if number == signal.SIGINT:
+            os.killpg(self._process.pid, number)
+        else:
+            signal_all(self._process.pid, number)
 
     def is_running(self) -> bool:
         return self._process.poll() is None
@@ -177,6 +192,13 @@ class Attempt:
                     self.at = task
                     self._changed.notify_all()
                 self._changed.wait(0.5)
+
+
+def signal_all(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process and all that it has started."""
+    for each in [process.pid for process in family(pid)]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(each, number)
 
 
 def _line(stream: TextIO) -> str:

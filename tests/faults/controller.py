@@ -76,10 +76,10 @@ def frozen(row: Row, moment: Moment) -> None:
     guarded = row.host.run().get("phase") != "preparing"
     attempt.signal(signal.SIGSTOP)
     row.go_on()
+    if row.fault.unattended:
+        row.let_confirm_timeout_pass()
     if guarded:
-        row.host.wait_until(
-            lambda: row.host.run().get("phase") in OVER, "the guard", CONFIRM_SECONDS + RESTORE_SECONDS
-        )
+        row.host.wait_until_phase(OVER, CONFIRM_SECONDS + RESTORE_SECONDS)
     kept = row.host.run().get("phase") == "accepted"
     attempt.signal(signal.SIGCONT)
     status = attempt.end()

@@ -17,6 +17,7 @@ Killing = contextlib.AbstractContextManager[Dict[str, Any]]
 
 OVER = ("accepted", "restored", "ended")
 STUCK = "stuck"
+VERIFIED = "verified"
 POLL_SECONDS = 0.25
 
 #: Prints "watching", waits for its condition, kills, and prints what it has killed.
@@ -99,7 +100,9 @@ def text(name):
 def step(where, run_id, name, *arguments, **options):
     with journal.alive(where, journal.mine(where, run_id)):
         while text("hold") == name:
-            (folder / "guard" / "held").write_text(name)
+            # Once: whoever reads it while it is written finds nothing.
+            if text("held") != name:
+                (folder / "guard" / "held").write_text(name)
             time.sleep(0.01)
     return take(where, run_id, name, *arguments, **options)
 
@@ -141,6 +144,29 @@ print(json.dumps({"killed": None}), flush=True)
 """
 )
 
+# Looks for itself, often: each look from outside would be a process of the engine's, and the record is long.
+_WAIT = (
+    _PREAMBLE
+    + """
+folder, patience, phases, step = sys.argv[1], float(sys.argv[2]), sys.argv[3].split(), sys.argv[4]
+deadline = time.monotonic() + patience
+while time.monotonic() < deadline:
+    if step and text(folder, "guard", "held").strip() == step:
+        print("held", flush=True)
+        break
+    record = text(folder, "run.json")
+    if any(f'\\n  "phase": "{phase}"' in record for phase in phases):
+        break
+    time.sleep(0.05)
+"""
+)
+_LET_TIME_PASS = """
+import sys
+with open(sys.argv[1] + "/heartbeat", "r+") as file:
+    run_id, moment = file.read().split()
+    file.seek(0)
+    file.write(f"{run_id} {float(moment) - float(sys.argv[2])}".ljust(80))
+"""
 
 _END_SESSION = """
 import os, signal
@@ -178,8 +204,24 @@ class Host:
 
     def wait_until_over(self, timeout: float) -> dict[str, Any]:
         """Wait until the run has ended, or no further attempt is made; return the run."""
-        self.wait_until(lambda: self.run().get("phase") in (*OVER, STUCK), "the end of the run", timeout)
-        return self.run()
+        return self.wait_until_phase((*OVER, STUCK), timeout)
+
+    def wait_until_phase(self, phases: tuple[str, ...], timeout: float) -> dict[str, Any]:
+        """Wait until the run is in one of these phases; return the run, or raise TimeoutError."""
+        self._look_for(phases, "", timeout)
+        run = self.run()
+        if run.get("phase") not in phases:
+            raise TimeoutError(f"waited {timeout:.0f} s for {' or '.join(phases)}; the run: {summary(run)}")
+        return run
+
+    def wait_until_held(self, step: str, timeout: float) -> bool:
+        """Whether the program of the outage came to this step, where it waits, before the run was over."""
+        return self._look_for((*OVER, STUCK), step, timeout)
+
+    def _look_for(self, phases: tuple[str, ...], step: str, timeout: float) -> bool:
+        """Return when the run is in one of these phases, or late; True when it waits at this step."""
+        program = ["/usr/bin/python3", "-c", _WAIT, self.folder, str(timeout), " ".join(phases), step]
+        return self.hub.exec(program).stdout.splitlines()[-1] == "held"
 
     # What is left
 
@@ -273,6 +315,10 @@ class Host:
     def kill_program(self) -> None:
         """SIGKILL for the program of the outage."""
         self.hub.exec(["sh", "-c", f"kill -KILL $(cut -d' ' -f1 {self.folder}/guard/outage.process)"])
+
+    def let_time_pass(self, seconds: float) -> None:
+        """Make the run's last heartbeat so much older, where all others only wait."""
+        self.hub.exec(["/usr/bin/python3", "-c", _LET_TIME_PASS, self.folder, str(seconds)])
 
     def end_session(self) -> None:
         """SIGKILL for what tasks have started and no unit has, as by logind when their connection ends."""

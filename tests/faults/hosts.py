@@ -176,7 +176,12 @@ def faults(tasks: list[Task]) -> Iterator[Fault]:
     yield Fault("restore interrupted", "by a power cut", restore_without_power, prepared=True)
     yield Fault("restore made to fail", "three times", restore_fails, prepared=True)
     for at, when in ((MIGRATE, "migration"), (START, "start")):
-        yield Fault("power cut, what was not synced is lost", f"before the {when}", power_cut_unsynced(at))
+        yield Fault(
+            "power cut, what was not synced is lost",
+            f"before the {when}",
+            power_cut_unsynced(at),
+            fast=None,
+        )
     yield Fault(
         "guard killed and stopped, /tmp cleared, daemon reloaded",
         "in the outage",
@@ -273,11 +278,7 @@ def damaged_after(row: Row) -> None:
     row.go_on()
     row.require(attempt.end() != 0, "the run ends green")
     said = attempt.last_message()
-    row.host.wait_until(
-        lambda: row.host.run().get("phase") == STUCK,
-        "the guard to give up",
-        4 * CONFIRM_SECONDS + RESTORE_SECONDS,
-    )
+    row.host.wait_until_phase((STUCK,), 4 * CONFIRM_SECONDS + RESTORE_SECONDS)
     row.require(not row.host.may_start(), "the hub may be started in between")
     row.require(row.hub.version() is None, "the hub answers in between")
     damage(row, copy)
@@ -300,11 +301,7 @@ def restore_fails(row: Row) -> None:
     row.go_to(attempt, START)
     row.hub.exec(["mount", "-o", "remount,bind,ro", "/srv"])
     row.host.kill_program()
-    row.host.wait_until(
-        lambda: row.host.run().get("phase") == STUCK,
-        "the guard to give up",
-        4 * CONFIRM_SECONDS + 4 * RESTORE_SECONDS,
-    )
+    row.host.wait_until_phase((STUCK,), 4 * CONFIRM_SECONDS + 4 * RESTORE_SECONDS)
     row.require(attempt.end() != 0, "the run ends green")
     row.require(row.host.run().get("failures") == 3, f"{row.host.run().get('failures')} attempts")
     row.require(not row.host.may_start(), "the hub may be started in between")
@@ -493,6 +490,4 @@ def started_manually(row: Row) -> None:
 
 
 def wait_until_restoring(row: Row) -> None:
-    row.host.wait_until(
-        lambda: row.host.run().get("phase") in ("restoring", *OVER), "the restore", RESTORE_SECONDS
-    )
+    row.host.wait_until_phase(("restoring", *OVER), RESTORE_SECONDS)

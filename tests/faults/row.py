@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.testbed import Hub, Probe, lost_rows, staged
+from tests.testbed import Hub, Probe, lost_rows, memory, staged
 from tests.testbed.judge import differences, entries
 
 from . import reference as good
 from .attempt import Attempt, NotInjected
-from .host import POLL_SECONDS, STUCK, Host, summary
-from .ledger import Ledger, without_ledger
+from .host import OVER, STUCK, VERIFIED, Host, summary
+from .ledger import CALLS_PER_SECOND, Ledger, without_ledger
 from .reference import VARIABLES, Reference
 from .tasks import SERVERS, STEPS, Moment, Task, is_outage
 
@@ -57,6 +56,10 @@ class Fault:
     kind: str = staged.KIND
     #: Whether nobody but the host knows of the outage any more, which must not prolong it.
     unattended: bool = False
+    #: Whether volumes are in memory, and modules' payloads are kept; None where a disk is needed.
+    fast: bool | None = False
+    #: How often the writer adds rows.
+    calls_per_second: int = CALLS_PER_SECOND
 
     @property
     def name(self) -> str:
@@ -95,6 +98,7 @@ class Row:
             **fault.variables,
         }
         self.wrong: list[str] = []
+        self._fast = bool(fault.fast)
         #: What the run has left behind is looked for only after the next one.
         self.tidy_later = False
         self._attempts: list[Attempt] = []
@@ -106,7 +110,7 @@ class Row:
 
     def upgrade(self, **variables: Any) -> Attempt:
         """Begin an upgrade, which waits at its first task."""
-        attempt = Attempt(self.checkout, "upgrade.yml", self.hub, {**self.variables, **variables})
+        attempt = Attempt(self.checkout, "upgrade.yml", self.hub, {**self.variables, **variables}, self._fast)
         self._attempts.append(attempt)
         return attempt
 
@@ -122,15 +126,21 @@ class Row:
             attempt.go_to(is_outage)
         self.host.hold_outage(moment)
         attempt.go_on()
-        deadline = time.monotonic() + STEP_SECONDS
-        while self.host.held() != moment:
-            if time.monotonic() > deadline:
-                raise NotInjected(f"the outage did not come to '{moment}': {summary(self.host.run())}")
-            time.sleep(POLL_SECONDS)
+        if not self.host.wait_until_held(moment, STEP_SECONDS):
+            raise NotInjected(f"the outage did not come to '{moment}': {summary(self.host.run())}")
 
     def go_on(self) -> None:
         """Let the host take the step that it waits at, and all that follow."""
         self.host.release_outage()
+
+    def let_confirm_timeout_pass(self) -> None:
+        """Once the new hub is verified, have the guard end the run now: all that is left is to wait.
+
+        Faults at tasks wait for the whole timeout.
+        """
+        run = self.host.wait_until_phase((VERIFIED, *OVER, STUCK), CONFIRM_SECONDS + RESTORE_SECONDS)
+        if run["phase"] == VERIFIED:
+            self.host.let_time_pass(CONFIRM_SECONDS)
 
     def judge(self) -> Result:
         """Run the fault, and all checks afterwards."""
@@ -138,7 +148,8 @@ class Row:
         try:
             if self.fault.prepare:
                 self.fault.prepare(self)
-            if not self.variables.keys() & STAGED_AGAIN:
+            is_there = self._fast and self.fault.prepared
+            if not is_there and not self.variables.keys() & STAGED_AGAIN:
                 staged.lay_out(self.hub)
             cookies = self.hub.log_in("user-001")
             before = good.fingerprint(self.hub)
@@ -146,7 +157,8 @@ class Row:
             found = {path for path in entries(self.hub) if ".staged-" not in path}
             if self.fault.prepared:
                 self.reference.lay_out(self.hub)
-            with Probe(self.hub, PROBE_SECONDS) as probe, Ledger(self.hub) as ledger:
+            ledger = Ledger(self.hub, self.fault.calls_per_second)
+            with Probe(self.hub, PROBE_SECONDS) as probe, ledger:
                 self.fault.inject(self)
                 self._settle()
             outage, rate = probe.outage_seconds(), ledger.rows_per_second
@@ -191,6 +203,8 @@ class Row:
         """Wait for the end of the run and for the hub."""
         phase = self.host.run().get("phase")
         if phase not in (None, "preparing"):
+            if self.fault.unattended:
+                self.let_confirm_timeout_pass()
             run = self.host.wait_until_over(CONFIRM_SECONDS + RESTORE_SECONDS)
             self.require(run["phase"] != STUCK, f"the run is stuck: {summary(run)}")
         self.hub.wait_until_answers(timeout=90)
@@ -248,7 +262,7 @@ class Row:
         self.require(changed == 0, f"the upgrade for the third time changes {changed}")
 
     def _again(self, which: str, variables: dict[str, Any]) -> int:
-        attempt = Attempt(self.checkout, "upgrade.yml", self.hub, variables)
+        attempt = Attempt(self.checkout, "upgrade.yml", self.hub, variables, self._fast)
         self._attempts.append(attempt)
         status = attempt.end()
         self.require(status == 0, f"the upgrade {which} fails: {attempt.last_message()}")
@@ -269,7 +283,12 @@ def without_checksums(fingerprint: dict[str, Any]) -> dict[str, Any]:
 @contextlib.contextmanager
 def row(fault: Fault, checkout: Path, reference: Reference) -> Iterator[Row]:
     """A row with its hub."""
-    with Hub.start(fault.kind, tag=staged.staged_image(fault.kind)) as hub:
+    tag = staged.staged_image(fault.kind)
+    with contextlib.ExitStack() as stack:
+        options: tuple[str, ...] = ()
+        if fault.fast:
+            options = stack.enter_context(memory.volumes(tag, staged.stored() if fault.prepared else ""))
+        hub = stack.enter_context(Hub.start(fault.kind, options, tag))
         yield Row(fault, checkout, reference, hub)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -20,12 +19,16 @@ class Server:
 
     unit: str
     data: str
-    #: A command that carries out a statement on a database that is not the hub's.
+    #: A superuser's client on a database that is not the hub's; it stays connected while its input is open.
     client: tuple[str, ...]
+    #: The client's option for a statement.
+    option: str
     #: Limits the connections, those of superusers included.
     limit: str
-    #: Keeps a connection for an hour.
-    sleep: str
+
+    def carrying_out(self, statement: str) -> list[str]:
+        """The command that carries out a statement."""
+        return [*self.client, self.option, statement]
 
 
 #: Fewer than a hub, a migration and a restore need is no fault but a wrong configuration.
@@ -34,16 +37,16 @@ SERVERS = {
     "postgresql": Server(
         "postgresql@15-main.service",
         "/var/lib/postgresql",
-        ("runuser", "-u", "postgres", "--", "psql", "--dbname=postgres", "--command"),
+        ("runuser", "-u", "postgres", "--", "psql", "--dbname=postgres"),
+        "--command",
         f"ALTER SYSTEM SET max_connections = {CONNECTIONS}",
-        "SELECT pg_sleep(3600)",
     ),
     "mysql": Server(
         "mariadb.service",
         "/var/lib/mysql",
-        ("mariadb", "--database=mysql", "--execute"),
+        ("mariadb", "--database=mysql"),
+        "--execute",
         f"SET GLOBAL max_connections = {CONNECTIONS}",
-        "SELECT sleep(3600)",
     ),
 }
 #: Its data, and two more copies of a hub's database.
@@ -136,7 +139,7 @@ def limited(server: Server) -> Callable[[Row], None]:
 
     def prepare(row: Row) -> None:
         row.hub.service("stop")
-        row.hub.exec([*server.client, server.limit])
+        row.hub.exec(server.carrying_out(server.limit))
         if "SYSTEM" in server.limit:
             row.hub.exec(["systemctl", "restart", server.unit])
         row.hub.service("start")
@@ -164,15 +167,14 @@ def all_connections(row: Row, server: Server) -> Iterator[None]:
     """Within the block, no client can connect to the server."""
     with contextlib.ExitStack() as stack:
         for _number in range(CONNECTIONS + 1):
-            stack.enter_context(row.hub.running([*server.client, server.sleep]))
+            # They end with their input; a server would go on with a statement whose client is killed.
+            stack.enter_context(row.hub.running([*server.client]))
 
         def is_refused() -> bool:
-            asked: subprocess.CompletedProcess[str] = row.hub.exec([*server.client, "SELECT 1"], check=False)
-            return asked.returncode != 0
+            return row.hub.exec(server.carrying_out("SELECT 1"), check=False).returncode != 0
 
         row.host.wait_until(is_refused, "the last connection", RESTORE_SECONDS)
         yield
-        row.hub.exec(["pkill", "--full", "sleep.3600."])
 
 
 def disk_full(server: Server) -> Callable[[Row], None]:

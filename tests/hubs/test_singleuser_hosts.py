@@ -102,6 +102,11 @@ def test_environments_of_other_hosts_follow_the_hub(tmp_path: Path) -> None:
         config = tmp_path / "jupyterhub_config.py"
         before = config.read_text()
         config.write_text(before + FAILS_ON_NEW)
+        dry = playbook("upgrade.yml", tmp_path, hub, {"node1": able}, "--check")
+        assert dry.returncode == 0, dry.stdout
+        assert f"{path} on node1: " in dry.stdout and f"jupyterhub {OLD} -> {NEW}" in dry.stdout, dry.stdout
+        assert {each.name for each in Path(path).parent.iterdir()} == {"jupyter"}
+
         failed = playbook("upgrade.yml", tmp_path, hub, {"node1": able})
         assert failed.returncode == 2 and "serves again as before" in failed.stdout, failed.stdout
         assert (version(place), version(path), record(tmp_path, "node1")["phase"]) == (OLD, OLD, "restored")
@@ -113,12 +118,45 @@ def test_environments_of_other_hosts_follow_the_hub(tmp_path: Path) -> None:
         assert "warning environment-left-out: node3 stays as it is. It cannot be reached" in upgraded.stdout
         why = f"Warning: {bare} on node2 stays as it is. The new environment for {bare} does not work"
         assert why in upgraded.stdout, upgraded.stdout
+        assert "Other hosts: 1 upgraded, 2 left out (node2, node3)" in upgraded.stdout, upgraded.stdout
         assert (version(place), version(path), version(bare)) == (NEW, NEW, OLD), upgraded.stdout
         assert record(tmp_path, "node1")["phase"] == "kept"
         assert not (tmp_path / "node1/singleuser/guard").exists()
 
+        seen = playbook("verify.yml", tmp_path, hub, hosts)
+        assert seen.returncode == 2, seen.stdout
+        for told in (
+            f"Servers of other hosts do not go with JupyterHub {NEW}.",
+            f"On node2: {bare}: It has JupyterHub {OLD}, the hub has {NEW}: another major.",
+            "On node3: It cannot be reached: ",
+            "run upgrade.yml with the hub's version",
+        ):
+            assert told in seen.stdout, seen.stdout
+        assert "On node1" not in seen.stdout
+
+        # Everything else is done before it fails for one that is away.
         back = playbook("rollback.yml", tmp_path, {**hub, "jupyterhub_accept_loss": True}, hosts)
-    assert back.returncode == 0, back.stdout
-    ended = (version(place), version(path), record(tmp_path, "node1")["phase"])
-    assert ended == (OLD, OLD, "restored"), back.stdout
-    assert "Not restored on node2, node3: compare their versions with the hub's" in back.stdout
+        assert back.returncode == 2, back.stdout
+        ended = (version(place), version(path), record(tmp_path, "node1")["phase"])
+        assert ended == (OLD, OLD, "restored"), back.stdout
+        for told in (
+            "rolled back, outage",
+            "Other hosts: 1 restored, 1 unchanged, 1 failed (node3)",
+            f"JupyterHub {OLD} serves, but on other hosts its servers' environments were not restored.",
+            "On node3: It cannot be reached: ",
+            "-m hubops.jupyterhub.jupyterhub_singleuser -a 'state=restored recovery_point_id=",
+        ):
+            assert told in back.stdout, back.stdout
+        assert "On node2" not in back.stdout
+
+        # The interpreter of one of them is gone: no server starts there.
+        seen = playbook("verify.yml", tmp_path, hub, {"node1": able})
+        assert seen.returncode == 0 and f"It has the hub's version {OLD}." in seen.stdout, seen.stdout
+        Path(path, "bin/python").unlink()
+        Path(path, "bin/python").symlink_to("/nowhere/python3")
+        seen = playbook("verify.yml", tmp_path, hub, {"node1": able})
+    assert seen.returncode == 2, seen.stdout
+    assert (
+        f"On node1: {path}: No server starts from it: its interpreter /nowhere/python3 is gone."
+        in seen.stdout
+    )

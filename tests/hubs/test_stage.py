@@ -15,13 +15,12 @@ import yaml
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.packages import installed_version
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.staging import environment_id
 
-from tests import REPOSITORY
-from tests.hubs import cores
+from tests import REPOSITORY, cores
 from tests.hubs.fleet_of_hubs import NO_CACHE, TARGET, Fleet, fleet_of_hubs
 
 PLAYBOOKS = sorted((REPOSITORY / "playbooks").glob("*.yml"))
 #: The hub that each core upgrades.
-HUBS = dict(zip(("hub1", "hub2"), cores.CORES))
+HUBS = {"hub1": cores.OLDEST, "hub2": cores.NEWEST}
 #: The one that changes between staging and upgrade.
 STALE = "hub2"
 
@@ -82,7 +81,7 @@ def test_a_core_upgrades_a_hub_by_what_was_staged_without_an_index(
         notice.write_text("Closed on Sunday\n")
     fleet.index.answers.clear()
     planned = fleet.playbook("plan.yml", "--limit", host, core=programs, variables=plan)
-    assert "JupyterHub 4.1.6 -> 6.1.1" in planned and "does not support Ansible version" not in planned
+    assert "JupyterHub 4.1.6 -> 6.1.1" in planned and "does not support" not in planned
     assert json.loads((tmp_path / "plan.json").read_text())[host]["action"] == "upgrade"
     assert all((tmp_path / f"plan.{kind}").stat().st_size > 1000 for kind in ("html", "md"))
     upgraded = fleet.playbook("upgrade.yml", "--limit", host, core=programs, variables=plan)
@@ -100,4 +99,4 @@ def test_a_core_reads_every_playbook(core: tuple[str, Path], fleet: Fleet) -> No
 
 def test_the_oldest_is_the_one_that_the_collection_requires() -> None:
     runtime = yaml.safe_load((REPOSITORY / "meta/runtime.yml").read_text())
-    assert runtime["requires_ansible"] == f">={next(iter(cores.CORES))}.0"
+    assert runtime["requires_ansible"] == f">={cores.OLDEST}.0"

@@ -128,7 +128,7 @@ class Hub:
 
     def find(self) -> None:
         """Learn the container's address, which is another one after each start."""
-        inspected = json.loads(_docker("inspect", self.container).stdout)[0]
+        inspected = json.loads(docker("inspect", self.container).stdout)[0]
         self.address = inspected["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
 
     @classmethod
@@ -138,7 +138,7 @@ class Hub:
         ``options`` are further ones of ``docker run``, ``tag`` an image above that of this kind.
         """
         container = f"hubops-{kind}-{uuid.uuid4().hex[:8]}"
-        _docker(
+        docker(
             *("run", "--detach", "--name", container, "--hostname", container, "--label", LABEL),
             *LAYOUTS[kind].run_options,
             *options,
@@ -154,7 +154,7 @@ class Hub:
 
     def cut_power(self) -> None:
         """End everything in the container at once, as if its power had failed."""
-        _docker("kill", "--signal", "KILL", self.container)
+        docker("kill", "--signal", "KILL", self.container)
 
     def cut_power_unsynced(self, folders: tuple[str, ...]) -> list[str]:
         """`cut_power` that empties what the disk did not have yet of the files below ``folders``; which.
@@ -166,24 +166,24 @@ class Hub:
         self.cut_power()
         empty = "import json, os, sys; [os.truncate(path, 0) for path in json.load(sys.stdin)]"
         volumes = ("--volumes-from", self.container, "--entrypoint", "/usr/bin/python3")
-        _docker("run", "--rm", "--interactive", *volumes, self._tag(), "-c", empty, stdin=json.dumps(lost))
+        docker("run", "--rm", "--interactive", *volumes, self._tag(), "-c", empty, stdin=json.dumps(lost))
         return [str(path) for path in lost]
 
     def _tag(self) -> str:
-        return str(json.loads(_docker("inspect", self.container).stdout)[0]["Config"]["Image"])
+        return str(json.loads(docker("inspect", self.container).stdout)[0]["Config"]["Image"])
 
     def boot(self) -> None:
         """Start the container again after `cut_power`: with its file systems, but an empty ``/run``."""
-        _docker("start", self.container)
+        docker("start", self.container)
         self.find()
 
     def rename(self, name: str) -> None:
         """Give the container another name, under which it can be reached from now on."""
-        _docker("rename", self.container, name)
+        docker("rename", self.container, name)
         self.container = name
 
     def remove(self) -> None:
-        _docker("rm", "--force", "--volumes", self.container)
+        docker("rm", "--force", "--volumes", self.container)
 
     def __enter__(self) -> Hub:
         return self
@@ -198,7 +198,7 @@ class Hub:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in the container, as the image's user by default."""
         as_user = ["--user", user] if user else []
-        return _docker("exec", "--interactive", *as_user, self.container, *argv, stdin=stdin, check=check)
+        return docker("exec", "--interactive", *as_user, self.container, *argv, stdin=stdin, check=check)
 
     @contextlib.contextmanager
     def running(self, argv: list[str]) -> Iterator[subprocess.Popen[str]]:
@@ -442,7 +442,8 @@ class Hub:
         return {"jupyterhub": {"hosts": {self.container: {**connection, **variables}}}}
 
 
-def _docker(*arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
+def docker(*arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a command of the engine. Raises RuntimeError with what it says when it fails."""
     finished = subprocess.run(["docker", *arguments], input=stdin, capture_output=True, text=True)
     if check and finished.returncode != 0:
         raise RuntimeError(f"docker {' '.join(arguments)[:500]}: {finished.stderr or finished.stdout}")

@@ -2,7 +2,7 @@
 
 For each module that it runs, Ansible searches the imports of some 200 files and compresses these, once in
 each run. The payloads are the same until the collection changes, so the tests keep them; they are byte for
-byte what Ansible makes. The demo, the faults and molecule's upgrade run without this, as users do.
+byte what Ansible makes. The demo, CI's faults and molecule's upgrade run without this, as users do.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from tests import REPOSITORY
 CALLBACKS = Path(__file__).with_name("callback")
 
 
-def environment(connection: str) -> dict[str, str]:
+def environment(connection: str, collection: Path = REPOSITORY) -> dict[str, str]:
     """The variables with which ``ansible-playbook`` finds the payloads; all hosts have the ``connection``."""
-    payloads = REPOSITORY / "build/payloads" / _fingerprint()
+    payloads = REPOSITORY / "build/payloads" / _fingerprint(collection)
     payloads.mkdir(parents=True, exist_ok=True)
     return {
         "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
@@ -28,10 +28,10 @@ def environment(connection: str) -> dict[str, str]:
     }
 
 
-def _fingerprint() -> str:
+def _fingerprint(collection: Path) -> str:
     """Of Ansible, and of what the payloads are made of."""
     digest = hashlib.sha256(__version__.encode())
     for folder in ("modules", "module_utils"):
-        for file in sorted((REPOSITORY / "plugins" / folder).rglob("*.py")):
-            digest.update(str(file.relative_to(REPOSITORY)).encode() + file.read_bytes())
+        for file in sorted((collection / "plugins" / folder).rglob("*.py")):
+            digest.update(str(file.relative_to(collection)).encode() + file.read_bytes())
     return digest.hexdigest()[:12]

@@ -39,7 +39,12 @@ def start(options: tuple[str, ...] = (), target: str = TARGET, kind: str = KIND)
 
 def lay_out(hub: Hub, target: str = TARGET) -> None:
     """Put the new environments beside the old ones, once more where an upgrade has used or removed them."""
-    hub.exec(["sh", "-c", f"cp -a {STORE}/*.staged-{target} {PLACE}"])
+    hub.exec(["sh", "-c", f"cp -a {stored(target)} {PLACE}"])
+
+
+def stored(target: str = TARGET) -> str:
+    """A pattern of the new environments in the image."""
+    return f"{STORE}/*.staged-{target}"
 
 
 def is_in_place(hub: Hub, target: str = TARGET) -> bool:

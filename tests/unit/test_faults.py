@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery import outage_steps
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.processes import family
 
-from tests.faults import catalog, mutations
+from tests.faults import attempt, catalog, mutations
 from tests.faults.checkout import copy
 from tests.faults.row import Fault
 
@@ -47,3 +54,30 @@ def test_a_mutation_fits_the_code_and_has_its_row(
 ) -> None:
     assert len([fault for fault in faults if fault.name == mutation.fault]) == 1
     mutations.apply(mutation, checkout)
+
+
+def test_a_signal_reaches_a_worker_in_a_session_of_its_own() -> None:
+    """As Ansible's workers are since 2.19: a controller that is killed or frozen has none that goes on."""
+    program = "import subprocess, sys; subprocess.run(['sleep', '600'], start_new_session=True)"
+    with subprocess.Popen([sys.executable, "-c", program], start_new_session=True) as controller:
+        worker = _wait_for(lambda: [each for each in family(controller.pid) if each.argv[0] == "sleep"])[0]
+        attempt.signal_all(controller.pid, signal.SIGSTOP)
+        _wait_for(lambda: _state(worker.pid) == _state(controller.pid) == "T")
+        attempt.signal_all(controller.pid, signal.SIGKILL)
+    _wait_for(lambda: _state(worker.pid) in ("", "Z"))
+
+
+def _wait_for(found: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + 60
+    while not (answer := found()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return answer
+
+
+def _state(pid: int) -> str:
+    """Of a process; '' where it has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""

@@ -52,6 +52,21 @@ COUNTS = (
     "PREPARE hubops_counts FROM @hubops_counts",
     "EXECUTE hubops_counts",
 )
+#: The same with each table's name in JSON, and a hash of its rows in all columns but @hubops_left_out.
+COUNT_AND_HASH_ROWS = (
+    "SET SESSION group_concat_max_len = 16777216",
+    "SET @hubops_rows = (SELECT GROUP_CONCAT('SELECT JSON_QUOTE(', QUOTE(TABLE_NAME), '), COUNT(*), "
+    "COALESCE(SUM(CAST(CONV(LEFT(SHA2(CONCAT_WS('','', ', parts, '), 256), 15), 16, 10) AS UNSIGNED)), 0) "
+    "FROM `', REPLACE(TABLE_NAME, '`', '``'), '`' SEPARATOR ' UNION ALL ') FROM (SELECT TABLE_NAME, "
+    "GROUP_CONCAT('COALESCE(HEX(CONCAT(`', REPLACE(COLUMN_NAME, '`', '``'), '`)), ''-'')' "
+    "ORDER BY ORDINAL_POSITION) AS parts FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() "
+    # Whatever their collations are.
+    "AND CAST(COLUMN_NAME AS BINARY) <> CAST(@hubops_left_out AS BINARY) "
+    "AND TABLE_NAME IN (SELECT TABLE_NAME FROM information_schema.TABLES "
+    f"WHERE {_TABLES}) GROUP BY TABLE_NAME) AS hubops_tables)",
+    "PREPARE hubops_rows FROM @hubops_rows",
+    "EXECUTE hubops_rows",
+)
 STAMP = (
     "SET @hubops_stamp = IF(EXISTS (SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() "
     "AND TABLE_NAME = 'alembic_version'), 'SELECT version_num FROM alembic_version', "

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import threading
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from ..errors import HubError
 from ..hub import api
+from ..services.kinds import service_of
 from ..system.firewall import Waiting
 from ..system.listening import is_listening
+from ..system.processes import Process, birth, is_alive
 from . import proxy_route
 from .model import Deployment
 from .proxy_route import Table
 
-#: A hub that has ended its old proxy waits for a second before it starts another one.
 _LOOK_SECONDS = 0.02
+#: How often the service manager is asked for the new hub's process, which is not for nothing.
+_ASK_SECONDS = 0.1
+#: How long a proxy may take to end; one that takes longer is the new hub's to end.
+_END_SECONDS = 1.0
 #: How old what is known of the routes may be.
 _READ_SECONDS = 1.0
 #: After which a proxy counts as one whose API takes no routes from here.
@@ -34,7 +42,9 @@ def handing_over(deployment: Deployment, port: int, page: str, waiting: Waiting 
     if api_port is None:
         yield
         return
-    handover = _Handover(deployment, port, api_port, page, waiting, proxy_route.read(deployment))
+    handover = _Handover(
+        deployment, port, api_port, page, waiting, proxy_route.read(deployment), _NewHub(deployment)
+    )
     thread = threading.Thread(target=handover.watch, daemon=True)
     thread.start()
     try:
@@ -42,6 +52,62 @@ def handing_over(deployment: Deployment, port: int, page: str, waiting: Waiting 
     finally:
         handover.end.set()
         thread.join()
+
+
+class _NewHub:
+    """The hub that comes after the present one.
+
+    It ends the proxy that it finds, and waits for a second before it looks whether that has ended. Where
+    the proxy has ended by then, the outage is shorter by that second, and users' servers are reached sooner.
+    """
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._service = service_of(deployment.service)
+        self._old_proxy = proxy_route.found_next(deployment)
+        self._old_hub = self._running()
+        self._process: Process | None = None
+        self._asked_at = 0.0
+
+    def is_looking_for_its_proxy(self) -> bool:
+        """Whether it has come so far that it ends the old proxy within a second."""
+        if self._old_proxy is None or (self._old_hub and is_alive(self._old_hub.pid)):
+            return False
+        now = time.monotonic()
+        if now - self._asked_at > _ASK_SECONDS:
+            self._asked_at = now
+            self._process = self._running()
+        try:
+            return self._process is not None and _is_loaded(self._process)
+        except OSError:  # It has ended, or may not be looked at.
+            return False
+
+    def end_old_proxy(self) -> None:
+        """End it as the new hub would, so that this one finds none."""
+        pid, self._old_proxy = self._old_proxy, None
+        if pid is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + _END_SECONDS
+        # Until it is reaped, the new hub takes it for running.
+        while birth(pid) and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
+
+    def _running(self) -> Process | None:
+        with contextlib.suppress(HubError, OSError):
+            return self._service.hub_process()
+        return None
+
+
+def _is_loaded(hub: Process) -> bool:
+    """Whether a hub has read its config and opened its database. Raises OSError when it has ended.
+
+    Its event loop comes after its imports, and brings a pair of sockets; what it opens and keeps next is
+    the database.
+    """
+    opened = hub.descriptors()
+    loop = min((number for number, what in opened.items() if what.endswith("[eventpoll]")), default=None)
+    return loop is not None and max(opened) > loop + 2
 
 
 @dataclass
@@ -55,6 +121,7 @@ class _Handover:
     waiting: Waiting | None
     known: Table | None
     """The last proxy's routes."""
+    new_hub: _NewHub
     end: threading.Event = field(default_factory=threading.Event)
     has_changed: bool = False
     """Whether another proxy than the first is there."""
@@ -65,14 +132,16 @@ class _Handover:
             read_at = time.monotonic()
             while not self.end.wait(_LOOK_SECONDS):
                 # Somebody else may listen on the same port at another address.
-                if not (is_listening(self.port) and is_listening(self.api_port)):
+                if self.new_hub.is_looking_for_its_proxy():
+                    self._hand_over(self.new_hub.end_old_proxy)
+                elif not (is_listening(self.port) and is_listening(self.api_port)):
                     self._hand_over()
                 elif time.monotonic() - read_at > _READ_SECONDS:
                     self.known = proxy_route.read(self.deployment) or self.known
                     read_at = time.monotonic()
                     self._lead_back()
 
-    def _hand_over(self) -> None:
+    def _hand_over(self, end_old: Callable[[], None] = lambda: None) -> None:
         """Wait for the next proxy, and give it the routes before it is asked for anything."""
         if self.known is None:
             return
@@ -81,6 +150,7 @@ class _Handover:
         if hub:
             routes[hub] = {**routes[hub], "target": self.page}
         with self.waiting.requests() if self.waiting else contextlib.nullcontext():
+            end_old()
             while not is_listening(self.api_port):
                 if self.end.wait(_LOOK_SECONDS):
                     return

@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import HubError
 from ..hub import api
 from ..services.kinds import service_of
-from ..system.processes import processes
+from ..system.processes import process_of, processes
 from .model import Deployment
 
 #: The setting that names the file by which the next hub finds a proxy that this one has left running.
@@ -58,6 +58,14 @@ def pid_of(deployment: Deployment) -> int | None:
         pid = int(Path(file).read_text()) if file else 0
         return pid if pid and os.path.exists(f"/proc/{pid}") else None
     return None
+
+
+def found_next(deployment: Deployment) -> int | None:
+    """`pid_of`, where that is a proxy with the hub's address and no other process that has its number now."""
+    pid = pid_of(deployment)
+    process = process_of(pid) if pid else None
+    port = str(urllib.parse.urlsplit(deployment.proxy.api_url).port)
+    return process.pid if process and _is_proxy(process.argv, port) else None
 
 
 def lead_to(deployment: Deployment, address: str) -> bool:

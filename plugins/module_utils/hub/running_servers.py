@@ -15,8 +15,10 @@ from .api import Answer, ask, read
 PAGINATED = "application/jupyterhub-pagination+json"
 #: Users in one answer: no hub gives more.
 PAGE = 200
-#: Servers that are asked, started or stopped at the same time: the hub does each in its one process.
+#: Servers that are asked or started at the same time: the hub does each in its one process.
 AT_ONCE = 16
+#: And stopped: a hub answers only after ten seconds where a server takes longer than that.
+STOPPED_AT_ONCE = 100
 LOOK_SECONDS = 0.5
 ANSWER_SECONDS = 10.0
 
@@ -88,15 +90,21 @@ def shut_down(api_url: str, token: str, servers: bool, proxy: bool) -> None:
 def stop(api_url: str, token: str, servers: Iterable[RunningServer], timeout: float) -> list[RunningServer]:
     """Have the hub stop servers; those that still run after ``timeout`` seconds."""
     deadline = time.monotonic() + timeout
-    return _act(
-        servers, lambda server: _request(api_url, token, server, "DELETE", deadline), deadline, (204, 404)
-    )
+
+    def request(server: RunningServer) -> Answer:
+        return _request(api_url, token, server, "DELETE", deadline)
+
+    return _act(servers, request, deadline, (204, 404), STOPPED_AT_ONCE)
 
 
 def start(api_url: str, token: str, servers: Iterable[RunningServer], timeout: float) -> list[RunningServer]:
     """Have the hub start servers; those that are not ready after ``timeout`` seconds."""
     wanted, deadline = list(servers), time.monotonic() + timeout
-    _act(wanted, lambda server: _request(api_url, token, server, "POST", deadline), deadline, (201, 202, 400))
+
+    def request(server: RunningServer) -> Answer:
+        return _request(api_url, token, server, "POST", deadline)
+
+    _act(wanted, request, deadline, (201, 202, 400), AT_ONCE)
     while True:
         ready = {(server.user, server.name) for server in listed(api_url, token)}
         missing = [server for server in wanted if (server.user, server.name) not in ready]
@@ -142,20 +150,23 @@ def _act(
     request: Callable[[RunningServer], Answer],
     deadline: float,
     done: tuple[int, ...],
+    at_once: int,
 ) -> list[RunningServer]:
-    """Make a request for each server until it is ``done``; those for which it is not by then."""
+    """Make a request for each server, and again for those that are not ``done``; those that never were.
 
-    def act(server: RunningServer) -> bool:
+    Each has its turn before one has another: many that take for ever keep no other one from being asked.
+    """
+
+    def is_done(server: RunningServer) -> bool:
+        return time.monotonic() < deadline and request(server).status in done
+
+    left = list(servers)
+    with ThreadPoolExecutor(at_once) as pool:
         while True:
-            if request(server).status in done:
-                return True
-            if time.monotonic() > deadline:
-                return False
+            left = [server for server, acted in zip(left, pool.map(is_done, left)) if not acted]
+            if not left or time.monotonic() > deadline:
+                return left
             time.sleep(LOOK_SECONDS)
-
-    wanted = list(servers)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return [server for server, acted in zip(wanted, pool.map(act, wanted)) if not acted]
 
 
 def _request(api_url: str, token: str, server: RunningServer, method: str, deadline: float) -> Answer:

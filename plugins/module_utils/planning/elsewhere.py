@@ -5,16 +5,19 @@ from __future__ import annotations
 import getpass
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
-from ..environments import links
+from ..deployment.compatibility import judge_environment
+from ..environments import interpreter, links
 from ..environments.discovery import environment_of_command, expand_environments
 from ..environments.environment import read_environment
 from ..environments.facts import EnvironmentFacts
 from ..environments.kinds import environment_of
 from ..environments.packages import all_packages
 from ..errors import HubError
+from ..releases.versions import FAIL, parse_release
 from ..system import mounts
 from .found_host import FoundHost
 from .host import size_of, versions_of
@@ -62,3 +65,20 @@ def describe_host(name: str, found: Sequence[EnvironmentFacts], python: str = ""
         mounts={path: mounts.within(path, known_mounts) for path in environments},
         shared={path: mount.kind for path, mount in around.items() if mount and mount.kind in NETWORK},
     )
+
+
+def judge(paths: Sequence[str], hub: str, allow: Collection[str] = ()) -> list[dict[str, Any]]:
+    """Whether servers that start here go with a hub of this version, as `compatibility.match` has it.
+
+    One whose interpreter does not run fails as well.
+    """
+    release = parse_release(hub)
+    found = [judge_environment(release, path, allow) for path in paths]
+    return [_running(each) for each in found]
+
+
+def _running(judged: dict[str, Any]) -> dict[str, Any]:
+    fault = interpreter.fault(Path(judged["path"])) if judged["version"] else ""
+    if not fault:
+        return judged
+    return {**judged, "verdict": FAIL, "reason": f"No server starts from it: {fault}."}

@@ -13,6 +13,7 @@ from ..errors import HubError
 from ..planning.findings.finding import Finding
 from ..planning.window import read_window
 from ..shapes import from_dict
+from .other_hosts import OtherHost
 
 FORMAT = 1
 #: What a hub is for its fleet, besides the outcomes of a report.
@@ -36,6 +37,7 @@ class LastRun:
     warnings: tuple[str, ...]
     findings: tuple[Finding, ...]
     failure: str
+    other_hosts: tuple[OtherHost, ...] = ()
 
     @classmethod
     def of_report(cls, report: dict[str, Any]) -> LastRun:
@@ -50,6 +52,8 @@ class LastRun:
             warnings=tuple(report["warnings"]),
             findings=tuple(from_dict(Finding, each) for each in report["findings"]),
             failure=(report["failure"] or {}).get("reason", ""),
+            # Reports of earlier versions have none.
+            other_hosts=tuple(from_dict(OtherHost, each) for each in report.get("other_hosts", [])),
         )
 
 
@@ -70,6 +74,8 @@ class Hub:
     warnings: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     failure: str = ""
+    other_hosts: tuple[OtherHost, ...] = ()
+    """How each other host of its servers ended."""
     not_before: str | None = None
     """When its own window opens, where it is closed now; ISO 8601."""
 

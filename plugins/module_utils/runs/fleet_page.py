@@ -12,6 +12,7 @@ from ..pages.timeline import duration
 from ..planning.findings.finding import frequent
 from ..planning.plan_page import shared_by
 from ..shapes import to_dict
+from . import other_hosts
 from .fleet import WAITING, Fleet, Hub, summary
 
 
@@ -72,11 +73,14 @@ def _failure(hub: Hub) -> tuple[Block, ...]:
 
 def _table(hubs: Sequence[Hub]) -> Table:
     head = ("hub", "batch", "outcome", "versions", "outage", "ended")
-    rows = tuple(
+    rows = [
         (hub.host, str(hub.batch), hub.outcome, _versions(hub), _outage(hub), _when(hub.ended))
         for hub in hubs
-    )
-    return Table(head, rows, numbers=(1,))
+    ]
+    if not any(hub.other_hosts for hub in hubs):
+        return Table(head, tuple(rows), numbers=(1,))
+    more = tuple((*row, other_hosts.summary(hub.other_hosts)) for row, hub in zip(rows, hubs))
+    return Table((*head, "other hosts"), more, numbers=(1,))
 
 
 def _versions(hub: Hub) -> str:

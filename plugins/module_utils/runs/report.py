@@ -17,8 +17,9 @@ from ..planning.findings.audit import KINDS as OF_AUDIT
 from ..planning.findings.finding import WARNING, Finding
 from ..planning.plan import MOVE, ROLLBACK, UPGRADE, Plan
 from ..shapes import from_dict, to_dict
-from . import changes, journal
+from . import changes, journal, other_hosts
 from .journal import Phase, Run
+from .other_hosts import OtherHost
 
 #: A phase after the acceptance, whose failure is a warning.
 FIRST_BACKUP = "first backup"
@@ -81,10 +82,10 @@ def compose(story: Story) -> dict[str, Any]:
     administrator.
 
     Besides, for the page: ``{hub, host, started, ended, user, controller, command, stopped_at, findings,
-    checks, log, environments, database, advisories, way_back}``. Times are ISO 8601 in UTC, or None.
-    ``checks`` says what was done as a person does it, and how it ended, ``log`` has lines of the new hub's
-    log by their kind, ``way_back`` is the command that undoes the run, and the three before it are as in
-    `changes`.
+    checks, log, environments, database, advisories, way_back, other_hosts}``. Times are ISO 8601 in UTC,
+    or None. ``checks`` says what was done as a person does it, and how it ended, ``log`` has lines of the new
+    hub's log by their kind, ``way_back`` is the command that undoes the run, and the three before it are as
+    in `changes`. ``other_hosts`` are as `other_hosts` has them.
     """
     outcome = _outcome(story)
     return {
@@ -117,6 +118,7 @@ def compose(story: Story) -> dict[str, Any]:
         "log": {kind: story.measured("verify", kind) or [] for kind in journal.SEEN},
         **_changes(story),
         "way_back": _way_back(story, outcome),
+        "other_hosts": [to_dict(each) for each in _other_hosts(story)],
     }
 
 
@@ -132,6 +134,10 @@ def _who_and_when(story: Story) -> dict[str, Any]:
         "command": logs.scrub(run.command) if run else None,
         "stopped_at": _moment(story.measured("stop", "stopped_at")),
     }
+
+
+def _other_hosts(story: Story) -> list[OtherHost]:
+    return [from_dict(OtherHost, each) for each in story.measured(other_hosts.PHASE, "hosts") or []]
 
 
 def _moment(epoch: float | None) -> str | None:
@@ -182,9 +188,11 @@ def _way_back(story: Story, outcome: str) -> str | None:
 def lines(report: dict[str, Any], host: str, path: str = "") -> list[str]:
     """The report as lines for the administrator: verdict, warnings, and the path of the full report."""
     slow = [each for each in report["phases"] if each["seconds"]]
+    elsewhere = other_hosts.summary([from_dict(OtherHost, each) for each in report["other_hosts"]])
     return [
         f"{host}: {_verdict(report)}",
         *([] if report["outcome"] == "upgraded" and not report["check"] else [report["conclusion"]]),
+        *([f"Other hosts: {elsewhere}"] if elsewhere else []),
         *(f"Warning: {warning}" for warning in report["warnings"]),
         *([f"Audit: {report['audit']}"] if report["audit"] else []),
         *([f"Seconds: {', '.join(_phase(each) for each in slow)}"] if slow else []),

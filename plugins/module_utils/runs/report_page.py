@@ -15,6 +15,7 @@ from ..planning.plan_page import findings_blocks, packages_table
 from ..shapes import from_dict
 from . import journal
 from .changes import DatabaseChange, EnvironmentChange
+from .other_hosts import OtherHost
 
 _TONES = {
     "upgraded": GOOD,
@@ -70,6 +71,7 @@ def document(report: dict[str, Any]) -> Document:
             Section("Database", _database(report)),
             Section("Security advisories", _advisories(report)),
             Section("Environments, as planned" if planned else "Environments", _environments(environments)),
+            Section("Other hosts", _other_hosts(report)),
             *(_packages(each) for each in environments),
         ),
         made=f"hubops.jupyterhub, run {report['run']}" if report["run"] else "hubops.jupyterhub",
@@ -239,6 +241,12 @@ def _environments(changed: list[EnvironmentChange]) -> tuple[Block, ...]:
         (each.path, each.role, each.python or "?", each.from_ or "none", each.to) for each in changed
     )
     return (Table(("environment", "role", "Python", "from", "to"), rows),)
+
+
+def _other_hosts(report: dict[str, Any]) -> tuple[Block, ...]:
+    hosts = [from_dict(OtherHost, each) for each in report["other_hosts"]]
+    rows = tuple((each.host, each.ended, each.why) for each in hosts)
+    return (Table(("host", "its environments", "why"), rows),) if rows else ()
 
 
 def _packages(changed: EnvironmentChange) -> Section:

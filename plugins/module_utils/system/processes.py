@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import time
@@ -46,6 +47,21 @@ class Process:
             data = self._as_owner("cat", str(file))
         entries = zero_separated(data)
         return dict(entry.split("=", 1) for entry in entries if "=" in entry)
+
+    def descriptors(self) -> dict[int, str]:
+        """What its open files are, by their numbers. Raises OSError as `directory`."""
+        folder = self.folder / "fd"
+        try:
+            numbers = os.listdir(folder)
+        except PermissionError:
+            found = self._as_owner("find", str(folder), "-mindepth", "1", "-printf", "%f %l\\0")
+            pairs = (entry.split(" ", 1) for entry in zero_separated(found))
+            return {int(number): target for number, target in pairs}
+        links = {}
+        for number in numbers:
+            with contextlib.suppress(FileNotFoundError):
+                links[int(number)] = os.readlink(folder / number)
+        return links
 
     def _as_owner(self, *argv: str) -> bytes:
         """Output of a program of the process' user: root in a container may not look at others' processes.

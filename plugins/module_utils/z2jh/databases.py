@@ -7,6 +7,7 @@ from .cluster import Access
 from .hub_database import DatabaseBackup, HubDatabase
 from .release import Release
 from .server_database import ServerDatabase
+from .server_programs import program_of
 from .volume_database import VolumeDatabase
 
 
@@ -14,8 +15,9 @@ def database_of(access: Access, release: Release, image: str = "", storage: str 
     """The database of a release. Raises HubError where no recovery point can be made of it."""
     if release.database.claim:
         return VolumeDatabase(access, release.name, release.hub)
-    if release.database.url.startswith("postgres"):
-        return ServerDatabase(access, release.name, release.hub, image, storage)
+    program = program_of(release.database.url)
+    if program:
+        return ServerDatabase(access, release.name, release.hub, program, image, storage)
     raise HubError(
         f"The hub's database is {release.database.kind}: no recovery point can be made of it yet.",
         "Upgrade this release as the guide of Zero to JupyterHub says, with a dump of the database.",
@@ -24,5 +26,7 @@ def database_of(access: Access, release: Release, image: str = "", storage: str 
 
 def database_of_backup(access: Access, release: str, hub: str, backup: DatabaseBackup) -> HubDatabase:
     """The database that a copy was made of."""
-    kind: type[HubDatabase] = ServerDatabase if backup.url else VolumeDatabase
-    return kind(access, release, hub)
+    program = program_of(backup.url)
+    if program:
+        return ServerDatabase(access, release, hub, program)
+    return VolumeDatabase(access, release, hub)

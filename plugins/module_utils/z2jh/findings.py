@@ -112,8 +112,8 @@ DATABASE_EXTERNAL = Kind(
     WARNING,
     "The hub's database is on a server, the upgrade crosses a major, and hub.db.upgrade is not set.",
     "The new hub exits at its start, until its database is migrated; with SQLite it migrates by itself.",
-    "Nothing for PostgreSQL: z2jh_upgrade dumps it, sets hub.db.upgrade, and takes it out again. Else set it "
-    f"for this upgrade, and back up the database before ({_UPGRADE}/index.html).",
+    "Nothing for PostgreSQL, MySQL and MariaDB: z2jh_upgrade dumps them, sets hub.db.upgrade, and takes it "
+    f"out again. Else set it for this upgrade, and back up the database before ({_UPGRADE}/index.html).",
 )
 DATABASE_UPGRADE_STAYS = Kind(
     "database-upgrade-stays",

@@ -4,7 +4,8 @@ It imports nothing of this collection. On standard input is a request in JSON: `
 program that lends a token; ``url``, the database's, which may have a password; ``base_url``; ``servers``, the
 ``[user, server]`` of those that must answer; ``user``, who logs in and whose server is started and stopped,
 or ''; ``seconds`` for that; ``states``, whether to read what the hub remembers of servers; ``stop``, whether
-to stop all servers first, in as many ``seconds``.
+to stop all servers first, in as many ``seconds``; ``seen_within``, the seconds that a hub which nobody uses
+may take to know what was written into its database.
 
 A user whom the hub does not know is created, and removed afterwards with the volume; so is one whose name
 begins with ``hubops-``, which an earlier check has left behind.
@@ -31,7 +32,7 @@ from typing import Any, Iterator
 
 HUB = "http://127.0.0.1:8081"
 TOKEN_SECONDS = 1800
-#: A hub may take a moment to know a token that was written into its database.
+#: What the hub has made itself it knows at once, but for a moment.
 KNOWN_SECONDS = 20
 #: A proxy that has just started gets its routes from the hub.
 PROXY_SECONDS = 30
@@ -68,6 +69,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         result["version"] = ask(base, "/")["version"]
         result["problems"] += ask_proxy(request["base_url"])
         with lent_token(request) as token:
+            ask(base, "/users?limit=1", token, seconds=request["seen_within"])
             result["users"] = users(base, token)
             if request["stop"]:
                 result["stopped"] = stop_all(base, token, request["seconds"])
@@ -119,14 +121,24 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def ask(base: str, path: str, token: str = "", method: str = "GET", body: Any = None) -> Any:
-    """What the hub answers; None for nothing, and where there is no such thing."""
+def ask(
+    base: str,
+    path: str,
+    token: str = "",
+    method: str = "GET",
+    body: Any = None,
+    seconds: float = KNOWN_SECONDS,
+) -> Any:
+    """What the hub answers; None for nothing, and where there is no such thing.
+
+    ``seconds``: how long it may refuse a token that it does not know yet.
+    """
     request = urllib.request.Request(base + path, method=method)
     if body is not None:
         request.data = json.dumps(body).encode()
     if token:
         request.add_header("Authorization", f"token {token}")
-    deadline = time.monotonic() + KNOWN_SECONDS
+    deadline = time.monotonic() + seconds
     while True:
         try:
             with urllib.request.build_opener().open(request, timeout=ASKING_SECONDS) as reply:

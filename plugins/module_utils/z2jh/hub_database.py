@@ -38,6 +38,24 @@ class DatabaseBackup:
     container_security: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Copy:
+    """How the hub of a rehearsal gets a copy of the database, in its own pod."""
+
+    #: For that hub; it may write there whatever it likes.
+    url: str
+    #: Whether the copy has to be sent into the pod by `database_program`.
+    sent: bool = False
+    #: The folder that the hub shares with a container that serves the copy; '' without one.
+    shared: str = ""
+    container: dict[str, Any] = field(default_factory=dict)
+    volumes: tuple[dict[str, Any], ...] = ()
+    #: Variables of that container, of which one is a password.
+    secret: dict[str, str] = field(default_factory=dict, repr=False)
+    #: Why there is none, and the hub begins with a new database.
+    problem: str = ""
+
+
 class HubDatabase(ABC):
     """The database of one release's hub. Raises HubError where something cannot be done."""
 
@@ -66,6 +84,10 @@ class HubDatabase(ABC):
     @abstractmethod
     def restoring(self, backup: DatabaseBackup, hub: dict[str, Any], name: str) -> list[dict[str, Any]]:
         """What puts the copy back: a Secret and a suspended Job of that name."""
+
+    @abstractmethod
+    def copy(self, found: Database, name: str, folder: str) -> Copy:
+        """A copy for a rehearsal's pod; ``name`` is of a Secret, ``folder`` one of the pod's own."""
 
     @abstractmethod
     def pods_in_the_way(self) -> list[str]:

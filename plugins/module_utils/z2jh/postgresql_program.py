@@ -1,27 +1,23 @@
-"""The program for a hub's PostgreSQL database, in a pod of PostgreSQL's own image, as text for ``sh``.
-
-Such an image has no Python; it has a shell, PostgreSQL's clients, and the server. Arguments: what to do, and
-a folder on the claim of the recovery points. How the database is reached is in libpq's variables.
-
-``back-up FOLDER NAME``: a dump in FOLDER/NAME, with the number of rows and a hash of each table as of the
-dump's own snapshot. Proven before it counts: a server within the pod takes the dump, and must have the same.
-``restore FOLDER``: only with the hub at 0 pods. Puts the newest dump of FOLDER back, where a hub has
-migrated the database since; all of it in one transaction, which is compared before it counts.
-``remove FOLDER``: removes all dumps of it.
-
-What a dump holds is printed as lines: a word, and what it is, separated by tabs. A Job's pod writes what has
-become of its request to ``HUBOPS_MESSAGE``, where the guard reads it.
-"""
+"""PostgreSQL in a pod of its own image: dumps as of one snapshot, a restore in one transaction."""
 
 from __future__ import annotations
 
 from ..databases import postgresql_statements as statements
+from ..databases import urls
+from .server_program import NAMES, ServerProgram, refuse_option
 
-#: While the hub served, and when it had stopped: where there is a last one, the old hub has left that.
-FIRST, LAST = "first", "last"
-#: Names of people that a description has at most.
-NAMES = 10000
-
+#: Options of SQLAlchemy's URLs and the variables of libpq that say the same.
+OPTIONS = {
+    "sslmode": "PGSSLMODE",
+    "connect_timeout": "PGCONNECT_TIMEOUT",
+    "options": "PGOPTIONS",
+    "target_session_attrs": "PGTARGETSESSIONATTRS",
+    "channel_binding": "PGCHANNELBINDING",
+    "gssencmode": "PGGSSENCMODE",
+}
+IGNORED = ("application_name", "fallback_application_name", "client_encoding")
+#: The role of a server within the pod.
+OWN = "hubops"
 _SESSION = """\
 \\set ON_ERROR_STOP on
 SET client_encoding = 'UTF8'; SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; SET timezone = 'UTC';
@@ -33,44 +29,17 @@ _ROWS = f"""\
 _SCHEMA = "\n".join(["\\o :folder/schema", *statements.COLUMNS_AND_REVISION, "\\o"])
 _DROP_ALL = "\n".join(statements.DROP_ALL)
 
-PROGRAM = f"""\
-set -eu
-umask 077
+_FIRST = """\
 if [ "$(id -u)" = 0 ]; then
     # PostgreSQL refuses to be root, as which its own image starts.
     chown postgres "$HUBOPS_CLAIM" "$HUBOPS_SCRATCH"
-    export HUBOPS_PATH="$PATH" HUBOPS_DO="$1" HUBOPS_FOLDER="$2" HUBOPS_NAME="${{3:-}}"
+    export HUBOPS_PATH="$PATH" HUBOPS_DO="$1" HUBOPS_FOLDER="$2" HUBOPS_NAME="${3:-}"
     exec su -s /bin/sh postgres -c \\
         'PATH=$HUBOPS_PATH exec sh -c "$HUBOPS_PROGRAM" hubops "$HUBOPS_DO" "$HUBOPS_FOLDER" "$HUBOPS_NAME"'
 fi
-
-work=$(mktemp -d "$HUBOPS_SCRATCH/work.XXXXXX")
-log=$(mktemp "$HUBOPS_SCRATCH/log.XXXXXX")
-cd "$work"
+"""
+_OWN = f"""
 export HUBOPS_WORK="$work" HUBOPS_LOG="$log" PGAPPNAME=hubops
-
-end() {{
-    code=$?
-    if [ $code != 0 ]; then
-        tail -n 5 "$log" >&2
-        tell error "$(tail -n 1 "$log")"
-    fi
-    [ ! -d "$work/data" ] || pg_ctl --pgdata "$work/data" --mode immediate stop >/dev/null 2>&1 || :
-    rm -rf "$work" "$log"
-    exit $code
-}}
-trap end EXIT
-
-tell() {{
-    [ -n "${{HUBOPS_MESSAGE:-}}" ] || return 0
-    text=$(printf %s "$2" | tr -d '"\\\\' | tr '[:cntrl:]' ' ' | cut -c 1-1000)
-    printf '{{"%s": "%s"}}' "$1" "$text" >"$HUBOPS_MESSAGE"
-}}
-
-fail() {{
-    echo "$1" >>"$log"
-    exit 1
-}}
 
 sql() {{
     psql -X -q -A -t -v "folder=$1" -f - 2>>"$log"
@@ -78,15 +47,16 @@ sql() {{
 
 # Within the server of this pod, and not the hub's.
 here() {{
-    (export PGHOST="$work" PGPORT=5432 PGUSER=hubops PGDATABASE=postgres PGPASSWORD= PGOPTIONS=; "$@")
+    (export PGHOST="$socket" PGPORT=5432 PGUSER={OWN} PGDATABASE=postgres PGPASSWORD= PGOPTIONS=; "$@")
 }}
 
-back_up() {{
-    part=$1/$2.part
-    rm -rf "$part"
-    mkdir -p "$part"
-    export HUBOPS_PART="$part"
-    sql "$part" >"$work/said" <<'END'
+stop_server() {{
+    [ ! -d "$work/data" ] || pg_ctl --pgdata "$work/data" --wait --mode immediate stop
+}}
+
+take() {{
+    export HUBOPS_PART="$1"
+    sql "$1" >"$work/said" <<'END'
 {_SESSION}
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT 'encoding' || chr(9) || current_setting('server_encoding');
@@ -111,64 +81,51 @@ END
         *" $server."* | *" $server"[a-z]*) ;;
         *) fail "The image has $(pg_dump --version), and the server is a PostgreSQL $server." ;;
     esac
-    [ -e "$part/dumped" ] || fail "pg_dump has failed: $(tail -n 1 "$log")"
+    [ -e "$1/dumped" ] || fail "pg_dump has failed: $(tail -n 1 "$log")"
     theirs=$(value_of foreign)
     [ -z "$theirs" ] || fail "Tables of the hub belong to other roles: $(echo "$theirs" | tr '\\n' ' ')"
-    prove "$part" "$(value_of encoding)"
-    (cd "$part" && rm dumped excluded && sha256sum dump rows schema foreign >sums)
-    sync
-    rm -rf "$1/$2"
-    mv "$part" "$1/$2"
-    sync
-    sed 's/^/row\\t/' "$1/$2/rows"
-    grep -E '^(revision|user)' "$work/said" || :
-    printf 'schema\\t"%s"\\n' "$(sha256sum <"$1/$2/schema" | cut -d ' ' -f 1)"
-    printf 'sha256\\t"%s"\\n' "$(sha256sum <"$1/$2/dump" | cut -d ' ' -f 1)"
-    printf 'bytes\\t%s\\n' "$(wc -c <"$1/$2/dump" | tr -d ' ')"
+    rm "$1/dumped" "$1/excluded"
 }}
 
-value_of() {{
-    sed -n "s/^$1\\t//p" "$work/said"
+start_server() {{
+    socket=$1
+    initdb --pgdata "$work/data" --username {OWN} --auth trust --encoding "$(value_of encoding)" \\
+        --locale C --no-sync >>"$log" 2>&1
+    pg_ctl --pgdata "$work/data" --wait --log "$work/server" \\
+        --options "-k $socket -p 5432 -c listen_addresses= -c fsync=off" start >>"$log" 2>&1
+}}
+
+load() {{
+    here pg_restore --no-owner --no-acl --exit-on-error --dbname postgres "$1/dump" 2>>"$log"
 }}
 
 prove() {{
-    initdb --pgdata "$work/data" --username hubops --auth trust --encoding "$2" --locale C --no-sync \\
-        >>"$log" 2>&1
-    pg_ctl --pgdata "$work/data" --wait --log "$work/server" \\
-        --options "-k $work -p 5432 -c listen_addresses= -c fsync=off" start >>"$log" 2>&1
-    here pg_restore --no-owner --no-acl --exit-on-error --dbname postgres "$1/dump" 2>>"$log"
+    start_server "$work"
+    load "$1"
     here sql "$work" <<'END'
 {_SESSION}
 {_ROWS}
 END
-    pg_ctl --pgdata "$work/data" --wait --mode immediate stop >>"$log" 2>&1
+    stop_server >>"$log" 2>&1
     rm -rf "$work/data"
-    cmp -s "$1/rows" "$work/rows" || fail "The dump does not have the rows that the database has."
+    same "$1/rows" "$work/rows" || fail "The dump does not have the rows that the database has."
 }}
 
-restore() {{
-    dump=$1/{LAST}
-    made="the dump that was made when the hub had stopped"
-    if [ ! -d "$dump" ]; then
-        dump=$1/{FIRST}
-        made="the dump of the recovery point"
-    fi
-    (cd "$dump" && sha256sum -c sums) >/dev/null 2>&1 || fail "The dump $dump is not what it was."
-    sql "$work" <<'END'
+read_schema() {{
+    sql "$1" <<'END'
 {_SESSION}
 {_SCHEMA}
 END
-    if cmp -s "$dump/schema" "$work/schema"; then
-        tell used "the database as it is, which was not migrated"
-        return
-    fi
-    pg_restore --list "$dump/dump" 2>>"$log" | grep -v ' EXTENSION ' >"$work/list"
+}}
+
+put_back() {{
+    pg_restore --list "$1/dump" 2>>"$log" | grep -v ' EXTENSION ' >"$work/list"
     while IFS= read -r schema; do
         grep -v -F -e " SCHEMA - $schema " -e " - SCHEMA $schema " "$work/list" >"$work/less" || :
         mv "$work/less" "$work/list"
-    done <"$dump/foreign"
-    pg_restore --use-list "$work/list" --file "$work/dump.sql" "$dump/dump" 2>>"$log"
-    export HUBOPS_DUMP="$dump"
+    done <"$1/foreign"
+    pg_restore --use-list "$work/list" --file "$work/dump.sql" "$1/dump" 2>>"$log"
+    export HUBOPS_DUMP="$1"
     sql "$work" >"$work/said" <<'END'
 {_SESSION}
 -- The hub is at 0 pods: what is left of it is a session whose end the server has not noticed.
@@ -182,19 +139,52 @@ SET LOCAL lock_timeout = '60s';
 \\o
 {_SESSION}
 {_ROWS}
-\\set same `cmp -s "$HUBOPS_DUMP/rows" "$HUBOPS_WORK/rows" && echo true || echo false`
+\\set same `[ "$(sha256sum <"$HUBOPS_DUMP/rows")" = "$(sha256sum <"$HUBOPS_WORK/rows")" ] && echo 1 || echo 0`
 \\if :same
 COMMIT;
 \\echo restored
 \\endif
 END
     grep -q '^restored$' "$work/said" || fail "The database would not have the rows that the dump has."
-    tell used "$made"
 }}
-
-case "$1" in
-    back-up) back_up "$2" "$3" ;;
-    restore) restore "$2" ;;
-    remove) rm -rf "$2" ;;
-esac
 """
+
+
+class PostgresqlProgram(ServerProgram):
+    """psql, pg_dump, pg_restore, and a server by initdb."""
+
+    dialects = ("postgresql", "postgres")
+    product = "PostgreSQL"
+    image = "postgres:16"
+    marks = ("postgres",)
+    password_variable = "PGPASSWORD"
+    own = _OWN
+    first = _FIRST
+
+    def variables(self, parts: urls.Url, password: str | None) -> dict[str, str]:
+        found = {
+            "PGHOST": parts.host,
+            "PGPORT": parts.port or "5432",
+            "PGUSER": parts.username,
+            "PGDATABASE": urls.database_name(parts, ""),
+            "PGCONNECT_TIMEOUT": "10",
+        }
+        for name, values in parts.query.items():
+            if name in OPTIONS:
+                found[OPTIONS[name]] = values[-1]
+            elif name not in IGNORED:
+                raise refuse_option(name)
+        if password is not None:
+            found["PGPASSWORD"] = password
+        return {name: value for name, value in found.items() if value}
+
+    def copy_of(self, parts: urls.Url, folder: str) -> urls.Url:
+        # At a socket none of the variables that a hub has for TLS counts.
+        there = {"host": [folder]}
+        return self.of_hub(parts)._replace(
+            username=OWN, password=None, host="", port="", database="postgres", query=there
+        )
+
+    def of_hub(self, parts: urls.Url) -> urls.Url:
+        # As SQLAlchemy from 1.4 on calls it.
+        return parts._replace(dialect="postgresql")

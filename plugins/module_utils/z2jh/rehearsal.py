@@ -2,9 +2,10 @@
 
 While the hub serves, a Job runs the target's hub image with the target's config, Secrets, service account
 and security context. The copy is on a volume of the Job's own, which ends with its pod: on the hub's volume
-it is only while it is sent. The pod has no labels by which a Service, a Deployment or a policy would take it
-for the hub; what it may reach is what the hub may, and nobody may reach it. What runs in it is
-`rehearsal_program`.
+it is only while it is sent. That of a server's database is served by a second container of the pod, of the
+database's own image, and the server itself is only read. The pod has no labels by which a Service, a
+Deployment or a policy would take it for the hub; what it may reach is what the hub may, and nobody may reach
+it. What runs in it is `rehearsal_program`.
 
 The Job owns all that is made for it, and removes itself some time after it has ended, also when nobody is
 there any more.
@@ -41,12 +42,20 @@ from ..system.source import source_of
 from . import database_program, rehearsal_program, report, single_user_images
 from . import values as of
 from .cluster import Access, CommandError, Helm, Kubectl
+from .databases import database_of
+from .hub_database import Copy
 from .planner import Wanted, supplied_values, target_chart
 from .pods import LABELS
-from .rehearsal_findings import DATABASE_NOT_REHEARSED, HUB_USER_CHANGES, POD_DOES_NOT_RUN
+from .rehearsal_findings import (
+    DATABASE_NOT_COPIED,
+    DATABASE_NOT_REHEARSED,
+    HUB_USER_CHANGES,
+    POD_DOES_NOT_RUN,
+)
 from .rehearsal_program import RESULT
 from .release import HUB_SELECTOR, Release, find, require_rights
 from .rendering import render
+from .server_database import SHARED_VOLUME
 from .single_user_images import SingleUserImage
 from .upgrade import STUCK_SECONDS, describe
 from .volume_database import COPYING_SECONDS, DATABASE, hub_mount
@@ -152,11 +161,13 @@ def rehearse(
     seconds: Seconds,
     progress: Callable[[str], None] = lambda _line: None,
     images: bool = True,
+    database_image: str = "",
 ) -> Rehearsed:
     """Rehearse the upgrade of a release to a chart, in the cluster, while its hub serves.
 
-    ``images``: whether those of users' servers are asked for their JupyterHub. What would fail is a finding;
-    raises HubError where the rehearsal itself is not possible, with nothing left behind.
+    ``images``: whether those of users' servers are asked for their JupyterHub; ``database_image`` is that of
+    a server's database, where it is not that of the server's own pod. What would fail is a finding; raises
+    HubError where the rehearsal itself is not possible, with nothing left behind.
     """
     release = find(access, name)
     access = replace(access, namespace=release.namespace)
@@ -178,7 +189,7 @@ def rehearse(
         base_url=of.get(effective, "hub.baseUrl", "/"),
         hidden=tuple(sorted(hidden)),
     )
-    rehearsed = rehearse_hub(kubectl, release, target, seconds, progress)
+    rehearsed = rehearse_hub(kubectl, release, target, seconds, progress, database_image)
     if not images:
         return rehearsed
     # As the config has them, with what extraConfig says; the values alone, where it was not loaded.
@@ -193,36 +204,51 @@ def rehearse(
 
 
 def rehearse_hub(
-    kubectl: Kubectl, release: Release, target: Target, seconds: Seconds, progress: Callable[[str], None]
+    kubectl: Kubectl,
+    release: Release,
+    target: Target,
+    seconds: Seconds,
+    progress: Callable[[str], None],
+    database_image: str = "",
 ) -> Rehearsed:
     """Start the hub to be on a copy of the database, and ask it."""
     present_hub = kubectl.one("deployments.apps", release.hub)
     if present_hub is None:
         raise HubError(f"The deployment {release.hub} is gone.", "See kubectl get events.")
     name = f"hubops-rehearsal-{secrets.token_hex(4)}"
+    database = copy_of(kubectl.access, release, f"{name}-database", database_image)
     made = manifests(
         name,
         release,
         target.objects,
         policies_beside(kubectl, release, target.objects),
         account=account_of(kubectl, target.hub, present_hub),
-        request=request_of(target.hub, release, target.base_url, seconds),
+        request=request_of(target.hub, database, target.base_url, seconds),
+        database=database,
     )
     present = known_complaints(kubectl, release)
     with job(kubectl, made, name):
         progress(f"Waiting for a pod of {main_container(target.hub)['image']}")
         try:
             pod = await_pod(kubectl, name, seconds.pod, progress)
-            if release.database.claim:
+            if database.sent:
                 progress("Copying the hub's database into it")
                 send_copy(kubectl, release, present_hub, pod)
             progress(f"Migrating the copy, and starting JupyterHub {target.version} on it")
             result = await_result(kubectl, name, seconds)
         except PodFails as error:
             return Rehearsed((POD_DOES_NOT_RUN.found(of.redacted(str(error), target.hidden)),))
-    rehearsed = shown(result, release, target.version, present, target.hidden)
+    rehearsed = shown(result, database.problem, target.version, present, target.hidden)
     users = [*other_users(release, present_hub, target.hub)]
     return replace(rehearsed, findings=(*rehearsed.findings, *users))
+
+
+def copy_of(access: Access, release: Release, name: str, image: str) -> Copy:
+    """How the rehearsal's hub gets its copy of the database; ``problem`` says why it gets none."""
+    try:
+        return database_of(access, release, image).copy(release.database, name, WORK)
+    except HubError as error:
+        return Copy(f"sqlite:///{WORK}/{DATABASE}", problem=error.message)
 
 
 def read_images(
@@ -323,12 +349,14 @@ def account_of(kubectl: Kubectl, hub: dict[str, Any], present: dict[str, Any]) -
     return str(present["spec"]["template"]["spec"].get("serviceAccountName") or "default")
 
 
-def request_of(hub: dict[str, Any], release: Release, base_url: str, seconds: Seconds) -> dict[str, Any]:
+def request_of(hub: dict[str, Any], database: Copy, base_url: str, seconds: Seconds) -> dict[str, Any]:
     """What the program in the pod reads."""
     container = main_container(hub)
     return {
         "folder": WORK,
-        "copied": bool(release.database.claim),
+        "url": database.url,
+        "copied": not database.problem,
+        "shared": database.shared,
         "argv": [*(container.get("command") or []), *(container.get("args") or [])],
         "base_url": base_url,
         "scopes": list(SCOPES),
@@ -351,6 +379,7 @@ def manifests(
     beside: Sequence[dict[str, Any]],
     account: str,
     request: dict[str, Any],
+    database: Copy,
 ) -> list[dict[str, Any]]:
     """The Job, then what it needs. ``beside`` are other policies of the namespace.
 
@@ -374,11 +403,14 @@ def manifests(
         "requests": {"cpu": "10m", "memory": "64Mi"},
     }
     container["volumeMounts"] = [*(container.get("volumeMounts") or []), work, programs]
+    served = [database.container] if database.shared else []
+    if served:
+        container["volumeMounts"].append({"name": SHARED_VOLUME, "mountPath": database.shared})
     pod.update(
         serviceAccountName=account,
         restartPolicy="Never",
         terminationGracePeriodSeconds=2,
-        containers=[container],
+        containers=[container, *served],
     )
     pod.pop("topologySpreadConstraints", None)
     keep_volumes_apart(pod, release, hub["spec"]["selector"]["matchLabels"])
@@ -386,6 +418,7 @@ def manifests(
         *(pod.get("volumes") or []),
         {"name": work["name"], "emptyDir": {}},
         {"name": programs["name"], "secret": {"secretName": name}},
+        *database.volumes,
     ]
     limit = sum(request[part] for part in ("waiting", "migration", "start")) + 300
     whole = {
@@ -412,7 +445,13 @@ def manifests(
         "stringData": sources,
     }
     rules = policy(name, labels, template["metadata"].get("labels") or {}, [*target, *beside])
-    return [whole, *copies, rules, secret]
+    access = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": f"{name}-database", "labels": labels},
+        "stringData": database.secret,
+    }
+    return [whole, *copies, *([access] if database.shared else []), rules, secret]
 
 
 def copy_references(
@@ -542,11 +581,16 @@ def await_pod(kubectl: Kubectl, name: str, seconds: float, progress: Callable[[s
         pods = kubectl.get("pods", selector=f"{LABEL}={name}")
         for pod in pods:
             status = pod.get("status", {})
-            if status.get("phase") == "Failed":
+            states = {each["name"]: each["state"] for each in status.get("containerStatuses", [])}
+            begun = states and all("running" in each or "terminated" in each for each in states.values())
+            # Where the hub's container has ended as it should, it says itself what was wrong.
+            failed = status.get("phase") == "Failed" and not (
+                begun and states[CONTAINER].get("terminated", {}).get("exitCode") == 0
+            )
+            if begun and not failed:
+                return str(pod["metadata"]["name"])
+            if failed:
                 raise PodFails(f"{failure_of(pod)}{log_end(kubectl, pod)}")
-            for container in status.get("containerStatuses", []):
-                if "running" in container["state"] or "terminated" in container["state"]:
-                    return str(pod["metadata"]["name"])
         line, stuck = describe(name, pods) if pods else (events_of(kubectl, name), False)
         if line != shown:
             shown = line
@@ -649,7 +693,7 @@ def await_result(kubectl: Kubectl, name: str, seconds: Seconds) -> dict[str, Any
             raise PodFails(f"The pod of the Job {name} is gone: its node was lost, or somebody removed it.")
         status = pods[0].get("status", {})
         if status.get("phase") in ("Succeeded", "Failed"):
-            for line in reversed(kubectl.logs(pods[0]["metadata"]["name"]).splitlines()):
+            for line in reversed(kubectl.logs(pods[0]["metadata"]["name"], CONTAINER).splitlines()):
                 if line.startswith(RESULT):
                     return dict(json.loads(line[len(RESULT) :]))
             raise PodFails(f"{failure_of(pods[0])}{log_end(kubectl, pods[0])}")
@@ -666,9 +710,9 @@ def known_complaints(kubectl: Kubectl, release: Release) -> logs.Findings:
 
 
 def shown(
-    result: dict[str, Any], release: Release, version: str, present: logs.Findings, hidden: Sequence[str]
+    result: dict[str, Any], not_copied: str, version: str, present: logs.Findings, hidden: Sequence[str]
 ) -> Rehearsed:
-    """What the program's result means."""
+    """What the program's result means; ``not_copied`` says why there was no copy of the database."""
     lines = [of.redacted(line, hidden) for line in result["log"]]
     findings = [*failures(result, version, lines, hidden)]
     found = logs.sort_out(lines)
@@ -684,12 +728,8 @@ def shown(
         more = len(found.errors) - MOST_LINES
         shown = " ".join(found.errors[:MOST_LINES]) + (f" And {more} more." if more > 0 else "")
         findings.append(kinds.ERRORS.found(f"The new hub logs: {shown}"))
-    if not release.database.claim:
-        findings.append(
-            DATABASE_NOT_REHEARSED.found(
-                f"The hub's database is {release.database.kind}, on no volume of it."
-            )
-        )
+    if not_copied:
+        findings.append(DATABASE_NOT_REHEARSED.found(not_copied))
     return Rehearsed(
         tuple(findings),
         result["seconds"],
@@ -716,6 +756,8 @@ def failures(
     end = logs.end(lines)
     if failed == "copy":
         yield POD_DOES_NOT_RUN.found(problem)
+    elif failed == "dump":
+        yield DATABASE_NOT_COPIED.found(f"The database cannot be copied: {problem}")
     elif failed == "migration":
         yield kinds.MIGRATION.found(f"A copy of the database cannot be migrated: {problem}\n{end}")
     elif failed == "rows":

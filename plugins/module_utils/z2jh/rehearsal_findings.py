@@ -21,6 +21,15 @@ DATABASE_NOT_REHEARSED = Kind(
     "The new hub was started on a new database: whether the real one can be migrated is not known.",
     "Nothing, where it is lost with the pod anyway; else migrate a copy of it before.",
 )
+DATABASE_NOT_COPIED = Kind(
+    "database-not-copied",
+    BLOCKER,
+    "No copy of the hub's database on a server can be made for the rehearsal.",
+    "The upgrade itself begins with such a dump, and ends there, too, before anything has changed.",
+    "Correct what it names. z2jh_database_image has to be of the server's version, and a network policy of "
+    "the server has to let pods with the label app.kubernetes.io/name: hubops in.",
+    accept=True,
+)
 HUB_USER_CHANGES = Kind(
     "hub-user-changes",
     WARNING,
@@ -59,7 +68,7 @@ SINGLE_USER_IMAGE_UNKNOWN = Kind(
     "See that the cluster can get it, and that its PATH leads to jupyterhub-singleuser; or take it out.",
 )
 KINDS = (
-    *(POD_DOES_NOT_RUN, DATABASE_NOT_REHEARSED, HUB_USER_CHANGES),
+    *(POD_DOES_NOT_RUN, DATABASE_NOT_COPIED, DATABASE_NOT_REHEARSED, HUB_USER_CHANGES),
     *(SINGLE_USER_IMAGE_MISSING, SINGLE_USER_IMAGE_VERSION),
     *(SINGLE_USER_IMAGE_RELEASE, SINGLE_USER_IMAGE_UNKNOWN),
 )

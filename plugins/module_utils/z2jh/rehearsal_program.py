@@ -5,7 +5,10 @@ it starts: `migrator.py`, `rehearsed_app.py`. The copy arrives by ``python3 prog
 packed by gzip on standard input. Its last line of output is ``RESULT`` and JSON. The request:
 
     folder              of its own, for the copy and what the hub writes
-    copied              whether a copy of a database arrives; otherwise the hub makes one
+    url                 of the copy, or of the database that the hub makes
+    copied              whether a copy of a database arrives
+    shared              the folder that is shared with a container which serves the copy, or ''; ``ready`` is
+                        in it then, or ``message`` with the reason; ``alive`` and ``done`` are for it
     argv, base_url      the hub's command, and where it is below its address
     scopes              of the token by which it is asked
     keys                columns of each table that no migration may change
@@ -16,8 +19,8 @@ packed by gzip on standard input. Its last line of output is ``RESULT`` and JSON
     marker, nice        as `rehearsed_app` has them
 
 The result: ``rows`` before and after, ``seconds`` of each part, ``version`` that the hub answers, its
-``log``; and, where something fails, ``failed`` (``copy``, ``migration``, ``rows``, ``start``, ``answer``,
-``users``, ``log-in``) and ``problem``.
+``log``; and, where something fails, ``failed`` (``copy``, ``dump``, ``migration``, ``rows``, ``start``,
+``answer``, ``users``, ``log-in``) and ``problem``.
 """
 
 from __future__ import annotations
@@ -29,9 +32,9 @@ import os
 import secrets
 import shutil
 import socket
-import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -44,11 +47,55 @@ COPY, PART, HUB_LOG = "jupyterhub.sqlite", "jupyterhub.sqlite.part", "hub.log"
 #: Seconds without a byte, after which nobody sends the copy any more.
 SILENCE_SECONDS = 120.0
 LOOK_SECONDS = 0.1
+ALIVE_SECONDS = 10.0
+READING_SECONDS = 600
 ASKING_SECONDS = 30
 STOP_SECONDS = 20
 LOG_LINES = 400
 PAGE = 100
 CHUNK = 1024 * 1024
+#: What a database has: revision, number of rows of each table, and the columns of ``keys``.
+_READ = """
+import json, sys
+from sqlalchemy import create_engine, inspect, text
+request = json.load(sys.stdin)
+engine = create_engine(request["url"])
+quoted = engine.dialect.identifier_preparer.quote_identifier
+def plain(value):
+    if isinstance(value, (bytes, memoryview)):
+        return bytes(value).hex()
+    return value if value is None else str(value)
+with engine.connect() as connection:
+    def ask(statement):
+        return [list(map(plain, row)) for row in connection.execute(text(statement))]
+    names = inspect(engine).get_table_names()
+    rows = {name: int(ask("SELECT count(*) FROM " + quoted(name))[0][0]) for name in names}
+    stamp = ask("SELECT version_num FROM alembic_version") if rows.get("alembic_version") else [[None]]
+    keys = {}
+    for table, wanted in request["keys"].items():
+        if table in rows:
+            there = [column["name"] for column in inspect(engine).get_columns(table)]
+            columns = [column for column in wanted if column in there]
+            if columns:
+                chosen = ", ".join(map(quoted, columns))
+                keys[table] = [columns, ask("SELECT " + chosen + " FROM " + quoted(table))]
+print(json.dumps({"rows": rows, "revision": stamp[0][0], "keys": keys}))
+"""
+#: Takes out what servers of services are, and all rows of tables, if they are there.
+_FORGET = """
+import json, sys
+from sqlalchemy import create_engine, inspect, text
+request = json.load(sys.stdin)
+engine = create_engine(request["url"])
+quoted = engine.dialect.identifier_preparer.quote_identifier
+names = inspect(engine).get_table_names()
+with engine.begin() as connection:
+    connection.execute(text(request["services"]))
+    for table in request["servers"]:
+        if table in names:
+            connection.execute(text("DELETE FROM " + quoted(table)))
+print("{}")
+"""
 #: The revisions of the schema between that of a database, argv[1], and this release's.
 _PASSED = """
 import json, sys
@@ -107,15 +154,20 @@ class Rehearsal:
         self.programs = programs
         self.folder: str = request["folder"]
         self.copy = os.path.join(self.folder, COPY)
+        self.url: str = request["url"]
+        self.shared: str = request["shared"]
+        self.there: dict[str, Any] = {"rows": {}, "revision": None, "keys": {}}
         self.script = shutil.which("jupyterhub") or ""
         self.result: dict[str, Any] = {"rows": {}, "seconds": {}, "version": "", "log": [], "known": {}}
 
     def run(self) -> dict[str, Any]:
         """Rehearse; what it has shown."""
+        if self.shared:
+            threading.Thread(target=self.keep_alive, daemon=True).start()
         try:
             if self.request["copied"]:
                 with self.timed("copy"):
-                    self.await_copy()
+                    self.await_server() if self.shared else self.await_copy()
             if not self.script:
                 raise Failed("start", "The image has no program jupyterhub on its PATH.")
             if self.request["copied"]:
@@ -124,8 +176,11 @@ class Rehearsal:
             self.play()
         except Failed as failed:
             self.result.update(failed=failed.part, problem=str(failed))
-        except (OSError, sqlite3.Error, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError) as error:
             self.result.update(failed="start", problem=f"{type(error).__name__}: {error}")
+        finally:
+            if self.shared:
+                Path(self.shared, "done").touch()
         self.result["log"] = self.log()[-LOG_LINES:]
         return self.result
 
@@ -153,21 +208,37 @@ class Rehearsal:
                 raise Failed("copy", "No copy of the database has come.")
             time.sleep(LOOK_SECONDS)
 
+    def await_server(self) -> None:
+        """Return once the copy is served by the container beside this one."""
+        deadline = time.monotonic() + self.request["waiting"]
+        message = Path(self.shared, "message")
+        while not Path(self.shared, "ready").exists():
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                raise Failed("dump", json.loads(message.read_text(encoding="utf-8"))["error"])
+            if time.monotonic() > deadline:
+                raise Failed("dump", "There was no copy of the database in time.")
+            time.sleep(LOOK_SECONDS)
+
+    def keep_alive(self) -> None:
+        """Tell the container beside this one that it is still needed."""
+        while True:
+            Path(self.shared, "alive").touch()
+            time.sleep(ALIVE_SECONDS)
+
     def migrate(self) -> None:
         """Migrate the copy, and see that the rows are there that must be."""
-        before, keys = self.described(), self.keys()
-        url = f"sqlite:///{self.copy}"
+        before = self.read()
         with self.timed("migrate"):
             answer = self.in_hub(
                 [os.path.join(self.programs, "migrator.py")],
-                json.dumps({"do": "migrate", "url": url}) + "\n",
+                json.dumps({"do": "migrate", "url": self.url}) + "\n",
                 self.request["migration"],
                 "migration",
             )
         if "error" in answer:
             # What follows the first line may be parameters of a statement.
             raise Failed("migration", answer["error"].splitlines()[0])
-        after = self.described()
+        after = self.read()
         tables = sorted({*before["rows"], *after["rows"]})
         self.result["rows"] = {
             table: {"before": before["rows"].get(table, 0), "after": after["rows"].get(table, 0)}
@@ -179,7 +250,7 @@ class Rehearsal:
                 ["-c", _PASSED, before["revision"] or ""], "", ASKING_SECONDS * 4, "migration"
             )
             given_up.update(*(self.request["gives_up"].get(each, []) for each in passed))
-        wrong = compare(keys, self.keys(), given_up)
+        wrong = compare(before["keys"], after["keys"], given_up)
         if wrong:
             raise Failed("rows", "; ".join(wrong))
 
@@ -210,44 +281,20 @@ class Rehearsal:
         named = words[0][2:] if words and words[0].startswith("#!/") else ""
         return named if "python" in os.path.basename(named) else sys.executable
 
-    def described(self) -> dict[str, Any]:
-        """Alembic's revision, and the number of rows of each table."""
-        with contextlib.closing(sqlite3.connect(self.copy)) as connection:
-            tables = [
-                name
-                for (name,) in connection.execute(
-                    "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-                )
-            ]
-            rows = {
-                table: connection.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0] for table in tables
-            }
-            revision = None
-            if rows.get("alembic_version"):
-                revision = connection.execute("SELECT version_num FROM alembic_version").fetchone()[0]
-        return {"rows": rows, "revision": revision}
-
-    def keys(self) -> dict[str, tuple[list[str], set[Any]]]:
-        """The columns that identify rows, and what they have, by table."""
-        found = {}
-        with contextlib.closing(sqlite3.connect(self.copy)) as connection:
-            for table, wanted in self.request["keys"].items():
-                there = {row[1] for row in connection.execute(f'PRAGMA table_info("{table}")')}
-                columns = [column for column in wanted if column in there]
-                if columns:
-                    rows = connection.execute(f'SELECT {", ".join(columns)} FROM "{table}"')
-                    found[table] = (columns, set(rows))
-        return found
+    def read(self) -> dict[str, Any]:
+        """What the copy has: ``rows`` of each table, ``revision``, and ``keys``, by table."""
+        asked = json.dumps({"url": self.url, "keys": self.request["keys"]})
+        found = self.in_hub(["-c", _READ], asked, READING_SECONDS, "migration")
+        found["keys"] = {
+            table: (columns, {tuple(row) for row in rows}) for table, (columns, rows) in found["keys"].items()
+        }
+        self.there = dict(found)
+        return self.there
 
     def forget_servers(self) -> None:
         """Take people's servers out of the copy: a hub that knows of one asks after it, and may stop it."""
-        tables = self.described()["rows"]
-        with contextlib.closing(sqlite3.connect(self.copy)) as connection:
-            for table in self.request["servers"]:
-                if table in tables:
-                    connection.execute(f'DELETE FROM "{table}"')
-            connection.execute(self.request["services"])
-            connection.commit()
+        wanted = {"url": self.url, "servers": self.request["servers"], "services": self.request["services"]}
+        self.in_hub(["-c", _FORGET], json.dumps(wanted), READING_SECONDS, "migration")
 
     def play(self) -> None:
         """Start the hub, ask it, and stop it."""
@@ -260,7 +307,7 @@ class Rehearsal:
             "script": self.script,
             "arguments": words[names.index("jupyterhub") + 1 :] if "jupyterhub" in names else [],
             "folder": self.folder,
-            "db_url": f"sqlite:///{self.copy}",
+            "db_url": self.url,
             "base_url": base,
             **dict(zip(("public_port", "api_port", "hub_port"), ports)),
             "proxy": None,
@@ -331,7 +378,7 @@ class Rehearsal:
         for what in ("users", "groups", "services"):
             listed = wanted("users", f"/api/{what}?limit={PAGE}")
             if what == "users":
-                there = self.described()["rows"]["users"]
+                there = self.there["rows"].get("users", 0)
                 if len(listed) < min(there, PAGE):
                     raise Failed(
                         "users", f"The new hub knows {len(listed)} users of the {there} in its database."

@@ -1,4 +1,4 @@
-"""A hub's PostgreSQL database on a server, dumped and put back by pods of PostgreSQL's own image.
+"""A hub's database on a server, dumped and put back by pods of the database's own image.
 
 The dumps are on a claim beside the release, which is made with the first of them. What the programs need to
 reach the server is in a Secret, for as long as there is a pod or a guard for it.
@@ -17,29 +17,26 @@ from typing import Any
 from ..databases import urls
 from ..errors import HubError
 from .cluster import Access, CommandError, Helm, Kubectl
-from .hub_database import DatabaseBackup, HubDatabase
+from .hub_database import Copy, DatabaseBackup, HubDatabase
 from .pods import MESSAGE, RESOURCES, job, labelled, own_name, shared, why_waiting
-from .postgresql_program import FIRST, LAST, PROGRAM
 from .release import Database, without_password
+from .server_program import FIRST, LAST, ServerProgram
+from .server_programs import program_of
 from .stopped_hub import stop_hub
 from .values import Values, get, merged
 
 CLAIM_FOLDER, SCRATCH_FOLDER = "/hubops", "/scratch"
+#: What the hub of a rehearsal shares with the server of its copy.
+SHARED_FOLDER, SHARED_VOLUME, MESSAGE_FILE = "/hubops", "hubops-shared", "message"
+#: As whom a container runs, which a pod can say for all of its containers.
+USER = ("runAsUser", "runAsGroup", "runAsNonRoot", "seccompProfile")
 #: For how long a pod of ours may live that nobody ends; a dump of a large database may take long.
 LIFE_SECONDS = 4 * 3600
 COPYING_SECONDS = 3600
 READY_SECONDS = 300
 ARGV = ["sh", "-c", 'eval "$HUBOPS_PROGRAM"', "hubops"]
-#: Options of SQLAlchemy's URLs and the variables of libpq that say the same.
-OPTIONS = {
-    "sslmode": "PGSSLMODE",
-    "connect_timeout": "PGCONNECT_TIMEOUT",
-    "options": "PGOPTIONS",
-    "target_session_attrs": "PGTARGETSESSIONATTRS",
-    "channel_binding": "PGCHANNELBINDING",
-    "gssencmode": "PGGSSENCMODE",
-}
-IGNORED = ("application_name", "fallback_application_name", "client_encoding")
+#: Hosts that are another one in each pod, such as a proxy of a cloud's beside the hub.
+LOCAL = ("", "localhost", "127.0.0.1", "::1")
 MIGRATING: Values = {"hub": {"db": {"upgrade": True}}}
 
 
@@ -53,12 +50,21 @@ class Server:
 
 
 class ServerDatabase(HubDatabase):
-    """PostgreSQL; ``image`` and ``storage`` are what an administrator has chosen, or ''."""
+    """One for whose server there is a ``program``; ``image`` and ``storage`` as an administrator chooses."""
 
     file = "jupyterhub.dump"
 
-    def __init__(self, access: Access, release: str, hub: str, image: str = "", storage: str = "1Gi") -> None:
+    def __init__(
+        self,
+        access: Access,
+        release: str,
+        hub: str,
+        program: ServerProgram,
+        image: str = "",
+        storage: str = "1Gi",
+    ) -> None:
         super().__init__(access, release, hub)
+        self.program = program
         self.image = image
         self.storage = storage
 
@@ -71,7 +77,7 @@ class ServerDatabase(HubDatabase):
         return own_name(self.release, "dump")
 
     def back_up(self, found: Database, hub: dict[str, Any], identity: str) -> DatabaseBackup:
-        server = Server(self.image) if self.image else running_server(self.kubectl, found.url)
+        server = server_of(self.kubectl, found.url, self.image)
         backup = DatabaseBackup(
             claim=self._claim,
             database="",
@@ -106,7 +112,40 @@ class ServerDatabase(HubDatabase):
     def restoring(self, backup: DatabaseBackup, hub: dict[str, Any], name: str) -> list[dict[str, Any]]:
         pod = self._pod_of(backup, hub, name, [*ARGV, "restore", backup.folder])
         pod["containers"][0]["env"] = MESSAGE
-        return [self._secret(name, self._access_to(backup)), job(name, pod, suspend=True, backoffLimit=2)]
+        return [self._secret(name, self._access_to(backup.url)), job(name, pod, suspend=True, backoffLimit=2)]
+
+    def copy(self, found: Database, name: str, folder: str) -> Copy:
+        server = server_of(self.kubectl, found.url, self.image)
+        values = self._values()
+        parts = self.program.copy_of(urls.parse(get(values, "hub.db.url", "")), SHARED_FOLDER)
+        container: dict[str, Any] = {
+            "name": "database",
+            "image": server.image,
+            "imagePullPolicy": "IfNotPresent",
+            "command": [*ARGV, "rehearse", SHARED_FOLDER],
+            "envFrom": [{"secretRef": {"name": name}}],
+            "env": [{"name": "HUBOPS_MESSAGE", "value": f"{SHARED_FOLDER}/{MESSAGE_FILE}"}],
+            "volumeMounts": [
+                {"name": SHARED_VOLUME, "mountPath": SHARED_FOLDER},
+                {"name": "hubops-scratch", "mountPath": SCRATCH_FOLDER},
+            ],
+            "resources": RESOURCES,
+        }
+        # What is of the whole pod is the hub's.
+        security = {key: server.pod_security[key] for key in USER if key in server.pod_security}
+        if security or server.container_security:
+            container["securityContext"] = {**security, **server.container_security}
+        access = self._access_to(found.url)
+        return Copy(
+            urls.of_server(parts, ""),
+            shared=SHARED_FOLDER,
+            container=container,
+            volumes=(
+                {"name": SHARED_VOLUME, "emptyDir": {}},
+                {"name": "hubops-scratch", "emptyDir": {}},
+            ),
+            secret={**self._variables(access), "HUBOPS_CLAIM": SHARED_FOLDER},
+        )
 
     def pods_in_the_way(self) -> list[str]:
         return [self._pod]
@@ -141,10 +180,9 @@ class ServerDatabase(HubDatabase):
 
     def url(self, backup: DatabaseBackup | None) -> str:
         values = self._values()
-        parts = urls.parse(get(values, "hub.db.url", ""))
-        # As SQLAlchemy from 1.4 on calls it.
-        parts = parts._replace(dialect="postgresql", password=password(self.kubectl, values))
-        return urls.of_server(parts, "")
+        parts = self.program.of_hub(urls.parse(get(values, "hub.db.url", "")))
+        known = password(self.kubectl, values, self.program.password_variable)
+        return urls.of_server(parts._replace(password=known), "")
 
     def describe(self, backup: DatabaseBackup) -> dict[str, Any] | None:
         return None
@@ -164,29 +202,32 @@ class ServerDatabase(HubDatabase):
             spec = {"accessModes": ["ReadWriteOnce"], "resources": resources}
             self.kubectl.apply([labelled("v1", "PersistentVolumeClaim", self._claim, spec=spec)])
 
-    def _access_to(self, backup: DatabaseBackup) -> dict[str, str]:
+    def _access_to(self, known: str) -> dict[str, str]:
         """How the server is reached. Raises HubError where the release has another database by now."""
         values = self._values()
         url = get(values, "hub.db.url", "")
-        if without_password(url) != backup.url:
+        if without_password(url) != known:
             raise HubError(
                 f"The release's database is {without_password(url) or 'another one'}, and not that of the "
-                f"recovery point, {backup.url}.",
+                f"recovery point, {known}.",
                 "Set hub.db.url to that one first, or choose another recovery point.",
             )
-        return variables(url, password(self.kubectl, values))
+        secret = password(self.kubectl, values, self.program.password_variable)
+        return self.program.variables(urls.parse(url), secret)
 
-    @staticmethod
-    def _secret(name: str, access: dict[str, str]) -> dict[str, Any]:
+    def _secret(self, name: str, access: dict[str, str]) -> dict[str, Any]:
+        return labelled("v1", "Secret", name, stringData=self._variables(access))
+
+    def _variables(self, access: dict[str, str]) -> dict[str, str]:
         """The variables of a pod."""
-        own = {
-            "HUBOPS_PROGRAM": PROGRAM,
+        return {
+            **access,
+            "HUBOPS_PROGRAM": self.program.text,
             "HUBOPS_CLAIM": CLAIM_FOLDER,
             "HUBOPS_SCRATCH": SCRATCH_FOLDER,
             # In the place of a home that is not there.
             "HOME": SCRATCH_FOLDER,
         }
-        return labelled("v1", "Secret", name, stringData={**access, **own})
 
     def _pod_of(
         self, backup: DatabaseBackup, hub: dict[str, Any], secret: str, argv: list[str]
@@ -223,7 +264,7 @@ class ServerDatabase(HubDatabase):
 
         Whether it is ``connected`` to the database, or works with dumps alone.
         """
-        access = self._access_to(backup) if connected else {}
+        access = self._access_to(backup.url) if connected else {}
         self._end()
         spec = {
             **self._pod_of(backup, hub, self._pod, ["sleep", str(LIFE_SECONDS)]),
@@ -239,7 +280,7 @@ class ServerDatabase(HubDatabase):
                 why = why_waiting(self.kubectl.get("pods", self._pod))
                 raise HubError(
                     f"A pod of the image {backup.image} does not start. {why}".strip(),
-                    "Set z2jh_database_image to an image of PostgreSQL that the cluster can have.",
+                    f"Set z2jh_database_image to {self.program.product} that the cluster can have.",
                 ) from None
             yield
         finally:
@@ -258,8 +299,9 @@ class ServerDatabase(HubDatabase):
             raise HubError(
                 f"The request '{request[0]}' has failed in a pod of the database's image: "
                 f"{said[-1] if said else error.message}",
-                "Correct what it names. z2jh_database_image has to be PostgreSQL of the server's version, "
-                "with its clients and initdb; z2jh_database_storage is the size of the claim for dumps.",
+                f"Correct what it names. z2jh_database_image has to be {self.program.product} of the "
+                "server's version, with clients and server; z2jh_database_storage is the size of the claim "
+                "for dumps.",
             ) from None
 
 
@@ -278,32 +320,8 @@ def description(said: str) -> dict[str, Any]:
     return {**found, "users": tuple(found["users"])}
 
 
-def variables(url: str, secret: str | None) -> dict[str, str]:
-    """libpq's variables for what SQLAlchemy's URL says. Raises HubError for what only the hub's pod has."""
-    parts = urls.parse(url)
-    found = {
-        "PGHOST": parts.host,
-        "PGPORT": parts.port or "5432",
-        "PGUSER": parts.username,
-        "PGDATABASE": urls.database_name(parts, ""),
-        "PGCONNECT_TIMEOUT": "10",
-    }
-    for name, values in parts.query.items():
-        if name in OPTIONS:
-            found[OPTIONS[name]] = values[-1]
-        elif name not in IGNORED:
-            raise HubError(
-                f"hub.db.url has the option {name}, which a pod of the database's image cannot use: files "
-                "that it names are in the hub's pod.",
-                "Upgrade this release as the guide of Zero to JupyterHub says, with a dump of the database.",
-            )
-    if secret is not None:
-        found["PGPASSWORD"] = secret
-    return {name: value for name, value in found.items() if value}
-
-
-def password(kubectl: Kubectl, values: Values) -> str | None:
-    """The password of the database, where the chart has it from: the URL, a Secret, values, a variable."""
+def password(kubectl: Kubectl, values: Values, variable: str) -> str | None:
+    """The password of the database, where the chart has it: the URL, a Secret, values, a ``variable``."""
     given = urls.parse(get(values, "hub.db.url", "")).password
     if given is not None:
         return given
@@ -314,12 +332,12 @@ def password(kubectl: Kubectl, values: Values) -> str | None:
         return str(given)
     extra = get(values, "hub.extraEnv", {})
     listed = {each["name"]: each for each in extra} if isinstance(extra, list) else extra
-    variable = listed.get("PGPASSWORD")
-    if not isinstance(variable, dict):
-        return None if variable is None else str(variable)
-    if reference := get(variable, "valueFrom.secretKeyRef"):
+    found = listed.get(variable)
+    if not isinstance(found, dict):
+        return None if found is None else str(found)
+    if reference := get(found, "valueFrom.secretKeyRef"):
         return _of_secret(kubectl, reference["name"], reference["key"])
-    return variable.get("value")
+    return found.get("value")
 
 
 def _of_secret(kubectl: Kubectl, name: str, key: str) -> str | None:
@@ -327,9 +345,20 @@ def _of_secret(kubectl: Kubectl, name: str, key: str) -> str | None:
     return base64.b64decode(data[key]).decode() if key in data else None
 
 
-def running_server(kubectl: Kubectl, url: str) -> Server:
-    """The image of the server that a URL names, if it runs in this cluster. Raises HubError where not."""
+def server_of(kubectl: Kubectl, url: str, image: str = "") -> Server:
+    """The image with the programs of the server that a URL names: the chosen one, or that of its own pod.
+
+    Raises HubError where a pod of ours could not reach it, and where it does not run in this cluster.
+    """
+    program = program_of(url)
     host = urls.parse(url).host
+    if program is None or host in LOCAL:
+        raise HubError(
+            f"The hub's database {url} is reached only from within the hub's own pod: no other can dump it.",
+            "Name the server's own address in hub.db.url.",
+        )
+    if image:
+        return Server(image)
     name, _dot, rest = host.partition(".")
     namespace = rest.partition(".")[0] or kubectl.access.namespace
     pods: list[dict[str, Any]] = []
@@ -342,7 +371,7 @@ def running_server(kubectl: Kubectl, url: str) -> Server:
             pods = there.get("pods", selector=selector)
     for pod in pods:
         containers = pod["spec"]["containers"]
-        named = [each for each in containers if "postgres" in each["image"]]
+        named = [each for each in containers if is_image(each["image"], program)]
         own = (named or containers)[0]
         return Server(
             own["image"], pod["spec"].get("securityContext") or {}, own.get("securityContext") or {}
@@ -350,5 +379,12 @@ def running_server(kubectl: Kubectl, url: str) -> Server:
     raise HubError(
         f"The database's server {host} does not run in this cluster as far as can be seen, and so it is not "
         "known which image can dump it.",
-        "Set z2jh_database_image to PostgreSQL's image of the server's version, such as postgres:16.",
+        f"Set z2jh_database_image to an image of {program.product} of the server's version, such as "
+        f"{program.image}.",
     )
+
+
+def is_image(image: str, program: ServerProgram) -> bool:
+    """Whether an image is one of the database, by its name, and none of what stands beside it."""
+    name = image.rpartition("/")[2].partition("@")[0]
+    return "exporter" not in name and any(mark in name for mark in program.marks)

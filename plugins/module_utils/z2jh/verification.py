@@ -16,6 +16,8 @@ from .cluster import Access, Helm, Kubectl
 from .databases import database_of, database_of_backup
 from .recovery import RecoveryPoint
 from .release import Release, Server, Volume, volumes
+from .server_program import SEEN_SECONDS
+from .server_programs import program_of
 
 SERVER_SECONDS = 300.0
 #: Of so many servers one may end by itself meanwhile: its user has stopped it, or it was culled.
@@ -211,6 +213,8 @@ def ask_hub(
 ) -> dict[str, Any]:
     """What the hub answers to `hub_check_program`, in its own pod."""
     values = Helm(access).values(name, everything=True)
+    program = program_of(url)
+    seen_within = program.seen_within if program else SEEN_SECONDS
     base_url = (values.get("hub") or {}).get("baseUrl") or "/"
     request = {
         "lender": source_of(token_lender),
@@ -221,13 +225,14 @@ def ask_hub(
         "servers": [[each.user, each.server] for each in servers],
         "states": states,
         "stop": stop,
+        "seen_within": seen_within,
     }
     printed = Kubectl(access).exec(
         f"deploy/{hub}",
         ["python3", "-c", source_of(hub_check_program)],
         stdin=json.dumps(request).encode(),
         container="hub",
-        timeout=2 * SERVER_SECONDS + 240,
+        timeout=2 * SERVER_SECONDS + 240 + seen_within,
     )
     return dict(json.loads(printed.decode().strip().splitlines()[-1]))
 

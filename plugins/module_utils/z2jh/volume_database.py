@@ -11,7 +11,7 @@ from ..shapes import from_dict
 from ..system.source import source_of
 from . import database_program
 from .cluster import Kubectl
-from .hub_database import DatabaseBackup, HubDatabase
+from .hub_database import Copy, DatabaseBackup, HubDatabase
 from .pods import FOLDER, MESSAGE, hub_container, job, labelled, shared
 from .release import Database
 from .values import Values
@@ -80,6 +80,9 @@ class VolumeDatabase(HubDatabase):
             labelled("v1", "Secret", name, stringData={"database.py": source_of(database_program)}),
             job(name, pod, suspend=True, backoffLimit=2),
         ]
+
+    def copy(self, found: Database, name: str, folder: str) -> Copy:
+        return Copy(f"sqlite:///{folder}/{DATABASE}", sent=True)
 
     def pods_in_the_way(self) -> list[str]:
         return []

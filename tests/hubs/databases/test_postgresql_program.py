@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.postgresql_program import PROGRAM
 
+from tests.hubs.databases.pods import Pod, pod_of
+from tests.testbed.databases import Server
 from tests.testbed.databases.postgresql import POSTGRESQL_15, POSTGRESQL_18, Postgresql
 from tests.testbed.databases.server import running
 
@@ -43,58 +41,17 @@ def server() -> Iterator[Postgresql]:
         yield server
 
 
-class Pod:
-    """The program with what a pod has: the server's programs, a claim, a folder for what is in between."""
-
-    def __init__(self, server: Postgresql, folder: Path, programs: Path = POSTGRESQL_15) -> None:
-        self.server, self.claim = server, folder / "claim"
-        self.message = folder / "message"
-        scratch = folder / "scratch"
-        for each in (self.claim, scratch):
-            each.mkdir()
-        self.message.touch()
-        self.message.chmod(0o666)
-        self.environment = {
-            "PATH": f"{programs}:/usr/bin:/bin:/usr/sbin:/sbin",
-            "PGHOST": "127.0.0.1",
-            "PGPORT": str(server.port),
-            "PGUSER": "hub",
-            "PGPASSWORD": PASSWORD,
-            "PGDATABASE": "jupyterhub",
-            "HUBOPS_PROGRAM": PROGRAM,
-            "HUBOPS_CLAIM": str(self.claim),
-            "HUBOPS_SCRATCH": str(scratch),
-        }
-
-    def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        argv = ["sh", "-c", 'eval "$HUBOPS_PROGRAM"', "hubops", *arguments]
-        return subprocess.run(argv, env={**self.environment, **more}, capture_output=True, text=True)
-
-    def back_up(self, name: str = "first") -> str:
-        done = self.run("back-up", f"{self.claim}/a", name)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def restore(self) -> str:
-        """What the guard reads."""
-        self.run("restore", f"{self.claim}/a", HUBOPS_MESSAGE=str(self.message))
-        return self.message.read_text()
-
-    def sql(self, text: str) -> str:
-        return self.server.sql(f"SET ROLE hub; {text}", "jupyterhub")
-
-
 @pytest.fixture
 def pod(server: Postgresql) -> Iterator[Pod]:
     server.make_database("jupyterhub", "hub")
-    # A socket's path has an end, which pytest's folders come near to.
-    folder = Path(tempfile.mkdtemp(prefix="pod", dir="/tmp"))
-    folder.chmod(0o755)
-    pod = Pod(server, folder)
-    pod.sql(TABLES)
-    yield pod
-    shutil.rmtree(folder)
+    with pod_of(server, server.url("hub", PASSWORD, "jupyterhub"), POSTGRESQL_15) as pod:
+        sql(server, TABLES)
+        yield pod
     server.sql("DROP DATABASE jupyterhub WITH (FORCE)")
+
+
+def sql(server: Server, text: str) -> str:
+    return server.sql(f"SET ROLE hub; {text}", "jupyterhub")
 
 
 def test_a_migrated_database_is_put_back_exactly(pod: Pod, server: Postgresql) -> None:
@@ -105,7 +62,7 @@ def test_a_migrated_database_is_put_back_exactly(pod: Pod, server: Postgresql) -
     assert [line.split("\t")[:3] for line in said if "api_tokens" in line] == [
         ["row", '"public.api_tokens"', "500"]
     ]
-    pod.sql(MIGRATION)
+    sql(pod.server, MIGRATION)
     assert server.content("jupyterhub") != before
     assert pod.restore() == '{"used": "the dump of the recovery point"}'
     assert server.content("jupyterhub") == before
@@ -116,25 +73,25 @@ def test_a_migrated_database_is_put_back_exactly(pod: Pod, server: Postgresql) -
 
 def test_what_the_old_hub_wrote_until_it_stopped_is_put_back(pod: Pod, server: Postgresql) -> None:
     pod.back_up("first")
-    pod.sql("INSERT INTO users (name) VALUES ('edsger')")
+    sql(pod.server, "INSERT INTO users (name) VALUES ('edsger')")
     before = server.content("jupyterhub")
     pod.back_up("last")
-    pod.sql(MIGRATION)
+    sql(pod.server, MIGRATION)
     assert pod.restore() == '{"used": "the dump that was made when the hub had stopped"}'
     assert server.content("jupyterhub") == before
 
 
 def test_rows_that_came_since_stay_where_no_hub_has_migrated(pod: Pod) -> None:
     pod.back_up()
-    pod.sql("INSERT INTO users (name) VALUES ('edsger')")
+    sql(pod.server, "INSERT INTO users (name) VALUES ('edsger')")
     assert pod.restore() == '{"used": "the database as it is, which was not migrated"}'
-    assert "edsger" in pod.sql("SELECT name FROM users")
+    assert "edsger" in sql(pod.server, "SELECT name FROM users")
 
 
 def test_a_session_that_a_killed_hub_has_left_does_not_stop_a_restore(pod: Pod, server: Postgresql) -> None:
     before = server.content("jupyterhub")
     pod.back_up()
-    pod.sql(MIGRATION)
+    sql(pod.server, MIGRATION)
     argv = ["psql", "-X", "-q", "-c", "BEGIN; LOCK TABLE users; SELECT 1", "-c", "SELECT pg_sleep(600)"]
     left = subprocess.Popen(argv, env=pod.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     asleep = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)' AND state = 'active'"
@@ -149,7 +106,7 @@ def test_a_dump_that_has_changed_since_is_refused_and_the_database_left_alone(
     pod: Pod, server: Postgresql
 ) -> None:
     pod.back_up()
-    pod.sql(MIGRATION)
+    sql(pod.server, MIGRATION)
     migrated = server.content("jupyterhub")
     dump = pod.claim / "a" / "first" / "dump"
     content = bytearray(dump.read_bytes())
@@ -162,7 +119,7 @@ def test_a_dump_that_has_changed_since_is_refused_and_the_database_left_alone(
 def test_a_restore_that_would_not_have_the_rows_changes_nothing(pod: Pod, server: Postgresql) -> None:
     """As where a trigger of the server's drops rows: everything is undone."""
     pod.back_up()
-    pod.sql(MIGRATION)
+    sql(pod.server, MIGRATION)
     migrated = server.content("jupyterhub")
     first = pod.claim / "a" / "first"
     rows = first / "rows"

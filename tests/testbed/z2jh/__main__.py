@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from .images import build_database_image, build_images
+from .images import SERVERS, build_images, build_server_image
 from .versions import VERSIONS
 
 for version in VERSIONS.values():
     print(f"image {build_images(version).hub}: ready", flush=True)
-print(f"image {build_database_image()}: ready", flush=True)
+for kind in SERVERS:
+    print(f"image {build_server_image(kind)}: ready", flush=True)

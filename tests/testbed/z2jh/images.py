@@ -11,7 +11,8 @@ from ..images import REPOSITORY, build, debian, image, one_builder
 from .versions import COMMON, Version
 
 FOLDER = Path(__file__).parent / "images"
-DATABASE = Path(__file__).parent / "database"
+#: The servers of databases: folder, name and version of the image.
+SERVERS = {"postgresql": ("postgres", "15"), "mariadb": ("mariadb", "10.11")}
 
 
 class Images(NamedTuple):
@@ -50,11 +51,12 @@ def build_images(version: Version) -> Images:
     return images
 
 
-def build_database_image() -> str:
-    """The image of a PostgreSQL server for hubs, built if it is not there."""
-    digest = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(DATABASE.iterdir())))
-    tag = f"{REPOSITORY}/postgres:15-{digest.hexdigest()[:8]}"
+def build_server_image(kind: str) -> str:
+    """The image of a database's server for hubs, one of `SERVERS`, built if it is not there."""
+    folder, (name, version) = Path(__file__).parent / kind, SERVERS[kind]
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(folder.iterdir())))
+    tag = f"{REPOSITORY}/{name}:{version}-{digest.hexdigest()[:8]}"
     with one_builder(tag) as is_missing:
         if is_missing:
-            build(tag, DATABASE, "Dockerfile", {"BASE": debian()})
+            build(tag, folder, "Dockerfile", {"BASE": debian()})
     return tag

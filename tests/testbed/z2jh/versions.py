@@ -21,7 +21,7 @@ class Version:
 
 
 # The proxy of PyPI in place of Node's; jsonschema as in the other images of the test bed.
-COMMON = ("configurable-http-proxy", "jsonschema<4.25", "psycopg2-binary")
+COMMON = ("configurable-http-proxy", "jsonschema<4.25", "psycopg2-binary", "PyMySQL")
 
 VERSIONS = {
     version.chart: version

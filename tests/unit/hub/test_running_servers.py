@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -17,10 +18,15 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub.running_serv
 MANY = 2000
 #: It never stops.
 STUBBORN = "user-1234"
+#: More than are asked at the same time; they stop once the others have.
+SLOW = [f"user-{number}" for number in range(200)]
+OTHERS = {f"user-{number}" for number in range(200, 220)}
 
 
 class ManyServers(BaseHTTPRequestHandler):
     """A hub with more servers than anybody has here, which answers by the page as hubs from 2.0 on do."""
+
+    stopped: ClassVar[set[str]] = set()
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
@@ -41,7 +47,10 @@ class ManyServers(BaseHTTPRequestHandler):
             self.answer(302, {}, f"/hub{url.path}")
 
     def do_DELETE(self) -> None:
-        self.answer(202 if STUBBORN in self.path else 204, {})
+        name = self.path.split("/")[4]
+        self.stopped.add(name)
+        is_waiting = name in SLOW and not self.stopped >= OTHERS
+        self.answer(202 if is_waiting or name == STUBBORN else 204, {})
 
     def answer(self, status: int, body: object, location: str = "") -> None:
         text = json.dumps(body).encode() if status != 204 else b""
@@ -75,6 +84,11 @@ def test_all_are_stopped_but_one_that_is_named(address: str) -> None:
     servers = [RunningServer(f"user-{number}", "", "") for number in range(1225, 1240)]
     remaining = running_servers.stop(f"{address}/hub/api", "token", servers, 5)
     assert [server.label for server in remaining] == [STUBBORN]
+
+
+def test_many_that_are_slow_keep_no_other_from_being_stopped(address: str) -> None:
+    servers = [RunningServer(name, "", "") for name in [*SLOW, *sorted(OTHERS)]]
+    assert running_servers.stop(f"{address}/hub/api", "token", servers, 120) == []
 
 
 def test_a_server_answers_on_its_route_or_the_hub_does(address: str) -> None:

@@ -14,7 +14,9 @@ import pytest
 from ansible_collections.hubops.jupyterhub.plugins.filter.hub_urls import hub_urls
 from ansible_collections.hubops.jupyterhub.plugins.filter.plan_without import plan_without
 from ansible_collections.hubops.jupyterhub.plugins.filter.singleuser_hosts import singleuser_hosts
+from ansible_collections.hubops.jupyterhub.plugins.filter.singleuser_hosts_ended import ended_hosts
 from ansible_collections.hubops.jupyterhub.plugins.filter.singleuser_hosts_found import found_hosts
+from ansible_collections.hubops.jupyterhub.plugins.filter.singleuser_hosts_judged import judged
 from ansible_collections.hubops.jupyterhub.plugins.filter.singleuser_hosts_unable import unable
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.facts import EnvironmentFacts
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning import drift
@@ -154,6 +156,37 @@ def test_what_could_not_be_staged_is_left_out_of_the_plan() -> None:
     assert (left.singleuser_hosts, len(left.environments)) == ((), 2)
     assert "/opt/jupyter on node1 stays as it is. Its index is away." in [
         each.found for each in left.findings
+    ]
+
+
+def test_how_a_run_ended_on_each_host() -> None:
+    plan = to_dict(planned(NODE, AWAY, environment_failures="report"))
+    results: list[dict[str, Any]] = [
+        {"item": {"host": "node1"}, "phase": "kept", "changed": True},
+        {"item": {"host": "node3"}, "unreachable": True, "msg": "Task failed: no route to host"},
+    ]
+    ended = ended_hosts(results, ["node1", "node2", "node3", "node4"], plan)
+    assert [(each["host"], each["ended"], each["why"]) for each in ended] == [
+        ("node1", "upgraded", ""),
+        ("node2", "left out", "It cannot be reached: no route to host"),
+        ("node3", "failed", "It cannot be reached: no route to host"),
+        ("node4", "unchanged", ""),
+    ]
+
+
+def test_verdicts_on_other_hosts_name_the_host() -> None:
+    match = [
+        {"path": "/opt/a", "verdict": "warn", "reason": "The same major."},
+        {"path": "/opt/b", "verdict": "fail", "reason": "Another major."},
+    ]
+    results: list[dict[str, Any]] = [
+        {"item": "node1", "match": match},
+        {"item": "node2", "msg": "No environment was found."},
+    ]
+    assert [(each["line"], each["fits"]) for each in judged(results)] == [
+        ("On node1: /opt/a: The same major.", True),
+        ("On node1: /opt/b: Another major.", False),
+        ("On node2: No environment was found.", False),
     ]
 
 

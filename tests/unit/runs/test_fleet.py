@@ -8,8 +8,9 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import fleet, fleet_page
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import fleet, fleet_page, other_hosts
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs.fleet import Fleet, Hub, LastRun
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs.journal import Phase
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
 
 from tests import stories
@@ -136,6 +137,23 @@ def test_the_report_has_a_row_for_each_hub_and_findings_by_frequency() -> None:
     for told in ("2 of 8", "4.5 s", "The hub exited at its start.", "3 of 8 hubs: hub1, hub2, hub3"):
         assert told in made[".html"], told
     assert made[".md"].count("| hub") == 8 + 1
+
+
+def test_a_row_says_how_each_other_host_of_the_hub_ended() -> None:
+    hosts = [
+        {"host": "node1", "ended": "upgraded"},
+        {"host": "node2", "ended": "left out", "why": "It cannot be reached."},
+        {"host": "node3", "ended": "failed", "why": "The old environments are in place."},
+    ]
+    run = stories.upgraded()
+    run.record(Phase(other_hosts.PHASE, 0.0, "ok", {"hosts": hosts}))
+    known = fleet.reported(Fleet(tuple(hubs(0))), "hub1", stories.report_of(run))
+    assert [each.ended for each in known.hubs[0].other_hosts] == ["upgraded", "left out", "failed"]
+    told = fleet_page.contents(known)[".md"]
+    assert "| 1 upgraded, 1 left out (node2), 1 failed (node3) |" in told, told
+    # The next run reads it of the host's own record.
+    last_run = LastRun.of_report(stories.report_of(run))
+    assert fleet.look("hub1", 1, "6.1.1", [last_run]).other_hosts == known.hubs[0].other_hosts
 
 
 def test_nothing_that_hubs_have_written_is_markup() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub import logs
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh import rehearsal
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.hub_database import Copy
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.release import Database, Release
 
 from .test_guard import POD
@@ -34,17 +35,20 @@ RELEASE = Release(
     "jhub", "jhub", 1, "deployed", 1, "3.3.8", "4.1.6", Database("sqlite-pvc", "", "hub-db-dir")
 )
 DENY = {"kind": "NetworkPolicy", "metadata": {"name": "all"}, "spec": {"policyTypes": ["Egress"]}}
+SENT = Copy("sqlite:////var/lib/hubops/jupyterhub.sqlite", sent=True)
 FINE = {"log": [], "known": {}, "seconds": {}, "rows": {}, "version": "5.4.6"}
 RUNNING = "[I 2026-01-01 00:00:00.000 JupyterHub app:1] Running JupyterHub version 5.4.6"
 
 
 def made(
-    pod: dict[str, Any] | None = None, beside: list[dict[str, Any]] | None = None
+    pod: dict[str, Any] | None = None,
+    beside: list[dict[str, Any]] | None = None,
+    database: Copy = SENT,
 ) -> list[dict[str, Any]]:
     hub = copy.deepcopy(HUB)
     hub["spec"]["template"]["spec"].update(pod or {})
-    request = rehearsal.request_of(hub, RELEASE, "/", rehearsal.Seconds())
-    return rehearsal.manifests(JOB, RELEASE, [hub, SECRET], beside or [], "hub", request)
+    request = rehearsal.request_of(hub, database, "/", rehearsal.Seconds())
+    return rehearsal.manifests(JOB, RELEASE, [hub, SECRET], beside or [], "hub", request, database)
 
 
 def pod_of(objects: list[dict[str, Any]]) -> dict[str, Any]:
@@ -102,6 +106,21 @@ def test_other_volumes_that_stay_are_only_read_and_on_the_hub_s_node() -> None:
     assert "affinity" not in pod_of(made())
 
 
+def test_a_server_s_copy_is_served_beside_the_hub_and_only_that_container_has_the_password() -> None:
+    container = {"name": "database", "envFrom": [{"secretRef": {"name": f"{JOB}-database"}}]}
+    volume = {"name": "hubops-shared", "emptyDir": {}}
+    copied = Copy("mysql://x", False, "/hubops", container, (volume,), {"PASSWORD": "p@ss"})
+    objects = made(database=copied)
+    pod = pod_of(objects)
+    assert pod["containers"][1] == container
+    assert {"name": "hubops-shared", "mountPath": "/hubops"} in pod["containers"][0]["volumeMounts"]
+    assert volume in pod["volumes"]
+    [holder] = [each for each in objects if "p@ss" in str(each)]
+    assert (holder["kind"], holder["metadata"]["name"]) == ("Secret", f"{JOB}-database")
+    # With the others it goes when the Job goes.
+    assert holder["metadata"]["labels"][rehearsal.LABEL] == JOB
+
+
 def test_nothing_waits_for_a_person_to_remove_it() -> None:
     job, *rest = made()
     assert job["kind"] == "Job"
@@ -156,7 +175,7 @@ def test_a_hub_that_runs_as_another_user_is_named_for_its_volume_was_not_rehears
 def shown(present: tuple[str, ...] = (), **result: Any) -> list[tuple[str, str]]:
     hidden = [*rehearsal.secret_texts([SECRET])]
     whole = {**FINE, **result}
-    found = rehearsal.shown(whole, RELEASE, "5.4.6", logs.sort_out(present), hidden)
+    found = rehearsal.shown(whole, "", "5.4.6", logs.sort_out(present), hidden)
     return [(each.id, each.found) for each in found.findings]
 
 
@@ -181,6 +200,7 @@ def test_a_hub_that_exits_is_of_its_config_until_it_has_read_that() -> None:
         ({"failed": "users", "problem": "x"}, "rehearsal-database"),
         ({"failed": "log-in", "problem": "x"}, "rehearsal-log-in"),
         ({"failed": "copy", "problem": "x", "version": ""}, "rehearsal-pod"),
+        ({"failed": "dump", "problem": "x", "version": ""}, "database-not-copied"),
         ({"version": "5.3.0"}, "rehearsal-version"),
         ({"log": ["[E 2026-01-01 00:00:00.000 JupyterHub app:1] No way"]}, "rehearsal-errors"),
     ],

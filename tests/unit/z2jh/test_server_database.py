@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import urls
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh import server_database
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.cluster import Access, Kubectl
@@ -17,10 +18,11 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.server_data
     ServerDatabase,
     description,
     password,
-    variables,
 )
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.server_programs import program_of
 
 URL = "postgresql+psycopg2://hub@database:5433/jupyterhub"
+MYSQL_URL = "mysql+pymysql://hub@database/jupyterhub"
 SECRET = {"data": {"hub.db.password": base64.b64encode(b"kept").decode()}}
 
 
@@ -40,9 +42,17 @@ class Releases(ServerDatabase):
         return self.values
 
 
+def variables(url: str, secret: str | None) -> dict[str, str]:
+    program = program_of(url)
+    assert program is not None
+    return program.variables(urls.parse(url), secret)
+
+
 @pytest.fixture
 def database() -> Releases:
-    found = Releases(Access(namespace="jhub"), "jhub", "hub")
+    program = program_of(URL)
+    assert program is not None
+    found = Releases(Access(namespace="jhub"), "jhub", "hub", program)
     found.values = {"hub": {"db": {"type": "postgres", "url": URL, "password": "p@ss"}}}
     return found
 
@@ -97,7 +107,30 @@ REFERENCE = {"valueFrom": {"secretKeyRef": {"name": "mine", "key": "hub.db.passw
     ],
 )
 def test_the_password_is_the_one_that_the_hub_has(values: dict[str, Any], expected: str | None) -> None:
-    assert password(Secrets(Access()), values) == expected
+    assert password(Secrets(Access()), values, "PGPASSWORD") == expected
+
+
+def test_each_kind_has_a_variable_of_its_own_for_the_password() -> None:
+    values = hub(extraEnv={"PGPASSWORD": "postgresql's", "MYSQL_PWD": "mysql's"})
+    program = program_of(MYSQL_URL)
+    assert program is not None
+    assert password(Secrets(Access()), values, program.password_variable) == "mysql's"
+
+
+def test_a_url_says_the_same_in_an_option_file_of_each_product() -> None:
+    found = variables(
+        "mysql+pymysql://o%27hara@database/jupyter?charset=utf8mb4&ssl_disabled=false&ssl_check_hostname=true",
+        'p"\\ s',
+    )
+    assert found.pop("HUBOPS_DATABASE") == "jupyter"
+    files = {name: base64.b64decode(text).decode().splitlines() for name, text in found.items()}
+    shared = ["[client]", 'user="o\'hara"', 'host="database"', 'password="p\\"\\\\ s"', 'protocol="TCP"']
+    assert {name: [each for each in shared if each not in lines] for name, lines in files.items()} == {
+        "HUBOPS_MARIADB": [],
+        "HUBOPS_MYSQL": [],
+    }
+    assert "ssl-verify-server-cert" in files["HUBOPS_MARIADB"]
+    assert 'ssl-mode="VERIFY_IDENTITY"' in files["HUBOPS_MYSQL"]
 
 
 def test_a_url_says_the_same_to_libpq() -> None:
@@ -114,9 +147,10 @@ def test_a_url_says_the_same_to_libpq() -> None:
     }
 
 
-def test_a_url_that_names_files_of_the_hubs_pod_is_refused() -> None:
-    with pytest.raises(HubError, match="hub.db.url has the option sslrootcert"):
-        variables(f"{URL}?sslrootcert=/etc/ca.pem", None)
+@pytest.mark.parametrize(("url", "option"), [(URL, "sslrootcert"), (MYSQL_URL, "ssl_ca")])
+def test_a_url_that_names_files_of_the_hubs_pod_is_refused(url: str, option: str) -> None:
+    with pytest.raises(HubError, match=f"hub.db.url has the option {option}"):
+        variables(f"{url}?{option}=/etc/ca.pem", None)
 
 
 def test_the_hub_is_asked_with_the_whole_url(database: Releases) -> None:
@@ -141,6 +175,22 @@ def test_the_database_is_put_back_by_its_own_image_as_whom_its_own_pod_runs(data
     assert "securityContext" not in pod
     assert pod["tolerations"] == [{"key": "hub"}]
     assert pod["automountServiceAccountToken"] is False
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        (f"{URL}?sslmode=require", "postgresql+psycopg2://hubops@/postgres?host=%2Fhubops"),
+        (
+            "mysql+pymysql://hub@database/jupyterhub?charset=utf8mb4&ssl_check_hostname=true",
+            "mysql+pymysql://hubops:hubops@/jupyterhub?charset=utf8mb4&unix_socket=%2Fhubops%2Fsocket",
+        ),
+    ],
+)
+def test_a_rehearsal_s_hub_reaches_its_copy_by_a_socket_and_never_the_server(url: str, expected: str) -> None:
+    program = program_of(url)
+    assert program is not None
+    assert urls.of_server(program.copy_of(urls.parse(url), "/hubops"), "") == expected
 
 
 def test_a_recovery_point_of_another_database_is_not_put_back(database: Releases) -> None:
@@ -196,21 +246,40 @@ class Cluster(Kubectl):
         return [{"spec": {"containers": containers, "securityContext": {"fsGroup": 70}}}]
 
 
+class MysqlCluster(Cluster):
+    """The same with MariaDB, whose exporter has MySQL in its name."""
+
+    def get(
+        self, kind: str, name: str | None = None, selector: str | None = None, everywhere: bool = False
+    ) -> list[dict[str, Any]]:
+        images = ("prom/mysqld-exporter:1", "example.org/mysql/mariadb@sha256:0")
+        return [{"spec": {"containers": [{"name": each, "image": each} for each in images]}}]
+
+
 @pytest.mark.parametrize("host", ["database.data", "database.data.svc.cluster.local"])
 def test_the_image_is_that_of_the_servers_own_pod(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_database, "Kubectl", Cluster)
-    found = server_database.running_server(Cluster(Access(namespace="jhub")), f"postgresql://hub@{host}/x")
+    found = server_database.server_of(Cluster(Access(namespace="jhub")), f"postgresql://hub@{host}/x")
     assert found.image == "example.org/postgres:15"
     assert (found.pod_security, found.container_security) == ({"fsGroup": 70}, {"runAsUser": 70})
+    monkeypatch.setattr(server_database, "Kubectl", MysqlCluster)
+    found = server_database.server_of(MysqlCluster(Access(namespace="jhub")), f"mysql://hub@{host}/x")
+    assert found.image == "example.org/mysql/mariadb@sha256:0"
 
 
 @pytest.mark.parametrize("host", ["database", "db.example.org"])
 def test_a_server_elsewhere_needs_an_image(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_database, "Kubectl", Cluster)
     with pytest.raises(HubError) as refused:
-        server_database.running_server(Cluster(Access(namespace="jhub")), f"postgresql://hub@{host}/x")
+        server_database.server_of(Cluster(Access(namespace="jhub")), f"postgresql://hub@{host}/x")
     assert f"server {host} does not run in this cluster" in refused.value.message
     assert "z2jh_database_image" in refused.value.hint
+
+
+def test_a_server_beside_the_hub_in_its_own_pod_is_refused_whatever_the_image() -> None:
+    """As behind the proxy of a cloud's database."""
+    with pytest.raises(HubError, match="is reached only from within the hub's own pod"):
+        server_database.server_of(Cluster(Access()), "mysql+pymysql://hub@127.0.0.1/x", "mysql:8.0")
 
 
 def release(database: Database) -> Release:
@@ -218,5 +287,5 @@ def release(database: Database) -> Release:
 
 
 def test_a_database_of_another_kind_is_refused() -> None:
-    with pytest.raises(HubError, match="The hub's database is mysql: no recovery point"):
-        database_of(Access(), release(Database("mysql", "mysql+pymysql://hub@database/x")))
+    with pytest.raises(HubError, match="The hub's database is other: no recovery point"):
+        database_of(Access(), release(Database("other", "cockroachdb://hub@database/x")))
