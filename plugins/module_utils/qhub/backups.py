@@ -114,7 +114,7 @@ def _noted(path: Path) -> str:
         lines = path.with_name(SUMS).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return ""
-    noted = {name: total for total, _, name in (line.partition("  ") for line in lines)}
+    noted = {name: total for total, _mark, name in (line.partition("  ") for line in lines)}
     return noted.get(path.name, "")
 
 

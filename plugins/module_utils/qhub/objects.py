@@ -41,7 +41,7 @@ def is_object(path: str) -> bool:
 
 def look(address: str) -> Object:
     """What S3 says of it now. Raises HubError where it cannot be asked, or has no checksum of it."""
-    bucket, _, key = address[len(SCHEME) :].partition("/")
+    bucket, _slash, key = address[len(SCHEME) :].partition("/")
     argv = ["aws", "s3api", "head-object", "--bucket", bucket, "--key", key]
     output = programs.run([*argv, "--checksum-mode", "ENABLED", "--output", "json"], Path("/"), cloud=True)
     if output.status:
