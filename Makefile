@@ -15,7 +15,7 @@ export TMPDIR := $(firstword $(wildcard /mnt/hubops/tmp) $(TMPDIR) /tmp)
 
 # The longest first, but for what is short beside the installation of the engine. The tests begin without images.
 CHECK := sanity lint unit docs artifact
-TEST := engine images tests faults-short $(SCENARIOS:%=molecule-%) failures-short clusters artifact docs lint sanity demo demo-clean
+TEST := engine images tests clusters faults-short $(SCENARIOS:%=molecule-%) failures-short artifact docs lint sanity demo demo-clean
 ON_IMAGES := $(filter faults-short molecule-% failures-short clusters,$(TEST))
 
 .PHONY: help venv check test lint sanity artifact docs unit hubs servers firewall browser engine images kubernetes clusters clusters-killed molecule refusals pages hub-pages keycloak redeployments faults faults-short failures failures-short tests demo demo-clean bench clean
