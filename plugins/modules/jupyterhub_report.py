@@ -118,6 +118,7 @@ seconds:
   sample: 0.02
 """
 
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
@@ -151,18 +152,32 @@ def reported(params: dict[str, Any], check: bool) -> dict[str, Any]:
         }
     hosts = [from_dict(OtherHost, each) for each in params["other_hosts"]]
     if hosts:
-        measured = {"hosts": [to_dict(each) for each in hosts]}
-        run.record(journal.Phase(other_hosts.PHASE, 0.0, journal.OK, measured, other_hosts.warnings(hosts)))
+        run.record(phase_of(hosts))
     composed = report.compose(report.of_run(run, failure))
     try:
-        if hosts:
-            with journal.lock(folder):
-                journal.write(folder, run)
+        # The record of one that is not over is the guard's to write.
+        if hosts and run.is_over:
+            keep(folder, run.id, hosts)
         return {"changed": True, "report": composed, "path": str(report_files.write(folder, composed))}
     except (HubError, OSError) as error:
         # On a disk that has become full the report is all the more wanted.
         warning = f"The report was not kept on the host: {error}"
         return {"changed": False, "report": composed, "warnings": [warning]}
+
+
+def phase_of(hosts: list[OtherHost]) -> journal.Phase:
+    """What has become of other hosts, as the run's record has it."""
+    measured = {"hosts": [to_dict(each) for each in hosts]}
+    return journal.Phase(other_hosts.PHASE, 0.0, journal.OK, measured, other_hosts.warnings(hosts))
+
+
+def keep(folder: Path, run_id: str, hosts: list[OtherHost]) -> None:
+    """Add it to the record, where that is still there."""
+    with journal.lock(folder):
+        run = journal.recorded(folder, run_id)
+        if run:
+            run.record(phase_of(hosts))
+            journal.write(folder, run)
 
 
 def main() -> None:

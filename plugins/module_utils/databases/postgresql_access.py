@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,8 +23,16 @@ _VARIABLES = {
     "dbname": "PGDATABASE",
     "passfile": "PGPASSFILE",
     "options": "PGOPTIONS",
+    "service": "PGSERVICE",
 }
+#: What drivers take besides libpq's parameters, and programs do not.
+_OF_DRIVERS = (
+    *("dsn", "connection_factory", "cursor_factory", "async", "async_"),
+    *("autocommit", "prepare_threshold", "context", "row_factory"),
+)
 DEFAULT_PORT = "5432"
+#: Hosts that a file of passwords calls localhost: none, and the folders of sockets that libpq is built with.
+DEFAULT_SOCKETS = ("", "/var/run/postgresql", "/tmp")
 #: A line of a password file: host, port, database, user, and the password, which is all the rest.
 _KEPT = re.compile(r"((?:[^:\\]|\\.)*):" * 4 + r"(.*)")
 
@@ -39,9 +48,11 @@ def access_of(config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str
         "password": url.password or "",
         "dbname": urls.database_name(url, sqlalchemy),
         **{name: ",".join(values) for name, values in url.query.items()},
-        **{name: str(value) for name, value in config.connect_args.items()},
+        **{name: str(value) for name, value in config.connect_args.items() if name not in _OF_DRIVERS},
     }
+    words.update(_of_service(given.get("service") or words["service"], context))
     words.update({name: word for name, word in given.items() if word})
+    words.pop("service")
     words["user"] = words["user"] or context.user
     words["dbname"] = words.pop("database", "") or words["dbname"] or words["user"]
     passfile = Path(words.pop("passfile") or home(context) / ".pgpass")
@@ -67,11 +78,54 @@ def access_of(config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str
     )
 
 
+def _of_service(name: str, context: ExecutionContext) -> dict[str, str]:
+    """The parameters of a service, which come before variables; nothing where no service is named.
+
+    Raises HubError where no file of services has it.
+    """
+    if not name:
+        return {}
+    given = context.environment.get("PGSERVICEFILE")
+    folder = context.environment.get("PGSYSCONFDIR") or "/etc/postgresql-common"
+    files = [Path(given) if given else home(context) / ".pg_service.conf", Path(folder, "pg_service.conf")]
+    for file in files:
+        try:
+            lines = Path(context.on_host(str(file))).read_text(encoding="utf-8").splitlines()
+        except (OSError, ValueError):
+            continue
+        found = _section(name, lines)
+        if found is not None:
+            return found
+    raise HubError(
+        f"The service {name} of the hub's database is in none of {', '.join(map(str, files))}.",
+        "Correct the name in c.JupyterHub.db_url or PGSERVICE, or the permissions of the file.",
+    )
+
+
+def _section(name: str, lines: Iterable[str]) -> dict[str, str] | None:
+    """The parameters of a section, the first of that name; None where there is none."""
+    found: dict[str, str] | None = None
+    for line in map(str.strip, lines):
+        if line.startswith("["):
+            if found is not None:
+                break
+            found = {} if line == f"[{name}]" else None
+        elif found is not None and "=" in line and not line.startswith("#"):
+            word, _equals, value = line.partition("=")
+            found.setdefault(word.strip(), value.strip())
+    return found
+
+
 def _kept_password(file: Path, words: Mapping[str, str]) -> str | None:
-    """The password that the hub's user has in a file for this database, as libpq finds it."""
-    host = "localhost" if words["host"].startswith("/") else words["host"] or "localhost"
+    """The password that the hub's user has in a file for this database, as libpq finds it.
+
+    One that others may read is ignored by libpq, so that the hub has no password either.
+    """
+    host = "localhost" if words["host"] in DEFAULT_SOCKETS else words["host"]
     wanted = (host, words["port"] or DEFAULT_PORT, words["dbname"], words["user"])
     try:
+        if file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            return None
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
         return None

@@ -29,7 +29,10 @@ CONNECT_SECONDS = "10"
 END = "\\hubops"
 READ_ONLY = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
 #: Variables whose meaning is in the access already.
-KNOWN = ("PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGPASSWORD", "PGPASSFILE", "PGOPTIONS", "PGAPPNAME")
+KNOWN = (
+    *("PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGPASSWORD", "PGPASSFILE", "PGOPTIONS", "PGAPPNAME"),
+    *("PGSERVICE", "PGSERVICEFILE"),
+)
 #: Parameters that may not be on a command line; without them the server says what is missing.
 SECRET = ("sslpassword",)
 #: Parameters that name a file or a folder.

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import (
@@ -190,6 +191,64 @@ def test_why_it_cannot_be_read(server: Mysql, tmp_path: Path) -> None:
     )
 
 
+#: Connects as the hub does, and then as the collection does.
+CONNECT = """
+import json, sys, sqlalchemy
+for url, connect_args in json.load(sys.stdin):
+    connection = sqlalchemy.create_engine(url, connect_args=connect_args).connect()
+    print(*connection.exec_driver_sql("SELECT SUBSTRING_INDEX(USER(), '@', 1), DATABASE()").one())
+"""
+#: As PyMySQL reads it of an option file, which knows no escapes.
+PASSWORD_IN_FILE = "p@ss :/%?'é"
+
+
+#: URLs, and what `db_kwargs` has besides.
+WAYS: list[tuple[str, dict[str, Any]]] = [
+    ("mysql+pymysql://hub:{password}@[::1]:{port}/hub_db", {}),
+    ("mysql+pymysql://hub:{password}@/hub_db?unix_socket={socket}", {}),
+    ("mariadb+pymysql://hub@127.0.0.1:{port}/hub_db?charset=utf8mb4", {"password": PASSWORD}),
+    ("mysql+pymysql://", {"unix_socket": "{socket}", "user": "hub", "passwd": PASSWORD, "db": "hub_db"}),
+    ("mysql+pymysql:///hub_db?read_default_file={file}", {"connect_timeout": 5}),
+    ("mysql+pymysql://127.0.0.1/", {"read_default_file": "{file}", "read_default_group": "hub"}),
+]
+
+
+def test_every_way_to_the_database_is_the_hubs(hub: MysqlDatabase, server: Mysql, tmp_path: Path) -> None:
+    file = tmp_path / "my.cnf"
+    login = f'user = filed\npassword = "{PASSWORD_IN_FILE}"\nport = {server.port}\n'
+    file.write_text(f"[client]\nhost = 127.0.0.1\n{login}[hub]\n{login}database = hub_db\n")
+    places = {"port": server.port, "socket": server.socket, "file": file}
+    server.make_role("filed", PASSWORD_IN_FILE)
+    server.sql("GRANT ALL ON `hub\\_db`.* TO filed@localhost")
+    for name in ("hub", "filed"):
+        for statement in (f"SHOW CREATE USER {name}@localhost", f"SHOW GRANTS FOR {name}@localhost"):
+            for line in server.sql(statement).splitlines():
+                server.sql(line.replace("`localhost`", "`::1`"))
+    try:
+        asked, users, rows = [], [], hub.contents().rows
+        for url, more in WAYS:
+            given = {
+                name: str(each).format(**places) if name in ("unix_socket", "read_default_file") else each
+                for name, each in more.items()
+            }
+            configured = DatabaseConfig(url.format(password=quote(PASSWORD, safe=""), **places), given)
+            facts = find_database(configured, context_in(tmp_path), "2.0.58", 10)
+            assert (facts.problem, facts.rows) == (None, rows), url
+            access = MysqlDatabase.access_of(configured, context_in(tmp_path), "2.0.58")
+            ours = MysqlDatabase(access, "the hub's database").url("2.0.58")
+            asked += [(configured.url, given), (ours, {})]
+            users += ["filed" if "read_default_file" in f"{url}{more}" else "hub"] * 2
+        done = subprocess.run(
+            [environment(OLD, DRIVER) / "bin" / "python", "-c", CONNECT],
+            input=json.dumps(asked),
+            capture_output=True,
+            text=True,
+        )
+        assert done.stdout.splitlines() == [f"{user} hub_db" for user in users], done.stderr
+    finally:
+        server.sql("DROP USER IF EXISTS filed@localhost, filed@`::1`, hub@`::1`")
+
+
 def test_clients_that_are_missing(server: Mysql, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "defpath", "/nowhere")
     facts = found(server, tmp_path, "/nowhere")
@@ -263,6 +322,32 @@ def test_a_database_that_is_gone_is_made_again(hub: MysqlDatabase, server: Mysql
     assert not hub.is_as_backed_up(backup)
     hub.restore(tmp_path / "point", backup, tmp_path / "aside")
     assert server.content("hub_db") == before
+
+
+def test_a_latin1_database_stays_one_on_a_utf8mb4_server(server: Mysql, tmp_path: Path) -> None:
+    """In utf8mb4 its keys would be longer than its row format takes."""
+    server.make_database("old_db", "hub")
+    server.sql("ALTER DATABASE old_db CHARACTER SET latin1 COLLATE latin1_swedish_ci")
+    fill_database(environment(OLD, DRIVER), server.url("hub", PASSWORD, "old_db"))
+    server.sql(
+        "ALTER TABLE users ROW_FORMAT = COMPACT; ALTER TABLE oauth_clients ROW_FORMAT = COMPACT; "
+        "UPDATE users SET name = 'müller' WHERE name = 'user1'",
+        "old_db",
+    )
+    database, before = at(server, tmp_path, name="old_db"), server.content("old_db")
+    try:
+        backup, context = sealed(database, tmp_path / "point"), context_in(tmp_path)
+        with database.restored_copy(tmp_path / "point", backup, context) as copy:
+            assert copy.contents() == database.contents()
+            collations = (
+                "SELECT DISTINCT TABLE_COLLATION FROM information_schema.TABLES WHERE TABLE_SCHEMA = "
+            )
+            assert server.sql(f"{collations} 'old_db_hubops_scratch'").split() == ["latin1_swedish_ci"]
+        migrate(database, tmp_path)
+        database.restore(tmp_path / "point", backup, tmp_path / "aside")
+        assert server.content("old_db") == before and "müller" in database.users()
+    finally:
+        server.sql("DROP DATABASE old_db")
 
 
 #: Runs a restore in a process of its own.

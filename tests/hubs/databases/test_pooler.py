@@ -52,7 +52,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield place
 
 
-@pytest.mark.parametrize("setting", ["", "ignore_startup_parameters = options"])
+@pytest.mark.parametrize("setting", ["", "ignore_startup_parameters = options", "pool_mode = transaction"])
 def test_a_pooler_is_refused_and_the_server_itself_is_not(place: Place, tmp_path: Path, setting: str) -> None:
     url = place.server.url(USER, PASSWORD, f"{place.name}_pooled")
     direct = find_database(replace(place.config, url=url), place.context, SQLALCHEMY, 5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +52,18 @@ CREATE SCHEMA reports;
 CREATE TABLE reports.monthly (id int GENERATED ALWAYS AS IDENTITY, what text);
 INSERT INTO reports.monthly (what) VALUES ('x');
 COMMENT ON TABLE users_info IS 'of NativeAuthenticator';
+"""
+
+
+#: Connects as the hub does, and then without its environment as the collection does.
+CONNECT = """
+import json, os, sys, sqlalchemy
+for url, connect_args in json.load(sys.stdin).values():
+    connection = sqlalchemy.create_engine(url, connect_args=connect_args).connect()
+    print(connection.exec_driver_sql("select current_user || ' in ' || current_database()").scalar())
+    for name in [each for each in os.environ if each.startswith("PG")]:
+        del os.environ[name]
+    os.environ["HOME"] = "/nowhere"
 """
 
 
@@ -141,6 +155,9 @@ def test_others_sessions_are_ended_by_who_may(place: Place) -> None:
             {"password": PASSWORD},
         ),
         ("postgresql://{user}@127.0.0.1:{port}/", {"PGOPTIONS": "-c work_mem=5MB"}, {}),
+        ("postgresql:///{user}?service=hub", {"PGSERVICEFILE": "{home}/services"}, {}),
+        ("postgresql://", {"PGSERVICE": "hub"}, {"dbname": "{user}", "prepare_threshold": None}),
+        ("postgresql://{user}@localhost:{port}/{user}", {"PGPASSFILE": "{home}/passwords"}, {}),
     ],
 )
 def test_every_way_to_the_database_is_the_hubs(
@@ -157,23 +174,42 @@ def test_every_way_to_the_database_is_the_hubs(
         with Path(place.context.home, ".pgpass").open("a") as file:
             escaped = PASSWORD.replace("\\", "\\\\").replace(":", "\\:")
             file.write(f"{line}{escaped if line.endswith(':') else ''}\n")
+    home = Path(place.context.home)
+    (home / ".pgpass").chmod(0o600)
+    service = f"[other]\nport=1\n[hub]\n# the hub's\nhost={place.server.folder}\nport={place.server.port}\n"
+    for name in (".pg_service.conf", "services"):
+        (home / name).write_text(f"{service}user={place.name}\ndbname=another\n")
+    (home / "passwords").write_text(f"localhost:*:{place.name}:*:{escaped}\n")
+    (home / "passwords").chmod(0o600)
+    words["home"] = str(home)
     environ = {
         **place.context.environment,
         **{name: value.format(**words) for name, value in variables.items()},
     }
+    given = {
+        name: each.format(**words) if isinstance(each, str) else each for name, each in connect_args.items()
+    }
     here = place._replace(
-        config=DatabaseConfig(url.format(**words), connect_args),
+        config=DatabaseConfig(url.format(**words), given),
         context=replace(place.context, environment=environ),
     )
     assert here.database().contents().rows == {}
-    connect = (
-        "import sys, sqlalchemy; connection = sqlalchemy.create_engine(sys.stdin.read()).connect(); "
-        "print(connection.exec_driver_sql('select current_user').scalar())"
-    )
+    asked = {"hub": (here.config.url, given), "ours": (here.database().url(SQLALCHEMY), {})}
     done = subprocess.run(
-        [PYTHON, "-c", connect], input=here.database().url(SQLALCHEMY), capture_output=True, text=True
+        [PYTHON, "-c", CONNECT], input=json.dumps(asked), env=environ, capture_output=True, text=True
     )
-    assert (done.stdout.strip(), done.stderr) == (place.name, "")
+    assert done.stdout.splitlines() == [f"{place.name} in {place.name}"] * 2, done.stderr
+
+
+def test_a_file_of_passwords_that_others_may_read_is_the_hubs_no_more_than_ours(place: Place) -> None:
+    """libpq ignores it."""
+    escaped = PASSWORD.replace("\\", "\\\\").replace(":", "\\:")
+    file = Path(place.context.home, ".pgpass")
+    file.write_text(f"*:*:*:*:{escaped}\n")
+    config = DatabaseConfig(f"postgresql://{place.name}@127.0.0.1:{place.server.port}/{place.name}")
+    for mode, said in ((0o644, "password authentication failed"), (0o600, "None")):
+        file.chmod(mode)
+        assert said in str(find_database(config, place.context, SQLALCHEMY, 5).problem)
 
 
 def test_a_server_that_refuses_says_why_without_the_password(place: Place) -> None:
@@ -298,6 +334,38 @@ def test_views_and_tables_of_others_are_named(place: Place) -> None:
     server = server_of(place)
     assert server.views == ["names (reads api_tokens, users)"]
     assert server.foreign_tables == ["groups (postgres's)"]
+
+
+def test_a_role_that_has_grants_only(place: Place) -> None:
+    """Its hub works; what it cannot do is migrate."""
+    fill(place)
+    server, tables = place.server, "api_tokens users"
+    server.sql(f'REASSIGN OWNED BY "{place.name}" TO people', place.name)
+    server.sql(f'GRANT ALL ON ALL TABLES IN SCHEMA public TO "{place.name}"', place.name)
+    foreign = server_of(place).foreign_tables
+    assert {f"{table} (people's)" for table in tables.split()} <= set(foreign)
+    assert place.database().contents().rows["users"] == 5
+    with pytest.raises(HubError, match="must be owner of table users"):
+        place.database().run(["ALTER TABLE users ADD COLUMN added int"], 1)
+    # Whoever is a member of the owner may do as the owner does.
+    server.sql(f'GRANT people TO "{place.name}"')
+    try:
+        assert server_of(place).foreign_tables == []
+        place.database().run(["ALTER TABLE users ADD COLUMN added int"], 1)
+    finally:
+        server.sql(f'REVOKE people FROM "{place.name}"')
+
+
+def test_clients_that_are_missing(place: Place, point: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(place)
+    database = place.database()
+    monkeypatch.setattr(postgresql_clients, "installed", lambda _path: ())
+    facts = find_database(place.config, place.context, SQLALCHEMY, 5)
+    assert facts.server and facts.server.clients == {"psql": "", "pg_dump": "", "pg_restore": ""}
+    words = r"does not have PostgreSQL's programs psql, .*Install the package postgresql-client\."
+    assert facts.problem and re.search(words, facts.problem)
+    with pytest.raises(HubError, match=words):
+        database.back_up(point, 5)
 
 
 def test_clients_older_than_the_server(tmp_path: Path, point: Path) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import http.server
 import json
+import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 import venv
@@ -23,12 +26,14 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.sta
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import guard
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.singleuser_hosts import (
     exchange,
     guard_program,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.singleuser_hosts.record import Record, read
 
+from tests import REPOSITORY
 from tests.plans import planned_environment
 
 OLD, NEW, POINT = "4.1.6", "6.1.1", "20261120T211500Z-4.1.6-6.1.1"
@@ -46,7 +51,7 @@ class HubStandIn:
 
 
 @contextlib.contextmanager
-def hub_of(version: str) -> Iterator[HubStandIn]:
+def hub_of(version: str, address: str = "127.0.0.1") -> Iterator[HubStandIn]:
     hub = HubStandIn(version)
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -62,10 +67,10 @@ def hub_of(version: str) -> Iterator[HubStandIn]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = http.server.ThreadingHTTPServer((address, 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    hub.url = f"http://127.0.0.1:{server.server_port}/hub/api"
+    hub.url = f"http://{address}:{server.server_port}/hub/api"
     try:
         yield hub
     finally:
@@ -110,7 +115,7 @@ def which(entry: PlannedEnvironment) -> str:
 
 def wait_for(folder: Path, phase: str) -> None:
     """Until the guard has come to this phase, and has removed itself."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while (folder / "guard").exists() or (read(folder) or pytest.fail("no record")).phase != phase:
         assert time.monotonic() < deadline, (read(folder), guard.output(folder, "", "log"))
         time.sleep(0.1)
@@ -202,3 +207,68 @@ def test_what_is_not_staged_is_not_exchanged_and_leaves_no_guard(tmp_path: Path)
     with hub_of(OLD) as hub, pytest.raises(HubError, match="is not staged"):
         exchange.switch(folder, record(hub, entry), guard_program)
     assert (which(entry), guard.is_active(folder)) == ("old", False)
+
+
+#: What a controller does before the outage, and then no more.
+SWITCH = """
+- hosts: hubs
+  gather_facts: false
+  tasks:
+    - ansible.builtin.set_fact:
+        jupyterhub_deployment: "{{ known.jupyterhub_deployment }}"
+        jupyterhub_upgrade_plan: "{{ known.jupyterhub_upgrade_plan }}"
+        jupyterhub_backup: "{{ known.jupyterhub_backup }}"
+        cacheable: true
+    - ansible.builtin.import_role:
+        name: hubops.jupyterhub.hub_singleuser
+        tasks_from: switch.yml
+"""
+
+
+def test_a_host_asks_the_hub_on_the_hubs_own_machine(tmp_path: Path) -> None:
+    """Hub and host are two addresses here; in its config the hub has the one that only itself reaches."""
+    entry, folder = staged(tmp_path), tmp_path / "state/singleuser"
+    with hub_of(NEW, "127.0.0.2") as hub:
+        port = hub.url.split(":")[2].split("/")[0]
+        loopback = f"http://127.0.0.1:{port}"
+        facts = {
+            "jupyterhub_deployment": {
+                "config": {"hub_api_url": f"{loopback}/hub/api", "public_url": f"{loopback}/"}
+            },
+            "jupyterhub_upgrade_plan": {
+                "from_version": OLD,
+                "to_version": NEW,
+                "running_servers": "keep",
+                "singleuser_hosts": [{"host": "node", "environments": [to_dict(entry)]}],
+            },
+            "jupyterhub_backup": f"/recovery/{POINT}",
+        }
+        usual = {
+            "ansible_connection": "ansible.builtin.local",
+            "ansible_python_interpreter": sys.executable,
+            "jupyterhub_confirm_timeout": 1,
+        }
+        node = {"ansible_host": "127.0.0.3", "jupyterhub_state_folder": str(tmp_path / "state")}
+        inventory = {
+            "hubs": {"hosts": {"hub": {"ansible_host": "127.0.0.2", "known": facts}}},
+            "jupyterhub_singleuser": {"hosts": {"node": node}},
+            "all": {"vars": usual},
+        }
+        (tmp_path / "inventory.json").write_text(json.dumps(inventory))
+        (tmp_path / "switch.yml").write_text(SWITCH)
+        done = subprocess.run(
+            [
+                str(Path(sys.executable).parent / "ansible-playbook"),
+                *("--inventory", str(tmp_path / "inventory.json"), str(tmp_path / "switch.yml")),
+            ],
+            env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / ".collections")},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout
+        found = read(folder)
+        assert found and found.reaches_hub, found
+        assert found.hub_urls[0] == hub.url
+        # The controller is gone; the guard finds the new hub.
+        wait_for(folder, "kept")
+    assert which(entry) == "new"

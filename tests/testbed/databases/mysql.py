@@ -37,7 +37,7 @@ class Mysql(Server):
         return [
             *("/usr/sbin/mariadbd", "--no-defaults", *self._data, f"--port={self.port}"),
             *(f"--socket={self.socket}", f"--pid-file={self.folder / 'pid'}", f"--tmpdir={self.folder}"),
-            *("--bind-address=127.0.0.1", "--skip-log-bin", "--innodb-buffer-pool-size=32M"),
+            *("--bind-address=127.0.0.1,::1", "--skip-log-bin", "--innodb-buffer-pool-size=32M"),
             "--innodb-flush-log-at-trx-commit=0",
         ]
 

@@ -32,6 +32,7 @@ def context(*mounts: Mount, directory: str) -> ContainerContext:
 
 def test_a_password_that_its_user_keeps_in_a_volume(tmp_path: Path) -> None:
     (tmp_path / ".pgpass").write_text("db:*:hub:hub:of the volume\n")
+    (tmp_path / ".pgpass").chmod(0o600)
     inside = context(Mount(str(tmp_path), "/home/hub", "homes"), directory=str(tmp_path))
     access = postgresql_access.access_of(DatabaseConfig("postgresql://hub@db/hub"), inside, "2.0")
     assert (access.password, access.directory) == ("of the volume", str(tmp_path))

@@ -617,6 +617,16 @@ CASES += [
         host=with_packages({"sqlalchemy": "2.1.0"}),
     ),
     Case(
+        "database-path-decoded",
+        "The database postgresql://hub:***@db/100%25 has %25 in its name, and SQLAlchemy 2.0.30 becomes "
+        "2.1.0.",
+        hub(
+            database__url="postgresql://hub:***@db/100%25",
+            hub_environment__packages={"jupyterhub": "4.1.6", "sqlalchemy": "2.0.30"},
+        ),
+        host=with_packages({"sqlalchemy": "2.1.0"}),
+    ),
+    Case(
         "database-driver",
         f"psycopg[binary] is added to {HUB}, for {SERVER}.",
         on_server(),
