@@ -119,7 +119,6 @@ def faults(tasks: list[Task]) -> Iterator[Fault]:
         prepare=deaf,
         variables={"jupyterhub_stop_timeout": 5},
         heals=False,  # It would not stop for the next upgrade either.
-        prepared=True,
     )
     yield Fault(
         "port taken by another process",
@@ -445,7 +444,10 @@ ShutdownAPIHandler.post = lambda self: self.set_status(202)
 
 
 def deaf(row: Row) -> None:
-    """The hub does not end when it is asked to, nor by its unit's signal; and the unit waits long."""
+    """The hub does not end when it is asked to, nor by its unit's signal; and the unit waits long.
+
+    Its config says so, which a run that was prepared would restore without that.
+    """
     row.hub.exec(["tee", "-a", row.hub.layout.config_file], stdin=STAYS)
     row.hub.service("restart")
     row.hub.wait_until_answers()
