@@ -31,10 +31,15 @@ def compute(server_url: str, token: str, timeout: float) -> str:
 
     Raises HubError when none starts, or no answer comes within ``timeout`` seconds from then on.
     """
-    with _kernel(server_url, token) as kernel:
-        address = f"{server_url}/api/kernels/{kernel}/channels?session_id={uuid.uuid4().hex}"
-        with connected(address, token, timeout) as socket:
-            return _execute(socket, QUESTION)
+    with _kernel(server_url, token) as kernel, connected(
+        channels(server_url, kernel), token, timeout
+    ) as socket:
+        return execute(socket, QUESTION)
+
+
+def channels(server_url: str, kernel: str) -> str:
+    """The address of a kernel's websocket, for one who has none yet."""
+    return f"{server_url}/api/kernels/{kernel}/channels?session_id={uuid.uuid4().hex}"
 
 
 @contextlib.contextmanager
@@ -50,8 +55,8 @@ def _kernel(server_url: str, token: str) -> Iterator[str]:
         ask(f"{server_url}/api/kernels/{kernel}", token, "DELETE")
 
 
-def _execute(socket: WebSocket, code: str) -> str:
-    """What the kernel answers to a piece of code. Raises HubError where that fails, or has no result."""
+def execution(code: str) -> dict[str, Any]:
+    """The message that has a kernel run a piece of code."""
     header = {
         "msg_id": uuid.uuid4().hex,
         "msg_type": "execute_request",
@@ -67,11 +72,16 @@ def _execute(socket: WebSocket, code: str) -> str:
         "allow_stdin": False,
         "stop_on_error": True,
     }
-    request = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
+    return {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
+
+
+def execute(socket: WebSocket, code: str) -> str:
+    """What the kernel answers to a piece of code. Raises HubError where that fails, or has no result."""
+    request = execution(code)
     socket.send(json.dumps(request))
     while True:
         message = json.loads(socket.receive())
-        if message["parent_header"].get("msg_id") != header["msg_id"]:
+        if message["parent_header"].get("msg_id") != request["header"]["msg_id"]:
             continue
         kind, said = message["header"]["msg_type"], message["content"]
         if kind == "execute_result":

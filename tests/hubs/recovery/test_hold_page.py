@@ -9,6 +9,7 @@ import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.announcement import announcement_of
@@ -32,10 +33,10 @@ c.ConfigurableHTTPProxy.auth_token = "{TOKEN}"
 
 
 @contextmanager
-def external_proxy(place: Path, port: int, api_port: int) -> Iterator[None]:
+def external_proxy(place: Path, port: int, api_port: int, log: IO[bytes] | None = None) -> Iterator[None]:
     argv = [f"{place}/bin/configurable-http-proxy", "--ip", "127.0.0.1", "--port", str(port)]
     argv += ["--api-ip", "127.0.0.1", "--api-port", str(api_port)]
-    with subprocess.Popen(argv, env={**os.environ, "CONFIGPROXY_AUTH_TOKEN": TOKEN}) as proxy:
+    with subprocess.Popen(argv, env={**os.environ, "CONFIGPROXY_AUTH_TOKEN": TOKEN}, stderr=log) as proxy:
         try:
             deadline = time.monotonic() + 60
             while api.ask(f"http://127.0.0.1:{api_port}/api/routes", TOKEN).status != 200:
