@@ -6,7 +6,7 @@ export PATH := $(BIN):$(PATH)
 SOURCES := plugins tests demo molecule tools/get_pip.py tools/docs
 # In the order of tests/conftest.py: xdist would begin with the groups that have most tests.
 PYTEST := pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder --durations 20
-SCENARIOS := systemd supervisord old postgresql mysql
+SCENARIOS := systemd supervisord old postgresql mysql qhub
 # Distinguishes molecule's containers and images of this checkout from those of another one.
 export HUBOPS_CHECKOUT := $(firstword $(shell printf %s '$(CURDIR)' | cksum))
 
@@ -15,10 +15,10 @@ export TMPDIR := $(firstword $(wildcard /mnt/hubops/tmp) $(TMPDIR) /tmp)
 
 # The longest first, but for what is short beside the installation of the engine. The tests begin without images.
 CHECK := sanity lint unit docs artifact
-TEST := engine images tests faults-short $(SCENARIOS:%=molecule-%) failures-short clusters artifact docs lint sanity demo demo-clean
+TEST := engine images tests clusters faults-short $(SCENARIOS:%=molecule-%) failures-short artifact docs lint sanity demo demo-clean
 ON_IMAGES := $(filter faults-short molecule-% failures-short clusters,$(TEST))
 
-.PHONY: help venv check test lint sanity artifact docs unit hubs servers firewall browser engine images kubernetes clusters molecule refusals pages hub-pages keycloak redeployments faults faults-short failures failures-short tests demo demo-clean bench clean
+.PHONY: help venv check test lint sanity artifact docs unit hubs servers firewall browser engine images kubernetes clusters clusters-killed molecule refusals pages hub-pages keycloak redeployments faults faults-short failures failures-short tests demo demo-clean bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -84,6 +84,9 @@ kubernetes: venv  ## the programs of a Kubernetes cluster, built once for all ch
 clusters: images kubernetes  ## releases of Zero to JupyterHub in a real cluster of one node, or in that of KUBECONFIG
 	pytest tests/clusters --durations 20
 
+clusters-killed: images kubernetes  ## Helm killed at ten moments of an upgrade, and run again
+	pytest tests/clusters/killed.py
+
 molecule: $(SCENARIOS:%=molecule-%)  ## the molecule scenarios; `make molecule-systemd` makes one
 
 .PHONY: $(SCENARIOS:%=molecule-%)
@@ -126,12 +129,13 @@ demo:  ## a real hub upgraded under build/demo, without root, Docker or Node
 demo-clean:  ## stop the demo's hub and remove build/demo
 	demo/clean
 
-bench: images servers  ## measure outage, rehearsal, large databases, a fleet's controller and index; writes build/bench.json
+bench: images servers  ## measure outage, rehearsal, large databases, a fleet's controller and index, many environments; writes build/bench.json
 	python -m tests.bench
 	python -m tests.bench.rehearsal
 	python -m tests.bench.databases
 	python -m tests.bench.fleet
 	python -m tests.bench.index
+	python -m tests.bench.environments
 
 clean:  ## remove what the tests made: containers, build, caches
 	demo/clean

@@ -1,49 +1,33 @@
 """A stand-in of AWX's REST API: strict, and with nothing behind it, so that no job runs.
 
-It takes the fields that awxkit 24.6 sends for each kind of object, and refuses any other. Names are unique,
+It takes the fields of each kind of object that AWX 24.6.1 takes, as its own API server has described them
+(``OPTIONS``, recorded in ``awx_24_6_1.json``), and refuses any other, and other choices. Names are unique,
 objects that are referred to exist, and what depends on an object is removed with it. A template needs a
-project that was fetched, which takes until it is asked for again. Surveys are checked as AWX's documentation
-describes them.
+project that was fetched, which takes until it is asked for again.
 """
 
 from __future__ import annotations
 
-import ast
 import contextlib
-import inspect
 import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from awxkit.api import pages
-
 TOKEN = "token-of-the-administrator"
-_CLASSES = {
-    "organizations": pages.Organization,
-    "execution_environments": pages.ExecutionEnvironment,
-    "credential_types": pages.CredentialType,
-    "projects": pages.Project,
-    "inventories": pages.Inventory,
-    "inventory_sources": pages.InventorySource,
-    "job_templates": pages.JobTemplate,
-    "workflow_job_templates": pages.WorkflowJobTemplate,
-    "workflow_job_template_nodes": pages.WorkflowJobTemplateNode,
-}
-#: awxkit makes no payload for these: fields of AWX's documentation.
-_OTHERS = {"schedules": {"name", "description", "unified_job_template", "rrule", "enabled", "extra_data"}}
+#: ``type``, ``required`` and ``choices`` of each field, by kind.
+FIELDS: dict[str, dict[str, dict[str, Any]]] = json.loads(
+    Path(__file__).with_name("awx_24_6_1.json").read_text()
+)
 _READ_ONLY = ("credentials", "notification_templates")
+#: What it requires without describing that.
 _REQUIRED = {
-    "execution_environments": {"image"},
-    "credential_types": {"kind"},
     "projects": {"organization"},
-    "inventories": {"organization"},
-    "inventory_sources": {"inventory", "source"},
+    "inventory_sources": {"source"},
     "job_templates": {"project", "playbook", "inventory"},
-    "workflow_job_template_nodes": {"workflow_job_template"},
-    "schedules": {"unified_job_template", "rrule"},
 }
 #: Fields that hold the number of another object, and what it may be.
 _NUMBERS = {
@@ -64,26 +48,10 @@ _LINKED = {
     "notification_templates_error": "notification_templates",
 }
 _QUESTION = {
-    *("question_name", "question_description", "variable", "type", "choices", "default", "required"),
+    *("question_name", "question_description", "variable", "type", "choices", "required"),
     *("min", "max"),
 }
 _TYPES = ("text", "textarea", "password", "integer", "float", "multiplechoice", "multiselect")
-
-
-def fields(kind: str) -> set[str]:
-    """The fields of a kind of objects: all names that awxkit's own payload of it has."""
-    if kind in _OTHERS:
-        return _OTHERS[kind]
-    tree = ast.parse(inspect.cleandoc("\n" + inspect.getsource(_CLASSES[kind].payload)))
-    named = {
-        node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
-    named |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg}
-    named |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    # It takes these by name.
-    return named | set(inspect.signature(_CLASSES[kind].payload).parameters) | {"name", "description"}
 
 
 class Refused(Exception):
@@ -101,6 +69,11 @@ class Awx:
         for kind, name in (("credentials", "hubs"), ("notification_templates", "chat")):
             self._add(kind, {"name": name})
 
+    def passed(self, template: int) -> dict[str, Any]:
+        """The variables that a job gets of whose survey nothing is answered: as AWX does it."""
+        survey = self.surveys.get(template, {"spec": []})["spec"]
+        return {each["variable"]: each["default"] for each in survey if each.get("default") is not None}
+
     def of(self, kind: str) -> list[dict[str, Any]]:
         return [each for each in self.objects.values() if each["type"] == kind]
 
@@ -113,7 +86,7 @@ class Awx:
         """The status and the body of an answer."""
         self.requests.append(f"{method} {path}")
         kind, *rest = path.strip("/").split("/")
-        if kind not in (*_CLASSES, *_OTHERS, *_READ_ONLY):
+        if kind not in (*FIELDS, *_READ_ONLY):
             raise Refused(404, {"detail": "Not found."})
         if not rest:
             return self._list(kind, query) if method == "GET" else self._create(kind, body)
@@ -133,8 +106,11 @@ class Awx:
         return 200, {"count": len(found), "next": None, "results": found}
 
     def _create(self, kind: str, body: dict[str, Any]) -> tuple[int, Any]:
-        missing = _REQUIRED.get(kind, set()) - set(body)
-        if missing or kind in _READ_ONLY:
+        if kind in _READ_ONLY:
+            raise Refused(405, {"detail": 'Method "POST" not allowed.'})
+        described = {name for name, field in FIELDS[kind].items() if field.get("required")}
+        missing = (described | _REQUIRED.get(kind, set())) - set(body)
+        if missing:
             raise Refused(400, {name: ["This field is required."] for name in missing})
         self._check(kind, body)
         key = "identifier" if kind == "workflow_job_template_nodes" else "name"
@@ -150,9 +126,12 @@ class Awx:
         return 201, self._add(kind, {**body, "status": "pending"} if kind == "projects" else body)
 
     def _check(self, kind: str, body: dict[str, Any]) -> None:
-        unknown = set(body) - fields(kind)
-        if unknown:
-            raise Refused(400, {name: ["This field is not known."] for name in sorted(unknown)})
+        wrong = {name: "This field is not known." for name in body if name not in FIELDS[kind]}
+        for name in body.keys() - wrong.keys():
+            if body[name] not in FIELDS[kind][name].get("choices", [body[name]]):
+                wrong[name] = f'"{body[name]}" is not a valid choice.'
+        if wrong:
+            raise Refused(400, {name: [why] for name, why in wrong.items()})
         for name, kinds in _NUMBERS.items():
             if body.get(name) is not None and self.objects.get(body[name], {}).get("type") not in kinds:
                 raise Refused(400, {name: [f'Invalid pk "{body[name]}" - object does not exist.']})
@@ -202,9 +181,8 @@ def _survey(body: dict[str, Any]) -> dict[str, Any]:
     if set(body) != {"name", "description", "spec"} or not body["spec"]:
         raise Refused(400, {"error": "name, description and a spec with questions are required."})
     for question in body["spec"]:
-        wrong = set(question) != _QUESTION or question["type"] not in _TYPES
-        choices = question.get("choices", [])
-        if wrong or (question["type"] == "multiplechoice" and question["default"] not in choices):
+        wrong = set(question) - {"default"} != _QUESTION or question["type"] not in _TYPES
+        if wrong or (question["type"] == "multiplechoice" and not question["choices"]):
             raise Refused(400, {"error": f"Question {question} is not valid."})
     return body
 

@@ -55,6 +55,10 @@ options:
             description: Its checksum as it was noted when the backup was made.
             type: str
             default: ""
+          size:
+            description: Its bytes, needed for an object at S3, C(s3://bucket/key), as its C(sha256) is.
+            type: int
+            default: 0
       hub_database:
         description: The backup of the hub's C(jupyterhub.sqlite), a file on this host.
         type: dict

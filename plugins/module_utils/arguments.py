@@ -52,7 +52,11 @@ DATABASE_SESSIONS: dict[str, Any] = {
 }
 _BACKUP: dict[str, Any] = {
     "type": "dict",
-    "options": {"path": {"type": "path", "required": True}, "sha256": {"type": "str", "default": ""}},
+    "options": {
+        "path": {"type": "path", "required": True},
+        "sha256": {"type": "str", "default": ""},
+        "size": {"type": "int", "default": 0},
+    },
 }
 QHUB_SITE: dict[str, Any] = {
     "site": {

@@ -30,7 +30,7 @@ def charts(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 
 @pytest.fixture
-def release(cluster: Cluster, charts: dict[str, Path]) -> Iterator[Release]:
+def release(cluster: Cluster, charts: dict[str, Path], tmp_path: Path) -> Iterator[Release]:
     """A release that is not installed yet, in a namespace of its own."""
-    with new_release(cluster, charts) as release:
+    with new_release(cluster, charts, tmp_path) as release:
         yield release

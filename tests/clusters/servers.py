@@ -13,9 +13,9 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh import rehe
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.cluster import Access, Chart
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.planner import Wanted
 
-from tests.clusters.installed import Installed
 from tests.testbed.kubernetes import Cluster
 from tests.testbed.z2jh.images import build_server_image
+from tests.testbed.z2jh.release import Release
 
 PASSWORD = "s3cret-of-the-database"
 LEFT_SECONDS = 60
@@ -23,14 +23,14 @@ LEFT_SECONDS = 60
 
 def installed_beside(
     cluster: Cluster, charts: dict[str, Path], folder: Path, kind: str, port: int, probe: Sequence[str]
-) -> Installed:
+) -> Release:
     """A namespace with a server of this kind, the service ``database``, in which no release is yet.
 
     ``probe`` ends with 0 once it can be used.
     """
     image = build_server_image(kind)
     cluster.load([image])
-    made = Installed(cluster, charts, folder, f"{kind}-{os.getpid()}")
+    made = Release(cluster, charts, folder, f"{kind}-{os.getpid()}")
     labels = {"app": "database"}
     container = {
         "name": "server",
@@ -51,7 +51,7 @@ def installed_beside(
     return made
 
 
-def rehearse(release: Installed, version: str, values: dict[str, Any]) -> rehearsal.Rehearsed:
+def rehearse(release: Release, version: str, values: dict[str, Any]) -> rehearsal.Rehearsed:
     """What a rehearsal of the upgrade to this version of the chart shows."""
     access = Access(
         kubeconfig=str(release.cluster.kubeconfig),
@@ -64,7 +64,7 @@ def rehearse(release: Installed, version: str, values: dict[str, Any]) -> rehear
     return rehearsal.rehearse(access, "", wanted, rehearsal.Seconds(), images=False)
 
 
-def in_server(release: Installed, *argv: str) -> list[str]:
+def in_server(release: Release, *argv: str) -> list[str]:
     """The lines that a program in the server's pod prints."""
     return release.kubectl("exec", "deploy/database", "--", *argv).splitlines()
 
@@ -74,7 +74,7 @@ def users_of(rows: Sequence[str]) -> list[str]:
     return [line for line in rows if line.startswith("user")]
 
 
-def assert_nothing_is_left(release: Installed) -> None:
+def assert_nothing_is_left(release: Release) -> None:
     assert release.guards() == []
     # A pod that was deleted takes its time to end.
     deadline = time.monotonic() + LEFT_SECONDS
@@ -83,5 +83,5 @@ def assert_nothing_is_left(release: Installed) -> None:
         time.sleep(0.5)
 
 
-def pods(release: Installed) -> list[str]:
+def pods(release: Release) -> list[str]:
     return [each["metadata"]["name"] for each in release.get("pods")["items"]]

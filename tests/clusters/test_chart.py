@@ -11,31 +11,36 @@ from tests.testbed.z2jh.release import Release
 def test_a_home_and_the_people_survive_each_upgrade_of_the_chart(release: Release) -> None:
     """Of a release made by Helm 3 and upgraded by Helm 4, from the oldest version of the chart on."""
     release.install("1.2.0", helm=3)
-    release.start("ada")
-    release.in_server("ada", "sh", "-c", "echo hers >note")
-    release.stop("ada")
-    people = {user["name"]: user["created"] for user in release.users()}
+    release.start_server("ada")
+    release.in_server("ada", "echo hers >note")
+    release.stop_server("ada")
+    people = created(release)
     volumes = release.volumes()
     assert set(volumes) == {"hub-db-dir", "claim-ada"}
 
     for version, hub in {"2.0.0": "3.0.0", "3.3.8": "4.1.6", "4.3.5": "5.4.6"}.items():
-        release.upgrade(version)
-        assert release.version() == hub
+        release.upgrade_by_helm(version)
+        assert release.ask("GET", "/")["version"] == hub
 
-    release.start("ada")
-    assert release.in_server("ada", "cat", "note") == "hers\n"
-    assert {user["name"]: user["created"] for user in release.users()} == people
+    release.start_server("ada")
+    assert release.in_server("ada", "cat note") == "hers\n"
+    assert created(release) == people
     assert release.volumes() == volumes
+
+
+def created(release: Release) -> dict[str, str]:
+    """When each user was."""
+    return {user["name"]: user["created"] for user in release.ask("GET", "/users")}
 
 
 def test_hub_and_volumes_are_there_after_a_power_cut_of_the_node(cluster: Cluster, release: Release) -> None:
     if not isinstance(cluster, OneNode):
         pytest.skip("The power of a cluster that somebody else gives is not cut.")
     release.install("4.3.5")
-    release.start("bob")
-    release.in_server("bob", "sh", "-c", "echo his >note && sync")
+    release.start_server("bob")
+    release.in_server("bob", "echo his >note && sync")
     ended = release.containers()
     cluster.stop()
     cluster.start()
     release.wait_for_pods(ended)
-    assert release.in_server("bob", "cat", "note") == "his\n"
+    assert release.in_server("bob", "cat note") == "his\n"

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.clusters.installed import VALUES, Installed
 from tests.clusters.servers import PASSWORD, assert_nothing_is_left, in_server, installed_beside, users_of
 from tests.testbed.kubernetes import Cluster
+from tests.testbed.z2jh.release import VALUES, Release
 
 OLD, NEW = "3.3.8", "4.3.5"
 OLD_HUB, NEW_HUB = "4.1.6", "5.4.6"
@@ -41,7 +41,7 @@ def values() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def release(
     cluster: Cluster, charts: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installed]:
+) -> Iterator[Release]:
     """A release of chart 3 with three users, of which ada has a running server."""
     folder, probe = tmp_path_factory.mktemp("release"), ("mariadb-admin", "ping", "--host=127.0.0.1")
     made = installed_beside(cluster, charts, folder, "mariadb", 3306, probe)
@@ -51,21 +51,21 @@ def release(
     made.remove()
 
 
-def rows(release: Installed) -> list[str]:
+def rows(release: Release) -> list[str]:
     """The rows of the hub's database, and its columns."""
     argv = ("mariadb", "--socket=/run/mysqld/mysqld.sock", "--batch", "--skip-column-names", "jupyterhub")
     return in_server(release, *argv, "--execute", ";".join(ROWS))
 
 
 @pytest.fixture(scope="module")
-def before(release: Installed) -> list[str]:
+def before(release: Release) -> list[str]:
     found = rows(release)
     assert users_of(found)
     return found
 
 
 def test_an_upgrade_is_rehearsed_migrates_the_database_and_leaves_no_switch_behind(
-    release: Installed, before: list[str]
+    release: Release, before: list[str]
 ) -> None:
     state = release.state()
     status, printed = release.upgrade(NEW, z2jh_rehearse=True, z2jh_check_images=False)
@@ -82,7 +82,7 @@ def test_an_upgrade_is_rehearsed_migrates_the_database_and_leaves_no_switch_behi
 
 
 def test_a_rollback_later_restores_the_old_rows_and_names_who_is_lost(
-    release: Installed, before: list[str]
+    release: Release, before: list[str]
 ) -> None:
     release.ask("POST", "/users/edsger")
     status, printed = release.playbook("z2jh_rollback.yml")

@@ -6,11 +6,9 @@ The tests share a release, which only the last one touches.
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
-import sys
 import tarfile
 import time
 from collections.abc import Iterator
@@ -24,9 +22,8 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh import plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.cluster import Access, Chart, Helm
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.planner import Plan, Wanted
 
-from tests import REPOSITORY
 from tests.testbed.kubernetes import Cluster
-from tests.testbed.z2jh.release import Release, new_release
+from tests.testbed.z2jh.release import TOKEN, VALUES, Release, new_release
 
 OLD, NEW = "3.3.8", "4.3.5"
 #: Her claim and pod get another name by KubeSpawner 7.
@@ -35,12 +32,14 @@ PATIENCE = 60
 
 
 @pytest.fixture(scope="module")
-def release(cluster: Cluster, charts: dict[str, Path]) -> Iterator[Release]:
+def release(
+    cluster: Cluster, charts: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Release]:
     """A release of chart 3 with a running server."""
-    with new_release(cluster, charts) as made:
+    with new_release(cluster, charts, tmp_path_factory.mktemp("release")) as made:
         made.install(OLD)
-        made.request("POST", f"/users/{PERSON}")
-        made.start(PERSON)
+        made.ask("POST", f"/users/{PERSON}")
+        made.start_server(PERSON)
         yield made
 
 
@@ -64,24 +63,9 @@ def plan(access: Access, chart: Chart, values: dict[str, Any] | None = None) -> 
     return planner.plan(access, "", Wanted(chart, files))
 
 
-def playbook(
-    access: Access, chart: Chart, folder: Path, *arguments: str, **variables: Any
-) -> tuple[int, str]:
+def playbook(release: Release, *arguments: str, **variables: Any) -> tuple[int, str]:
     """The exit status of the playbook, and what it prints."""
-    extra = folder / "variables.json"
-    wanted = {"z2jh_chart": chart.reference, "z2jh_chart_version": chart.version}
-    where = {f"z2jh_{name}": getattr(access, name) for name in ("kubeconfig", "namespace", "helm", "kubectl")}
-    extra.write_text(json.dumps({**where, **wanted, **variables}))
-    program = Path(sys.executable).with_name("ansible-playbook")
-    done = subprocess.run(
-        [program, "playbooks/z2jh_plan.yml", "--extra-vars", f"@{extra}", *arguments],
-        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / ".collections")},
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    return done.returncode, done.stdout
+    return release.playbook("z2jh_plan.yml", *arguments, **{**release.wanted(NEW), **variables})
 
 
 def found(made: Plan, id: str) -> list[str]:
@@ -97,11 +81,9 @@ def everything(release: Release) -> dict[str, str]:
     }
 
 
-def test_the_playbook_stops_at_a_blocker_and_says_what_it_is_about(
-    access: Access, release: Release, chart: Chart, tmp_path: Path
-) -> None:
+def test_the_playbook_stops_at_a_blocker_and_says_what_it_is_about(release: Release) -> None:
     before = everything(release)
-    status, printed = playbook(access, chart, tmp_path)
+    status, printed = playbook(release)
     assert status != 0
     assert "chart 3.3.8 (JupyterHub 4.1.6) -> 4.3.5 (JupyterHub 5.4.6), 1 blocker, 1 warning" in printed
     assert f"blocker homes-forgotten: Servers with claims that get another name run: {PERSON}." in printed
@@ -110,18 +92,18 @@ def test_the_playbook_stops_at_a_blocker_and_says_what_it_is_about(
 
 
 def test_an_accepted_plan_goes_into_a_file_for_review_and_no_secret_is_shown(
-    access: Access, release: Release, chart: Chart, tmp_path: Path
+    release: Release, tmp_path: Path
 ) -> None:
     file = tmp_path / "plan.md"
     accepted = {"z2jh_report": str(file), "jupyterhub_accept": ["homes-forgotten"]}
-    status, printed = playbook(access, chart, tmp_path, "--diff", **accepted)
+    status, printed = playbook(release, "--diff", **accepted)
     assert status == 0, printed
     page = file.read_text()
     assert f"| {PERSON} |  | {CLAIM} | 100Mi |" in page
     for sign, version in (("-", OLD), ("+", NEW)):
         assert re.search(rf'^\{sign} +"image": "hubops-test/k8s-hub:{version}', page, re.MULTILINE)
         assert re.search(rf'^\{sign} +"image": "hubops-test/k8s-hub:{version}', printed, re.MULTILINE)
-    for text in (release.token, *release.get("secret", "hub")["data"].values()):
+    for text in (TOKEN, *release.get("secret", "hub")["data"].values()):
         assert text not in page
         assert text not in printed
 
@@ -134,9 +116,8 @@ def test_helm_3_plans_what_helm_4_plans(access: Access, release: Release, chart:
 def test_all_keys_that_the_chart_refuses_are_named_at_once(
     access: Access, release: Release, chart: Chart
 ) -> None:
-    values = release.values()
-    hub = {**values["hub"], "fsGid": 1000, "extraConfg": {"a": "b"}, "cookieSecret": "not-hexadecimal"}
-    made = plan(access, chart, {**values, "hub": hub, "rbac": {"enabled": True}, "singelusr": {}})
+    hub = {**VALUES["hub"], "fsGid": 1000, "extraConfg": {"a": "b"}, "cookieSecret": "not-hexadecimal"}
+    made = plan(access, chart, {**VALUES, "hub": hub, "rbac": {"enabled": True}, "singelusr": {}})
     refused = "\n".join(found(made, "value-refused"))
     assert "hub.extraConfg: the chart knows no such key." in refused
     assert "singelusr: the chart knows no such key." in refused

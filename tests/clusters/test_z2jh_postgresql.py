@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from tests.clusters.installed import VALUES, Installed
 from tests.clusters.servers import (
     PASSWORD,
     assert_nothing_is_left,
@@ -21,6 +20,7 @@ from tests.clusters.servers import (
     users_of,
 )
 from tests.testbed.kubernetes import Cluster
+from tests.testbed.z2jh.release import VALUES, Release
 
 OLD, NEW = "3.3.8", "4.3.5"
 OLD_HUB, NEW_HUB = "4.1.6", "5.4.6"
@@ -54,7 +54,7 @@ def values(**hub: Any) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def release(
     cluster: Cluster, charts: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installed]:
+) -> Iterator[Release]:
     """A release of chart 3 with three users, of which ada has a running server."""
     folder, probe = tmp_path_factory.mktemp("release"), ("pg_isready", "-h", "127.0.0.1")
     made = installed_beside(cluster, charts, folder, "postgresql", 5432, probe)
@@ -64,21 +64,21 @@ def release(
     made.remove()
 
 
-def rows(release: Installed) -> list[str]:
+def rows(release: Release) -> list[str]:
     """The rows of the hub's database, and whose its tables are."""
     argv = ("psql", "-h", "/tmp", "-U", "postgres", "-XAt", "-v", "ON_ERROR_STOP=1", "-d", "jupyterhub")
     return in_server(release, *argv, *(word for query in ROWS for word in ("-c", query)))
 
 
 @pytest.fixture(scope="module")
-def before(release: Installed) -> list[str]:
+def before(release: Release) -> list[str]:
     found = rows(release)
     assert users_of(found)
     return found
 
 
 def test_a_rehearsal_migrates_a_copy_and_leaves_the_database_as_it_is(
-    release: Installed, before: list[str]
+    release: Release, before: list[str]
 ) -> None:
     rehearsed = rehearse(release, NEW, values())
     assert [each.id for each in rehearsed.findings] == []
@@ -90,7 +90,7 @@ def test_a_rehearsal_migrates_a_copy_and_leaves_the_database_as_it_is(
 
 
 def test_a_hub_that_fails_after_its_migration_ends_in_the_old_one_with_every_row(
-    release: Installed, before: list[str]
+    release: Release, before: list[str]
 ) -> None:
     state = release.state()
     broken = release.file("broken.json", values(extraConfig={"broken": BROKEN}))
@@ -106,7 +106,7 @@ def test_a_hub_that_fails_after_its_migration_ends_in_the_old_one_with_every_row
 
 
 def test_an_upgrade_migrates_the_database_and_leaves_no_switch_behind(
-    release: Installed, before: list[str]
+    release: Release, before: list[str]
 ) -> None:
     state = release.state()
     status, printed = release.upgrade(NEW)
@@ -124,7 +124,7 @@ def test_an_upgrade_migrates_the_database_and_leaves_no_switch_behind(
 
 
 def test_a_rollback_later_restores_the_old_rows_and_names_who_is_lost(
-    release: Installed, before: list[str]
+    release: Release, before: list[str]
 ) -> None:
     release.ask("POST", "/users/edsger")
     status, printed = release.playbook("z2jh_rollback.yml")

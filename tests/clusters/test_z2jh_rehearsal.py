@@ -21,9 +21,9 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.cluster imp
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.planner import Wanted
 
 from tests import REPOSITORY
-from tests.clusters.installed import VALUES, Installed
 from tests.testbed.kubernetes import Cluster
 from tests.testbed.z2jh.images import images_of
+from tests.testbed.z2jh.release import VALUES, Release
 from tests.testbed.z2jh.versions import VERSIONS
 
 OLD, NEW = "3.3.8", "4.3.5"
@@ -58,9 +58,9 @@ rehearsal.rehearse(Access(**access), "", Wanted(Chart(**chart)), rehearsal.Secon
 @pytest.fixture(scope="module")
 def release(
     cluster: Cluster, charts: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installed]:
+) -> Iterator[Release]:
     """A release of chart 3, of which ada has a running server."""
-    made = Installed(cluster, charts, tmp_path_factory.mktemp("release"), f"rehearsal-{os.getpid()}")
+    made = Release(cluster, charts, tmp_path_factory.mktemp("release"), f"rehearsal-{os.getpid()}")
     made.install(OLD)
     made.start_server("ada")
     yield made
@@ -68,14 +68,14 @@ def release(
 
 
 @pytest.fixture
-def untouched(release: Installed) -> Iterator[None]:
+def untouched(release: Release) -> Iterator[None]:
     """Each object is afterwards what it was, there is none that was not, and the database is as it was."""
     before = everything(release)
     yield
     assert everything(release) == before
 
 
-def everything(release: Installed) -> dict[str, str]:
+def everything(release: Release) -> dict[str, str]:
     found = {
         f"{each['kind']}/{each['metadata']['name']}": each["metadata"]["resourceVersion"]
         for each in release.get(KINDS)["items"]
@@ -94,11 +94,11 @@ def everything(release: Installed) -> dict[str, str]:
     return found
 
 
-def in_hub(release: Installed, program: str) -> str:
+def in_hub(release: Release, program: str) -> str:
     return release.kubectl("exec", "deploy/hub", "--", "python3", "-c", program)
 
 
-def access(release: Installed) -> Access:
+def access(release: Release) -> Access:
     return Access(
         kubeconfig=str(release.cluster.kubeconfig),
         namespace=release.namespace,
@@ -107,14 +107,14 @@ def access(release: Installed) -> Access:
     )
 
 
-def rehearse(release: Installed, **hub: Any) -> rehearsal.Rehearsed:
+def rehearse(release: Release, **hub: Any) -> rehearsal.Rehearsed:
     values = {**VALUES, "hub": {**VALUES["hub"], **hub}}
     wanted = Wanted(Chart(str(release.charts[NEW]), version=NEW), (("values.json", json.dumps(values)),))
     return rehearsal.rehearse(access(release), "", wanted, rehearsal.Seconds(), images=False)
 
 
 @pytest.mark.usefixtures("untouched")
-def test_a_plan_that_is_rehearsed_has_the_new_hub_serve_and_names_old_images(release: Installed) -> None:
+def test_a_plan_that_is_rehearsed_has_the_new_hub_serve_and_names_old_images(release: Release) -> None:
     file = release.folder / "plan.md"
     old, new = (images_of(VERSIONS[version]).person for version in (OLD, NEW))
     # Of which no values of the chart's know.
@@ -137,7 +137,7 @@ def test_a_plan_that_is_rehearsed_has_the_new_hub_serve_and_names_old_images(rel
 
 
 @pytest.mark.usefixtures("untouched")
-def test_a_config_that_raises_is_refused_before_anything_is_changed(release: Installed) -> None:
+def test_a_config_that_raises_is_refused_before_anything_is_changed(release: Release) -> None:
     raising = f"raise RuntimeError('broken on purpose: {SECRET}')"
     config = {**VALUES["hub"]["config"], "CryptKeeper": {"keys": ["ab" * 32]}}
     values = {
@@ -159,7 +159,7 @@ def test_a_config_that_raises_is_refused_before_anything_is_changed(release: Ins
     assert SECRET not in printed
 
 
-def test_a_migration_that_fails_is_found_on_the_copy(release: Installed) -> None:
+def test_a_migration_that_fails_is_found_on_the_copy(release: Release) -> None:
     in_hub(release, TRIGGER.format(BROKEN))
     try:
         before = everything(release)
@@ -172,7 +172,7 @@ def test_a_migration_that_fails_is_found_on_the_copy(release: Installed) -> None
 
 
 @pytest.mark.usefixtures("untouched")
-def test_an_image_that_is_not_there_is_found(release: Installed) -> None:
+def test_an_image_that_is_not_there_is_found(release: Release) -> None:
     image = {"name": "hubops-test/none", "tag": "none", "pullPolicy": "Never"}
     [found] = rehearse(release, image=image).findings
     assert found.id == "rehearsal-pod"
@@ -180,7 +180,7 @@ def test_an_image_that_is_not_there_is_found(release: Installed) -> None:
 
 
 @pytest.mark.usefixtures("untouched")
-def test_a_rehearsal_that_is_killed_leaves_nothing(release: Installed) -> None:
+def test_a_rehearsal_that_is_killed_leaves_nothing(release: Release) -> None:
     asked = [vars(access(release)), vars(Chart(str(release.charts[NEW]), version=NEW))]
     process = subprocess.Popen(
         [sys.executable, "-c", REHEARSE, json.dumps(asked)],

@@ -24,8 +24,9 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.recovery im
     read_objects,
 )
 
-from tests.clusters.installed import VALUES, Installed, State
+from tests.clusters.door import MOMENTS, door
 from tests.testbed.kubernetes import Cluster
+from tests.testbed.z2jh.release import VALUES, Release, State
 
 OLD, NEW = "3.3.8", "4.3.5"
 OLD_HUB, NEW_HUB = "4.1.6", "5.4.6"
@@ -39,24 +40,13 @@ class Broken(DummyAuthenticator):
 c.JupyterHub.authenticator_class = Broken
 """
 
-#: A Helm that is killed.
-KILLED = """#!/bin/sh
-[ "$1" = upgrade ] || exec {helm} "$@"
-{helm} "$@" <&0 &
-child=$!
-while kill -0 $child && ! {kubectl} --namespace {namespace} get secrets --output name \\
-    --selector owner=helm,status=pending-upgrade | grep -q .; do :; done
-kill -9 $child
-kill -9 $$
-"""
-
 
 @pytest.fixture(scope="module")
 def release(
     cluster: Cluster, charts: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installed]:
+) -> Iterator[Release]:
     """A release of chart 3 with three users, of which ada has a running server and a file in her volume."""
-    made = Installed(cluster, charts, tmp_path_factory.mktemp("release"), f"upgrade-{os.getpid()}")
+    made = Release(cluster, charts, tmp_path_factory.mktemp("release"), f"upgrade-{os.getpid()}")
     made.install(OLD)
     made.start_server("ada")
     made.in_server("ada", "echo mine > ~/mine.txt")
@@ -65,7 +55,7 @@ def release(
 
 
 @pytest.fixture(scope="module")
-def before(release: Installed) -> State:
+def before(release: Release) -> State:
     state = release.state()
     assert (state.chart, state.jupyterhub) == (OLD, OLD_HUB)
     assert state.users == ("ada", "admin", "bob")
@@ -78,14 +68,14 @@ def hub(**values: Any) -> dict[str, Any]:
     return {**VALUES, "hub": {**VALUES["hub"], **values}}
 
 
-def assert_is_as_before(release: Installed, before: State) -> None:
+def assert_is_as_before(release: Release, before: State) -> None:
     assert release.state() == before
     assert release.in_server("ada", "cat ~/mine.txt") == "mine\n"
     assert release.guards() == []
 
 
 def test_a_hub_that_fails_after_its_migration_ends_in_the_old_one_with_its_rows(
-    release: Installed, before: State
+    release: Release, before: State
 ) -> None:
     values = release.file("broken.json", hub(extraConfig={"broken": BROKEN}))
     status, printed = release.upgrade(NEW, z2jh_values_files=[str(values)])
@@ -98,7 +88,7 @@ def test_a_hub_that_fails_after_its_migration_ends_in_the_old_one_with_its_rows(
 
 
 def test_a_controller_that_is_killed_in_the_middle_leaves_the_old_one(
-    release: Installed, before: State
+    release: Release, before: State
 ) -> None:
     wanted = {"z2jh_chart": str(release.charts[NEW]), "z2jh_chart_version": NEW, "z2jh_patience": PATIENCE}
     process = release.start_playbook("z2jh_upgrade.yml", z2jh_rehearse=False, **wanted)
@@ -115,7 +105,7 @@ def test_a_controller_that_is_killed_in_the_middle_leaves_the_old_one(
     assert release.guards() != []
 
 
-def wait_for_guard(release: Installed, state: str, seconds: float = 180) -> None:
+def wait_for_guard(release: Release, state: str, seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while True:
         found = release.get("configmap", "hubops-hub-guard")["data"]
@@ -125,25 +115,21 @@ def wait_for_guard(release: Installed, state: str, seconds: float = 180) -> None
         time.sleep(1)
 
 
-def test_a_helm_that_is_killed_ends_in_the_old_one(release: Installed, before: State) -> None:
-    """The program is killed as soon as its revision is pending, which is what stops the next Helm."""
-    program = release.folder / "helm"
-    program.write_text(
-        KILLED.format(
-            helm=release.cluster.helm4_program,
-            kubectl=release.cluster.kubectl_program,
-            namespace=release.namespace,
-        )
-    )
-    program.chmod(0o700)
-    status, printed = release.upgrade(NEW, z2jh_helm=str(program))
+@pytest.mark.parametrize("moment", ["hub changed, proxy not yet", "all is written"])
+def test_a_helm_that_is_killed_ends_in_the_old_one(
+    release: Release, before: State, moment: str, tmp_path: Path
+) -> None:
+    """Two of the moments of `killed.py`; the upgrade of a later test is another run."""
+    with door(release.cluster, tmp_path / "door", MOMENTS[moment]) as passed:
+        status, printed = release.upgrade(NEW, z2jh_helm=str(passed.program))
+    assert passed.is_over, passed.written
     assert status != 0
     assert "helm upgrade was killed by the signal 9" in printed
     assert_is_as_before(release, before)
-    assert not [each for each in release.helm("history", "hub") if each["status"].startswith("pending")]
+    assert not pending(release)
 
 
-def test_an_upgrade_keeps_users_servers_and_volumes(release: Installed, before: State) -> None:
+def test_an_upgrade_keeps_users_servers_and_volumes(release: Release, before: State) -> None:
     copies = release.folder / "copies"
     status, printed = release.upgrade(
         NEW, z2jh_rehearse=True, z2jh_verify_user="bob", z2jh_backup_fetch=str(copies)
@@ -164,9 +150,7 @@ def test_an_upgrade_keeps_users_servers_and_volumes(release: Installed, before: 
     assert status == 0 and "changed=0" in printed, printed
 
 
-def test_a_rollback_later_restores_the_old_one_and_names_who_is_lost(
-    release: Installed, before: State
-) -> None:
+def test_a_rollback_later_restores_the_old_one_and_names_who_is_lost(release: Release, before: State) -> None:
     release.ask("POST", "/users/edsger")
     status, printed = release.playbook("z2jh_rollback.yml", "--check")
     assert status == 0, printed
@@ -179,7 +163,7 @@ def test_a_rollback_later_restores_the_old_one_and_names_who_is_lost(
     assert release.guards() == []
 
 
-def test_a_revision_that_somebody_elses_helm_has_left_pending_is_ended(release: Installed) -> None:
+def test_a_revision_that_somebody_elses_helm_has_left_pending_is_ended(release: Release) -> None:
     argv = [str(release.cluster.helm4_program), "upgrade", "hub", str(release.charts[OLD]), "--reuse-values"]
     argv += ["--namespace", release.namespace, "--set", "hub.image.tag=none", "--wait", "--timeout", "300s"]
     helm = subprocess.Popen(argv, env=release.cluster.environment, stdout=subprocess.DEVNULL)
@@ -197,7 +181,7 @@ def test_a_revision_that_somebody_elses_helm_has_left_pending_is_ended(release: 
     assert status != 0 and "hub-not-ready" in printed
 
 
-def pending(release: Installed) -> bool:
+def pending(release: Release) -> bool:
     return any(each["status"].startswith("pending") for each in release.helm("history", "hub"))
 
 

@@ -17,8 +17,8 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh import dele
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.cluster import Access, Chart
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.planner import Wanted
 
-from tests.clusters.installed import VALUES, Installed, State
 from tests.testbed.kubernetes import Cluster
+from tests.testbed.z2jh.release import VALUES, Release, State
 
 OLD, NEW = "3.3.8", "4.3.5"
 #: Their claims get other names by KubeSpawner 7; so does that of a named server.
@@ -32,9 +32,9 @@ PATIENCE = 180
 @pytest.fixture(scope="module")
 def release(
     cluster: Cluster, charts: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installed]:
+) -> Iterator[Release]:
     """A release of chart 3 with files in three volumes, in which two servers run."""
-    made = Installed(cluster, charts, tmp_path_factory.mktemp("release"), f"verify-{os.getpid()}")
+    made = Release(cluster, charts, tmp_path_factory.mktemp("release"), f"verify-{os.getpid()}")
     made.install(OLD, {**VALUES, "hub": {**VALUES["hub"], "allowNamedServers": True}})
     for person in PEOPLE:
         if person != ADA:
@@ -47,7 +47,7 @@ def release(
 
 
 @pytest.fixture(scope="module")
-def before(release: Installed) -> State:
+def before(release: Release) -> State:
     state = release.state()
     assert len(state.servers) == 2 and len(state.volumes) == 3
     return state
@@ -58,19 +58,19 @@ def path_of(person: tuple[str, str]) -> str:
     return f"/users/{user}/servers/{server}" if server else f"/users/{user}/server"
 
 
-def is_ready(release: Installed, person: tuple[str, str]) -> bool | None:
+def is_ready(release: Release, person: tuple[str, str]) -> bool | None:
     """Whether a server is ready; None where there is none."""
     user, server = person
     found = release.ask("GET", f"/users/{user}")["servers"].get(server)
     return None if found is None else bool(found["ready"])
 
 
-def start(release: Installed, person: tuple[str, str]) -> None:
+def start(release: Release, person: tuple[str, str]) -> None:
     release.ask("POST", path_of(person))
     wait(lambda: is_ready(release, person), f"The server of {person} is not ready.")
 
 
-def stop(release: Installed, person: tuple[str, str]) -> None:
+def stop(release: Release, person: tuple[str, str]) -> None:
     release.ask("DELETE", path_of(person))
     wait(lambda: is_ready(release, person) is None, f"The server of {person} has not stopped.")
 
@@ -82,7 +82,7 @@ def wait(is_so: Any, otherwise: str) -> None:
         time.sleep(0.5)
 
 
-def in_home(release: Installed, person: tuple[str, str], command: str) -> str:
+def in_home(release: Release, person: tuple[str, str], command: str) -> str:
     """What a command prints in the pod of a person's server, whatever its name is."""
     (name,) = [
         pod["metadata"]["name"]
@@ -94,7 +94,7 @@ def in_home(release: Installed, person: tuple[str, str], command: str) -> str:
 
 
 def test_servers_that_run_are_refused_where_the_administrator_wants_that(
-    release: Installed, before: State
+    release: Release, before: State
 ) -> None:
     wanted = Wanted(Chart(str(release.charts[NEW]), version=NEW), running_servers="refuse", fix_volumes=True)
     made = planner.plan(access(release), "", wanted)
@@ -103,7 +103,7 @@ def test_servers_that_run_are_refused_where_the_administrator_wants_that(
     assert release.state() == before
 
 
-def access(release: Installed) -> Access:
+def access(release: Release) -> Access:
     cluster = release.cluster
     return Access(
         kubeconfig=str(cluster.kubeconfig),
@@ -114,7 +114,7 @@ def access(release: Installed) -> Access:
 
 
 def test_a_new_hub_is_used_by_a_temporary_user_and_those_who_will_lose_their_files_are_named(
-    release: Installed, before: State
+    release: Release, before: State
 ) -> None:
     status, printed = release.upgrade(
         NEW, z2jh_verify_user=CHECK, jupyterhub_accept=["homes-forgotten", "named-servers-homes"]
@@ -130,7 +130,7 @@ def test_a_new_hub_is_used_by_a_temporary_user_and_those_who_will_lose_their_fil
     assert (after.users, after.volumes, after.servers) == (before.users, before.volumes, before.servers)
 
 
-def test_links_that_are_lost_are_written_back(release: Installed, before: State) -> None:
+def test_links_that_are_lost_are_written_back(release: Release, before: State) -> None:
     stop(release, KAY)
     start(release, KAY)
     # This is what the test is about: with KubeSpawner 7 alone her home is empty now.
@@ -155,7 +155,7 @@ def test_links_that_are_lost_are_written_back(release: Installed, before: State)
     assert "bob" in release.state().users
 
 
-def test_a_broken_release_is_removed_only_with_a_confirmation(release: Installed) -> None:
+def test_a_broken_release_is_removed_only_with_a_confirmation(release: Release) -> None:
     with pytest.raises(HubError, match="serves: it is not broken"):
         deletion.require(deletion.look(access(release), ""), "")
     for person in PEOPLE:

@@ -48,10 +48,12 @@ def main() -> int:
             and re.search(options.only, fault.name)
             and options.kind in ("", fault.kind)
         ]
+        kept = as_promised() if options.missing else []
+        chosen = [fault for fault in chosen if fault.name not in {result.name for result in kept}]
         if options.list:
             print("\n".join(f"{'*' if fault.selected else ' '} {fault.name}" for fault in chosen))
             return 0
-        results = run(chosen, checkout, options.jobs)
+        results = run(chosen, checkout, options.jobs, kept)
     bad = [result for result in results if result.wrong]
     if options.undisturbed and results:
         print(f"\n{outages(result.outage_seconds for result in results)}")
@@ -59,14 +61,23 @@ def main() -> int:
     return 1 if bad or not results else 0
 
 
-def run(chosen: list[Fault], checkout: Path, jobs: int) -> list[Result]:
-    """Each fault with a hub of its own; lines are printed as they come, and kept in the order of faults."""
+def as_promised() -> list[Result]:
+    """The results of the last run that are as promised."""
+    before = json.loads(RESULT.read_text()) if RESULT.exists() else []
+    return [result for result in (Result(**each) for each in before) if not result.wrong]
+
+
+def run(chosen: list[Fault], checkout: Path, jobs: int, kept: list[Result]) -> list[Result]:
+    """Each fault with a hub of its own; lines are printed as they come, and kept in the order of faults.
+
+    Returned and written are all results, those that are ``kept`` from another run first.
+    """
     LOGS.mkdir(parents=True, exist_ok=True)
     good = {kind: reference(checkout, kind) for kind in sorted({fault.kind for fault in chosen})}
     print(
         f"{'ended':<8}{'outage':>7}{'lost':>5}{'rows/s':>7}{'took':>6}  {'restored by':<12}fault", flush=True
     )
-    results = []
+    results: list[Result] = []
     order = [(fault.fault, fault.moment) for fault in chosen]
     with ThreadPoolExecutor(jobs) as pool:
         begun = {
@@ -77,9 +88,9 @@ def run(chosen: list[Fault], checkout: Path, jobs: int) -> list[Result]:
             result, took = future.result()
             results.append(result)
             results.sort(key=lambda each: order.index((each.fault, each.moment)))
-            RESULT.write_text(json.dumps([asdict(each) for each in results], indent=2) + "\n")
+            RESULT.write_text(json.dumps([asdict(each) for each in kept + results], indent=2) + "\n")
             print(line(result, took), flush=True)
-    return results
+    return kept + results
 
 
 def as_asked(fault: Fault, options: argparse.Namespace) -> Fault:
@@ -143,6 +154,9 @@ def _options() -> argparse.Namespace:
         "--fast",
         action="store_true",
         help="keep what the hubs write in /dev/shm, about 1.5 GB in all, and Ansible's payloads",
+    )
+    parser.add_argument(
+        "--missing", action="store_true", help="not those that the last run has ended as promised"
     )
     parser.add_argument("--list", action="store_true", help="list them, those of the selection with a star")
     parser.add_argument(

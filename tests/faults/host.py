@@ -302,7 +302,9 @@ class Host:
         main = f"{self.folder}/guard/__main__.py"
         if self.hub.read(main) != _HELD_MAIN:
             self.hub.write(main, _HELD_MAIN)
-        self.hub.write(f"{self.folder}/guard/hold", step)
+        # At once: a program that waits already would find nothing in between, and go on.
+        script = 'printf %s "$1" > "$2.new" && mv "$2.new" "$2"'
+        self.hub.exec(["sh", "-c", script, "sh", step, f"{self.folder}/guard/hold"])
 
     def held(self) -> str:
         """The step at whose start the program of the outage has waited last, '' where it has not."""

@@ -436,8 +436,19 @@ def drop_in(row: Row, name: str, settings: str) -> None:
     row.hub.exec(["systemctl", "daemon-reload"])
 
 
+#: A hub of 4.1 that agrees to end, and does not.
+STAYS = """
+from jupyterhub.apihandlers.hub import ShutdownAPIHandler
+
+ShutdownAPIHandler.post = lambda self: self.set_status(202)
+"""
+
+
 def deaf(row: Row) -> None:
-    """The unit sends a signal that the hub does not heed, and waits long."""
+    """The hub does not end when it is asked to, nor by its unit's signal; and the unit waits long."""
+    row.hub.exec(["tee", "-a", row.hub.layout.config_file], stdin=STAYS)
+    row.hub.service("restart")
+    row.hub.wait_until_answers()
     drop_in(row, "deaf", "KillSignal=SIGWINCH\nTimeoutStopSec=900\n")
 
 

@@ -80,6 +80,10 @@ class Result:
     rows_per_second: float
     wrong: list[str]
 
+    @property
+    def name(self) -> str:
+        return f"{self.fault}, {self.moment}"
+
 
 class Row:
     """A fault's context, and the judgement."""

@@ -76,7 +76,9 @@ def assert_is_set_up(awx: Awx) -> None:
         assert (REPOSITORY / "awx" / template["playbook"]).exists()
     asked = {each["variable"]: each for each in awx.surveys[templates["JupyterHub: upgrade"]["id"]]["spec"]}
     assert asked["jupyterhub_running_servers"]["choices"] == ["auto", "keep", "wait", "stop", "refuse"]
-    assert asked["jupyterhub_retry"]["default"] == "false"
+    assert asked["jupyterhub_retry"]["question_description"].endswith("as the inventory says, else false.")
+    overridden = {name: awx.passed(template["id"]) for name, template in templates.items()}
+    assert not any(overridden.values()), "what is not answered overrides the inventory"
     rollback = awx.surveys[templates["JupyterHub: rollback"]["id"]]["spec"]
     assert not any(question["required"] for question in rollback), "it needs parameters"
 

@@ -47,12 +47,17 @@ class Names:
         lines = [f"{address} {names[name]}\n" for name, address in addresses.items()]
         self._hosts.write_text("127.0.0.1 localhost\n" + "".join(lines))
 
-    def take(self, site: Site, step: str) -> str:
-        """Take a step where these names are; what became of it, or why it was refused."""
+    def take(self, site: Site, step: str, kill: int = 0) -> str:
+        """Take a step where these names are; what became of it, or why it was refused.
+
+        ``kill``: it is killed before it writes the record for the n-th time, and nothing becomes of it.
+        """
         wanted = self.folder / "site.json"
         wanted.write_text(json.dumps(to_dict(site)))
         argv = [*self.within, sys.executable, "-m", "tests.redeployments.taking", str(wanted), step]
-        return subprocess.run(argv, cwd=REPOSITORY, capture_output=True, text=True).stdout.strip()
+        done = subprocess.run([*argv, str(kill)], cwd=REPOSITORY, capture_output=True, text=True)
+        assert done.returncode == (-9 if kill else 0), done.stdout + done.stderr
+        return done.stdout.strip()
 
     @property
     def within(self) -> list[str]:

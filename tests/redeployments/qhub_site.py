@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.qhub import programs, redeployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.qhub.site import Backup, Site
@@ -22,6 +23,18 @@ from tests.pythons import pythons
 
 OLD, NEW = "0.3.14", "0.4.5"
 DOMAIN, OLD_DOMAIN = "qhub.example.org", "qhub-old.example.org"
+#: The steps that `qhub_redeploy` takes.
+ORDER = (
+    "back_up",
+    "install",
+    "rename_old_site",
+    "upgrade_config",
+    "rename_project",
+    "deploy",
+    "add_callback",
+    "commit",
+    "restore",
+)
 #: Values that no output, record or log may have.
 SECRETS = ("planted-hash-ada", "planted-hash-grace", "planted-client-secret", "planted-root")
 USERS = """\
@@ -157,6 +170,26 @@ class RealSite:
             if path.parent != volume:
                 os.chown(path, 1000, 100)
         shutil.copy(self.database, self.wanted.restored_database)
+
+    def inventory(self) -> dict[str, Any]:
+        """The variables that an administrator has for it."""
+        wanted = self.wanted
+        return {
+            "qhub_folder": wanted.folder,
+            "qhub_version": wanted.version,
+            "qhub_old_domain": wanted.old_domain,
+            "qhub_project": wanted.project,
+            "qhub_python": wanted.python,
+            "qhub_kubernetes_version": wanted.kubernetes_version,
+            "qhub_user_data_backup": {"path": str(self.data)},
+            "qhub_hub_database_backup": {"path": str(self.database)},
+            "qhub_deploy_options": list(wanted.deploy_options),
+            "qhub_old_deploy_options": list(wanted.old_deploy_options),
+            "qhub_push": wanted.push,
+            "qhub_restored_data": wanted.restored_data,
+            "qhub_restored_database": wanted.restored_database,
+            "qhub_state_folder": wanted.state_folder,
+        }
 
     def state_of(self, step: str) -> str:
         [found] = [each.state for each in redeployment.plan(self.wanted).steps if each.name == step]

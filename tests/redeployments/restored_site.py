@@ -16,7 +16,16 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import fi
 
 from tests.hubs.playbook import run_playbook
 from tests.redeployments import keycloak
-from tests.redeployments.qhub_site import DOMAIN, NEW, OLD, OLD_DOMAIN, backed_up, initialised, installed
+from tests.redeployments.qhub_site import (
+    DOMAIN,
+    NEW,
+    OLD,
+    OLD_DOMAIN,
+    ORDER,
+    backed_up,
+    initialised,
+    installed,
+)
 
 CONFIG = f"""\
 project_name: newproj
@@ -70,19 +79,8 @@ class RestoredSite:
             "rename_project": {"project": "newproj"},
             "rename_old_site": {"old_domain": OLD_DOMAIN},
         }
-        steps = (
-            "back_up",
-            "install",
-            "rename_old_site",
-            "upgrade_config",
-            "rename_project",
-            "deploy",
-            "add_callback",
-            "commit",
-            "restore",
-        )
         begun = Redeployment(1, str(self.folder), DOMAIN, "aws", OLD, NEW, "oldproj")
-        for name in steps:
+        for name in ORDER:
             begun = begun.with_step(Done(name, "", "root", 0.0, evidence.get(name, {})))
         record.write(self.kept, begun)
 

@@ -81,6 +81,8 @@ def test_the_new_url_is_added_and_those_of_the_old_site_stay_until_it_is_gone(
     site: RestoredSite, names: Names, tenant: Tenant
 ) -> None:
     wanted = site.wanted(**ALLOWED)
+    names.take(wanted, "add_callback", kill=1)
+    assert site.evidence("add_callback") == {}
     assert names.take(wanted, "add_callback") == "carried out"
     assert tenant.callbacks == [OLD_URL, OTHER_URL, NEW_URL, RENAMED_URL]
     assert names.take(wanted, "add_callback").startswith("done at")
@@ -92,6 +94,7 @@ def test_the_new_url_is_added_and_those_of_the_old_site_stay_until_it_is_gone(
     tenant.callbacks.remove(NEW_URL)
     assert "nobody could log in" in names.take(wanted, "remove_callbacks")
     tenant.callbacks.append(NEW_URL)
+    names.take(wanted, "remove_callbacks", kill=1)
     assert names.take(wanted, "remove_callbacks") == "carried out"
     assert sorted(tenant.callbacks) == sorted([OTHER_URL, NEW_URL])
     assert "planted" not in (site.kept / "redeployment.json").read_text()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -11,13 +13,29 @@ from typing import Any
 
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.qhub import keycloak as admin_api
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.qhub.keycloak import Keycloak
 
+from tests.hubs.playbook import run_playbook
 from tests.redeployments import keycloak
 from tests.redeployments.internet import TOKEN, Names, StandIn, as_json, new_site, old_site, served
 from tests.redeployments.killed import killed_at
-from tests.redeployments.qhub_site import DOMAIN, OLD_DOMAIN
+from tests.redeployments.qhub_site import DOMAIN, OLD_DOMAIN, backed_up
 from tests.redeployments.restored_site import IMPORT, RestoredSite
+
+NEBARI = """\
+project_name: institute
+domain: nebari.example.org
+nebari_version: 2025.10.1
+environments:
+  "environment-dask.yaml":
+    name: dask
+    channels:
+    - conda-forge
+security:
+  authentication:
+    type: password
+"""
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +80,13 @@ def test_users_are_imported_once_and_counted(tmp_path: Path, server: keycloak.Se
 
     again = site.run(server.url)
     assert re.search(r"changed=0 .* failed=0", again.stdout), again.stdout
+
+    # Killed once they are counted, and that is not noted.
+    site.forget("import_users")
+    take = functools.partial(site.take, server.url, "import_users", keycloak_password=keycloak.PASSWORD)
+    assert killed_at(1, take)
+    assert site.evidence() == {}
+    assert take() == "carried out"
 
 
 @pytest.mark.parametrize(
@@ -183,6 +208,8 @@ def test_the_new_site_is_verified_as_a_person_meets_it(
     sites.new.pages["/hub/api/"] = lambda _asked: (503, [], b"")
     assert "has answered 503, and not the version of a hub" in sites.names.take(wanted, "verify")
     new_site(sites.new)
+    sites.names.take(wanted, "verify", kill=1)
+    assert site.evidence("verify") == {}
 
     done = site.run("", playbook="qhub_verify.yml", within=sites.names.within, qhub_hub_token=TOKEN)
     assert done.returncode == 0, done.stdout
@@ -236,8 +263,8 @@ def test_the_old_cluster_is_destroyed_by_name_and_only_beside_a_new_site_that_wo
         destroy_options=("--skip-remote-state-provision",),
     )
 
-    def destroy(**changes: Any) -> str:
-        return sites.names.take(replace(wanted, **changes), "destroy_old_site")
+    def destroy(kill: int = 0, **changes: Any) -> str:
+        return sites.names.take(replace(wanted, **changes), "destroy_old_site", kill)
 
     for name, shown in (("", "nowhere"), ("newproj", "newproj")):
         assert f"is named {shown}, and the old site's is oldproj" in destroy(destroy_project=name)
@@ -249,6 +276,8 @@ def test_the_old_cluster_is_destroyed_by_name_and_only_beside_a_new_site_that_wo
     sites.new.pages["/hub/api/"] = lambda _asked: (503, [], b"")
     assert "has answered 503" in destroy()
     new_site(sites.new)
+    # Killed before it is noted that the old site may be gone: it is not.
+    destroy(kill=1)
     assert not (terraform / "calls").exists()
 
     # A cloud that does not do it, and one that says that it has.
@@ -258,7 +287,10 @@ def test_the_old_cluster_is_destroyed_by_name_and_only_beside_a_new_site_that_wo
     (terraform / "fails").unlink()
     assert "a hub of JupyterHub 1.4.2 still answers at qhub-old.example.org" in destroy()
 
+    # Killed when it is gone, and that is not noted.
     sites.old.pages = {}
+    destroy(kill=2)
+    assert site.evidence("destroy_old_site") == {}
     variables: dict[str, Any] = {
         "qhub_destroy_project": "oldproj",
         "qhub_destroy_options": list(wanted.destroy_options),
@@ -273,3 +305,52 @@ def test_the_old_cluster_is_destroyed_by_name_and_only_beside_a_new_site_that_wo
     again = site.run("", playbook="qhub_destroy.yml", within=sites.names.within, **variables)
     assert re.search(r"changed=0 .* failed=0", again.stdout), again.stdout
     assert (terraform / "calls").read_text().splitlines() == calls
+
+
+def test_people_of_a_nebari_are_written_down_without_their_passwords(
+    tmp_path: Path, server: keycloak.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.ask("", {"realm": "nebari", "enabled": True})
+    server.ask("/nebari/groups", {"name": "users"})
+    server.ask("/nebari/groups", {"name": "projects"})
+    [projects] = [each for each in server.ask("/nebari/groups") if each["name"] == "projects"]
+    server.ask(f"/nebari/groups/{projects['id']}/children", {"name": "rainfall"})
+    secret = {"type": "password", "value": "planted-of-ada", "temporary": False}
+    ada = {"username": "ada", "enabled": True, "email": "ada@example.org", "credentials": [secret]}
+    server.ask("/nebari/users", {**ada, "groups": ["/users", "/projects/rainfall"]})
+    for name in ("grace", "linus", "visitor"):
+        server.ask("/nebari/users", {"username": name, "enabled": name != "visitor"})
+    (tmp_path / "nebari-config.yaml").write_text(NEBARI)
+    backed_up(tmp_path / "home.tar", tmp_path / "jupyterhub.sqlite")
+    written = tmp_path / "nebari.json"
+    variables = {
+        "nebari_folder": str(tmp_path),
+        "nebari_export_file": str(written),
+        "nebari_keycloak_url": server.url,
+        "nebari_keycloak_password": keycloak.PASSWORD,
+        "nebari_user_data_backup": str(tmp_path / "home.tar"),
+    }
+    done = run_playbook("nebari_export.yml", tmp_path, variables, "-vvv")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    found = json.loads(written.read_text())
+    assert found["users"][0] == {
+        "username": "ada",
+        "enabled": True,
+        "email": "ada@example.org",
+        "groups": ["/projects/rainfall", "/users"],
+    }
+    others = [(user["username"], user["enabled"]) for user in found["users"][1:]]
+    assert others == [("grace", True), ("linus", True), ("visitor", False)]
+    assert [group["path"] for group in found["groups"]] == ["/projects", "/projects/rainfall", "/users"]
+    assert found["homes"]["home/ada"] == {"files": 1, "bytes": 24}
+    assert found["environments"] == {"environment-dask.yaml": "name: dask\nchannels:\n- conda-forge\n"}
+    assert written.stat().st_mode & 0o777 == 0o600
+    assert "planted" not in written.read_text() + done.stdout + done.stderr
+
+    again = run_playbook("nebari_export.yml", tmp_path, variables)
+    assert re.search(r"changed=0 .* failed=0", again.stdout), again.stdout
+    # Where one answer of Keycloak has only some of them.
+    monkeypatch.setattr(admin_api, "PAGE", 2)
+    asked = Keycloak(server.url, "root", keycloak.PASSWORD, "nebari")
+    assert (asked.people(), asked.groups()) == (found["users"], found["groups"])

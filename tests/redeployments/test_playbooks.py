@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,21 +17,7 @@ def test_planned_redeployed_looked_at_and_redeployed_again(
     site = RealSite(tmp_path)
     for name, value in site.environment.items():
         monkeypatch.setenv(name, value)
-    wanted = site.wanted
-    variables: dict[str, Any] = {
-        "qhub_folder": wanted.folder,
-        "qhub_version": wanted.version,
-        "qhub_old_domain": wanted.old_domain,
-        "qhub_project": wanted.project,
-        "qhub_python": wanted.python,
-        "qhub_user_data_backup": {"path": str(site.data)},
-        "qhub_hub_database_backup": {"path": str(site.database)},
-        "qhub_deploy_options": list(wanted.deploy_options),
-        "qhub_old_deploy_options": list(wanted.old_deploy_options),
-        "qhub_restored_data": wanted.restored_data,
-        "qhub_restored_database": wanted.restored_database,
-        "qhub_state_folder": wanted.state_folder,
-    }
+    variables = site.inventory()
     content = site.content()
 
     blocked = run_playbook("qhub_redeploy.yml", tmp_path, {**variables, "qhub_project": ""})

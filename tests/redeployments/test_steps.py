@@ -16,21 +16,10 @@ import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.qhub import record, redeployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.qhub.site import Backup
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import files
 
 from tests.redeployments.killed import cut_off, killed_at
-from tests.redeployments.qhub_site import NEW, OLD, OLD_DOMAIN, SECRETS, RealSite, git
-
-ORDER = (
-    "back_up",
-    "install",
-    "rename_old_site",
-    "upgrade_config",
-    "rename_project",
-    "deploy",
-    "add_callback",
-    "commit",
-    "restore",
-)
+from tests.redeployments.qhub_site import NEW, OLD, OLD_DOMAIN, ORDER, SECRETS, RealSite, git
 
 
 @pytest.fixture
@@ -155,6 +144,15 @@ def test_another_backup_is_verified_anew(site: RealSite) -> None:
     site.take("back_up")
     newer = site.data.rename(site.data.with_name("newer.tar"))
     assert site.take("back_up", user_data=Backup(str(newer))).message == "carried out"
+
+
+def test_a_backup_that_differs_from_the_sums_beside_it_is_refused(site: RealSite) -> None:
+    sums = site.data.with_name("SHA256SUMS")
+    sums.write_text(f"{'0' * 64}  home.tar\n")
+    with pytest.raises(HubError, match=r"home.tar has the checksum .*, not 0000.* it has changed since"):
+        site.take("back_up", user_data=Backup(str(site.data)))
+    sums.write_text(f"{files.sha256(site.data)}  home.tar\n")
+    assert site.take("back_up", user_data=Backup(str(site.data))).message == "carried out"
 
 
 def break_tar(site: RealSite) -> None:

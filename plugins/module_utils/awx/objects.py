@@ -11,6 +11,8 @@ from ..errors import HubError
 
 #: How AWX names the days of a recurrence rule.
 _DAYS = {"mon": "MO", "tue": "TU", "wed": "WE", "thu": "TH", "fri": "FR", "sat": "SA", "sun": "SU"}
+#: Ansible's markup of descriptions, such as ``V(true)``.
+_MARKUP = re.compile(r"\b[A-Z]\(([^)]*)\)")
 #: The templates: playbook, what it does, and the variables that its survey asks for.
 _OF_UPGRADES = (
     "jupyterhub_version",
@@ -298,13 +300,16 @@ def _question(variable: str, option: dict[str, Any], default: str) -> dict[str, 
     described = option["description"]
     text = described if isinstance(described, str) else " ".join(described)
     kind = "multiplechoice" if choices else "integer" if option["type"] == "int" else "text"
+    explained = [_MARKUP.sub(r"\1", text)]
+    if default:
+        explained.append(f"Not answered: as the inventory says, else {default}.")
+    # Without a "default": AWX would pass that to each job, in the place of what the inventory says.
     return {
         "question_name": variable,
-        "question_description": re.sub(r"\b[A-Z]\(([^)]*)\)", r"\1", text),
+        "question_description": " ".join(explained),
         "variable": variable,
         "type": kind,
         "choices": choices,
-        "default": default,
         "required": False,
         "min": 0,
         "max": 1024 if kind == "text" else 10**9,

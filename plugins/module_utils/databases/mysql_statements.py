@@ -60,7 +60,9 @@ COUNT_AND_HASH_ROWS = (
     "FROM `', REPLACE(TABLE_NAME, '`', '``'), '`' SEPARATOR ' UNION ALL ') FROM (SELECT TABLE_NAME, "
     "GROUP_CONCAT('COALESCE(HEX(CONCAT(`', REPLACE(COLUMN_NAME, '`', '``'), '`)), ''-'')' "
     "ORDER BY ORDINAL_POSITION) AS parts FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() "
-    "AND COLUMN_NAME <> @hubops_left_out AND TABLE_NAME IN (SELECT TABLE_NAME FROM information_schema.TABLES "
+    # Whatever their collations are.
+    "AND CAST(COLUMN_NAME AS BINARY) <> CAST(@hubops_left_out AS BINARY) "
+    "AND TABLE_NAME IN (SELECT TABLE_NAME FROM information_schema.TABLES "
     f"WHERE {_TABLES}) GROUP BY TABLE_NAME) AS hubops_tables)",
     "PREPARE hubops_rows FROM @hubops_rows",
     "EXECUTE hubops_rows",

@@ -32,6 +32,8 @@ class Environment(ABC):
     has_own_python: bool
     #: Whether the new one has a Python of its own, whichever the old one has.
     comes_with_python: bool
+    #: Whether the new one may be a copy of another's, where both hold the same.
+    can_be_a_copy = False
     #: What installs packages into them.
     installer: type[Installer]
 

@@ -195,7 +195,7 @@ def _compile(root: Path, place: Path, sources: Iterable[Path]) -> None:
     own = [file for file in sources if str(file.resolve()).startswith(f"{root.resolve()}/")]
     pairs = [(str(file), f"{place}{str(file)[length:]}") for file in own if str(file).startswith(folders)]
     if pairs:
-        _run_python(root, ["-c", _COMPILE], json.dumps(pairs), COMPILE_SECONDS)
+        run_python(root, ["-c", _COMPILE], json.dumps(pairs), COMPILE_SECONDS)
 
 
 def _require_no_new_conflicts(entry: PlannedEnvironment, found: Iterable[str], known: Iterable[str]) -> None:
@@ -220,7 +220,7 @@ def _smoke(entry: PlannedEnvironment, root: Path) -> list[Path]:
     Raises HubError when an import fails or the version is not the one that is wanted.
     """
     modules = json.dumps([_modules(entry, root), entry.imports])
-    process = _run_python(root, ["-c", _SMOKE], modules, SMOKE_SECONDS)
+    process = run_python(root, ["-c", _SMOKE], modules, SMOKE_SECONDS)
     hint = "The environment in use is unchanged. Name compatible packages in jupyterhub_packages."
     if process.returncode:
         lines = process.stderr.strip().splitlines() or [f"exit status {process.returncode}"]
@@ -245,7 +245,7 @@ def _modules(entry: PlannedEnvironment, root: Path) -> list[str]:
     return {"hub": [_HUB], "user": [_SERVER], "both": [_HUB, _SERVER]}[entry.role]
 
 
-def _run_python(
+def run_python(
     root: Path, arguments: list[str], input: str, seconds: float
 ) -> subprocess.CompletedProcess[str]:
     """Run the Python of an environment in a neutral directory, without the user's ``~/.local``."""

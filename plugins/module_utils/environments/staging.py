@@ -114,11 +114,11 @@ def stage(entry: Planned, installer: Installer, progress: Progress) -> Staged:
         after = {**before, **installer.planned(str(old), entry.requirements)}
         return Staged(str(old), str(new), entry.strategy, False, before, after, _seconds(started))
     remove_staged(new)
-    size, count = _size(old)
-    _require_space(new, size, count)
+    size, count = measure(old)
+    require_space(new, size, count)
     progress(f"Staging {', '.join(entry.requirements)} for {old}")
     try:
-        warnings = _build(entry, old, new, before, installer, progress, count)
+        warnings = build(entry, old, new, before, installer, progress, count)
         after = all_packages(new)
         confirm(entry, installer, before, made_at, made_from, warnings)
     except BaseException:
@@ -190,7 +190,7 @@ def remove_staged(staged_path: PathLike) -> bool:
     return True
 
 
-def _build(
+def build(
     entry: PlannedEnvironment,
     old: Path,
     new: Path,
@@ -207,7 +207,7 @@ def _build(
         # An old one that cannot run does not tell which conflicts it had.
         conflicts = installer.check(str(new if interpreter.fault(old) else old))
     else:
-        _copy(old, new, count, progress)
+        copy(old, new, count, progress)
         known = inodes(new)
         links.lead_back(new, old)
         conflicts = installer.check(str(new))
@@ -221,7 +221,7 @@ def _build(
     return warnings
 
 
-def _copy(old: Path, new: Path, count: int, progress: Progress) -> None:
+def copy(old: Path, new: Path, count: int, progress: Progress) -> None:
     """Copy a tree with owners, modes, times and links; blocks are shared where the file system can."""
     argv = ["cp", "--archive", "--reflink=auto", "--verbose", "--no-target-directory", f"{old}/", str(new)]
     with subprocess.Popen(
@@ -287,7 +287,7 @@ def _sees_system_packages(environment: Path) -> bool:
     return bool(re.search(r"^include-system-site-packages\s*=\s*true", text, re.MULTILINE | re.IGNORECASE))
 
 
-def _size(folder: Path) -> tuple[int, int]:
+def measure(folder: Path) -> tuple[int, int]:
     """Bytes on the disk and number of files of a tree; a file with several names counts once."""
     size, count, seen = 0, 0, set()
     for each in walk(folder):
@@ -299,7 +299,7 @@ def _size(folder: Path) -> tuple[int, int]:
     return size, count
 
 
-def _require_space(new: Path, size: int, count: int) -> None:
+def require_space(new: Path, size: int, count: int) -> None:
     parent = new.parent
     needed, free = size + RESERVE_BYTES, files.free_space(parent)
     hint = "Make space there, or upgrade in place."

@@ -15,6 +15,7 @@ from ..errors import HubError
 from ..progress import Progress
 from ..shapes import to_dict
 from ..system import files
+from . import identical
 from .base import Environment
 from .installer import Installer, InstallerOptions
 from .kinds import environment_of
@@ -82,7 +83,7 @@ def _apply(
         return make(options, path, progress, may_build=not check)
 
     if wanted == "staged" and not check:
-        done = _stage_side_by_side(entries, installer_for, progress, failures)
+        done = _stage_side_by_side(entries, installer_for, options.builder_folder, progress, failures)
     elif wanted == "staged":
         done = [_would_stage(entry, installer_for(entry.path)) for entry in entries]
     else:
@@ -128,6 +129,7 @@ def _warnings(done: Sequence[dict[str, Any]]) -> list[str]:
 def _stage_side_by_side(
     entries: Sequence[Planned],
     installer_for: Callable[[str], Installer],
+    builder_folder: str,
     progress: Progress,
     failures: str,
 ) -> list[dict[str, Any]]:
@@ -137,7 +139,11 @@ def _stage_side_by_side(
 
     def stage(entry: Planned, installer: Installer) -> dict[str, Any]:
         try:
-            return {**_in_place(entry).stage(entry, installer, progress).result(), "fault": ""}
+            made = None
+            if entry.path in members and isinstance(entry, PlannedEnvironment):
+                made = identical.stage(members[entry.path], entry, installer, progress)
+            made = made or _in_place(entry).stage(entry, installer, progress)
+            return {**made.result(), "fault": ""}
         except HubError as error:
             if failures == FAIL or not isinstance(entry, PlannedEnvironment) or entry.role != "user":
                 raise
@@ -145,7 +151,13 @@ def _stage_side_by_side(
             packages = _in_place(entry).packages()
             return {**_result(entry, False, packages, packages, 0.0), "fault": str(error)}
 
-    with concurrent.futures.ThreadPoolExecutor() as pool:
+    with concurrent.futures.ThreadPoolExecutor() as pool, contextlib.ExitStack() as stack:
+        members: dict[str, identical.Member] = {}
+        alike = [number for number, entry in enumerate(entries) if _in_place(entry).can_be_a_copy]
+        if builder_folder and len(alike) >= identical.FEWEST:
+            some = [entries[number] for number in alike], [installers[number] for number in alike]
+            folder = Path(builder_folder).parent
+            members = stack.enter_context(identical.models(*some, folder, progress, pool))
         return list(pool.map(stage, entries, installers))
 
 

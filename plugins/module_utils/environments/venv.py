@@ -16,6 +16,7 @@ class Venv(Folder):
 
     kind = VENV
     can_be_upgraded = True
+    can_be_a_copy = True
 
     def stage(self, entry: Planned, installer: Installer, progress: Progress) -> Staged:
         return staging.stage(entry, installer, progress)

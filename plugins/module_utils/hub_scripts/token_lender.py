@@ -29,7 +29,8 @@ LOOK_SECONDS = 0.01
 
 
 def end(*_: object) -> None:
-    """Leave by way of the `finally` that removes the token."""
+    """Leave by way of the `finally` that removes the token, which no further signal may interrupt."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(1)
 
 
@@ -53,6 +54,8 @@ def main() -> None:
         sys.stdout.write(json.dumps({"token": token}) + "\n")
         sys.stdout.flush()
         stdin.read()
+        # Where its owner was killed, the service manager ends all that it has started, too.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     finally:
         session = make_session()
         remove(session, name)

@@ -13,6 +13,7 @@ from ..environments.facts import EnvironmentFacts
 from ..environments.installer import InstallerOptions
 from ..environments.kinds import environment_of
 from ..environments.packages import all_packages, declared_requirements
+from ..environments.pip_settings import read_pip_settings
 from ..errors import HubError
 from ..releases.requirements import parse_requirement, seems_to_satisfy
 from .upgrade import Policy, Resolution, environments_of, interpreter_for, missing, requirements_of
@@ -41,12 +42,35 @@ def resolve(
         if missing(environment, version, all_packages(path), policy):
             url = "" if environment.role == "user" else deployment.database.url
             wanted[path] = facts, requirements_of(environment, version, policy), url
+    # The installer is asked once for all that hold the same, as those of many users do.
+    first: dict[str, str] = {}
+    like = {path: first.setdefault(_question(*asked), path) for path, asked in wanted.items()}
     with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
-        found = {
-            path: pool.submit(_resolve_one, facts, requirements, url, options)
-            for path, (facts, requirements, url) in wanted.items()
-        }
-        return {path: future.result() for path, future in found.items()}
+        found = dict(
+            zip(first.values(), pool.map(lambda path: _resolve_one(*wanted[path], options), first.values()))
+        )
+        # What cannot be resolved is said of each, by its name.
+        others = [path for path in wanted if path not in found and found[like[path]].problem]
+        found.update(zip(others, pool.map(lambda path: _resolve_one(*wanted[path], options), others)))
+    return {path: found.get(path, found[like[path]]) for path in wanted}
+
+
+def _question(environment: EnvironmentFacts, requirements: list[str], url: str) -> str:
+    """All that decides what the installer answers of an environment; its path where it is like no other."""
+    path = environment.path
+    if not environment_of(environment.kind, path).can_be_a_copy:
+        return path
+    return repr(
+        (
+            environment.kind,
+            environment.python_version,
+            sorted(all_packages(path).items()),
+            sorted(declared_requirements(Path(path)).items()),
+            sorted(read_pip_settings(path).items()),
+            requirements,
+            url,
+        )
+    )
 
 
 def _resolve_one(

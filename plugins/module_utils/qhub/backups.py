@@ -13,8 +13,11 @@ from urllib.parse import quote
 
 from ..errors import HubError
 from ..system import files
+from . import objects
 from .site import Backup, Site
 
+#: Checksums of the files beside it, as `sha256sum` writes them.
+SUMS = "SHA256SUMS"
 MAKE_IT = "Make it again as QHub's guide to manual backups says, and name the new file."
 
 
@@ -38,11 +41,13 @@ def look(site: Site) -> dict[str, Backup]:
             "Back up the shared volume as a tar and the hub's jupyterhub.sqlite, and name the files.",
         )
     found = {name: backup for name, backup in named.items() if backup}
+    if objects.is_object(found["hub_database"].path):
+        raise HubError(
+            f"The backup {found['hub_database'].path} is at S3, where nobody sees what is in it.",
+            "The database is small: name a file of this host as qhub_hub_database_backup.",
+        )
     for backup in found.values():
-        try:
-            age = time.time() - Path(backup.path).stat().st_mtime
-        except OSError as error:
-            raise unreadable(backup, error) from error
+        age = time.time() - _modified(backup)
         if age > site.backup_max_age:
             raise HubError(
                 f"The backup {backup.path} is {hours(age)} old, and qhub_backup_max_age allows "
@@ -58,20 +63,59 @@ def verify_all(site: Site) -> dict[str, Verified]:
     return {name: _verify(backup, readers[name]) for name, backup in look(site).items()}
 
 
+def _modified(backup: Backup) -> float:
+    """When it was written last, in seconds since the epoch."""
+    if objects.is_object(backup.path):
+        return objects.look(backup.path).modified
+    try:
+        return Path(backup.path).stat().st_mtime
+    except OSError as error:
+        raise unreadable(backup, error) from error
+
+
+def _verify_object(backup: Backup) -> Verified:
+    """Hold size and checksum of an object against what was noted when the backup was made."""
+    if not backup.size or not backup.sha256:
+        raise HubError(
+            f"Nothing is noted that the backup {backup.path} could be held against.",
+            "Note its size and sha256 when it is made: qhub_user_data_backup: {path, size, sha256}.",
+        )
+    found = objects.look(backup.path)
+    problems = [
+        *([f"{found.size} bytes, not {backup.size}"] if found.size != backup.size else []),
+        *([f"the checksum {found.checksum}, not {backup.sha256}"] if not found.has(backup.sha256) else []),
+    ]
+    if problems:
+        raise HubError(f"The backup {backup.path} has {' and '.join(problems)}.", MAKE_IT)
+    return Verified(backup.path, backup.sha256, f"{found.size} bytes at S3")
+
+
 def _verify(backup: Backup, content: Callable[[Path], str]) -> Verified:
     """Read one backup; ``content`` reads what is in it."""
+    if objects.is_object(backup.path):
+        return _verify_object(backup)
     path = Path(backup.path)
     try:
         checksum = files.sha256(path)
     except OSError as error:
         raise unreadable(backup, error) from error
-    if backup.sha256 and backup.sha256.lower() != checksum:
+    noted = backup.sha256 or _noted(path)
+    if noted and noted.lower() != checksum:
         raise HubError(
-            f"The backup {path} has the checksum {checksum}, not {backup.sha256}: "
-            "it has changed since it was made.",
+            f"The backup {path} has the checksum {checksum}, not {noted}: it has changed since it was made.",
             MAKE_IT,
         )
     return Verified(str(path), checksum, content(path))
+
+
+def _noted(path: Path) -> str:
+    """Its checksum in ``SHA256SUMS`` beside it, as `sha256sum` writes that; empty where there is none."""
+    try:
+        lines = path.with_name(SUMS).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    noted = {name: total for total, _mark, name in (line.partition("  ") for line in lines)}
+    return noted.get(path.name, "")
 
 
 def unreadable(backup: Backup, error: OSError) -> HubError:

@@ -18,11 +18,13 @@ _PROJECT = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,15}")
 
 @dataclass(frozen=True)
 class Backup:
-    """A file with a backup, on the host of the site's folder, and what it has to be."""
+    """A file with a backup, on the host of the site's folder, or an object at S3, and what it has to be."""
 
     path: str
     sha256: str = ""
     """In hexadecimal, as it was when the backup was made; empty where nobody has noted it."""
+    size: int = 0
+    """Bytes; needed for an object at S3, and of no use for a file."""
 
 
 @dataclass(frozen=True)

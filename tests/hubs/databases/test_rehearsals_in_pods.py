@@ -20,7 +20,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.hub_databas
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.server_programs import program_of
 
 from tests.hubs.databases.pods import Pod, pod_of
-from tests.hubs.databases.servers import KINDS, PASSWORD, Kind
+from tests.hubs.databases.servers import KINDS, PASSWORD
 from tests.hubs.real_hub import environment, fill_database
 from tests.testbed.databases import Server
 
@@ -38,9 +38,10 @@ class Place(NamedTuple):
     shared: Path
 
 
-@pytest.fixture(scope="module", params=["postgresql-15", "mariadb-10.11"])
-def place(request: pytest.FixtureRequest) -> Iterator[Place]:
-    kind: Kind = KINDS[request.param]
+@pytest.fixture(scope="module")
+def place() -> Iterator[Place]:
+    # `tests/clusters` has PostgreSQL.
+    kind = KINDS["mariadb-10.11"]
     started: AbstractContextManager[Server] = kind.start()
     with started as server:
         server.make_role("hub", PASSWORD, may_copy=False)

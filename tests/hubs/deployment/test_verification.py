@@ -251,6 +251,26 @@ def test_a_temporary_token_whose_process_was_killed_expires(hub: Deployment) -> 
     assert content(hub) == before
 
 
+def test_a_process_of_a_token_that_is_to_end_at_once_removes_it_first(tmp_path: Path) -> None:
+    """As systemd wants it, when the program that has started it was killed: its input ends, too."""
+    with stopped_hub("6.1.1", tmp_path) as hub:
+        before = content(hub)
+        argv = [f"{hub.hub_environment.path}/bin/python", "-c", source_of(token_lender)]
+        with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as lender:
+            assert lender.stdin and lender.stdout
+            url = database_of(hub.database).url("2.1")
+            asked = {"url": url, "seconds": 60, "scopes": verification.SCOPES, "starts": False}
+            lender.stdin.write(json.dumps(asked) + "\n")
+            lender.stdin.flush()
+            assert json.loads(lender.stdout.readline())["token"]
+            assert content(hub) != before
+            lender.stdin.close()
+            while lender.poll() is None:
+                lender.send_signal(signal.SIGTERM)
+                time.sleep(0.001)
+        assert content(hub) == before
+
+
 def test_that_the_process_of_a_token_was_killed_is_no_fault_of_the_database(tmp_path: Path) -> None:
     with stopped_hub("6.1.1", tmp_path) as hub:
         others = {process.pid for process in family(os.getpid())}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.environment import (
+    read_environment,
+)
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import InstallerOptions
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.packages import (
     declared_requirements,
@@ -15,10 +19,11 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.resolut
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.target import installed_options
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy, Resolution
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.releases.config_options import read_options
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
 
 from tests.healthy_hub import deployment
 from tests.hubs.real_hub import environment
-from tests.hubs.small_wheels import fingerprint, make_hub_wheel, make_venv, make_wheel
+from tests.hubs.small_wheels import UV, fingerprint, make_hub_wheel, make_venv, make_wheel
 
 VERSIONS = ("1.5.1", "2.3.1", "3.1.1", "4.1.6", "5.4.6", "6.1.1")
 
@@ -92,6 +97,39 @@ def test_an_environment_that_has_everything_needs_no_dry_run(venv: Path, wheels:
 def test_an_environment_that_is_rebuilt_needs_no_dry_run(venv: Path, wheels: Path) -> None:
     with pytest.raises(KeyError):
         resolved(venv, wheels, "uv", python="/usr/bin/python3")
+
+
+def test_the_installer_is_asked_once_for_environments_that_hold_the_same(
+    venv: Path, wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = tmp_path / "asked"
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/uv").write_text(f'#!/bin/sh\necho "$*" >> {asked}\nexec {UV} "$@"\n')
+    (tmp_path / "bin/uv").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    wanted = ("jupyterhub==1.0.0", "authenticator==1.0.0", "tool==1.0.0")
+    people = [make_venv(tmp_path / name, wheels, *wanted) for name in ("ada", "bob")]
+    people.append(make_venv(tmp_path / "cyd", wheels, wanted[0]))
+    hub = deployment(
+        hub_environment__path=str(venv),
+        hub_environment__python=f"{venv}/bin/python",
+        user_environments=[to_dict(read_environment(str(path))) for path in people],
+    )
+    found = resolve(hub, "2.0.0", Policy(), InstallerOptions(installer="uv", wheels=str(wheels)))
+    questions = [line.split() for line in asked.read_text().splitlines() if "--dry-run" in line]
+    of_two = [line for line in questions if f"{people[0]}/" in line[3] or f"{people[1]}/" in line[3]]
+    assert len(of_two) == 1
+    assert found[str(people[0])] == found[str(people[1])]
+    assert found[str(people[0])].conflicts == [
+        "authenticator 1.0.0 requires jupyterhub <2, which would be 2.0.0."
+    ]
+    assert found[str(people[2])].conflicts == []
+
+    # A problem names its environment.
+    broken = resolve(
+        hub, "2.0.0", Policy(user_packages=["tool<2"]), InstallerOptions(installer="uv", wheels=str(wheels))
+    )
+    assert all(f"cannot be installed into {path}" in broken[str(path)].problem for path in people)
 
 
 def test_requirements_are_read_from_disk(venv: Path) -> None:

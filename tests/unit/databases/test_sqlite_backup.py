@@ -19,10 +19,9 @@ from tests import REPOSITORY
 MODULE = """
 import json, runpy, sys
 sys.path.insert(0, sys.argv[1])
-import tests
-from ansible.module_utils.testing import patch_module_args
+from tests.module_arguments import module_arguments
 
-with patch_module_args(json.loads(sys.argv[2])):
+with module_arguments(json.loads(sys.argv[2])):
     name = "ansible_collections.hubops.jupyterhub.plugins.modules.sqlite_backup"
     runpy.run_module(name, run_name="__main__")
 """

@@ -15,7 +15,7 @@ from ...errors import HubError
 from ...planning.findings.finding import listing
 from ...releases.versions import parse_release
 from ...system import files
-from .. import backups
+from .. import backups, objects
 from ..record import Redeployment
 from ..versions import FIRST_WITH_KEYCLOAK
 from .base import Result, Step, Work
@@ -43,6 +43,11 @@ class Restore(Step):
             )
         known = record.evidence("back_up")
         for name in ("user_data", "hub_database"):
+            if objects.is_object(known[name]):
+                raise HubError(
+                    f"The backup {known[name]} is at S3: what was restored cannot be compared with it there.",
+                    f"Fetch it, and name the file: qhub_{name}_backup. The step back_up verifies it again.",
+                )
             if files.sha256(Path(known[name])) != known[f"{name}_sha256"]:
                 raise HubError(
                     f"The backup {known[name]} has changed since it was verified.",

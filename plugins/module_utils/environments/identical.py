@@ -1,0 +1,277 @@
+"""Environments that hold the same, as those of many users do: one is staged, and all are copies of it.
+
+Installation, bytecode and the test of the imports take seconds for each environment, a copy takes less than
+one. What is copied to several owners must not be any owner's: both the old files and the new ones are in a
+folder that only this account can enter, and an environment takes part if it holds what that folder holds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import stat
+import time
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Iterable, Iterator, Sequence
+
+from ..errors import HubError
+from ..progress import Progress
+from ..system.trees import tree_stamp
+from . import staging
+from .installer import Installer
+from .packages import all_packages
+from .planned import IN_PLACE, REBUILD, Planned, PlannedEnvironment
+from .relocation import SMOKE_SECONDS, own, run_python, walk
+from .staged import Staged
+
+#: With fewer the copy that is nobody's costs more than it saves.
+FEWEST = 3
+#: Files that have an environment's name or path, or what depends on it, from the day when it was made.
+_ITS_OWN = re.compile(r"(^|/)(pyvenv\.cfg|bin/activate[^/]*|[^/]+\.dist-info/RECORD)$")
+_PATH = b"\0path\0"
+_VERSION = "import jupyterhub; print(jupyterhub.__version__)"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A new environment that is complete at ``root`` and was made for ``path``, for others to be copies of.
+
+    ``renamed`` are the files and links that have that path in them or depend on it, and that the
+    installation has made, ``kept`` those that it has left as they were.
+    """
+
+    path: str
+    root: Path
+    version: str
+    contents: str
+    renamed: tuple[str, ...]
+    kept: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Member:
+    """An environment that a model stands for, as it was at a moment in seconds of the epoch."""
+
+    model: Model
+    moment: float
+    stamp: str
+
+
+@contextlib.contextmanager
+def models(
+    entries: Sequence[Planned],
+    installers: Sequence[Installer],
+    folder: Path,
+    progress: Progress,
+    pool: Executor,
+) -> Iterator[dict[str, Member]]:
+    """Stage one of each group of environments that hold the same, below ``folder``; the groups' members.
+
+    The keys are paths of environments. What cannot be staged for all has no members: each then fails itself.
+    """
+    likely = list(_likely(entries, installers))
+    looks = list(pool.map(_look, (entry.path for entry, _ in likely)))
+    found: dict[tuple[str, str], list[int]] = {}
+    for number, (entry, _) in enumerate(likely):
+        if looks[number][2]:
+            found.setdefault((_asked(entry), looks[number][2]), []).append(number)
+    members: dict[str, Member] = {}
+    try:
+        for number, group in enumerate(each for each in found.values() if len(each) >= FEWEST):
+            entry, installer = likely[group[0]]
+            progress(f"Staging {', '.join(entry.requirements)} once for {len(group)} environments")
+            with contextlib.suppress(HubError, OSError):
+                model = _make(entry, installer, folder / f"identical-{number}", progress)
+                if model and model.contents == looks[group[0]][2]:
+                    for each in group:
+                        members[likely[each][0].path] = Member(model, *looks[each][:2])
+        yield members
+    finally:
+        for left in folder.glob("identical-*"):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _likely(
+    entries: Sequence[Planned], installers: Sequence[Installer]
+) -> Iterator[tuple[PlannedEnvironment, Installer]]:
+    """Entries whose plan and lists of packages are those of enough others."""
+    found: dict[str, list[tuple[PlannedEnvironment, Installer]]] = {}
+    for entry, installer in zip(entries, installers):
+        if (
+            isinstance(entry, PlannedEnvironment)
+            and entry.strategy not in (IN_PLACE, REBUILD)
+            and not os.path.islink(entry.path)
+            and not staging.is_staged(entry, installer)
+        ):
+            packages = sorted(all_packages(entry.path).items())
+            found.setdefault(f"{_asked(entry)} {packages}", []).append((entry, installer))
+    return (each for group in found.values() if len(group) >= FEWEST for each in group)
+
+
+def _asked(entry: PlannedEnvironment) -> str:
+    """What an entry of the plan asks for, wherever its environment is."""
+    return repr(replace(entry, path="", staged_path="", python=entry.python.replace(entry.path, "")))
+
+
+def _look(path: str) -> tuple[float, str, str]:
+    """The moment, and what the environment was then: its stamp, and `contents_of` it.
+
+    One that cannot be read is like no other: staging it says why.
+    """
+    moment = time.time()
+    try:
+        return moment, tree_stamp(Path(path)), contents_of(Path(path), path)
+    except OSError:
+        return moment, "", ""
+
+
+def _make(entry: PlannedEnvironment, installer: Installer, folder: Path, progress: Progress) -> Model | None:
+    """Stage an environment for nobody; None where it cannot be copied. Raises HubError as staging does."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700)
+    old, new = folder / "old", folder / "new"
+    size, count = staging.measure(Path(entry.path))
+    staging.require_space(new, 2 * size, 2 * count)
+    staging.copy(Path(entry.path), old, count, progress)
+    contents = contents_of(old, entry.path)
+    warnings = staging.build(entry, old, new, all_packages(old), installer, progress, count)
+    renamed: list[str] = []
+    kept: list[str] = []
+    for place in _places(new):
+        text = _text(new / place)
+        if not _ITS_OWN.search(place) and os.fsencode(entry.path) not in text:
+            continue
+        if b"\0" in text:
+            return None
+        before = _text(old / place) if os.path.lexists(old / place) else b"\0"
+        (kept if before == text and not (new / place).is_symlink() else renamed).append(place)
+    shutil.rmtree(old)
+    # A copy is its owner's only once it is complete, and nobody else's before.
+    for path in [new, *(Path(each.path) for each in walk(new))]:
+        own(path, folder.stat())
+    version = all_packages(new)["jupyterhub"]
+    return Model(entry.path, new, version, contents, tuple(renamed), tuple(kept), tuple(warnings))
+
+
+def stage(
+    member: Member, entry: PlannedEnvironment, installer: Installer, progress: Progress
+) -> Staged | None:
+    """Make the new environment of one entry as a copy of its model; None where the old one has changed.
+
+    Raises HubError: no space, or a Python that does not run.
+    """
+    started, model = time.monotonic(), member.model
+    old, new = Path(entry.path), Path(entry.staged_path)
+    before = all_packages(old)
+    replaced = staging.outdated_because(entry, installer)
+    staging.remove_staged(new)
+    size, count = staging.measure(model.root)
+    staging.require_space(new, size, count)
+    try:
+        staging.copy(model.root, new, count, progress)
+        for place in model.kept:
+            (new / place).write_bytes(_read_inside(old, place))
+        for place in model.renamed:
+            _rename(new / place, os.fsencode(model.path), os.fsencode(entry.path))
+        owner = old.stat()
+        for path in [*reversed([Path(each.path) for each in walk(new)]), new]:
+            own(path, owner)
+        answer = run_python(new, ["-c", _VERSION], "", SMOKE_SECONDS)
+        if answer.stdout.strip() != model.version:
+            raise HubError(
+                f"The new environment for {entry.path} does not work: {answer.stderr.strip()[-500:]}",
+                "The environment in use is unchanged. Name compatible packages in jupyterhub_packages.",
+            )
+        if tree_stamp(old) != member.stamp:
+            staging.remove_staged(new)
+            return None
+        warnings = list(model.warnings)
+        staging.confirm(entry, installer, before, member.moment, member.stamp, warnings)
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+    seconds, after = round(time.monotonic() - started, 1), all_packages(new)
+    progress(f"{new} is ready after {seconds:.0f} s")
+    return Staged(str(old), str(new), entry.strategy, True, before, after, seconds, warnings, replaced)
+
+
+def contents_of(root: Path, path: str) -> str:
+    """A digest of all that an environment holds, equal for two that differ in their paths and owners alone.
+
+    ``path`` is where it belongs. Bytecode and times do not count. '' where files have several owners, or a
+    link leads out by a relative path: such an environment is like no other.
+    """
+    owner, mine, digest = root.stat(), os.fsencode(path), hashlib.sha256()
+    for place in sorted(_places(root)):
+        found = (root / place).lstat()
+        if (found.st_uid, found.st_gid) != (owner.st_uid, owner.st_gid):
+            return ""
+        line: list[Any] = [place, found.st_mode]
+        if stat.S_ISLNK(found.st_mode):
+            target = os.readlink(root / place)
+            if os.path.normpath(os.path.join(os.path.dirname(place), target)).startswith(".."):
+                return ""
+            line.append(os.fsencode(target).replace(mine, _PATH))
+        elif stat.S_ISREG(found.st_mode):
+            if not _ITS_OWN.search(place):
+                text = (root / place).read_bytes()
+                line.append(hashlib.sha256(text.replace(mine, _PATH) if mine in text else text).digest())
+        elif not stat.S_ISDIR(found.st_mode):
+            return ""
+        digest.update(repr(line).encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def _places(root: Path) -> Iterable[str]:
+    """What the environment is made of, relative to it, without bytecode and the marker of a staging."""
+    length = len(str(root)) + 1
+    for each in walk(root):
+        place = each.path[length:]
+        if "__pycache__" not in place and place != staging.MARKER:
+            yield place
+
+
+def _text(path: Path) -> bytes:
+    """What a file has in it, or where a link leads; nothing of a folder."""
+    if path.is_symlink():
+        return os.fsencode(os.readlink(path))
+    return path.read_bytes() if path.is_file() else b""
+
+
+def _read_inside(root: Path, place: str) -> bytes:
+    """A file below a folder. Its owner may put a link to another's file there: no link is followed.
+
+    Raises HubError where it cannot be read.
+    """
+    *folders, name = place.split("/")
+    try:
+        with contextlib.ExitStack() as stack:
+            at = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+            for folder in folders:
+                stack.callback(os.close, at)
+                at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=at)
+            stack.callback(os.close, at)
+            file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=at)
+            with os.fdopen(file, "rb") as opened:
+                return opened.read()
+    except OSError as error:
+        raise HubError(f"{root}/{place} cannot be read: {error.strerror}.", "Stage again.") from error
+
+
+def _rename(path: Path, wrong: bytes, right: bytes) -> None:
+    """Write the final path into a file or link that has another's."""
+    text = _text(path)
+    if wrong not in text:
+        return
+    if path.is_symlink():
+        path.unlink()
+        path.symlink_to(os.fsdecode(text.replace(wrong, right)))
+    else:
+        path.write_bytes(text.replace(wrong, right))
