@@ -14,13 +14,13 @@ CORES = {"2.17": "3.11", "2.18": "3.11", "2.19": "3.12", "2.20": "3.12", "2.21":
 OLDEST, *_, NEWEST = CORES
 
 
-def install(core: str, folder: Path, *further: str) -> Path:
-    """Install an ansible-core and further requirements into a folder; return the folder of its programs."""
+def install(core: str, folder: Path) -> Path:
+    """Install an ansible-core into a folder; return the folder of its programs."""
     uv = shutil.which("uv", path=str(Path(sys.executable).parent))
     assert uv, "uv is missing: make venv"
     # One that is not here is fetched by uv, where it may.
     python = pythons().get(CORES[core], CORES[core])
-    subprocess.run([uv, "venv", "--quiet", "--allow-existing", "--python", python, folder], check=True)
-    wanted = (f"ansible-core=={core}.*", *further)
-    subprocess.run([uv, "pip", "install", "--quiet", "--python", folder / "bin/python", *wanted], check=True)
+    subprocess.run([uv, "venv", "--quiet", "--python", python, folder], check=True)
+    wanted = f"ansible-core=={core}.*"
+    subprocess.run([uv, "pip", "install", "--quiet", "--python", folder / "bin/python", wanted], check=True)
     return folder / "bin"

@@ -11,7 +11,7 @@ from tools.docs import messages
 
 @pytest.fixture(scope="module")
 def known() -> list[messages.Message]:
-    return messages.found()
+    return [*messages.found(), *messages.of_tasks()]
 
 
 def test_every_message_has_a_remedy(known: list[messages.Message]) -> None:
@@ -57,3 +57,15 @@ def fail(path: str, error: HubError, many: bool) -> None:
         ("*path* has *found*.", "Remove *path*."),
     ]
     assert messages.without_remedy(found) == found[:1]
+
+
+def test_what_fails_without_being_raised_is_found_as_well(known: list[messages.Message]) -> None:
+    """Of an action plugin, of a role's task, and a difference from a reviewed plan."""
+    remedies = {each.text: each.remedy for each in known}
+    assert remedies["No version to upgrade to."].startswith("Set it in the inventory")
+    assert remedies[r"jupyterhub\_wheelhouse is set, and jupyterhub\_wheels is not."].startswith(
+        "Name the folder"
+    )
+    assert remedies["*hub packages wheels* has files that no staging has put there, and would be emptied."]
+    assert remedies["No plan of *host* was reviewed."] == "Run plan.yml again, and review that."
+    assert "Run `plan.yml` again" in remedies["The database is migrated *now*, and not *then*."]

@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 ERRORS = frozenset({"HubError"})
 
@@ -38,6 +40,11 @@ PARTS_OF_ANOTHER = {
         "The new hub was checked as a user would. The old hub is restored; the end of the new hub's "
         "log, below the message, says more. `jupyterhub_verify_checks` leaves a check out."
     ),
+    "module_utils/planning/drift.py": (
+        "Something differs from the plan that was reviewed, and nothing was begun. Run `plan.yml` again, and "
+        "review that."
+    ),
+    "plugin_utils/plans.py": "Nothing was begun. Run `plan.yml` again, and review that.",
     "module_utils/deployment/verification.py": (
         "The running hub is not the wanted one. In an upgrade the old hub is restored; with `verify`, "
         "find what started this hub or this proxy, and restart the service."
@@ -111,6 +118,84 @@ def found(plugins: Path = REPOSITORY / "plugins") -> list[Message]:
     return [replace(each, remedy=each.remedy or _part_of(each.path)) for each in messages]
 
 
+#: Files whose sentences stop a run without being raised.
+SENTENCES = ("module_utils/planning/drift.py", "plugin_utils/plans.py")
+
+
+def of_tasks(repository: Path = REPOSITORY) -> list[Message]:
+    """What action plugins, tasks, and differences from a reviewed plan say by themselves.
+
+    Their remedy is what follows the first sentence.
+    """
+    plugins, messages = repository / "plugins", []
+    for path in [*sorted(plugins.glob("action/*.py")), *(plugins / each for each in SENTENCES)]:
+        relative = path.relative_to(plugins).as_posix()
+        wanted = _sentences if relative in SENTENCES else _results
+        for function, node in _within(ast.parse(path.read_text())):
+            for each in wanted(node):
+                for text in _Reader(relative, function).texts(each):
+                    messages.append(_divided(text, relative, each.lineno))
+    for path in sorted([*repository.glob("roles/*/tasks/**/*.yml"), *repository.glob("playbooks/**/*.yml")]):
+        relative = path.relative_to(repository).as_posix()
+        for text in _of_yaml(yaml.safe_load(path.read_text())):
+            messages.append(_divided(text, relative, 1))
+    return [each for each in messages if _words_of(each.text) and _words_of(each.remedy)]
+
+
+def _words_of(text: str) -> list[str]:
+    """Those beside what is only known when it is raised; none where that is next to all."""
+    words = re.findall(r"[a-z]{2,}", re.sub(r"\*[^*]*\*", "", text.lower()))
+    return words if len(words) > 2 else []
+
+
+def _divided(text: str, path: str, line: int) -> Message:
+    first, _, rest = " ".join(text.split()).partition(". ")
+    return Message(f"{first.rstrip('.')}.", rest or _part_of(path), path, line)
+
+
+def _results(node: ast.AST) -> list[ast.expr]:
+    """What an action plugin returns as its message."""
+    if not isinstance(node, ast.Dict):
+        return []
+    return [
+        value
+        for key, value in zip(node.keys, node.values)
+        if isinstance(key, ast.Constant) and key.value == "msg"
+    ]
+
+
+def _sentences(node: ast.AST) -> list[ast.expr]:
+    """What is listed as a text of its own."""
+    if isinstance(node, ast.List):
+        listed = node.elts
+    elif isinstance(node, (ast.ListComp, ast.GeneratorExp)):
+        listed = [node.elt]
+    elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".append"):
+        listed = node.args
+    else:
+        listed = []
+    return [each for each in listed if isinstance(each, ast.JoinedStr)]
+
+
+def _of_yaml(node: Any) -> Iterator[str]:
+    """Messages of tasks that fail, with names in the place of expressions."""
+    if isinstance(node, list):
+        for each in node:
+            yield from _of_yaml(each)
+    elif isinstance(node, dict):
+        for module, name in (("ansible.builtin.assert", "fail_msg"), ("ansible.builtin.fail", "msg")):
+            if isinstance(node.get(module), dict):
+                parts = re.split(r"\{\{(.*?)\}\}", str(node[module].get(name, "")))
+                yield "".join(
+                    f"*{_words(re.findall(r'[a-z_]+', part.partition('|')[0])[-1])}*"
+                    if number % 2
+                    else _escaped(part)
+                    for number, part in enumerate(parts)
+                )
+        for each in node.values():
+            yield from _of_yaml(each)
+
+
 def without_remedy(messages: list[Message]) -> list[Message]:
     """Those after which a reader does not know what to do."""
     return [each for each in messages if not each.remedy]
@@ -133,12 +218,18 @@ def _derived(trees: Any) -> set[str]:
 
 def _calls(tree: ast.AST, errors: frozenset[str]) -> Iterator[tuple[ast.AST, ast.Call]]:
     """Each call with the function that it stands in."""
+    for function, node in _within(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in errors:
+            yield function, node
 
-    def within(node: ast.AST, function: ast.AST) -> Iterator[tuple[ast.AST, ast.Call]]:
+
+def _within(tree: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
+    """Each part of a module with the function that it stands in."""
+
+    def within(node: ast.AST, function: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
         for child in ast.iter_child_nodes(node):
             inner = child if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)) else function
-            if isinstance(child, ast.Call) and ast.unparse(child.func).rpartition(".")[2] in errors:
-                yield function, child
+            yield function, child
             yield from within(child, inner)
 
     return within(tree, tree)
@@ -286,13 +377,14 @@ PACKAGES = {
     "modules": ("Arguments", "From what a module was given."),
     "plugin_utils": ("On the controller", "Not from the host."),
     "action": ("On the controller, too", "Not from the host."),
+    "roles": ("Tasks of roles", "From the playbooks' own tasks."),
 }
 
 
 def page() -> str:
     """All messages as Markdown: a section for each package, each message once, by its text."""
     by_package: dict[str, dict[str, Message]] = {}
-    for message in found():
+    for message in [*found(), *of_tasks()]:
         of_package = by_package.setdefault(message.package, {})
         same = of_package.get(message.text)
         if same and same.remedy != message.remedy:
