@@ -111,8 +111,8 @@ failures-short: images  ## two of them, one caught by the preflight and one by t
 pages: browser firewall  ## the pages of report and plan in a real browser
 	pytest tests/pages
 
-hub-pages: browser firewall  ## a hub's pages and a notebook in that browser while it is upgraded; pages has the first, behind one kind of proxy
-	HUBOPS_TEST_PROXIES="managed external" pytest tests/pages/test_hub_pages.py tests/pages/notebook.py
+hub-pages: browser firewall  ## a hub's pages and a notebook in that browser while it is upgraded, behind its own proxy and an external one; pages has the first
+	HUBOPS_TEST_PROXIES="managed external" pytest tests/pages/test_hub_pages.py
 
 keycloak: venv  ## Java and Maven for the tests' Keycloak, installed where this is Debian and we are root
 	tools/keycloak

@@ -35,7 +35,12 @@ def page(deployment: Deployment) -> str:
 
 @pytest.mark.parametrize(
     ("version", "site"),
-    [("4.1.6", '{"announcement": "<b>Site</b>"}'), ("5.4.6", '{"announcement": lambda user: "<b>Site</b>"}')],
+    [
+        ("1.5.1", '{"announcement": "<b>Site</b>"}'),
+        ("2.3.1", '{"announcement": "<b>Site</b>"}'),
+        ("4.1.6", '{"announcement": "<b>Site</b>"}'),
+        ("5.4.6", '{"announcement": lambda user: "<b>Site</b>"}'),
+    ],
 )
 def test_pages_show_what_is_announced_until_it_is_withdrawn(version: str, site: str, tmp_path: Path) -> None:
     config = tmp_path / "jupyterhub_config.py"
