@@ -52,6 +52,7 @@ def handing_over(deployment: Deployment, port: int, page: str, waiting: Waiting 
     finally:
         handover.end.set()
         thread.join()
+        handover.settle()
 
 
 class _NewHub:
@@ -160,6 +161,12 @@ class _Handover:
                 table = proxy_route.read(self.deployment)
                 if (table and table.add(routes)) or self.end.wait(_LOOK_SECONDS):
                     return
+
+    def settle(self) -> None:
+        """Have no route lead to the page, which ends now: the next hub may have come while it was set."""
+        if self.has_changed:
+            self.known = proxy_route.read(self.deployment) or self.known
+            self._lead_back()
 
     def _lead_back(self) -> None:
         """Have the hub's route lead to the hub that is there, which may have set it before we did."""

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import proxy_route
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.model import Deployment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment.proxy_handover import handing_over
@@ -71,7 +72,8 @@ def routes(deployment: Deployment) -> dict[str, str]:
     return {path: str(route["target"]) for path, route in table.routes.items()} if table else {}
 
 
-def test_no_request_is_answered_by_a_proxy_without_routes() -> None:
+@pytest.mark.parametrize("is_over", [False, True])
+def test_no_request_is_answered_by_a_proxy_without_routes(is_over: bool) -> None:
     port, api_port, hub_port = free_ports(3)
     deployment = healthy_hub.deployment(
         config__hub_api_url=f"http://127.0.0.1:{hub_port}/hub/api",
@@ -106,12 +108,14 @@ def test_no_request_is_answered_by_a_proxy_without_routes() -> None:
                 wait_until(lambda: {sample.status for sample in samples[seen:]} == {200, 503})
                 # The hub that comes sets its route, or has set it before it was led to the page.
                 stack.enter_context(answering(hub_port, json.dumps({"version": "6.1.1"})))
-                wait_until(lambda: routes(deployment)["/"] == hub)
-                wait_until(lambda: samples[-1].path == "/hub/login" and samples[-1].status == 200)
+                if not is_over:
+                    wait_until(lambda: routes(deployment)["/"] == hub)
+                    wait_until(lambda: samples[-1].path == "/hub/login" and samples[-1].status == 200)
+        assert routes(deployment)["/"] == hub
     assert refused(samples) == []
     of_ada = {sample.status for sample in samples if sample.path == "/user/ada/api"}
     of_the_hub = {sample.status for sample in samples if sample.path == "/hub/login"}
     # A request that was under way when the old proxy ended has broken.
     assert of_ada - {0} == {200}
-    assert of_the_hub - {0} == {200, 503}
+    assert {503} <= of_the_hub <= {0, 200, 503}
     assert all(sample.headers.get("Retry-After") for sample in samples if sample.status == 503)
