@@ -96,7 +96,7 @@ def test_a_hub_that_fails_after_its_migration_ends_in_the_old_one_with_every_row
     broken = release.file("broken.json", values(extraConfig={"broken": BROKEN}))
     status, printed = release.upgrade(NEW, z2jh_values_files=[str(broken)])
     assert status != 0
-    assert "broken on purpose" in printed
+    assert "broken on purpose" in printed, printed
     assert "The old release serves again" in printed
     assert "with the dump that was made when the hub had stopped" in printed
     assert PASSWORD not in printed

@@ -81,7 +81,7 @@ def test_a_hub_that_fails_after_its_migration_ends_in_the_old_one_with_its_rows(
     status, printed = release.upgrade(NEW, z2jh_values_files=[str(values)])
     assert status != 0
     assert "The new hub does not start" in printed
-    assert "broken on purpose" in printed
+    assert "broken on purpose" in printed, printed
     assert "The old release serves again" in printed
     assert "the copy that the hub made before its migration" in printed
     assert_is_as_before(release, before)

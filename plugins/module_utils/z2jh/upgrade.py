@@ -33,6 +33,8 @@ STUCK = (
     "RunContainerError",
 )
 LOG_LINES = 15
+#: Within which a hub that has ended before has been started again.
+WORDS_SECONDS = 15.0
 RESTORED = "The guard restores the old release. Then run the playbook again."
 
 
@@ -175,9 +177,23 @@ def describe(deployment: str, pods: Sequence[dict[str, Any]]) -> tuple[str, bool
 def last_words(kubectl: Kubectl, pods: Sequence[dict[str, Any]]) -> str:
     """The end of the log of the hub that does not start; of its last start, where it is started again."""
     for pod in pods:
-        for previous in (True, False):
-            with contextlib.suppress(HubError):
-                log = kubectl.logs(pod["metadata"]["name"], tail=LOG_LINES, previous=previous).strip()
-                if log:
-                    return f"Its log ends with:\n{log}"
+        # While the next one is being made the cluster may have the log of none that has ended.
+        until = time.monotonic() + (WORDS_SECONDS if _has_ended(pod) else 0)
+        while not (log := _log(kubectl, pod, previous=True)) and time.monotonic() < until:
+            time.sleep(LOOK_SECONDS)
+        log = log or _log(kubectl, pod, previous=False)
+        if log:
+            return f"Its log ends with:\n{log}"
     return "It has no log."
+
+
+def _has_ended(pod: dict[str, Any]) -> bool:
+    """Whether a container of the pod has ended before."""
+    return any(each.get("restartCount") for each in pod.get("status", {}).get("containerStatuses", []))
+
+
+def _log(kubectl: Kubectl, pod: dict[str, Any], previous: bool) -> str:
+    """The end of a pod's log, '' where there is none."""
+    with contextlib.suppress(HubError):
+        return kubectl.logs(pod["metadata"]["name"], tail=LOG_LINES, previous=previous).strip()
+    return ""
