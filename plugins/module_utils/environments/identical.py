@@ -76,9 +76,9 @@ def models(
     The keys are paths of environments. What cannot be staged for all has no members: each then fails itself.
     """
     likely = list(_likely(entries, installers))
-    looks = list(pool.map(_look, (entry.path for entry, _ in likely)))
+    looks = list(pool.map(_look, (entry.path for entry, _installer in likely)))
     found: dict[tuple[str, str], list[int]] = {}
-    for number, (entry, _) in enumerate(likely):
+    for number, (entry, _installer) in enumerate(likely):
         if looks[number][2]:
             found.setdefault((_asked(entry), looks[number][2]), []).append(number)
     members: dict[str, Member] = {}
