@@ -10,6 +10,7 @@ import time
 import urllib.parse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..errors import HubError
 from ..hub import api
@@ -146,10 +147,6 @@ class _Handover:
         """Wait for the next proxy, and give it the routes before it is asked for anything."""
         if self.known is None:
             return
-        hub = self.known.hub
-        routes = dict(self.known.routes)
-        if hub:
-            routes[hub] = {**routes[hub], "target": self.page}
         with self.waiting.requests() if self.waiting else contextlib.nullcontext():
             end_old()
             while not is_listening(self.api_port):
@@ -159,11 +156,19 @@ class _Handover:
             deadline = time.monotonic() + _TAKE_SECONDS
             while time.monotonic() < deadline:
                 table = proxy_route.read(self.deployment)
-                if (table and table.add(routes)) or self.end.wait(_LOOK_SECONDS):
-                    return
+                if (table and table.add(self._routes(self.known))) or self.end.wait(_LOOK_SECONDS):
+                    break
+            self.settle()
+
+    def _routes(self, known: Table) -> dict[str, dict[str, Any]]:
+        """Those of the last proxy, the hub's to the page where no hub is there yet."""
+        if known.hub is None:
+            return known.routes
+        target = self._hub_address() or self.page
+        return {**known.routes, known.hub: {**known.routes[known.hub], "target": target}}
 
     def settle(self) -> None:
-        """Have no route lead to the page, which ends now: the next hub may have come while it was set."""
+        """Have no route lead to the page where a hub is there: it may have come, and set it, meanwhile."""
         if self.has_changed:
             self.known = proxy_route.read(self.deployment) or self.known
             self._lead_back()
@@ -174,6 +179,12 @@ class _Handover:
         if known is None or known.hub is None or not self.has_changed:
             return
         route = known.routes[known.hub]
-        if route["target"] == self.page and api.version(self.deployment.config.hub_api_url):
-            address = urllib.parse.urlsplit(self.deployment.config.hub_api_url)
-            known.set(known.hub, {**route, "target": f"{address.scheme}://{address.netloc}"})
+        address = self._hub_address() if route["target"] == self.page else ""
+        if address:
+            known.set(known.hub, {**route, "target": address})
+
+    def _hub_address(self) -> str:
+        """Where the hub answers; '' where it does not yet."""
+        url = self.deployment.config.hub_api_url
+        address = urllib.parse.urlsplit(url)
+        return f"{address.scheme}://{address.netloc}" if api.version(url) else ""

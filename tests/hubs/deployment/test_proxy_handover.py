@@ -72,8 +72,11 @@ def routes(deployment: Deployment) -> dict[str, str]:
     return {path: str(route["target"]) for path, route in table.routes.items()} if table else {}
 
 
-@pytest.mark.parametrize("is_over", [False, True])
-def test_no_request_is_answered_by_a_proxy_without_routes(is_over: bool) -> None:
+BEFORE_THE_PROXY, AFTER_IT, AT_THE_END = "before the proxy", "after it", "at the end"
+
+
+@pytest.mark.parametrize("hub_comes", [BEFORE_THE_PROXY, AFTER_IT, AT_THE_END])
+def test_no_request_is_answered_by_a_proxy_without_routes(hub_comes: str) -> None:
     port, api_port, hub_port = free_ports(3)
     deployment = healthy_hub.deployment(
         config__hub_api_url=f"http://127.0.0.1:{hub_port}/hub/api",
@@ -96,6 +99,8 @@ def test_no_request_is_answered_by_a_proxy_without_routes(is_over: bool) -> None
                 wait_until(lambda: {sample.status for sample in samples} == {200, 503})
                 old.kill()
                 old.wait()
+                if hub_comes == BEFORE_THE_PROXY:
+                    stack.enter_context(answering(hub_port, json.dumps({"version": "6.1.1"})))
                 new = stack.enter_context(start_proxy(port, api_port, "the new one's token"))
                 stack.callback(new.kill)
                 # Whoever comes first, before anybody could have given it a route.
@@ -103,12 +108,14 @@ def test_no_request_is_answered_by_a_proxy_without_routes(is_over: bool) -> None
                     assert new.poll() is None
                 first = api.ask(f"http://127.0.0.1:{port}/user/ada/api", timeout=PATIENCE)
                 assert (first.status, first.body) == (200, "ada's server")
-                wait_until(lambda: routes(deployment) == {"/": page, "/user/ada": adas})
-                seen = len(samples)
-                wait_until(lambda: {sample.status for sample in samples[seen:]} == {200, 503})
-                # The hub that comes sets its route, or has set it before it was led to the page.
-                stack.enter_context(answering(hub_port, json.dumps({"version": "6.1.1"})))
-                if not is_over:
+                first_target = hub if hub_comes == BEFORE_THE_PROXY else page
+                wait_until(lambda: routes(deployment) == {"/": first_target, "/user/ada": adas})
+                if hub_comes != BEFORE_THE_PROXY:
+                    seen = len(samples)
+                    wait_until(lambda: {sample.status for sample in samples[seen:]} == {200, 503})
+                    # The hub that comes sets its route, or has set it before it was led to the page.
+                    stack.enter_context(answering(hub_port, json.dumps({"version": "6.1.1"})))
+                if hub_comes == AFTER_IT:
                     wait_until(lambda: routes(deployment)["/"] == hub)
                     wait_until(lambda: samples[-1].path == "/hub/login" and samples[-1].status == 200)
         assert routes(deployment)["/"] == hub
