@@ -53,7 +53,8 @@ def handing_over(deployment: Deployment, port: int, page: str, waiting: Waiting 
     finally:
         handover.end.set()
         thread.join()
-        handover.settle()
+        with contextlib.suppress(OSError):
+            handover.settle()
 
 
 class _NewHub:
@@ -88,7 +89,8 @@ class _NewHub:
         pid, self._old_proxy = self._old_proxy, None
         if pid is None:
             return
-        with contextlib.suppress(ProcessLookupError):
+        # It has ended, or is not ours to end.
+        with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + _END_SECONDS
         # Until it is reaped, the new hub takes it for running.
@@ -133,9 +135,9 @@ class _Handover:
         with contextlib.suppress(OSError):
             read_at = time.monotonic()
             while not self.end.wait(_LOOK_SECONDS):
-                # Somebody else may listen on the same port at another address.
                 if self.new_hub.is_looking_for_its_proxy():
                     self._hand_over(self.new_hub.end_old_proxy)
+                # Somebody else may listen on the same port at another address.
                 elif not (is_listening(self.port) and is_listening(self.api_port)):
                     self._hand_over()
                 elif time.monotonic() - read_at > _READ_SECONDS:
