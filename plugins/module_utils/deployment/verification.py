@@ -45,6 +45,8 @@ FRESH_SECONDS = 60
 EXITS_SECONDS = 600
 FEW_EXITS = 2
 FORBIDDEN = 403
+#: The niceness of what must not miss a moment of the hub.
+FOREMOST = -10
 BEYOND_ALL = 1_000_000_000
 PAGINATED = "application/jupyterhub-pagination+json"
 
@@ -298,6 +300,10 @@ def lending(
         # It takes the token out of the database once the hub has stopped.
         outliving = context.outliving()
         process = outliving.start(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
+        if starts:
+            # On a busy host, the hub would else be past the moment that the lender waits for.
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, process.pid, FOREMOST)
         lender = Lender(process, errors, database.name)
         wanted = {"url": url, "seconds": int(seconds), "scopes": list(scopes), "starts": starts}
         lender.say(json.dumps(wanted))

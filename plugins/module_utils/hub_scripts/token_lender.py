@@ -25,7 +25,8 @@ from typing import Any
 
 # A leftover's row in these tables is identified by its name.
 PREFIX = "hubops-verify-"
-LOOK_SECONDS = 0.01
+# A hub that starts goes on meanwhile, and what it has read before the token is there may be all that it sees.
+LOOK_SECONDS = 0.002
 
 
 def end(*_: object) -> None:
@@ -48,9 +49,12 @@ def main() -> None:
     number_rows_apart()
     name, awaited = PREFIX + secrets.token_hex(8), PREFIX + secrets.token_hex(8)
     try:
+        session = make_session()
+        forget_leftovers(session)
+        session.commit()
         if request["starts"]:
             wait_for_start(make_session(), awaited, stdin)
-        token = lend(make_session(), name, request["seconds"], request["scopes"])
+        token = lend(session, name, request["seconds"], request["scopes"])
         sys.stdout.write(json.dumps({"token": token}) + "\n")
         sys.stdout.flush()
         stdin.read()
@@ -67,7 +71,6 @@ def wait_for_start(session: Any, name: str, stdin: FileIO) -> None:
     """Return once the hub has removed a service of this name, or something more is to be read."""
     from jupyterhub import orm
 
-    forget_leftovers(session)
     session.add(orm.Service(name=name))
     session.commit()
     while session.query(orm.Service.id).filter(orm.Service.name == name).first():
@@ -105,7 +108,6 @@ def number_rows_apart() -> None:
 def lend(session: Any, name: str, seconds: int, scopes: list[str]) -> str:
     from jupyterhub import orm
 
-    forget_leftovers(session)
     service = orm.Service(name=name)
     session.add(service)
     if hasattr(orm, "Role"):
@@ -114,7 +116,8 @@ def lend(session: Any, name: str, seconds: int, scopes: list[str]) -> str:
         role.services.append(service)
     else:
         service.admin = True
-    session.commit()
+    # The token needs the number; all of it is committed with it, at once.
+    session.flush()
     token = service.new_api_token(note="verification of an upgrade", expires_in=seconds)
     session.close()
     return str(token)
