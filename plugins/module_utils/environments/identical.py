@@ -24,9 +24,10 @@ from ..progress import Progress
 from ..system.trees import tree_stamp
 from . import staging
 from .installer import Installer
+from .ownership import own_tree
 from .packages import all_packages
 from .planned import IN_PLACE, REBUILD, Planned, PlannedEnvironment
-from .relocation import SMOKE_SECONDS, own, run_python, walk
+from .relocation import SMOKE_SECONDS, run_python, walk
 from .staged import Staged
 
 #: With fewer the copy that is nobody's costs more than it saves.
@@ -154,8 +155,7 @@ def _make(entry: PlannedEnvironment, installer: Installer, folder: Path, progres
         (kept if before == text and not (new / place).is_symlink() else renamed).append(place)
     shutil.rmtree(old)
     # A copy is its owner's only once it is complete, and nobody else's before.
-    for path in [new, *(Path(each.path) for each in walk(new))]:
-        own(path, folder.stat())
+    own_tree(new, folder.stat())
     version = all_packages(new)["jupyterhub"]
     return Model(entry.path, new, version, contents, tuple(renamed), tuple(kept), tuple(warnings))
 
@@ -180,9 +180,7 @@ def stage(
             (new / place).write_bytes(_read_inside(old, place))
         for place in model.renamed:
             _rename(new / place, os.fsencode(model.path), os.fsencode(entry.path))
-        owner = old.stat()
-        for path in [*reversed([Path(each.path) for each in walk(new)]), new]:
-            own(path, owner)
+        own_tree(new, old.stat())
         answer = run_python(new, ["-c", _VERSION], "", SMOKE_SECONDS)
         if answer.stdout.strip() != model.version:
             raise HubError(

@@ -16,6 +16,7 @@ from ..releases.requirements import requirement_name
 from .conda_records import records
 from .installer import Installer
 from .layout import python_of
+from .ownership import own_tree
 from .packages import can_serve, site_packages
 from .planned import PlannedEnvironment
 
@@ -88,9 +89,10 @@ def fit(
     # First: the import would compile the same files for itself.
     _compile(root, place, (file for file in changed if file.suffix == ".py"))
     _compile(root, place, _smoke(entry, root))
-    owner = old.stat()
-    for path in [root, *_unknown(root, known)]:
-        own(path, owner)
+    length = len(str(root)) + 1
+    # An environment that is upgraded in place may be named by a link.
+    made = {str(path)[length:] for path in _unknown(root, known)}
+    own_tree(root.resolve() if entry.in_place else root, old.stat(), made)
     return mentions
 
 
@@ -117,12 +119,6 @@ def walk(folder: str | Path) -> Iterator[os.DirEntry[str]]:
             yield entry
             if entry.is_dir(follow_symlinks=False):
                 yield from walk(entry.path)
-
-
-def own(path: Path, owner: os.stat_result) -> None:
-    """Make the environment's owner the owner of a new file, where that is permitted."""
-    if os.geteuid() == 0:
-        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def _unknown(root: Path, known: Inodes) -> Iterator[Path]:

@@ -22,9 +22,10 @@ from ..system import files
 from ..system.trees import tree_stamp
 from . import interpreter, links, own_files
 from .installer import Installer
+from .ownership import own_file
 from .packages import addresses, all_packages
 from .planned import REBUILD, IntermediateVersion, Planned, PlannedEnvironment
-from .relocation import Inodes, fit, inodes, own, walk
+from .relocation import Inodes, fit, inodes, walk
 from .staged import Staged, package_changes
 
 MARKER = ".hubops-staged.json"
@@ -53,7 +54,7 @@ def environment_id(path: PathLike) -> str:
 def write_marker(path: Path, marker: dict[str, Any]) -> None:
     """Write an environment's marker; by renaming, so that a hard link to an older marker stays."""
     files.write(path / MARKER, json.dumps(marker, indent=1).encode(), mode=0o644)
-    own(path / MARKER, path.stat())
+    own_file(path / MARKER, path.stat())
 
 
 def is_staged(entry: Planned, installer: Installer) -> bool:
