@@ -42,14 +42,16 @@ _VERSION = "import jupyterhub; print(jupyterhub.__version__)"
 class Model:
     """A new environment that is complete at ``root`` and was made for ``path``, for others to be copies of.
 
-    ``renamed`` are the files and links that have that path in them or depend on it, and that the
-    installation has made, ``kept`` those that it has left as they were.
+    It has ``size`` bytes and ``count`` files. ``renamed`` are the files and links that have that path in them
+    or depend on it, and that the installation has made, ``kept`` those that it has left as they were.
     """
 
     path: str
     root: Path
     version: str
     contents: str
+    size: int
+    count: int
     renamed: tuple[str, ...]
     kept: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -157,7 +159,10 @@ def _make(entry: PlannedEnvironment, installer: Installer, folder: Path, progres
     # A copy is its owner's only once it is complete, and nobody else's before.
     own_tree(new, folder.stat())
     version = all_packages(new)["jupyterhub"]
-    return Model(entry.path, new, version, contents, tuple(renamed), tuple(kept), tuple(warnings))
+    size, count = staging.measure(new)
+    return Model(
+        entry.path, new, version, contents, size, count, tuple(renamed), tuple(kept), tuple(warnings)
+    )
 
 
 def stage(
@@ -172,10 +177,9 @@ def stage(
     before = all_packages(old)
     replaced = staging.outdated_because(entry, installer)
     staging.remove_staged(new)
-    size, count = staging.measure(model.root)
-    staging.require_space(new, size, count)
+    staging.require_space(new, model.size, model.count)
     try:
-        staging.copy(model.root, new, count, progress)
+        staging.copy(model.root, new, 0, progress)
         for place in model.kept:
             (new / place).write_bytes(_read_inside(old, place))
         for place in model.renamed:

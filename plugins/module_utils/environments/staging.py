@@ -223,8 +223,13 @@ def build(
 
 
 def copy(old: Path, new: Path, count: int, progress: Progress) -> None:
-    """Copy a tree with owners, modes, times and links; blocks are shared where the file system can."""
-    argv = ["cp", "--archive", "--reflink=auto", "--verbose", "--no-target-directory", f"{old}/", str(new)]
+    """Copy a tree with owners, modes, times and links; blocks are shared where the file system can.
+
+    ``count`` is the number of its files for `progress`; with 0 it is not told how far the copy is.
+    """
+    argv = ["cp", "--archive", "--reflink=auto", "--no-target-directory", f"{old}/", str(new)]
+    if count:
+        argv.insert(1, "--verbose")
     with subprocess.Popen(
         argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     ) as process:
