@@ -13,11 +13,10 @@ from urllib.parse import quote
 
 from ...errors import HubError
 from ...planning.findings.finding import listing
-from ...releases.versions import parse_release
 from ...system import files
 from .. import backups, objects
 from ..record import Redeployment
-from ..versions import FIRST_WITH_KEYCLOAK
+from ..versions import gets_keycloak
 from .base import Result, Step, Work
 
 #: From 0.4 on all users' files belong to them.
@@ -53,7 +52,7 @@ class Restore(Step):
                     f"The backup {known[name]} has changed since it was verified.",
                     "What was restored cannot be compared with it: find the one that was verified.",
                 )
-        moved = parse_release(record.from_version) < parse_release(FIRST_WITH_KEYCLOAK)
+        moved = gets_keycloak(record.from_version, record.to_version)
         compared = _compare_files(Path(known["user_data"]), Path(site.restored_data), moved, record)
         users = _compare_database(Path(known["hub_database"]), Path(site.restored_database))
         return Result({"files": str(compared), "users_in_database": str(users), "folder": site.restored_data})
