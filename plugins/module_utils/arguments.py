@@ -104,6 +104,12 @@ CLUSTER: dict[str, Any] = {
     "helm": {"type": "str", "default": "helm"},
     "kubectl": {"type": "str", "default": "kubectl"},
 }
+DATABASE_EVIDENCE: dict[str, Any] = {
+    "database_evidence": {
+        "type": "dict",
+        "options": {name: {"type": "str", "required": True} for name in ("what", "when", "restore")},
+    }
+}
 PROGRESS_FILE: dict[str, Any] = {"progress_file": {"type": "path", "default": ""}}
 
 

@@ -75,6 +75,11 @@ options:
     description: After how many seconds V(resumed) takes a Helm that has left a revision pending to be dead.
     type: int
     default: 600
+  database_restored:
+    description: For V(resumed), that a person has restored the database for which a guard waits, or that it
+      is what it was. The old hub starts then.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -157,7 +162,14 @@ def act(params: dict[str, Any], check: bool) -> dict[str, Any]:
         guard.accept(access, release.name, params["run"])
         return {"changed": True}
     if params["state"] == "resumed":
-        ended = guard.resume(access, release, params["timeout"], params["pending_seconds"], time.time())
+        ended = guard.resume(
+            access,
+            release,
+            params["timeout"],
+            params["pending_seconds"],
+            time.time(),
+            params["database_restored"],
+        )
     else:
         progress = Progress(params["progress_file"])
         reason, timeout = params["reason"], params["timeout"]
@@ -206,6 +218,7 @@ def main() -> None:
             patience=dict(type="int", default=120),
             timeout=dict(type="int", default=900),
             pending_seconds=dict(type="int", default=600),
+            database_restored=dict(type="bool", default=False),
         ),
         act,
     )

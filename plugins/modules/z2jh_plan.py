@@ -18,6 +18,7 @@ description:
     their version of JupyterHub, one of each image.
 extends_documentation_fragment:
   - hubops.jupyterhub.cluster
+  - hubops.jupyterhub.database_evidence
 attributes:
   check_mode:
     description: Only reads.
@@ -196,9 +197,10 @@ from typing import Any
 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import sentence
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh import findings, planner, report
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.cluster import Access, chart_of
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.hub_database import Evidence
 
 
 def planned(params: dict[str, Any], _check: bool) -> dict[str, Any]:
@@ -209,6 +211,7 @@ def planned(params: dict[str, Any], _check: bool) -> dict[str, Any]:
         tuple(params["accept"]),
         params["running_servers"],
         params["fix_volumes"],
+        from_dict(Evidence, params["database_evidence"] or {}),
     )
     plan = planner.plan(Access.from_params(params), params["release"], wanted)
     return {
@@ -233,6 +236,7 @@ def main() -> None:
                 type="str", choices=[findings.KEEP, findings.REFUSE, findings.STOP], default=findings.KEEP
             ),
             fix_volumes=dict(type="bool", default=False),
+            **arguments.DATABASE_EVIDENCE,
             details=dict(type="bool", default=False),
         ),
         planned,

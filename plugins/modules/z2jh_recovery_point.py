@@ -18,6 +18,7 @@ description:
     C(hubops-<release>-recovery), and the dump is tried in a server within that pod.
 extends_documentation_fragment:
   - hubops.jupyterhub.cluster
+  - hubops.jupyterhub.database_evidence
   - hubops.jupyterhub.attributes
 options:
   state:
@@ -95,9 +96,10 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils import arguments
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh import loss, recovery
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.cluster import Access, Kubectl
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.hub_database import Evidence
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.release import find
 
 
@@ -121,10 +123,9 @@ def act(params: dict[str, Any], check: bool) -> dict[str, Any]:
         removed = recovery.prune(access, release, params["keep"])
         return {"changed": bool(removed), "removed": removed}
     image, storage = params["database_image"], params["database_storage"]
-    return {
-        "changed": True,
-        "recovery_point": shown(recovery.make(access, release, params["fetch"], image, storage)),
-    }
+    evidence = from_dict(Evidence, params["database_evidence"] or {})
+    made = recovery.make(access, release, params["fetch"], image, storage, evidence)
+    return {"changed": True, "recovery_point": shown(made)}
 
 
 def shown(point: recovery.RecoveryPoint) -> dict[str, Any]:
@@ -142,6 +143,7 @@ def main() -> None:
             fetch=dict(type="path", default=""),
             database_image=dict(type="str", default=""),
             database_storage=dict(type="str", default="1Gi"),
+            **arguments.DATABASE_EVIDENCE,
             keep=dict(type="int", default=5),
         ),
         act,

@@ -105,6 +105,40 @@ def test_a_hub_that_fails_after_its_migration_ends_in_the_old_one_with_every_row
     assert_nothing_is_left(release)
 
 
+def test_with_evidence_alone_the_old_hub_waits_for_whoever_restores_the_database(
+    release: Release, before: list[str]
+) -> None:
+    state = release.state()
+    kept = ("su", "postgres", "-s", "/bin/sh", "-c")
+    in_server(release, *kept, "pg_dump -h /tmp -Fc -f /tmp/snapshot jupyterhub")
+    evidence = {"what": "/tmp/snapshot", "when": "a moment ago", "restore": "Restore it by pg_restore."}
+    broken = release.file("broken.json", values(extraConfig={"broken": BROKEN}))
+    upgrade = {"z2jh_values_files": [str(broken)], "z2jh_database_evidence": evidence}
+    status, printed = release.upgrade(NEW, **upgrade)
+    assert status != 0
+    assert "database-by-hand: /tmp/snapshot, of a moment ago." in printed
+    assert release.state() == state
+    status, printed = release.upgrade(NEW, jupyterhub_accept=["database-by-hand"], **upgrade)
+    assert status != 0
+    assert "broken on purpose" in printed
+    assert "The hub is at 0 pods until its database is restored by hand: /tmp/snapshot" in printed
+    assert "Restore it by pg_restore." in printed
+    # It was migrated, and whoever has not restored it is told again.
+    assert rows(release) != before
+    status, printed = release.playbook("z2jh_rollback.yml")
+    assert status != 0
+    assert "Restore it by pg_restore." in printed
+    assert release.get("deployment", "hub")["spec"]["replicas"] == 0
+    restore = "psql -h /tmp -qc 'DROP DATABASE jupyterhub WITH (FORCE)' && pg_restore -h /tmp -C -d postgres"
+    in_server(release, *kept, f"{restore} /tmp/snapshot")
+    status, printed = release.playbook("z2jh_rollback.yml", z2jh_database_restored=True)
+    assert status == 0, printed
+    assert "with the database as it was restored by hand" in printed
+    assert rows(release) == before
+    assert release.state() == state
+    assert_nothing_is_left(release)
+
+
 def test_an_upgrade_migrates_the_database_and_leaves_no_switch_behind(
     release: Release, before: list[str]
 ) -> None:

@@ -14,8 +14,10 @@ from ..planning.findings.security import NO_ALLOW_RULE
 from ..planning.findings.services import SERVICE_WITHOUT_SCOPES
 from ..releases.versions import FAIL, OK, compare, parse_release
 from . import charts, rehearsal_findings
+from .hub_database import Evidence
 from .release import Release, Volume
 from .rendering import REFUSED, REMOVED, Problem
+from .server_programs import program_of
 from .values import Values, forgotten, get, has, leaves
 
 _UPGRADE = "https://z2jh.jupyter.org/en/stable/administrator/upgrading"
@@ -114,6 +116,23 @@ DATABASE_EXTERNAL = Kind(
     "The new hub exits at its start, until its database is migrated; with SQLite it migrates by itself.",
     "Nothing for PostgreSQL, MySQL and MariaDB: z2jh_upgrade dumps them, sets hub.db.upgrade, and takes it "
     f"out again. Else set it for this upgrade, and back up the database before ({_UPGRADE}/index.html).",
+)
+DATABASE_NOT_DUMPED = Kind(
+    "database-not-dumped",
+    BLOCKER,
+    "The hub's database is none that can be copied or dumped.",
+    "A failed upgrade would have no way back: the old hub cannot use a migrated database.",
+    "Name in z2jh_database_evidence what there is of it, if it is on a server: what, when, and how it is "
+    "restored. Or set hub.db.type to sqlite-pvc.",
+)
+DATABASE_BY_HAND = Kind(
+    "database-by-hand",
+    BLOCKER,
+    "The hub's database is not dumped; z2jh_database_evidence says what there is of it.",
+    "After a failed upgrade, and in a rollback, the hub stays down until somebody has restored it, with the "
+    "rows of then. Nothing proves the evidence, or rehearses the migration.",
+    "Try its restore, and take the snapshot right before. Then accept this.",
+    accept=True,
 )
 DATABASE_UPGRADE_STAYS = Kind(
     "database-upgrade-stays",
@@ -278,6 +297,7 @@ KINDS = (
     *(RELEASE_OWNED, RELEASE_PENDING, RELEASE_FAILED, HUB_NOT_READY),
     *(CHART_OLDER, CHART_PRERELEASE, CLUSTER_TOO_OLD),
     *(VALUE_REFUSED, VALUE_REMOVED, VALUE_IGNORED, TEMPLATE_FAILS, VALUES_DIFFER),
+    *(DATABASE_NOT_DUMPED, DATABASE_BY_HAND),
     *(DATABASE_EXTERNAL, DATABASE_UPGRADE_STAYS, DATABASE_IN_POD, ROLLING_UPDATE),
     *(EGRESS_WIDENED, ADMIN_ACCESS_OFF, PRIVILEGE_ESCALATION, CONFIG_PRIORITY, SCHEDULER_PLUGINS),
     *(OAUTH_ALLOW_RULE, SPAWNER_BRACES),
@@ -332,6 +352,8 @@ class Upgrade:
     running_servers: str = KEEP
     #: Whether the hub is told of the claims that it would not use any more.
     fix_volumes: bool = False
+    #: What an administrator names of a database that cannot be dumped.
+    evidence: Evidence = Evidence()
 
     def crosses(self, major: int) -> bool:
         """Whether the upgrade goes from before a major of the chart to it or beyond."""
@@ -455,6 +477,11 @@ def _database(upgrade: Upgrade) -> Iterator[Finding]:
     if not database.is_sqlite and majors[0] != majors[1] and not on:
         where = f" at {database.url}" if database.url else ""
         yield DATABASE_EXTERNAL.found(f"The hub's database is {database.kind}{where}; hub.db.upgrade is off.")
+    if upgrade.evidence.what:
+        named = upgrade.evidence
+        yield DATABASE_BY_HAND.found(f"{named.what}, of {named.when}. Its restore: {named.restore}")
+    elif not database.claim and program_of(database.url) is None:
+        yield DATABASE_NOT_DUMPED.found(f"The hub's database is {database.kind}, on no volume of its own.")
     if on:
         yield DATABASE_UPGRADE_STAYS.found("hub.db.upgrade is true.")
     if database.is_sqlite and not database.claim:

@@ -32,6 +32,10 @@ LOOK_SECONDS = 1.0
 READY_SECONDS = 180.0
 #: Revisions that a failed upgrade, or what somebody tries beside it, may add to Helm's history.
 MORE_REVISIONS = 8
+TOLD = (
+    "Where no new hub has started since, it is what it was. Then, or once it is restored, run z2jh_rollback "
+    "with z2jh_database_restored: true; the old hub starts."
+)
 OBJECT_VERBS = ("get", "update", "patch", "delete")
 
 
@@ -68,6 +72,7 @@ def manifests(
         "release": point.release,
         "database_job": names.database,
         "pods_in_the_way": database.pods_in_the_way(),
+        "by_hand": database.by_hand(),
         "patience": patience,
         "mark": mark,
         "added": list(added),
@@ -193,6 +198,13 @@ class State:
     heartbeat: str = ""
     #: Which run has armed it.
     run: str = ""
+    #: Whether a person has said that the database is restored, for whom it waits.
+    told: bool = False
+
+    @property
+    def waits(self) -> bool:
+        """Whether a person has to restore the database."""
+        return self.state == "waiting" and not self.told
 
 
 class Meeting:
@@ -249,6 +261,7 @@ def _state(data: dict[str, str]) -> State:
         database=data.get("database", ""),
         heartbeat=data.get("heartbeat", ""),
         run=data.get("run", ""),
+        told=bool(data.get("database-restored")),
     )
 
 
@@ -360,8 +373,14 @@ def restore(
     meeting = Meeting(access, release)
     meeting.change("armed", state="restoring", reason=reason)
     state = _await(
-        meeting, lambda each: each.state in ("restored", "failed"), timeout, "is not done", progress
+        meeting,
+        lambda each: each.state in ("restored", "failed") or each.waits,
+        timeout,
+        "is not done",
+        progress,
     )
+    if state.waits:
+        raise HubError(state.problem, TOLD)
     if state.state == "failed":
         raise HubError(
             f"The guard could not restore the old release: {state.problem}",
@@ -499,9 +518,17 @@ def finish(
     return Resumed("restored", state.reason, state.recovery_point, database, tuple(changed))
 
 
-def resume(access: Access, release: Release, timeout: float, pending_seconds: float, now: float) -> Resumed:
+def resume(
+    access: Access,
+    release: Release,
+    timeout: float,
+    pending_seconds: float,
+    now: float,
+    database_restored: bool = False,
+) -> Resumed:
     """End a run that was cut off, whoever began it: the old release, unless the new one was accepted.
 
+    ``database_restored``: whether a person says that the database is restored for which a guard waits.
     Raises HubError while another controller is at work, and where a guard could not restore.
     """
     meeting = Meeting(access, release.name)
@@ -512,6 +539,8 @@ def resume(access: Access, release: Release, timeout: float, pending_seconds: fl
         raise HubError(
             f"Another run works on the release {release.name}: {state.run}.", "Wait until it has ended."
         )
+    if database_restored:
+        meeting.change("waiting", **{"database-restored": "yes"})
     return finish(access, release.name, state.run, "its controller was lost", timeout)
 
 

@@ -7,7 +7,8 @@ it and the controller meet; both change it only if nobody else has meanwhile:
 
 ``state``: ``armed`` (it watches) -> ``accepted`` (the new release stays; it ends), or ``restoring``
 (asked to, or because no heartbeat came) -> ``restored``, or ``failed``, where a person has to decide; the
-hub stays at 0 pods then.
+hub stays at 0 pods then. ``waiting``: a person has to restore the database, and to say so by
+``database-restored``; then it goes on.
 ``heartbeat``: any text; each other text than before is a heartbeat. ``ready``: it has begun to watch.
 ``reason``, ``step``, ``done``, ``problem``, ``database``: what it does and has done, and why.
 
@@ -151,7 +152,7 @@ class Guard:
                 state = "restoring"
             elif "ready" not in data:
                 self.change(meeting, ready=str(int(time.time())))
-        if state == "restoring":
+        if state in ("restoring", "waiting"):
             if not data.get("done"):
                 self.restore()
             self.start()
@@ -239,6 +240,8 @@ class Guard:
 
     def put_database_back(self) -> dict[str, Any]:
         """Have the suspended Job put the database back; its answer. Raises Unrecoverable if it cannot."""
+        if self.settings["by_hand"]:
+            return self.wait_for_person()
         name = self.settings["database_job"]
         if not name:
             return {}
@@ -263,6 +266,16 @@ class Guard:
                     )
                 return reply
             time.sleep(LOOK_SECONDS)
+
+    def wait_for_person(self) -> dict[str, Any]:
+        """Wait until somebody says that the database is restored, which nothing here can do."""
+        while not self.api.ask("GET", self.meeting)["data"].get("database-restored"):
+            meeting = self.api.ask("GET", self.meeting)
+            if meeting["data"]["state"] != "waiting":
+                self.report(state="waiting", problem=self.settings["by_hand"])
+            time.sleep(LOOK_SECONDS)
+        self.report(state="restoring", problem="")
+        return {"used": "the database as it was restored by hand"}
 
     def remove_pod(self, path: str) -> None:
         """Remove a pod of the controller's, which may have the volume that the Job needs."""

@@ -13,6 +13,16 @@ from .values import Values
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """What an administrator names of a database that cannot be dumped, as sentences or names."""
+
+    what: str = ""
+    when: str = ""
+    #: How it is restored.
+    restore: str = ""
+
+
+@dataclass(frozen=True)
 class DatabaseBackup:
     """The copy of a hub's database on a volume in the cluster, and what it holds."""
 
@@ -36,6 +46,8 @@ class DatabaseBackup:
     image: str = ""
     pod_security: dict[str, Any] = field(default_factory=dict)
     container_security: dict[str, Any] = field(default_factory=dict)
+    #: In the place of a copy.
+    evidence: Evidence = Evidence()
 
 
 @dataclass(frozen=True)
@@ -84,6 +96,10 @@ class HubDatabase(ABC):
     @abstractmethod
     def restoring(self, backup: DatabaseBackup, hub: dict[str, Any], name: str) -> list[dict[str, Any]]:
         """What puts the copy back: a Secret and a suspended Job of that name."""
+
+    def by_hand(self) -> str:
+        """What a person has to restore before the old hub may start; '' where the Job does it."""
+        return ""
 
     @abstractmethod
     def copy(self, found: Database, name: str, folder: str) -> Copy:

@@ -29,8 +29,10 @@ def compare(access: Access, release: Release, point: RecoveryPoint) -> Loss:
         f"{point.chart_version} ({point.jupyterhub_version}), as of {point.created}."
     ]
     users: list[str] = []
+    database = database_of_backup(access, release.name, release.hub, point.database)
+    if database.by_hand():
+        return Loss((), (*lines, database.by_hand(), "Users' volumes are not touched."))
     try:
-        database = database_of_backup(access, release.name, release.hub, point.database)
         now = database.describe(point.database)
         if now is None:
             now = ask_hub(access, release.name, release.hub, database.url(point.database))

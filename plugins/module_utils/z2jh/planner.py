@@ -17,6 +17,7 @@ from . import values as of
 from .changes import ObjectChange, ValueChange
 from .cluster import Access, Chart, CommandError, Helm, Kubectl
 from .findings import KEEP, Target, Upgrade
+from .hub_database import Evidence
 from .release import CHART, Release, find, without_password
 from .rendering import objects, render
 from .values import Values
@@ -58,6 +59,7 @@ class Wanted:
     running_servers: str = KEEP
     #: Whether the new hub is told of the claims that it would not use any more.
     fix_volumes: bool = False
+    evidence: Evidence = Evidence()
 
 
 def plan(access: Access, name: str, wanted: Wanted) -> Plan:
@@ -94,7 +96,15 @@ def plan(access: Access, name: str, wanted: Wanted) -> Plan:
         ),
     )
     single_user = _single_user_versions(kubectl, release)
-    upgrade = Upgrade(release, target, old_defaults, single_user, wanted.running_servers, wanted.fix_volumes)
+    upgrade = Upgrade(
+        release,
+        target,
+        old_defaults,
+        single_user,
+        wanted.running_servers,
+        wanted.fix_volumes,
+        wanted.evidence,
+    )
     found = findings.find(upgrade, wanted.accept)
     old_objects = objects(helm, helm.manifest(release.name, release.deployed_revision))
     same = release.chart_version == target.chart_version and not _differs(release.values, supplied)

@@ -21,9 +21,9 @@ from ..errors import HubError
 from ..shapes import from_dict, to_dict
 from ..system import files
 from .cluster import Access, Helm, Kubectl
-from .databases import database_of, database_of_backup
+from .databases import NONE, database_of, database_of_backup
 from .guard_program import KEPT_KINDS, record_name
-from .hub_database import DatabaseBackup, HubDatabase
+from .hub_database import DatabaseBackup, Evidence, HubDatabase
 from .release import Release, Server, Volume
 from .rendering import objects as rendered
 
@@ -78,14 +78,20 @@ class Object:
 
 
 def make(
-    access: Access, release: Release, fetch: str = "", image: str = "", storage: str = "1Gi"
+    access: Access,
+    release: Release,
+    fetch: str = "",
+    image: str = "",
+    storage: str = "1Gi",
+    evidence: Evidence = NONE,
 ) -> RecoveryPoint:
     """Make a recovery point while the hub serves; ``fetch`` is a folder of this host for a copy of it.
 
-    ``image`` and ``storage`` are for a database on a server, as `ServerDatabase` takes them. Raises HubError,
-    with nothing left behind, where it cannot be made or is not whole.
+    ``image`` and ``storage`` are for a database on a server, as `ServerDatabase` takes them, ``evidence`` for
+    one that cannot be dumped. Raises HubError, with nothing left behind, where it cannot be made or is not
+    whole.
     """
-    database = database_of(access, release, image, storage)
+    database = database_of(access, release, image, storage, evidence)
     require_ready(release)
     kubectl = Kubectl(access)
     objects = snapshot(access, release)

@@ -355,7 +355,7 @@ def server_of(kubectl: Kubectl, url: str, image: str = "") -> Server:
     if program is None or host in LOCAL:
         raise HubError(
             f"The hub's database {url} is reached only from within the hub's own pod: no other can dump it.",
-            "Name the server's own address in hub.db.url.",
+            "Name the server's own address in hub.db.url, or in z2jh_database_evidence what there is of it.",
         )
     if image:
         return Server(image)

@@ -192,5 +192,5 @@ def refuse_option(name: str) -> HubError:
     return HubError(
         f"hub.db.url has the option {name}, which a pod of the database's image cannot use: files "
         "that it names are in the hub's pod.",
-        "Upgrade this release as the guide of Zero to JupyterHub says, with a dump of the database.",
+        "Name what there is of the database in z2jh_database_evidence.",
     )

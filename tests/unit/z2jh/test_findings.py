@@ -10,7 +10,9 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import Hu
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import Finding
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh import charts, findings
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh import values as of
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.databases import NONE
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.findings import Target, Upgrade
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.hub_database import Evidence
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.release import (
     Database,
     Release,
@@ -52,6 +54,7 @@ def upgrade(
     old_defaults: dict[str, Any] | None = None,
     running_servers: str = findings.KEEP,
     fix_volumes: bool = False,
+    evidence: Evidence = NONE,
     **release: Any,
 ) -> Upgrade:
     """The upgrade of a sound release; ``target`` and ``release`` are what is otherwise."""
@@ -88,6 +91,7 @@ def upgrade(
         single_user or {},
         running_servers,
         fix_volumes,
+        evidence,
     )
 
 
@@ -144,6 +148,15 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
         "database-external",
         "postgres at postgresql://hub:***@db/hub",
         {"start": "3.3.8", "to": "4.4.0", "database": Database("postgres", "postgresql://hub:***@db/hub")},
+    ),
+    ("database-not-dumped", "other, on no volume", {"database": Database("other", "cockroachdb://db/hub")}),
+    (
+        "database-by-hand",
+        "snapshot 7, of 21:00. Its restore: gcloud sql",
+        {
+            "database": Database("postgres", "postgresql://hub:***@127.0.0.1/hub"),
+            "evidence": Evidence("snapshot 7", "21:00", "gcloud sql backups restore 7"),
+        },
     ),
     ("database-upgrade-stays", "true", {"values": {"hub": {"db": {"upgrade": True}}}}),
     ("database-in-pod", "sqlite-memory", {"database": Database("sqlite-memory")}),

@@ -175,6 +175,7 @@ class Cluster:
             "release": "jhub",
             "database_job": "hubops-jhub-database",
             "pods_in_the_way": ["hubops-jhub-dump"],
+            "by_hand": "",
             "patience": patience,
             "mark": "point-1",
             "added": [
@@ -362,6 +363,43 @@ def test_a_database_that_cannot_be_put_back_leaves_the_hub_down(cluster: Cluster
     assert "The backup is not what it was." in cluster.meeting["problem"]
     assert cluster.objects[HUB]["spec"]["replicas"] == 0
     assert not [event for event in cluster.events if event.startswith(OLD)]
+
+
+def test_where_a_person_restores_the_database_the_hub_stays_down_until_that_is_said(cluster: Cluster) -> None:
+    def pod() -> threading.Thread:
+        guard = cluster.guard()
+        guard.settings["by_hand"] = "Restore the snapshot of Monday."
+        thread = threading.Thread(target=guard.run)
+        thread.start()
+        return thread
+
+    cluster.ask(state="restoring")
+    waiting = pod()
+    while cluster.meeting["state"] != "waiting":
+        assert waiting.is_alive()
+    assert cluster.meeting["problem"] == "Restore the snapshot of Monday."
+    assert cluster.objects[HUB]["spec"]["replicas"] == 0
+    assert not [event for event in cluster.events if event.startswith(OLD)]
+    cluster.database = "old"
+    cluster.ask(**{"database-restored": "yes"})
+    waiting.join(60)
+    assert_is_old(cluster)
+    assert json.loads(cluster.meeting["database"]) == {"used": "the database as it was restored by hand"}
+
+
+def test_another_pod_of_the_guard_waits_for_the_person_as_well(cluster: Cluster) -> None:
+    cluster.ask(state="waiting")
+    guard = cluster.guard()
+    guard.settings["by_hand"] = "Restore it."
+    thread = threading.Thread(target=guard.run)
+    thread.start()
+    while len(cluster.server.requests) < 30:
+        assert thread.is_alive()
+    assert cluster.objects[HUB]["spec"]["replicas"] == 0
+    cluster.database = "old"
+    cluster.ask(**{"database-restored": "yes"})
+    thread.join(60)
+    assert_is_old(cluster)
 
 
 def test_cut_off_at_any_request_and_started_again_it_ends_in_the_old_release(

@@ -9,10 +9,17 @@ from typing import Any
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import urls
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh import server_database
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.cluster import Access, Kubectl
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.databases import database_of
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.hub_database import DatabaseBackup
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.databases import (
+    database_of,
+    database_of_backup,
+)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.hub_database import (
+    DatabaseBackup,
+    Evidence,
+)
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.release import Database, Release
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.server_database import (
     ServerDatabase,
@@ -284,6 +291,33 @@ def test_a_server_beside_the_hub_in_its_own_pod_is_refused_whatever_the_image() 
 
 def release(database: Database) -> Release:
     return Release("jhub", "jhub", 1, "deployed", 1, "3.3.8", "4.1.6", database)
+
+
+EVIDENCE = Evidence("snapshot 7", "21:00", "gcloud sql backups restore 7")
+
+
+def test_what_an_administrator_names_is_kept_and_told_where_it_is_needed() -> None:
+    found = release(Database("other", "cockroachdb://hub@database/x"))
+    database = database_of(Access(), found, evidence=EVIDENCE)
+    backup = database.back_up(found.database, {}, "a")
+    kept = database_of_backup(Access(), "jhub", "hub", from_dict(DatabaseBackup, to_dict(backup)))
+    assert kept.by_hand() == (
+        "The hub is at 0 pods until its database is restored by hand: snapshot 7, of 21:00. "
+        "gcloud sql backups restore 7"
+    )
+    # What nothing can put back has no Job that would.
+    assert kept.restoring(backup, HUB, "hubops-jhub-database") == []
+
+
+def test_evidence_of_a_database_that_no_values_name_is_refused_before_anything_is_changed() -> None:
+    found = release(Database("sqlite-memory"))
+    with pytest.raises(HubError, match="do not say where it is"):
+        database_of(Access(), found, evidence=EVIDENCE).back_up(found.database, {}, "a")
+
+
+def test_evidence_of_a_database_that_is_copied_anyway_is_refused() -> None:
+    with pytest.raises(HubError, match="is on the claim hub-db-dir, and is copied there"):
+        database_of(Access(), release(Database("sqlite-pvc", "", "hub-db-dir")), evidence=EVIDENCE)
 
 
 def test_a_database_of_another_kind_is_refused() -> None:
