@@ -125,17 +125,13 @@ def _require_same(site: Site, begun: Redeployment) -> None:
 
 def _steps(redeployment: Redeployment) -> list[Step]:
     """Those that the way from the old to the new version takes."""
-    redeployed = _is_redeployed(redeployment)
+    redeployed = redeployment.needs_second_site
     keycloak = gets_keycloak(redeployment.from_version, redeployment.to_version)
     return [
         step
         for step in STEPS
         if (redeployed or not step.only_redeployed) and (keycloak or not step.only_with_keycloak)
     ]
-
-
-def _is_redeployed(redeployment: Redeployment) -> bool:
-    return bool(redeployments(redeployment.from_version, redeployment.to_version, redeployment.provider))
 
 
 def _planned(work: Work) -> list[PlannedStep]:
@@ -241,7 +237,7 @@ def _carry_out(step: Step, work: Work) -> tuple[Done, Result]:
 def _go_back(site: Site, config: Config, kept: Path, name: str, check: bool) -> Taken:
     """Carry out a step of the way back, unless it is done."""
     begun = record.read(kept)
-    if begun is None or not (begun.evidence("back_up") and _is_redeployed(begun)):
+    if begun is None or not (begun.evidence("back_up") and begun.needs_second_site):
         raise HubError(
             f"No redeployment of {config.get('domain')} has begun: its site has its domain.",
             "There is nothing to go back to.",
