@@ -77,5 +77,5 @@ def test_a_site_is_deployed_by_the_new_version_and_none_beside_it(
 
     again = run_playbook("qhub_redeploy.yml", tmp_path, variables)
     assert re.search(r"changed=0 .* failed=0", again.stdout), again.stdout
-    with pytest.raises(HubError, match="There is nothing to go back to"):
+    with pytest.raises(HubError, match=f"Deploy qhub-config.yaml.before-{NEW} of its folder with QHub {OLD}"):
         site.take("restore_old_domain")

@@ -279,7 +279,13 @@ def _carry_out(step: Step, work: Work) -> tuple[Done, Result]:
 def _go_back(site: Site, config: Config, kept: Path, name: str, check: bool) -> Taken:
     """Carry out a step of the way back, unless it is done."""
     begun = record.read(kept)
-    if begun is None or not (begun.evidence("back_up") and begun.needs_second_site):
+    if begun and begun.evidence("back_up") and not begun.needs_second_site:
+        raise HubError(
+            f"{begun.domain} is upgraded in place: there is no old site that could have the domain.",
+            f"Deploy {configs.NAME}.before-{begun.to_version} of its folder with QHub {begun.from_version}; "
+            "what users have had is in the backups.",
+        )
+    if begun is None or not begun.evidence("back_up"):
         raise HubError(
             f"No redeployment of {config.get('domain')} has begun: its site has its domain.",
             "There is nothing to go back to.",
