@@ -31,6 +31,7 @@ from tests.testbed.z2jh.release import VALUES, Release, State
 OLD, NEW = "3.3.8", "4.3.5"
 OLD_HUB, NEW_HUB = "4.1.6", "5.4.6"
 PATIENCE = 30
+CHECK = "hubops-check"
 #: It starts only after the database was migrated, and then raises.
 BROKEN = """
 from jupyterhub.auth import DummyAuthenticator
@@ -129,12 +130,26 @@ def test_a_helm_that_is_killed_ends_in_the_old_one(
     assert not pending(release)
 
 
-def test_an_upgrade_keeps_users_servers_and_volumes(release: Release, before: State) -> None:
+def test_an_upgrade_keeps_users_servers_and_volumes(release: Release, before: State, tmp_path: Path) -> None:
+    """And nobody who runs it a second time meanwhile gets in its way."""
     copies = release.folder / "copies"
-    status, printed = release.upgrade(
-        NEW, z2jh_rehearse=True, z2jh_verify_user="bob", z2jh_backup_fetch=str(copies)
-    )
+    second: list[tuple[int, str]] = []
+
+    def run_again() -> bool:
+        second.append(release.upgrade(NEW))
+        return True
+
+    with door(release.cluster, tmp_path / "door", MOMENTS["hub changed, proxy not yet"], run_again) as passed:
+        status, printed = release.upgrade(
+            NEW,
+            z2jh_helm=str(passed.program),
+            z2jh_rehearse=True,
+            z2jh_verify_user="bob",
+            z2jh_backup_fetch=str(copies),
+        )
     assert status == 0, printed
+    [(refused, said)] = second
+    assert refused != 0 and "Another run works on the release hub" in said
     (copy,) = copies.glob(f"{release.namespace}/hub/*/jupyterhub.sqlite")
     with contextlib.closing(sqlite3.connect(copy)) as connection:
         assert connection.execute("SELECT count(*) FROM users").fetchone() == (3,)
@@ -161,6 +176,32 @@ def test_a_rollback_later_restores_the_old_one_and_names_who_is_lost(release: Re
     assert state._replace(volumes=before.volumes) == before
     assert before.volumes.items() <= state.volumes.items()
     assert release.guards() == []
+
+
+def test_a_hub_that_does_not_serve_as_it_should_ends_in_the_old_one_and_stopped_servers_stay_so(
+    release: Release, before: State
+) -> None:
+    """The values name the old image of the hub, which starts, and a command with which no server does."""
+    name, _colon, tag = before.image.rpartition(":")
+    singleuser = {**VALUES["singleuser"], "cmd": ["false"], "startTimeout": 15}
+    values = {**hub(image={"name": name, "tag": tag}), "singleuser": singleuser}
+    status, printed = release.upgrade(
+        NEW,
+        z2jh_values_files=[str(release.file("unfit.json", values))],
+        z2jh_verify_user=CHECK,
+        z2jh_running_servers="stop",
+    )
+    assert status != 0
+    assert f"The hub is {OLD_HUB}, not {NEW_HUB}." in printed
+    assert f"The server of {CHECK} has failed to start" in printed
+    assert "The old release serves again" in printed
+    state = release.state()
+    assert (state.chart, state.jupyterhub, state.users) == (OLD, OLD_HUB, before.users)
+    assert state.servers == {}
+    assert release.guards() == []
+    release.start_server("ada")
+    assert release.in_server("ada", "cat ~/mine.txt") == "mine\n"
+    assert before.volumes.items() <= release.volumes().items()
 
 
 def test_a_revision_that_somebody_elses_helm_has_left_pending_is_ended(release: Release) -> None:
