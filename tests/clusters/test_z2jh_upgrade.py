@@ -25,11 +25,20 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.recovery im
 )
 
 from tests.clusters.door import MOMENTS, door
+from tests.clusters.releases import (
+    NEW,
+    NEW_HUB,
+    OLD,
+    OLD_HUB,
+    assert_is_new,
+    assert_is_old,
+    old_release,
+    old_state,
+    pending,
+)
 from tests.testbed.kubernetes import Cluster
 from tests.testbed.z2jh.release import VALUES, Release, State
 
-OLD, NEW = "3.3.8", "4.3.5"
-OLD_HUB, NEW_HUB = "4.1.6", "5.4.6"
 PATIENCE = 30
 CHECK = "hubops-check"
 #: It starts only after the database was migrated, and then raises.
@@ -46,33 +55,18 @@ c.JupyterHub.authenticator_class = Broken
 def release(
     cluster: Cluster, charts: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Release]:
-    """A release of chart 3 with three users, of which ada has a running server and a file in her volume."""
-    made = Release(cluster, charts, tmp_path_factory.mktemp("release"), f"upgrade-{os.getpid()}")
-    made.install(OLD)
-    made.start_server("ada")
-    made.in_server("ada", "echo mine > ~/mine.txt")
-    yield made
-    made.remove()
+    with old_release(cluster, charts, tmp_path_factory.mktemp("release"), "upgrade") as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
 def before(release: Release) -> State:
-    state = release.state()
-    assert (state.chart, state.jupyterhub) == (OLD, OLD_HUB)
-    assert state.users == ("ada", "admin", "bob")
-    assert len(state.volumes) == len(state.servers) == 1
-    return state
+    return old_state(release)
 
 
 def hub(**values: Any) -> dict[str, Any]:
     """The values of the release with others for the hub."""
     return {**VALUES, "hub": {**VALUES["hub"], **values}}
-
-
-def assert_is_as_before(release: Release, before: State) -> None:
-    assert release.state() == before
-    assert release.in_server("ada", "cat ~/mine.txt") == "mine\n"
-    assert release.guards() == []
 
 
 def test_a_hub_that_fails_after_its_migration_ends_in_the_old_one_with_its_rows(
@@ -85,7 +79,7 @@ def test_a_hub_that_fails_after_its_migration_ends_in_the_old_one_with_its_rows(
     assert "broken on purpose" in printed, printed
     assert "The old release serves again" in printed
     assert "the copy that the hub made before its migration" in printed
-    assert_is_as_before(release, before)
+    assert_is_old(release, before)
 
 
 def test_a_controller_that_is_killed_in_the_middle_leaves_the_old_one(
@@ -126,8 +120,7 @@ def test_a_helm_that_is_killed_ends_in_the_old_one(
     assert passed.is_over, passed.written
     assert status != 0
     assert "helm upgrade was killed by the signal 9" in printed
-    assert_is_as_before(release, before)
-    assert not pending(release)
+    assert_is_old(release, before)
 
 
 def test_an_upgrade_keeps_users_servers_and_volumes(release: Release, before: State, tmp_path: Path) -> None:
@@ -153,13 +146,7 @@ def test_an_upgrade_keeps_users_servers_and_volumes(release: Release, before: St
     (copy,) = copies.glob(f"{release.namespace}/hub/*/jupyterhub.sqlite")
     with contextlib.closing(sqlite3.connect(copy)) as connection:
         assert connection.execute("SELECT count(*) FROM users").fetchone() == (3,)
-    state = release.state()
-    assert (state.chart, state.jupyterhub) == (NEW, NEW_HUB)
-    assert state.users == before.users
-    assert state.servers == before.servers
-    assert before.volumes.items() <= state.volumes.items()
-    assert release.in_server("ada", "cat ~/mine.txt") == "mine\n"
-    assert release.guards() == []
+    assert_is_new(release, before)
     # Again, it changes nothing.
     status, printed = release.upgrade(NEW)
     assert status == 0 and "changed=0" in printed, printed
@@ -220,10 +207,6 @@ def test_a_revision_that_somebody_elses_helm_has_left_pending_is_ended(release: 
     assert not pending(release)
     # That Helm has broken the hub, and then there is no upgrade.
     assert status != 0 and "hub-not-ready" in printed
-
-
-def pending(release: Release) -> bool:
-    return any(each["status"].startswith("pending") for each in release.helm("history", "hub"))
 
 
 def test_what_is_outside_of_namespaces_is_put_back_by_the_controller(
