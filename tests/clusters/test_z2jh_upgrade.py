@@ -195,8 +195,8 @@ def test_a_revision_that_somebody_elses_helm_has_left_pending_is_ended(release: 
     argv = [str(release.cluster.helm4_program), "upgrade", "hub", str(release.charts[OLD]), "--reuse-values"]
     argv += ["--namespace", release.namespace, "--set", "hub.image.tag=none", "--wait", "--timeout", "300s"]
     helm = subprocess.Popen(argv, env=release.cluster.environment, stdout=subprocess.DEVNULL)
-    while not pending(release):
-        assert helm.poll() is None
+    release.wait("that Helm has broken the hub", lambda: pending(release) and hub_is_broken(release))
+    assert helm.poll() is None
     helm.kill()
     helm.wait()
     status, printed = release.upgrade(NEW)
@@ -207,6 +207,13 @@ def test_a_revision_that_somebody_elses_helm_has_left_pending_is_ended(release: 
     assert not pending(release)
     # That Helm has broken the hub, and then there is no upgrade.
     assert status != 0 and "hub-not-ready" in printed
+
+
+def hub_is_broken(release: Release) -> bool:
+    """Whether its pod is to have an image that is not there, and the old one is gone."""
+    found = release.get("deployment", "hub")
+    [container] = found["spec"]["template"]["spec"]["containers"]
+    return container["image"].endswith(":none") and not found["status"].get("readyReplicas")
 
 
 def test_what_is_outside_of_namespaces_is_put_back_by_the_controller(
