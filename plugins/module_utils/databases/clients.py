@@ -55,7 +55,11 @@ def run(context: ExecutionContext, argv: Sequence[str], **how: Any) -> str:
 
 @contextlib.contextmanager
 def piped(
-    context: ExecutionContext, argv: Sequence[str], *, source: IO[bytes] | None = None
+    context: ExecutionContext,
+    argv: Sequence[str],
+    *,
+    source: IO[bytes] | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> Iterator[subprocess.Popen[str]]:
     """A client that is read and written while it runs; it has ended after the block.
 
@@ -67,6 +71,7 @@ def piped(
             stdin=source or subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=complaint,
+            pass_fds=pass_fds,
             outlives_us=False,
         )
         with process:
@@ -80,6 +85,22 @@ def piped(
         if process.returncode:
             complaint.seek(0)
             raise _failure(argv, complaint.read(), process.returncode)
+
+
+@contextlib.contextmanager
+def private_file(content: bytes, context: ExecutionContext) -> Iterator[tuple[str, int]]:
+    """A file that no folder has, of the context's user alone: its path, and the descriptor that is passed on.
+
+    It is gone with the last process that has it open.
+    """
+    with os.fdopen(os.memfd_create("private"), "wb") as file:
+        # Clients ignore one that everybody may write.
+        os.fchmod(file.fileno(), 0o600)
+        if os.geteuid() == 0:
+            os.fchown(file.fileno(), context.uid, context.gid)
+        file.write(content)
+        file.flush()
+        yield f"/proc/self/fd/{file.fileno()}", file.fileno()
 
 
 def _failure(argv: Sequence[str], complaint: str, status: int) -> HubError:
