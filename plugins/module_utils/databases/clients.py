@@ -17,6 +17,18 @@ from ..hub import logs
 from ..system.execution_context import ExecutionContext
 from ..system.processes import succeeded
 
+#: What servers say to who comes too late, and what is to be done.
+_REMEDIES = {
+    r"too many connections for (role|database)": (
+        "Others have all connections that the role or the database may have. End some of them, or have an "
+        "administrator raise its CONNECTION LIMIT: an upgrade needs a few beside the hub's own."
+    ),
+    r"too many clients already|connection slots are reserved|Too many connections|max_user_connections": (
+        "Others have all connections that the server allows. End some of them, or have an administrator "
+        "raise max_connections, or the limit of the hub's user: an upgrade needs a few beside the hub's own."
+    ),
+}
+
 
 def found(program: str, search_path: str, folders: Iterable[Path]) -> list[str]:
     """All programs of this name that can be run: those of the search path, then those of ``folders``."""
@@ -104,7 +116,9 @@ def private_file(content: bytes, context: ExecutionContext) -> Iterator[tuple[st
 
 
 def _failure(argv: Sequence[str], complaint: str, status: int) -> HubError:
-    return HubError(f"{Path(argv[0]).name}: {reason(complaint) or f'status {status}'}.")
+    why = reason(complaint)
+    hint = next((hint for said, hint in _REMEDIES.items() if re.search(said, why)), "")
+    return HubError(f"{Path(argv[0]).name}: {why or f'status {status}'}.", hint)
 
 
 def reason(complaint: str) -> str:
