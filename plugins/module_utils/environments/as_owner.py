@@ -37,7 +37,7 @@ from .installer import Installer, InstallerOptions, silent
 from .layout import python_version_of
 from .packages import addresses, all_packages
 from .pip_settings import settings_in_variables, without_configuration
-from .planned import REBUILD, Planned
+from .planned import REBUILD, IntermediateVersion, Planned
 from .wheel_need import WheelNeed, this_platform
 from .wheelhouse import Downloader
 
@@ -72,19 +72,19 @@ class Owner:
         *arguments: Any,
         progress: Progress | None = None,
         variables: Mapping[str, str] | None = None,
-        folder: int = -1,
+        opened: int = -1,
     ) -> Any:
         """What a function returns, as JSON has it, in a process of the owner's.
 
-        The function gets a `Progress` and the arguments, and works in the open ``folder``. Raises HubError as
-        it does.
+        The function gets a `Progress` and the arguments. What is ``opened`` is a folder that it works in, or
+        a file that is its standard input and output. Raises HubError as it does.
         """
         if self.account is None:
             raise self.refusal()
         around, given = os.path.dirname(self.path), {**_variables(), **(variables or {})}
         with _family(self.path, self.account) as family:
             inside = (around if family else "", function, arguments)
-            work = Work(_in_person, inside, given, folder)
+            work = Work(_in_person, inside, given, opened)
             return call(self.account, work, progress or Progress(), family.change if family else None)
 
     def require_able(self) -> None:
@@ -113,6 +113,11 @@ def owner_of(path: str | os.PathLike[str]) -> Owner | None:
 def stand_in(path: str) -> str:
     """The environment whose installers root may run in place of those of the one at a path."""
     return sys.prefix if owner_of(path) else path
+
+
+def passing_builder() -> str:
+    """Where root keeps a uv of its own that is gone when this process ends."""
+    return str(_Counter.place() / "builder")
 
 
 def do(path: str | os.PathLike[str], function: Callable[..., Any], *arguments: Any) -> Any:
@@ -267,10 +272,11 @@ class OwnersInstaller(Installer):
         progress: Callable[[str], None] = silent,
         may_build: bool = True,
     ) -> None:
-        # Root's own Python stands in for the environment's.
-        super().__init__(options, sys.prefix, progress, may_build)
+        with _Counter.lock:  # It may have to fetch uv.
+            # Root's own Python stands in for the environment's.
+            super().__init__(options, sys.prefix, progress, may_build)
         self.takes_wheels = make.takes_wheels
-        self._owner, self._make = owner, make
+        self.owner, self._make = owner, make
         self._may_build = may_build
 
     def planned(self, environment: str, requirements: Iterable[str]) -> dict[str, str]:
@@ -304,7 +310,7 @@ class OwnersInstaller(Installer):
         entry: Planned | None = None,
         owner: Owner | None = None,
         progress: Progress | None = None,
-        folder: int = -1,
+        opened: int = -1,
     ) -> Any:
         """What a function returns, as JSON has it, in a process of the owner's, or of another ``owner``.
 
@@ -322,14 +328,14 @@ class OwnersInstaller(Installer):
         variables = {} if wheels else settings_in_variables(self._settings)
         if not wheels and _PASSWORD.search(" ".join([self.options.index_url, *variables.values()])):
             raise HubError(
-                f"{self._owner.path} cannot be upgraded as its owner: the index has a password, which is not "
+                f"{self.owner.path} cannot be upgraded as its owner: the index has a password, which is not "
                 "given to other users, and not all packages were to be had as wheels.",
                 "Put wheels of them into a folder, and name it in jupyterhub_wheels.",
             )
         if self._uv:
             tool = _Counter.have(self._uv, self._lay_out_uv)
             variables["PATH"] = f"{tool}/bin:{os.environ.get('PATH', os.defpath)}"
-        by = owner or self._owner
+        by = owner or self.owner
         return by.call(
             _with_installer,
             self._make,
@@ -340,7 +346,7 @@ class OwnersInstaller(Installer):
             arguments,
             progress=progress,
             variables=variables,
-            folder=folder,
+            opened=opened,
         )
 
     def _lay_out_uv(self, folder: Path) -> None:
@@ -369,16 +375,18 @@ class OwnersInstaller(Installer):
     def _need_of(self, entry: Planned) -> WheelNeed:
         """What an entry of the plan installs. Raises HubError where not all of it can be had as wheels."""
         packages, place = all_packages(entry.path), Path(entry.path)
-        if entry.strategy != REBUILD:
+        if isinstance(entry, IntermediateVersion):
+            packages = {}
+        elif entry.strategy != REBUILD:
             return _need(place, python_version_of(place), entry.requirements, packages)
-        if addresses(place):
+        elif addresses(place):
             raise HubError(f"{place} has packages that are on no index.", "The installer fetches them.")
-        version = self._owner.call(_version, entry.python)
+        version = self.owner.call(_version, entry.python)
         return replace(_need(place, version, entry.requirements, packages), from_scratch=True)
 
     def _downloader(self) -> Downloader:
-        options = replace(self.options, installer="uv")
-        return Downloader(options, sys.prefix, silent, self._may_build)
+        with _Counter.lock:
+            return Downloader(replace(self.options, installer="uv"), sys.prefix, silent, self._may_build)
 
 
 def _download(downloader: Downloader, need: WheelNeed, folder: Path, progress: Progress) -> None:
@@ -414,7 +422,7 @@ def _with_installer(
     arguments: Iterable[Any],
 ) -> Any:
     options = replace(options, builder_folder=f"{tempfile.gettempdir()}/builder")
-    installer = make(options, path, progress)
+    installer = make(options, path, progress, may_build=False)
     installer.known = known
     return function(progress, installer, *arguments)
 

@@ -12,7 +12,7 @@ from typing import Any, Iterator
 from ..releases.config_options import read_options
 from ..releases.migrations import heads, read_revisions
 from ..releases.versions import parse_release
-from .as_owner import stand_in
+from .as_owner import passing_builder, stand_in
 from .facts import EnvironmentFacts
 from .installer import Installer, InstallerOptions, find_uv
 from .kinds import environment_of
@@ -27,7 +27,10 @@ def passing_installer(environment: EnvironmentFacts, options: InstallerOptions) 
     with tempfile.TemporaryDirectory(prefix="hubops-asking-") as folder:
         has_uv = options.installer != "pip" and bool(find_uv(asked, options))
         has_pip = options.installer != "uv" and bool(installed_version(asked, "pip"))
-        if not has_uv and not has_pip:
+        if not has_uv and asked != path:
+            # Of another user: what root answers, it answers with uv, which is then there for all of them.
+            options, has_pip = replace(options, builder_folder=passing_builder()), False
+        elif not has_uv and not has_pip:
             options = replace(options, builder_folder=f"{folder}/builder")
         make_installer = environment_of(environment.kind, path).make_installer
         yield make_installer(options, path, may_build=not has_pip)

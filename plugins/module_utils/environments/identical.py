@@ -13,6 +13,8 @@ import os
 import re
 import shutil
 import stat
+import subprocess
+import tempfile
 import time
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -22,15 +24,14 @@ from typing import Any, Iterable, Iterator, Sequence
 from ..errors import HubError
 from ..progress import Progress
 from ..system import siblings
-from ..system.execution_context import Account
-from ..system.trees import tree_stamp
+from ..system.trees import LEFT_OUT, tree_stamp
 from . import staging
 from .as_owner import Owner, OwnersInstaller, counter, end_all, nobody, owner_of
 from .installer import Installer
 from .ownership import own_tree
 from .packages import all_packages
 from .planned import IN_PLACE, REBUILD, Planned, PlannedEnvironment
-from .relocation import SMOKE_SECONDS, run_python, walk
+from .relocation import SMOKE_SECONDS, compile_all, run_python, walk
 from .staged import Staged
 
 #: With fewer the copy that is nobody's costs more than it saves.
@@ -52,7 +53,6 @@ class Model:
     path: str
     root: Path
     version: str
-    contents: str
     size: int
     count: int
     renamed: tuple[str, ...]
@@ -110,8 +110,9 @@ def models(
             entry, installer = likely[group[0]]
             progress(f"Staging {', '.join(entry.requirements)} once for {len(group)} environments")
             with contextlib.suppress(HubError, OSError):
-                model = _make(entry, installer, folder / f"identical-{number}", progress)
-                if model and model.contents == looks[group[0]][2]:
+                contents = looks[group[0]][2]
+                model = _make(entry, installer, folder / f"identical-{number}", contents, progress)
+                if model:
                     for each in group:
                         members[likely[each][0].path] = Member(model, *looks[each][:2])
         yield members
@@ -161,47 +162,62 @@ def _look(path: str) -> tuple[float, str, str]:
         return moment, "", ""
 
 
-def _make(entry: PlannedEnvironment, installer: Installer, folder: Path, progress: Progress) -> Model | None:
-    """Stage an environment for nobody; None where it cannot be copied. Raises HubError as staging does."""
+def _make(
+    entry: PlannedEnvironment, installer: Installer, folder: Path, contents: str, progress: Progress
+) -> Model | None:
+    """Stage an environment for nobody; None where it cannot be copied, or has other ``contents`` now.
+
+    Raises HubError as staging does.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     if isinstance(installer, OwnersInstaller):
-        return _made_by_nobody(entry, installer, progress)
+        return _made_by_nobody(entry, installer, contents, progress)
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.mkdir(mode=0o700)
     old, new = folder / "old", folder / "new"
-    count = _copy_first(entry, old, new, progress)
-    contents = contents_of(old, entry.path)
+    size, count = staging.measure(Path(entry.path))
+    staging.require_space(new, 2 * size, 2 * count)
+    # Its owner cannot change it any more while it is looked at.
+    staging.copy(Path(entry.path), old, count, progress)
+    if contents_of(old, entry.path) != contents:
+        return None
     warnings = staging.build(entry, old, new, all_packages(old), installer, progress, count)
-    return _model(entry, old, new, contents, warnings)
+    return _model(entry, old, new, warnings)
 
 
 def _made_by_nobody(
-    entry: PlannedEnvironment, installer: OwnersInstaller, progress: Progress
+    entry: PlannedEnvironment, installer: OwnersInstaller, contents: str, progress: Progress
 ) -> Model | None:
     """The same where programs of other users run: by a user number that nothing and nobody else has.
 
-    Whoever they are of, they reach neither root's files nor those of another user. None where they have put
-    something in the model's place.
+    Whoever they are of, they reach neither root's files nor those of another user. The old environment comes
+    as an archive that its owner makes, who reads nothing else and writes nothing afterwards, and without
+    bytecode, which does not count as contents and would run as the other owners.
     """
     account = nobody()
     folder = counter() / f"identical-{account.uid}"
     folder.mkdir(mode=0o700)
     try:
         old, new = folder / "old", folder / "new"
-        count = _copy_first(entry, old, new, progress)
-        contents = contents_of(old, entry.path)
-        own_tree(old, _like(account))
+        size, count = staging.measure(Path(entry.path))
+        staging.require_space(new, 3 * size, 2 * count)
         os.chown(folder, account.uid, account.gid)
         owner = Owner(str(old), account)
-        try:
-            warnings = installer.call(
-                _build, entry, old, new, count, entry=entry, owner=owner, progress=progress
-            )
-        finally:
-            owner.call(end_all)
-        os.chown(folder, 0, 0)
-        made = _model(entry, old, new, contents, warnings)
-        model = _open_to_members(made) if made else None
+        with tempfile.TemporaryFile(dir=counter()) as archive:
+            installer.owner.call(_pack, entry.path, opened=archive.fileno())
+            archive.seek(0)
+            owner.call(_unpack, old, opened=archive.fileno())
+        model = None
+        if contents_of(old, entry.path) == contents:
+            try:
+                warnings = installer.call(
+                    _build, entry, old, new, count, entry=entry, owner=owner, progress=progress
+                )
+            finally:
+                owner.call(end_all)
+            os.chown(folder, 0, 0)
+            made = _model(entry, old, new, warnings)
+            model = _open_to_members(made) if made else None
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -210,14 +226,31 @@ def _made_by_nobody(
     return model
 
 
+def _pack(progress: Progress, path: str) -> None:
+    """Write an environment as an archive to the standard output."""
+    _tar("--create", f"--exclude={LEFT_OUT}", f"--directory={path}", ".")
+
+
+def _unpack(progress: Progress, folder: Path) -> None:
+    """Make a folder of what is at the standard input."""
+    folder.mkdir()
+    _tar("--extract", "--preserve-permissions", f"--directory={folder}")
+
+
+def _tar(*arguments: str) -> None:
+    done = subprocess.run(
+        ["tar", "--file=-", *arguments], stderr=subprocess.PIPE, text=True, errors="replace", check=False
+    )
+    if done.returncode:
+        raise HubError(f"tar has failed: {done.stderr.strip()[-500:]}.", "Let the owner read all of it.")
+
+
 def _build(
     progress: Progress, installer: Installer, entry: PlannedEnvironment, old: Path, new: Path, count: int
 ) -> list[str]:
-    return staging.build(entry, old, new, all_packages(old), installer, progress, count)
-
-
-def _like(account: Account) -> os.stat_result:
-    return os.stat_result((0, 0, 0, 0, account.uid, account.gid, 0, 0, 0, 0))
+    warnings = staging.build(entry, old, new, all_packages(old), installer, progress, count)
+    compile_all(new, Path(entry.path))
+    return warnings
 
 
 def _open_to_members(model: Model) -> Model | None:
@@ -239,17 +272,7 @@ def _open_to_members(model: Model) -> Model | None:
     return replace(model, modes=tuple(reversed(modes)))
 
 
-def _copy_first(entry: PlannedEnvironment, old: Path, new: Path, progress: Progress) -> int:
-    """Copy the old environment, so that its owner cannot change it any more; the number of its files."""
-    size, count = staging.measure(Path(entry.path))
-    staging.require_space(new, 2 * size, 2 * count)
-    staging.copy(Path(entry.path), old, count, progress)
-    return count
-
-
-def _model(
-    entry: PlannedEnvironment, old: Path, new: Path, contents: str, warnings: Sequence[str]
-) -> Model | None:
+def _model(entry: PlannedEnvironment, old: Path, new: Path, warnings: Sequence[str]) -> Model | None:
     """What was made, for others to be copies of; the old one is removed."""
     renamed: list[str] = []
     kept: list[str] = []
@@ -266,9 +289,7 @@ def _model(
     own_tree(new, new.parent.stat())
     version = all_packages(new)["jupyterhub"]
     size, count = staging.measure(new)
-    return Model(
-        entry.path, new, version, contents, size, count, tuple(renamed), tuple(kept), tuple(warnings)
-    )
+    return Model(entry.path, new, version, size, count, tuple(renamed), tuple(kept), tuple(warnings))
 
 
 def stage(

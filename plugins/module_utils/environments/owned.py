@@ -89,9 +89,9 @@ class OwnedEnvironment(Environment):
         self, member: identical.Member, entry: PlannedEnvironment, installer: Installer, progress: Progress
     ) -> Staged | None:
         self._owner.require_able()
-        with member.model.opened() as folder:
+        with member.model.opened() as opened:
             done = _owners(installer).call(
-                _stage_as_copy, *self._as_it_is, member, entry, progress=progress, folder=folder
+                _stage_as_copy, *self._as_it_is, member, entry, progress=progress, opened=opened
             )
         return from_dict(Staged, done) if done else None
 

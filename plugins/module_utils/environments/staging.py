@@ -242,7 +242,8 @@ def copy(old: Path, new: Path, count: int, progress: Progress) -> None:
             progress.count(f"Copying {old}, files", number, count)
     if process.returncode:
         raise HubError(
-            f"{old} cannot be copied to {new}: {complaint}.", "Run as the user who owns it, or as root."
+            f"{old} cannot be copied to {new}: {complaint}.",
+            "Let its owner read all of it, and run as that user or as root.",
         )
     (new / MARKER).unlink(missing_ok=True)
 

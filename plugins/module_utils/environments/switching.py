@@ -200,7 +200,8 @@ def _link(place: Path, copy: Path) -> None:
     if process.returncode:
         reason = process.stderr.strip().splitlines()[0]
         raise HubError(
-            f"{place} cannot be kept aside as {copy}: {reason}", "Run as the user who owns it, or as root."
+            f"{place} cannot be kept aside as {copy}: {reason}",
+            "Let its owner read all of it, and run as that user or as root.",
         )
 
 

@@ -18,6 +18,7 @@ import os
 import pickle
 import signal
 import socket
+import stat
 import tempfile
 import threading
 import traceback
@@ -39,9 +40,9 @@ _LOCK = threading.Lock()
 
 @dataclass(frozen=True)
 class Work:
-    """A function and its arguments; ``descriptor`` is a folder that it works in, open, or -1 for ``/``.
+    """A function and its arguments; ``variables`` are all it has but those of its user.
 
-    ``variables`` are all it has but those of its user.
+    ``descriptor`` is open: a folder that it works in, or a file that is its standard input and output.
     """
 
     function: Callable[..., Any]
@@ -214,16 +215,24 @@ def _leave_all(kept: int) -> None:
                 os.close(number)
 
 
-def _work(channel: socket.socket, folders: Sequence[int], made_by: int) -> None:
+def _take(descriptor: int) -> None:
+    if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        os.fchdir(descriptor)
+    else:
+        os.dup2(descriptor, 0)
+        os.dup2(descriptor, 1)
+    os.close(descriptor)
+
+
+def _work(channel: socket.socket, given: Sequence[int], made_by: int) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     stream = channel.makefile("rwb")
     person = Person(stream)
     # Only root writes here until the process is the user's.
     (uid, gid, groups), variables = pickle.load(stream)
     _become(uid, gid, groups, made_by)
-    if folders:
-        os.fchdir(folders[0])
-        os.close(folders[0])
+    for each in given:
+        _take(each)
     os.environ.clear()
     os.environ.update(variables)
     try:

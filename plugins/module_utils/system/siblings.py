@@ -56,7 +56,14 @@ class Family:
         return changes[what](*names)
 
     def _is_one(self, name: str) -> bool:
-        return "/" not in name and (name == self._name or name.startswith(f"{self._name}."))
+        """Whether a name is one of the family's, and what has it the owner's, or a link."""
+        if "/" in name or not (name == self._name or name.startswith(f"{self._name}.")):
+            return False
+        try:
+            found = os.lstat(name, dir_fd=self._at)
+        except FileNotFoundError:
+            return True
+        return found.st_uid == self._owner[0] or stat.S_ISLNK(found.st_mode)
 
     def _make(self, name: str) -> bool:
         os.mkdir(name, mode=0o755, dir_fd=self._at)

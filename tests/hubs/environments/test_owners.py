@@ -6,6 +6,7 @@ who has run it, and with which variables.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -28,9 +29,11 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.pac
     site_packages,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.planned import (
+    INTERMEDIATE,
     REBUILD,
     REPORT,
-    PlannedEnvironment,
+    IntermediateVersion,
+    Planned,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
@@ -55,6 +58,7 @@ class Place:
         self.seen.chmod(0o1777)
         make_hub_wheel(self.wheels, "1.0.0")
         make_hub_wheel(self.wheels, "2.0.0", requires=["newcomer"])
+        make_wheel(self.wheels, "bystander", "1.0", {"bystander.py": "X = 1\n"})
         make_wheel(self.wheels, "newcomer", "1.0", scripts=["newcomer = newcomer:f"])
         self.wheels.chmod(0o700)
         self.options = InstallerOptions(
@@ -63,7 +67,7 @@ class Place:
 
     def environment(self, name: str, around: Path, pip: bool = False) -> Path:
         """An environment of a user's in the folder ``around``."""
-        made = make_venv(around / "env", self.wheels, "jupyterhub==1.0.0", python=people.PYTHON)
+        made = make_venv(around / "env", self.wheels, "jupyterhub==1.0.0", "bystander", python=people.PYTHON)
         if pip:
             other = make_venv(self.folder / "with-pip", self.wheels, pip=True)
             for part in site_packages(other)[0].glob("pip*"):
@@ -87,7 +91,7 @@ class Place:
         lines = [line for file in self.seen.iterdir() for line in file.read_text().splitlines()]
         return [json.loads(line)[1] for line in lines]
 
-    def apply(self, wanted: str, *entries: PlannedEnvironment, **more: Any) -> dict[str, Any]:
+    def apply(self, wanted: str, *entries: Planned, **more: Any) -> dict[str, Any]:
         options = more.pop("options", self.options)
         progress = more.pop("progress", Progress())
         return transitions.apply(wanted, entries, POINT, options, progress, **more)
@@ -119,8 +123,7 @@ def owned_by(root: Path) -> set[tuple[int, int]]:
     return {(each.st_uid, each.st_gid) for each in found}
 
 
-@pytest.mark.parametrize("tool", ["uv", "pip"])
-@pytest.mark.parametrize("around", ["in a home", "in a folder of root's"])
+@pytest.mark.parametrize(("around", "tool"), [("in a home", "uv"), ("in a folder of root's", "pip")])
 def test_only_its_owner_runs_what_is_in_it(place: Place, around: str, tool: str) -> None:
     games = people.account("games")
     if around == "in a home":
@@ -168,7 +171,36 @@ def test_it_is_built_again_and_upgraded_in_place_by_its_owner(place: Place) -> N
     assert all_packages(env)["jupyterhub"] == "2.0.0"
     place.apply("restored", in_place)
     assert all_packages(env)["jupyterhub"] == "1.0.0"
+    on_the_way = IntermediateVersion(
+        version="2.0.0",
+        path=str(env),
+        kind="venv",
+        staged_path=f"{env}.intermediate-2.0.0",
+        strategy=INTERMEDIATE,
+        python=people.PYTHON,
+        requirements=("jupyterhub==2.0.0",),
+        why="in one step it fails",
+        source="the rehearsal on this host",
+    )
+    place.apply("staged", on_the_way)
+    assert all_packages(on_the_way.staged_path) == {"jupyterhub": "2.0.0", "newcomer": "1.0"}
     assert place.users() == {people.account("games").pw_uid}
+
+
+def test_what_root_has_made_in_a_home_is_its_users(place: Place) -> None:
+    home = place.home("games")
+    env = place.environment("games", home)
+    for each in [env, *env.rglob("*")]:
+        os.chown(each, 0, 0, follow_symlinks=False)
+    before = fingerprint(env)
+    entry = planned_environment(env, "2.0.0", role="user")
+    place.apply("staged", entry)
+    place.apply("switched", entry)
+    games = people.account("games")
+    assert owned_by(env) == {(games.pw_uid, games.pw_gid)}
+    place.apply("restored", entry)
+    assert fingerprint(env) == before
+    assert place.users() == {games.pw_uid}
 
 
 def test_those_that_hold_the_same_are_made_by_nobody(place: Place) -> None:
@@ -176,6 +208,11 @@ def test_those_that_hold_the_same_are_made_by_nobody(place: Place) -> None:
     owners = {name: people.account(name) for name in envs}
     for env in envs.values():
         (site_packages(env)[0] / "spy.pth").chmod(0o600)
+    # Bytecode of one of them that is not what its source says, and that a Python would take.
+    source = site_packages(envs["games"])[0] / "bystander.py"
+    poisoned = Path(importlib.util.cache_from_source(str(source)))
+    poisoned.parent.mkdir(exist_ok=True)
+    poisoned.write_bytes(b"poison")
     entries = [planned_environment(env, "2.0.0", role="user") for env in envs.values()]
     read: list[str] = []
     progress = Lines("once for 3", lambda: read.append("once"))
@@ -187,6 +224,8 @@ def test_those_that_hold_the_same_are_made_by_nobody(place: Place) -> None:
         assert owned_by(new) == {(owners[name].pw_uid, owners[name].pw_gid)}
         assert all_packages(new)["jupyterhub"] == "2.0.0"
         assert (site_packages(new)[0] / "spy.pth").stat().st_mode & 0o777 == 0o600
+        bytecode = {each.name.split(".")[0]: each.read_bytes() for each in new.rglob("*.pyc")}
+        assert bytecode.keys() >= {"bystander", "app"} and b"poison" not in bytecode.values()
     numbers = {owner.pw_uid for owner in owners.values()}
     [nobody] = place.users() - numbers
     assert nobody > 60000 and place.users() - {nobody} == numbers
@@ -223,6 +262,8 @@ def test_no_password_of_an_index_leaves_root(place: Place, monkeypatch: pytest.M
     env = place.environment("games", place.home("games"))
     monkeypatch.setenv("PIP_INDEX_URL", "http://root:secret@127.0.0.1:9/simple")
     monkeypatch.setenv("HUBOPS_TEST_SECRET", "secret")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    monkeypatch.setenv("PIP_RETRIES", "0")
     place.apply("staged", planned_environment(env, "2.0.0", role="user"))
     assert place.variables() and "secret" not in json.dumps(place.variables())
     entry = planned_environment(env, "3.0.0", role="user")

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.siblings import Family
 
+from tests import people
+
 
 @pytest.fixture
 def family(tmp_path: Path) -> Iterator[Family]:
@@ -17,6 +19,19 @@ def family(tmp_path: Path) -> Iterator[Family]:
     family = Family(tmp_path / "env", (os.getuid(), os.getgid()))
     yield family
     family.close()
+
+
+def test_another_ones_whose_name_begins_alike_stays(tmp_path: Path) -> None:
+    people.require_root()
+    for name, owner in (("env", 12345), ("env.of-bob", 12346)):
+        (tmp_path / name).mkdir()
+        os.chown(tmp_path / name, owner, owner)
+    family = Family(tmp_path / "env", (12345, 12345))
+    for what, changed in (("remove", ("env.of-bob",)), ("exchange", ("env", "env.of-bob"))):
+        with pytest.raises(PermissionError):
+            family.change(what, *changed)
+    family.close()
+    assert [(tmp_path / name).stat().st_uid for name in names(tmp_path)] == [12345, 12346]
 
 
 def names(folder: Path) -> list[str]:
