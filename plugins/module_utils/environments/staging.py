@@ -39,7 +39,7 @@ PathLike = Union[str, Path]
 def read_marker(path: PathLike) -> dict[str, Any]:
     """The marker of an environment's staging; empty when it was not staged by us or not completely."""
     try:
-        marker = json.loads((Path(path) / MARKER).read_text(encoding="utf-8"))
+        marker = json.loads(files.beginning(Path(path) / MARKER))
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return {}
     return marker if isinstance(marker, dict) else {}

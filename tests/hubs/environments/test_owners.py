@@ -23,6 +23,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.env
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import InstallerOptions
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.interpreter import fault
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.kept import KeptEnvironment
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.kinds import environment_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.packages import (
     all_packages,
@@ -37,8 +38,11 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.pla
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
 
 from tests import people
+from tests.healthy_hub import deployment
+from tests.hubs.module import run_module
 from tests.hubs.small_wheels import UV, fingerprint, make_hub_wheel, make_venv, make_wheel
 from tests.plans import planned_environment
 
@@ -294,3 +298,54 @@ def test_one_whose_owner_is_unclear_is_named(place: Place) -> None:
         [obstacle] = environment_of("venv", str(env)).obstacles(entry.requirements)
         assert obstacle.id == "environment-owner"
     assert place.users() == set()
+
+
+@pytest.mark.parametrize("around", ["in a home", "in a folder of root's"])
+def test_a_recovery_points_environment_is_restored_and_removed(place: Place, around: str) -> None:
+    folder = place.home("games") if around == "in a home" else place.folder / "opt"
+    folder.mkdir(exist_ok=True)
+    env = place.environment("games", folder)
+    old = environment_of("venv", str(env))
+    entry = planned_environment(env, "2.0.0", role="user")
+    kept = KeptEnvironment(
+        path=str(env),
+        kind="venv",
+        aside=old.kept_name(POINT),
+        environment_id=old.id(),
+        sha256=old.sha256(),
+        python_version="3.11",
+        jupyterhub="1.0.0",
+        packages_file="environments/0.txt",
+        packages_sha256="",
+        planned=True,
+    )
+    before = fingerprint(env)
+    place.apply("staged", entry)
+    place.apply("switched", entry)
+    assert all_packages(env)["jupyterhub"] == "2.0.0"
+    old.restore(kept, {POINT: kept})
+    assert fingerprint(env) == before
+    place.apply("absent", entry)
+    place.apply("staged", entry)
+    place.apply("switched", entry)
+    assert Path(kept.aside).exists()
+    old.remove_unneeded(kept, [])
+    assert [each.name for each in folder.iterdir()] == ["env"]
+    assert all_packages(env)["jupyterhub"] == "2.0.0"
+    assert place.users() == {people.account("games").pw_uid}
+
+
+def test_the_module_has_its_owner_do_it(place: Place) -> None:
+    """As Ansible runs it: packed, in a folder that only root comes into."""
+    env = place.environment("games", place.home("games"))
+    options = {
+        "deployment": to_dict(deployment(name="hub")),
+        "environments": [to_dict(planned_environment(env, "2.0.0", role="user"))],
+        "recovery_point_id": POINT,
+        "wheels": str(place.wheels),
+        "state_folder": str(place.folder / "state"),
+    }
+    done = run_module("jupyterhub_environment", {**options, "state": "staged"})
+    assert not done["failed"], done
+    assert done["environments"][0]["packages_after"]["jupyterhub"] == "2.0.0"
+    assert place.users() == {people.account("games").pw_uid}
