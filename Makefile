@@ -129,10 +129,11 @@ demo:  ## a real hub upgraded under build/demo, without root, Docker or Node
 demo-clean:  ## stop the demo's hub and remove build/demo
 	demo/clean
 
-bench: images servers firewall  ## measure outage, rehearsal, large databases, a fleet's controller and index, many environments; writes build/bench.json
+bench: images servers firewall  ## measure outage, rehearsal, large databases and their move, a fleet's controller and index, many environments; writes build/bench.json
 	python -m tests.bench
 	python -m tests.bench.rehearsal
 	python -m tests.bench.databases
+	python -m tests.bench.moving
 	python -m tests.bench.fleet
 	python -m tests.bench.index
 	python -m tests.bench.people

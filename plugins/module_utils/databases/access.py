@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ..errors import HubError
 from ..system.container_network import network_context
 from ..system.execution_context import ContainerUser, ExecutionContext, account
 
@@ -64,12 +66,40 @@ class Access:
 
     container: ContainerUser | None = None
     """The container from whose network the server is reached; None where the hub runs on the host."""
+    gid: int | None = None
+    """The hub's group; None for that of its account."""
+    groups: tuple[int, ...] = ()
+    """All groups of the hub, which may read keys, where ``gid`` is known."""
 
     def context(self) -> ExecutionContext:
         """How clients are run: as the hub's user. Raises HubError where that, or its container, is gone."""
         if self.container:
             return network_context(self.container, self.variables)
-        return account(self.system_user).context("/", dict(self.variables))
+        own = account(self.system_user).context("/", dict(self.variables))
+        return own if self.gid is None else replace(own, gid=self.gid, groups=self.groups)
+
+    def explained(self, error: HubError, files: Iterable[str]) -> HubError:
+        """Why there is no connection: a file that one of the options ``files`` names and the hub cannot read.
+
+        It has been there when the hub connected; else it is what the clients say themselves.
+        """
+        for name in files:
+            try:
+                context = self.context()
+                path = context.on_host(self.options.get(name, ""))
+                found = context.run(["/bin/sh", "-c", '[ -r "$0" ]', path])
+            except HubError:
+                # What keeps programs from running is the error already.
+                return error
+            if not os.path.isabs(path) or not found.returncode:
+                continue
+            lack = "cannot be read by the hub's user" if os.path.exists(path) else "does not exist"
+            return HubError(
+                f"{self.options[name]}, the {name} of the hub's database, {lack}, so that the hub could not "
+                f"connect again. {error.message}",
+                "Put the file there, or correct its name, or its permissions and those of its folders.",
+            )
+        return error
 
 
 def variables(context: ExecutionContext, *prefixes: str) -> dict[str, str]:
@@ -80,6 +110,11 @@ def variables(context: ExecutionContext, *prefixes: str) -> dict[str, str]:
         for name, value in context.environment.items()
         if name in names or name.startswith(prefixes)
     }
+
+
+def absolute(path: str, context: ExecutionContext) -> str:
+    """What the hub takes a path for: relative ones begin at its working directory."""
+    return os.path.join(context.inside(context.directory), path)
 
 
 def home(context: ExecutionContext) -> Path:

@@ -17,6 +17,18 @@ from ..hub import logs
 from ..system.execution_context import ExecutionContext
 from ..system.processes import succeeded
 
+#: What servers say to who comes too late, and what is to be done.
+_REMEDIES = {
+    r"too many connections for (role|database)": (
+        "Others have all connections that the role or the database may have. End some of them, or have an "
+        "administrator raise its CONNECTION LIMIT: an upgrade needs a few beside the hub's own."
+    ),
+    r"too many clients already|connection slots are reserved|Too many connections|max_user_connections": (
+        "Others have all connections that the server allows. End some of them, or have an administrator "
+        "raise max_connections, or the limit of the hub's user: an upgrade needs a few beside the hub's own."
+    ),
+}
+
 
 def found(program: str, search_path: str, folders: Iterable[Path]) -> list[str]:
     """All programs of this name that can be run: those of the search path, then those of ``folders``."""
@@ -55,7 +67,11 @@ def run(context: ExecutionContext, argv: Sequence[str], **how: Any) -> str:
 
 @contextlib.contextmanager
 def piped(
-    context: ExecutionContext, argv: Sequence[str], *, source: IO[bytes] | None = None
+    context: ExecutionContext,
+    argv: Sequence[str],
+    *,
+    source: IO[bytes] | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> Iterator[subprocess.Popen[str]]:
     """A client that is read and written while it runs; it has ended after the block.
 
@@ -67,6 +83,7 @@ def piped(
             stdin=source or subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=complaint,
+            pass_fds=pass_fds,
             outlives_us=False,
         )
         with process:
@@ -82,8 +99,26 @@ def piped(
             raise _failure(argv, complaint.read(), process.returncode)
 
 
+@contextlib.contextmanager
+def private_file(content: bytes, context: ExecutionContext) -> Iterator[tuple[str, int]]:
+    """A file that no folder has, of the context's user alone: its path, and the descriptor that is passed on.
+
+    It is gone with the last process that has it open.
+    """
+    with os.fdopen(os.memfd_create("private"), "wb") as file:
+        # Clients ignore one that everybody may write.
+        os.fchmod(file.fileno(), 0o600)
+        if os.geteuid() == 0:
+            os.fchown(file.fileno(), context.uid, context.gid)
+        file.write(content)
+        file.flush()
+        yield f"/proc/self/fd/{file.fileno()}", file.fileno()
+
+
 def _failure(argv: Sequence[str], complaint: str, status: int) -> HubError:
-    return HubError(f"{Path(argv[0]).name}: {reason(complaint) or f'status {status}'}.")
+    why = reason(complaint)
+    hint = next((hint for said, hint in _REMEDIES.items() if re.search(said, why)), "")
+    return HubError(f"{Path(argv[0]).name}: {why or f'status {status}'}.", hint)
 
 
 def reason(complaint: str) -> str:

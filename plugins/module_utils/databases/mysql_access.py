@@ -6,14 +6,15 @@ from pathlib import Path
 
 from ..errors import HubError
 from ..system.execution_context import ExecutionContext
-from . import mysql_option_files, urls
-from .access import Access, DatabaseConfig, home, variables
+from . import mysql_option_files, mysql_tls, urls
+from .access import Access, DatabaseConfig, absolute, home, variables
 
 DIALECTS = ("mysql", "mariadb")
+PYMYSQL = "pymysql"
 #: Drivers that connect to "localhost" over TCP. The C library and the clients take the server's socket.
-OVER_TCP = ("pymysql", "mysqlconnector")
+OVER_TCP = (PYMYSQL, "mysqlconnector")
 #: Drivers that carry out a statement when they connect.
-WITH_INIT_COMMAND = ("", "mysqldb", "pymysql")
+WITH_INIT_COMMAND = ("", "mysqldb", PYMYSQL)
 #: What `Access` has fields for, as drivers name it.
 NAMED = ("user", "passwd", "password", "host", "port", "db", "database", "unix_socket")
 
@@ -24,14 +25,23 @@ def access_of(config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str
     Raises HubError where that file cannot be read, or the config does not tell the server.
     """
     parts = urls.parse(config.url)
-    given = {name: values[-1] for name, values in parts.query.items()}
+    query = {name: values[-1] for name, values in parts.query.items()}
+    given = dict(query)
     for name, value in config.connect_args.items():
         if isinstance(value, dict):
-            given.update({f"{name}_{key}": str(each) for key, each in value.items()})
+            given.update({f"{name}_{key}": str(each) for key, each in value.items() if each})
         else:
-            given[name] = str(value)
+            given[name] = str(value or "")
     file = _option_file(given, context)
-    tls = {name: value for name, value in file.items() if name.startswith("ssl")}
+    tls = {name: value for name, value in file.items() if name.startswith("ssl_")}
+    options = {**tls, **given}
+    if parts.driver == PYMYSQL:
+        tls = mysql_tls.of_pymysql(query, config.connect_args, tls)
+        options = {**{name: word for name, word in given.items() if not name.startswith("ssl")}, **tls}
+    mysql_tls.require_no_passphrase(
+        options.get("ssl_key_password") or options.get("ssl_password"), options.get("ssl_key")
+    )
+    options.update({name: absolute(options[name], context) for name in mysql_tls.FILES if options.get(name)})
 
     def first(*values: str | None) -> str:
         return next((value for value in values if value), "")
@@ -56,12 +66,14 @@ def access_of(config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str
         database=first(*names, file.get("database")),
         options={
             name: value
-            for name, value in {**tls, **given}.items()
-            if name not in NAMED and not name.startswith("read_default_")
+            for name, value in options.items()
+            if value and name not in NAMED and not name.startswith("read_default_")
         },
         system_user=context.user,
         directory=context.scratch_place,
         container=context.container_user,
+        gid=context.gid,
+        groups=context.groups,
         variables=variables(context),
     )
 

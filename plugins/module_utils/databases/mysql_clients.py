@@ -111,8 +111,12 @@ def options(access: Access, product: str) -> dict[str, str]:
     wants_tls = any(
         _is_set(value) for name, value in given.items() if name.startswith("ssl") and name != "ssl_disabled"
     )
-    named = any(_is_set(given.get(f"ssl_{name}")) for name in ("check_hostname", "verify_identity"))
-    if product == MYSQL:
+    named = given.get("ssl_mode", "").upper() == "VERIFY_IDENTITY" or any(
+        _is_set(given.get(f"ssl_{name}")) for name in ("check_hostname", "verify_identity")
+    )
+    if _is_set(given.get("ssl_disabled")) or given.get("ssl_mode", "").upper() == "DISABLED":
+        found.update({"ssl-mode": "DISABLED"} if product == MYSQL else {"skip-ssl": ""})
+    elif product == MYSQL:
         mode = "VERIFY_IDENTITY" if named else "VERIFY_CA" if "ssl-ca" in found else "REQUIRED"
         found.update({"ssl-mode": mode} if wants_tls else {})
     else:
@@ -145,14 +149,8 @@ def _option_file(access: Access, program: Client, context: ExecutionContext) -> 
     secret = password(access)
     if secret:
         told["password"] = secret
-    with os.fdopen(os.memfd_create("options"), "wb") as file:
-        # Clients ignore a file that everybody may write.
-        os.fchmod(file.fileno(), 0o600)
-        if os.geteuid() == 0:
-            os.fchown(file.fileno(), context.uid, context.gid)
-        file.write(mysql_option_files.content(told))
-        file.flush()
-        yield f"/proc/self/fd/{file.fileno()}", file.fileno()
+    with clients.private_file(mysql_option_files.content(told), context) as found:
+        yield found
 
 
 def _is_set(value: str | None) -> bool:

@@ -19,7 +19,7 @@ from typing import Any
 
 from ..errors import HubError
 from ..system.execution_context import ExecutionContext
-from . import mysql_access, mysql_clients, mysql_dumps, urls
+from . import mysql_access, mysql_clients, mysql_dumps, mysql_tls, urls
 from . import mysql_statements as sql
 from .access import Access, DatabaseConfig
 from .base import Contents
@@ -53,11 +53,13 @@ class MysqlDatabase(ServerDatabase):
         if parts.dialect not in mysql_access.DIALECTS:
             return None
         facts = DatabaseFacts(kind=cls.kind, url=urls.mask(config.url), driver=parts.driver)
+        access = None
         try:
-            database = cls(cls.access_of(config, context, sqlalchemy), facts.name)
-            return database.described(facts, timeout)
+            access = cls.access_of(config, context, sqlalchemy)
+            return cls(access, facts.name).described(facts, timeout)
         except HubError as error:
-            return replace(facts, exists=True, problem=str(error))
+            found = access.explained(error, mysql_tls.FILES) if access else error
+            return replace(facts, exists=True, problem=str(found))
 
     @classmethod
     def own_access(cls, config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str) -> Access:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from collections.abc import Iterable, Mapping
@@ -11,7 +12,7 @@ from pathlib import Path
 from ..errors import HubError
 from ..system.execution_context import ExecutionContext
 from . import urls
-from .access import Access, DatabaseConfig, home, variables
+from .access import Access, DatabaseConfig, absolute, home, variables
 
 DIALECTS = ("postgresql", "postgres")
 #: In this order they take precedence over each other: what the drivers are given, the URL, the environment.
@@ -24,6 +25,19 @@ _VARIABLES = {
     "passfile": "PGPASSFILE",
     "options": "PGOPTIONS",
     "service": "PGSERVICE",
+    "sslcert": "PGSSLCERT",
+    "sslkey": "PGSSLKEY",
+    "sslrootcert": "PGSSLROOTCERT",
+    "sslcrl": "PGSSLCRL",
+    "sslcrldir": "PGSSLCRLDIR",
+}
+#: Parameters that name a file or a folder, and the file in the user's home that is used without them.
+FILES = {
+    "sslcert": "postgresql.crt",
+    "sslkey": "postgresql.key",
+    "sslrootcert": "root.crt",
+    "sslcrl": "root.crl",
+    "sslcrldir": "",
 }
 #: What drivers take besides libpq's parameters, and programs do not.
 _OF_DRIVERS = (
@@ -57,6 +71,7 @@ def access_of(config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str
     words["dbname"] = words.pop("database", "") or words["dbname"] or words["user"]
     passfile = Path(words.pop("passfile") or home(context) / ".pgpass")
     password = words.pop("password") or _kept_password(Path(context.on_host(str(passfile))), words)
+    words.update({name: _file(words.get(name, ""), default, context) for name, default in FILES.items()})
     if context.container_user and not words["host"]:
         raise HubError(
             f"{urls.mask(config.url)} names no server, and the hub is a container.",
@@ -74,6 +89,8 @@ def access_of(config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str
         system_user=context.user,
         directory=context.scratch_place,
         container=context.container_user,
+        gid=context.gid,
+        groups=context.groups,
         variables=variables(context, "PG"),
     )
 
@@ -114,6 +131,17 @@ def _section(name: str, lines: Iterable[str]) -> dict[str, str] | None:
             word, _equals, value = line.partition("=")
             found.setdefault(word.strip(), value.strip())
     return found
+
+
+def _file(word: str, default: str, context: ExecutionContext) -> str:
+    """The file that a parameter is for the hub: as it says, or the user's own; '' where there is none.
+
+    What is no path stays as it is: ``system``, and a key that an engine has, ``engine:key``.
+    """
+    if word:
+        return word if word == "system" or ":" in word else absolute(word, context)
+    own = str(home(context) / ".postgresql" / default) if default else ""
+    return own if own and os.path.exists(context.on_host(own)) else ""
 
 
 def _kept_password(file: Path, words: Mapping[str, str]) -> str | None:

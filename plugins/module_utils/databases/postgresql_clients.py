@@ -16,6 +16,7 @@ from ..system.container_network import network_context
 from ..system.execution_context import ContainerUser, ExecutionContext
 from . import clients
 from .access import Access
+from .postgresql_access import FILES
 from .server import Row
 
 PROGRAMS = ("psql", "pg_dump", "pg_restore")
@@ -33,10 +34,9 @@ KNOWN = (
     *("PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGPASSWORD", "PGPASSFILE", "PGOPTIONS", "PGAPPNAME"),
     *("PGSERVICE", "PGSERVICEFILE"),
 )
-#: Parameters that may not be on a command line; without them the server says what is missing.
+#: Parameters that may not be on a command line, and have no variable: they are in a service's file.
 SECRET = ("sslpassword",)
-#: Parameters that name a file or a folder.
-FILES = ("sslcert", "sslkey", "sslrootcert", "sslcrl", "sslcrldir")
+SERVICE = "hubops"
 #: In their order: tables and functions; rows; indexes, constraints, triggers.
 SECTIONS = (BEFORE_ROWS, ROWS, AFTER_ROWS) = ("pre-data", "data", "post-data")
 _PSQL = ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-f", "-")
@@ -139,9 +139,17 @@ class Clients:
                 f"Install the package {PACKAGE}.",
             )
 
-    def _as_hub(self, programs: Programs) -> ExecutionContext:
-        """How programs run, wherever they are."""
-        return _with_credentials(programs.context or self._context, self._access)
+    @contextlib.contextmanager
+    def _as_hub(self, programs: Programs) -> Iterator[tuple[ExecutionContext, tuple[int, ...]]]:
+        """How programs run, wherever they are, and the descriptors that they need for it."""
+        context = _with_credentials(programs.context or self._context, self._access)
+        secrets = {name: word for name, word in self._access.options.items() if name in SECRET}
+        if not secrets:
+            yield context, ()
+            return
+        lines = [f"[{SERVICE}]", *(f"{name}={word}" for name, word in secrets.items()), ""]
+        with clients.private_file("\n".join(lines).encode(), context) as (path, descriptor):
+            yield replace(context, environment={**context.environment, "PGSERVICEFILE": path}), (descriptor,)
 
     @property
     def newest(self) -> Programs:
@@ -158,13 +166,15 @@ class Clients:
     def psql(self, script: Sequence[str]) -> str:
         """Carry out a script in one session, up to its first statement that fails; what it prints."""
         argv = [self.newest.path("psql"), *_PSQL, self._connection()]
-        return clients.run(self._as_hub(self.newest), argv, input="\n".join(script) + "\n")
+        with self._as_hub(self.newest) as (context, descriptors):
+            return clients.run(context, argv, input="\n".join(script) + "\n", pass_fds=descriptors)
 
     def dump(self, target: IO[bytes], server: int, arguments: Sequence[str]) -> None:
         """Write a dump in the custom format; ``server`` is the major version of the server."""
         programs = self._for(server)
         argv = [programs.path("pg_dump"), "-Fc", "-Z1", *arguments, self._connection()]
-        clients.run(self._as_hub(programs), argv, target=target)
+        with self._as_hub(programs) as (context, descriptors):
+            clients.run(context, argv, target=target, pass_fds=descriptors)
 
     @contextlib.contextmanager
     def script_of(
@@ -173,7 +183,8 @@ class Clients:
         """The SQL of one of a dump's `SECTIONS`. Raises HubError, at the end, when the dump is damaged."""
         programs = self._for(server)
         argv = [programs.path("pg_restore"), f"--section={section}", *options, "-f", "-"]
-        with dump.open("rb") as source, clients.piped(self._as_hub(programs), argv, source=source) as process:
+        context = _with_credentials(programs.context or self._context, self._access)
+        with dump.open("rb") as source, clients.piped(context, argv, source=source) as process:
             if process.stdout is None:
                 raise AssertionError("pg_restore has no output.")
             try:
@@ -188,7 +199,9 @@ class Clients:
         Raises HubError with the first statement's error.
         """
         argv = [self.newest.path("psql"), *_PSQL, "-o", "/dev/null", self._connection()]
-        with clients.piped(self._as_hub(self.newest), argv) as process:
+        with self._as_hub(self.newest) as (context, descriptors), clients.piped(
+            context, argv, pass_fds=descriptors
+        ) as process:
             if process.stdin is None:
                 raise AssertionError("psql has no input.")
             with contextlib.suppress(BrokenPipeError):
@@ -223,6 +236,7 @@ class Clients:
             "user": access.user,
             "dbname": access.database,
             "application_name": APPLICATION,
+            "service": SERVICE if any(access.options.get(name) for name in SECRET) else "",
         }
         return "--dbname=" + " ".join(f"{name}={_quoted(word)}" for name, word in words.items() if word)
 

@@ -85,7 +85,7 @@ class PostgresqlDatabase(ServerDatabase):
         try:
             return cls(access, facts.name).examined(facts, server)
         except HubError as error:
-            return replace(facts, problem=str(error))
+            return replace(facts, problem=str(access.explained(error, postgresql_access.FILES)))
 
     @classmethod
     def own_access(cls, config: DatabaseConfig, context: ExecutionContext, sqlalchemy: str) -> Access:

@@ -105,10 +105,20 @@ def look(arguments):  # type: ignore[no-untyped-def]
 
 
 def connect_args(app):  # type: ignore[no-untyped-def]
-    """Parameters of the database's connections besides its URL, without objects such as TLS contexts."""
-    given = app.db_kwargs.get("connect_args", {})
-    plain = (str, int, float, bool, dict)
-    return {name: value for name, value in given.items() if isinstance(value, plain)}
+    """Parameters of the database's connections besides its URL, without objects that JSON does not have."""
+    return plain(app.db_kwargs.get("connect_args", {}))
+
+
+def plain(given):  # type: ignore[no-untyped-def]
+    found = {}
+    for name, value in given.items():
+        if isinstance(value, dict):
+            found[name] = plain(value)
+        elif isinstance(value, os.PathLike):
+            found[name] = os.fspath(value)
+        elif isinstance(value, (str, int, float, bool)):
+            found[name] = value
+    return found
 
 
 def hub_bind_url(app):  # type: ignore[no-untyped-def]

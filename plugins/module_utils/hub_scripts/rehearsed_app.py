@@ -286,9 +286,9 @@ def own_paths(routes: list[Any], method: str) -> list[str]:
 def without_connect_args(db_kwargs: dict[str, Any]) -> dict[str, Any]:
     """What the config gives to SQLAlchemy, without what would lead to the hub's own database.
 
-    The URL of the copy has these parameters. Objects, such as TLS contexts, are in no URL.
+    The URL of the copy has these parameters. Other objects, such as classes of cursors, are in no URL.
     """
-    plain = (str, int, float, bool, dict)
+    plain = (str, int, float, bool, dict, os.PathLike)
     given = db_kwargs.get("connect_args", {})
     kept = {name: value for name, value in given.items() if not isinstance(value, plain)}
     return {**db_kwargs, "connect_args": kept} if given else dict(db_kwargs)

@@ -12,6 +12,7 @@ from pathlib import Path
 from ..errors import HubError
 from ..shapes import from_dict, to_dict
 from ..system import files, state
+from .versions import redeployments
 
 FORMAT = 1
 NAME = "redeployment.json"
@@ -49,6 +50,11 @@ class Redeployment:
     """When, UTC; the old site is no way back since."""
     rollback: tuple[Done, ...] = ()
     """The steps of the way back that were carried out."""
+
+    @property
+    def needs_second_site(self) -> bool:
+        """Whether a version on the way cannot be deployed over the old site."""
+        return bool(redeployments(self.from_version, self.to_version, self.provider))
 
     def done(self, name: str) -> Done | None:
         """The step of that name, where it was carried out."""

@@ -21,6 +21,7 @@ from .steps.kinds import STEPS
 from .steps.roll_back import ROLLBACK
 from .versions import gets_keycloak, redeployments
 
+NOT_NEEDED = "not needed: no version on the way needs a redeployment"
 #: What the record of a redeployment that has begun keeps as it was, and how the inventory calls it.
 _FIXED = {"folder": "qhub_folder", "to_version": "qhub_version"}
 
@@ -125,17 +126,13 @@ def _require_same(site: Site, begun: Redeployment) -> None:
 
 def _steps(redeployment: Redeployment) -> list[Step]:
     """Those that the way from the old to the new version takes."""
-    redeployed = _is_redeployed(redeployment)
+    redeployed = redeployment.needs_second_site
     keycloak = gets_keycloak(redeployment.from_version, redeployment.to_version)
     return [
         step
         for step in STEPS
         if (redeployed or not step.only_redeployed) and (keycloak or not step.only_with_keycloak)
     ]
-
-
-def _is_redeployed(redeployment: Redeployment) -> bool:
-    return bool(redeployments(redeployment.from_version, redeployment.to_version, redeployment.provider))
 
 
 def _planned(work: Work) -> list[PlannedStep]:
@@ -189,6 +186,38 @@ def take(site: Site, name: str, check: bool = False) -> Taken:
         return take_it(site, config, kept, name, check=False)
 
 
+def ready(site: Site, name: str) -> Taken:
+    """Only look whether a step can be carried out. Raises HubError before its turn, and where it cannot."""
+    config = configs.read(site.path)
+    kept = site.kept_in(config.get("domain"))
+    begun = record.read(kept)
+    if begun is None or begun.rollback_begun:
+        raise HubError(
+            f"No redeployment of {config.get('domain')} is under way.",
+            "Run the playbook qhub_redeploy first.",
+        )
+    work = Work(_complete(site, begun), begun, kept)
+    _require_same(work.site, begun)
+    planned = {each.name: each for each in _planned(work)}
+    if name not in planned:
+        return Taken(name, False, NOT_NEEDED)
+    _require_turn(planned, name)
+    next(each for each in STEPS if each.name == name).require(work)
+    return Taken(name, False, "can be carried out")
+
+
+def _require_turn(planned: dict[str, PlannedStep], name: str) -> None:
+    """Raises HubError where an earlier step is not done."""
+    names = list(planned)
+    earlier = [each for each in names[: names.index(name)] if planned[each].state != "done"]
+    if earlier:
+        why = planned[earlier[0]].why
+        raise HubError(
+            f"The step {name} comes after {', '.join(earlier)}" + (f" ({why})." if why else "."),
+            f"Take that first: the playbook qhub_redeploy goes on with {earlier[0]}.",
+        )
+
+
 def _take(site: Site, config: Config, kept: Path, name: str, check: bool) -> Taken:
     begun = record.read(kept)
     if begun and _is_over(begun):
@@ -206,19 +235,12 @@ def _take(site: Site, config: Config, kept: Path, name: str, check: bool) -> Tak
     work = Work(site, redeployment, kept)
     planned = {each.name: each for each in _planned(work)}
     if name not in planned:
-        return Taken(name, False, "not needed: no version on the way needs a redeployment")
+        return Taken(name, False, NOT_NEEDED)
     if planned[name].state == "done":
         return Taken(name, False, f"done at {planned[name].at}")
-    names = list(planned)
-    earlier = [each for each in names[: names.index(name)] if planned[each].state != "done"]
     if check:
         return Taken(name, True, "would be carried out")
-    if earlier:
-        why = planned[earlier[0]].why
-        raise HubError(
-            f"The step {name} comes after {', '.join(earlier)}" + (f" ({why})." if why else "."),
-            f"Take that first: the playbook qhub_redeploy goes on with {earlier[0]}.",
-        )
+    _require_turn(planned, name)
     step = next(each for each in STEPS if each.name == name)
     step.require(work)
     if step.final:
@@ -241,7 +263,7 @@ def _carry_out(step: Step, work: Work) -> tuple[Done, Result]:
 def _go_back(site: Site, config: Config, kept: Path, name: str, check: bool) -> Taken:
     """Carry out a step of the way back, unless it is done."""
     begun = record.read(kept)
-    if begun is None or not (begun.evidence("back_up") and _is_redeployed(begun)):
+    if begun is None or not (begun.evidence("back_up") and begun.needs_second_site):
         raise HubError(
             f"No redeployment of {config.get('domain')} has begun: its site has its domain.",
             "There is nothing to go back to.",

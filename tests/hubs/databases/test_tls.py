@@ -1,4 +1,4 @@
-"""A server that wants TLS, with a certificate of its own: hub, clients, dumps and restores all verify it."""
+"""A server that wants TLS: hub, clients and restores verify it, and show a certificate of their own."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import fresh_start
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.kinds import find_database
 
-from tests.hubs.databases.servers import KINDS, SQLALCHEMY, Kind, Place, empty_place
+from tests.hubs.databases.servers import KINDS, SQLALCHEMY, Place, empty_place
 from tests.hubs.real_hub import environment, fill_database
-from tests.testbed.databases.mysql import mysql_with_tls
-from tests.testbed.databases.postgresql import postgresql_with_tls
+from tests.testbed.databases.mysql import mysql_with_client_certificates, mysql_with_tls
+from tests.testbed.databases.postgresql import postgresql_with_client_certificates, postgresql_with_tls
 
 POINT = "20261128T101112Z-4.1.6-6.1.1"
 SERVERS = {
@@ -32,15 +32,22 @@ SERVERS = {
 }
 
 
-@pytest.mark.parametrize(("kind", "query", "refusal"), SERVERS.values(), ids=SERVERS)
-def test_all_of_it_goes_over_tls_and_is_verified(
-    kind: Kind, query: str, refusal: str, tmp_path: Path
-) -> None:
-    with kind.start() as server:
+#: The same, where a client has to show a certificate.
+DEMANDING = {
+    "postgresql": (postgresql_with_client_certificates, "&sslcert={own}&sslkey={key}"),
+    "mariadb": (mysql_with_client_certificates, "&ssl_cert={own}&ssl_key={key}"),
+}
+
+
+@pytest.mark.parametrize("server_of", SERVERS)
+def test_all_of_it_goes_over_tls_and_is_verified(server_of: str, tmp_path: Path) -> None:
+    (kind, query, refusal), (start, more) = SERVERS[server_of], DEMANDING[server_of]
+    with start() as server:
         # The server's folder is its own.
-        ca, other = tmp_path / "ca.pem", tmp_path / "other.pem"
+        ca, other, own, key = (tmp_path / name for name in ("ca.pem", "other.pem", "own.pem", "own.key"))
         ca.write_bytes(server.certificate.read_bytes())
-        place = empty_place(server, kind, tmp_path, query.format(ca=ca))
+        server.make_client_certificate(own, key)
+        place = empty_place(server, kind, tmp_path, (query + more).format(ca=ca, own=own, key=key))
         fill_database(environment("4.1.6", *kind.packages), place.config.url)
         database, before = place.database(), server.content(place.name)
         point = tmp_path / POINT
@@ -67,7 +74,7 @@ WAYS: dict[str, list[tuple[dict[str, Any], dict[str, str]]]] = {
         ({"sslmode": "verify-full", "sslrootcert": "{ca}"}, {}),
         ({}, {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": "{ca}"}),
     ],
-    "mariadb": [({"ssl": {"ca": "{ca}"}}, {}), ({"ssl_ca": "{ca}"}, {})],
+    "mariadb": [({"ssl": {"ca": "{ca}"}}, {}), ({"ssl_ca": "{ca}", "ssl_verify_cert": True}, {})],
 }
 CONNECT = "import sys, sqlalchemy; sqlalchemy.create_engine(sys.stdin.read()).connect()"
 

@@ -95,6 +95,20 @@ def write(folder: str, **files: str) -> None:
         Path(folder, f"{name}.py").write_text(text)
 
 
+def test_what_the_driver_is_given_is_what_a_file_can_say(here: ExecutionContext) -> None:
+    given = (
+        "{'ssl_ca': pathlib.Path('/etc/ca.pem'), 'cursorclass': dict, 'port': None, 'ssl_verify_cert': True, "
+        "'ssl': {'cert': pathlib.Path('a.pem'), 'verify_mode': ssl.CERT_REQUIRED, 'names': object()}}"
+    )
+    config = f"import pathlib, ssl\nc.JupyterHub.db_kwargs = {{'connect_args': {given}}}\n"
+    write(here.directory, jupyterhub_config=config)
+    assert load("6.1.1", here).db_connect_args == {
+        "ssl_ca": "/etc/ca.pem",
+        "ssl_verify_cert": True,
+        "ssl": {"cert": "a.pem", "verify_mode": 2},
+    }
+
+
 @pytest.mark.parametrize("version", ["1.5.1", "2.3.1", "3.1.1", "4.1.6", "5.4.6", "6.1.1"])
 def test_the_hub_itself_loads_its_config_and_nothing_is_written(version: str, here: ExecutionContext) -> None:
     more = "c.Authenticator.admin_users = {'admin'}\n"

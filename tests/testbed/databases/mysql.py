@@ -122,3 +122,16 @@ class MysqlWithTls(Mysql):
 def mysql_with_tls() -> AbstractContextManager[MysqlWithTls]:
     """Debian's MariaDB, as `MysqlWithTls`."""
     return running(MysqlWithTls)
+
+
+class MysqlWithClientCertificates(MysqlWithTls):
+    """One whose users have to show a certificate of the server's own authority."""
+
+    def make_role(self, user: str, password: str, *, may_copy: bool = True) -> None:
+        super().make_role(user, password, may_copy=may_copy)
+        self.sql(f"ALTER USER '{user}'@'localhost' REQUIRE X509")
+
+
+def mysql_with_client_certificates() -> AbstractContextManager[MysqlWithClientCertificates]:
+    """Debian's MariaDB, as `MysqlWithClientCertificates`."""
+    return running(MysqlWithClientCertificates)

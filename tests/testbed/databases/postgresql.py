@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import os
 import signal
 from collections.abc import Sequence
@@ -104,23 +105,33 @@ class Postgresql(Server):
 
 
 class PostgresqlWithTls(Postgresql):
-    """One that takes no connection over TCP without TLS."""
+    """One that takes no connection over TCP without TLS; ``access`` is what else it demands of a client."""
+
+    def __init__(self, folder: Path, programs: Path, access: str = "") -> None:
+        super().__init__(folder, programs)
+        self.access = access
 
     def prepare(self) -> None:
         super().prepare()
         self.make_certificate()
         (self.folder / "data" / "pg_hba.conf").write_text(
-            "local all postgres trust\nhostssl all all all scram-sha-256\n"
+            f"local all postgres trust\nhostssl all all all scram-sha-256 {self.access}\n"
         )
 
     def command(self) -> Sequence[str | Path]:
-        files = f"ssl_cert_file={self.certificate}", f"ssl_key_file={self.key}"
-        return [*super().command(), "-c", "ssl=on", "-c", files[0], "-c", files[1]]
+        files = {"ssl_cert_file": self.certificate, "ssl_key_file": self.key, "ssl_ca_file": self.certificate}
+        settings = (("-c", f"{name}={file}") for name, file in files.items())
+        return [*super().command(), "-c", "ssl=on", *itertools.chain.from_iterable(settings)]
 
 
 def postgresql_with_tls() -> AbstractContextManager[PostgresqlWithTls]:
     """Debian's PostgreSQL, as `PostgresqlWithTls`."""
     return running(PostgresqlWithTls, POSTGRESQL_15)
+
+
+def postgresql_with_client_certificates() -> AbstractContextManager[PostgresqlWithTls]:
+    """The same, where a client has to show a certificate of the server's own authority."""
+    return running(PostgresqlWithTls, POSTGRESQL_15, "clientcert=verify-ca")
 
 
 def postgresql(programs: Path = POSTGRESQL_15) -> AbstractContextManager[Postgresql]:

@@ -20,6 +20,9 @@ from urllib.parse import quote
 #: As whom it runs where the tests are root's: no server starts as root.
 USER = "nobody"
 START_SECONDS = 60
+MAKE_CERTIFICATE: tuple[str | Path, ...] = (
+    *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-days", "2"),
+)
 
 
 class Server(ABC):
@@ -96,20 +99,17 @@ class Server(ABC):
         """Make the certificate, which is good for 127.0.0.1."""
         self.run(
             [
-                *(
-                    "openssl",
-                    "req",
-                    "-x509",
-                    "-newkey",
-                    "ec",
-                    "-pkeyopt",
-                    "ec_paramgen_curve:P-256",
-                    "-nodes",
-                ),
-                *("-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
-                *("-keyout", self.key, "-out", self.certificate),
+                *(*MAKE_CERTIFICATE, "-nodes", "-subj", "/CN=127.0.0.1"),
+                *("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", self.key, "-out", self.certificate),
             ]
         )
+
+    def make_client_certificate(self, certificate: Path, key: Path, passphrase: str = "") -> None:
+        """Make one with which a client can show who it is; whoever runs the tests has the key."""
+        protected = ("-passout", f"pass:{passphrase}") if passphrase else ("-nodes",)
+        argv = [*MAKE_CERTIFICATE, "-CA", self.certificate, "-CAkey", self.key, *protected]
+        argv += ["-subj", "/CN=hub", "-keyout", key, "-out", certificate]
+        subprocess.run(list(map(str, argv)), check=True, capture_output=True)
 
     def start(self) -> None:
         """Start it, and return when it can be used."""

@@ -42,6 +42,21 @@ def test_a_password_that_its_user_keeps_in_a_volume(tmp_path: Path) -> None:
     assert from_dict(Access, to_dict(access)) == access
 
 
+def test_a_certificate_that_its_user_keeps_in_a_volume(tmp_path: Path) -> None:
+    (tmp_path / ".postgresql").mkdir()
+    for name in ("postgresql.crt", "postgresql.key"):
+        (tmp_path / ".postgresql" / name).touch()
+    inside = context(Mount(str(tmp_path), "/home/hub", "homes"), directory="hub:/home/hub")
+    config = DatabaseConfig("postgresql://hub@db/hub?sslrootcert=tls/ca.pem&sslcrl=")
+    found = postgresql_access.access_of(config, inside, "2.0")
+    # By the container's paths, which the clients of the host are told as those of the volume.
+    assert found.options == {
+        "sslcert": "/home/hub/.postgresql/postgresql.crt",
+        "sslkey": "/home/hub/.postgresql/postgresql.key",
+        "sslrootcert": "/home/hub/tls/ca.pem",
+    }
+
+
 def test_a_rehearsal_has_its_place_on_a_mount_that_may_be_written(tmp_path: Path) -> None:
     file = tmp_path / "jupyterhub_config.py"
     file.touch()

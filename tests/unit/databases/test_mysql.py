@@ -111,8 +111,30 @@ def test_a_client_of_an_earlier_series_than_the_server(product: str, version: st
             "MariaDB",
             {
                 **{"host": "db", "protocol": "TCP", "ssl-ca": "/etc/ca.pem", "ssl": ""},
-                "skip-ssl-verify-server-cert": "",
+                "ssl-verify-server-cert": "",
             },
+        ),
+        # An authority among the driver's arguments verifies nothing by itself.
+        (
+            "mysql+pymysql://hub@db/hub",
+            {"ssl_ca": "ca.pem", "ssl_cert": "hub.pem", "ssl_key": "/etc/hub.key"},
+            "MySQL",
+            {
+                **{"host": "db", "protocol": "TCP", "ssl-mode": "REQUIRED"},
+                **{"ssl-cert": "{folder}/hub.pem", "ssl-key": "/etc/hub.key"},
+            },
+        ),
+        (
+            "mysql+pymysql://hub@db/hub",
+            {"ssl_ca": "ca.pem", "ssl_verify_cert": True},
+            "MySQL",
+            {"host": "db", "protocol": "TCP", "ssl-mode": "VERIFY_CA", "ssl-ca": "{folder}/ca.pem"},
+        ),
+        (
+            "mysql+pymysql://hub@db/hub",
+            {"ssl_disabled": True, "ssl_ca": "ca.pem"},
+            "MariaDB",
+            {"host": "db", "protocol": "TCP", "skip-ssl": ""},
         ),
         (
             "mysql://hub@db/hub",
@@ -127,7 +149,14 @@ def test_clients_reach_the_server_as_the_driver_does(
     tmp_path: Path, url: str, connect_args: dict[str, Any], product: str, wanted: dict[str, str]
 ) -> None:
     found = mysql_clients.options(access(tmp_path, url, **connect_args), product)
+    wanted = {name: value.replace("{folder}", str(tmp_path)) for name, value in wanted.items()}
     assert found == {"user": "hub", "default-character-set": "utf8mb4", **wanted}
+
+
+def test_clients_are_in_the_groups_of_the_service_which_may_read_keys(tmp_path: Path) -> None:
+    hub = ExecutionContext("root", 0, 100, (100, 4711), str(tmp_path), str(tmp_path), {"PATH": "/bin"})
+    found = MysqlDatabase.access_of(DatabaseConfig("mysql+pymysql://hub@db/hub"), hub, "2.0.58").context()
+    assert (found.gid, found.groups) == (100, (100, 4711))
 
 
 def test_what_the_config_leaves_to_an_option_file_is_read_from_there(tmp_path: Path) -> None:
