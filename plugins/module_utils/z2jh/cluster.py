@@ -15,6 +15,7 @@ from ..errors import HubError
 
 #: Seconds that a program may take which only asks; one that waits gets its own time on top.
 ASKING_SECONDS = 120
+NO_LOG = "unable to retrieve container logs for "
 
 #: What the programs write where no API server answers.
 _UNREACHABLE = re.compile(
@@ -243,12 +244,17 @@ class Kubectl:
         )
 
     def logs(self, name: str, container: str = "", tail: int = -1, previous: bool = False) -> str:
-        """The last ``tail`` lines of a pod's log (``name``, or ``job/name``); all of them unless given."""
-        return self.run(
+        """The last ``tail`` lines of a pod's log (``name``, or ``job/name``); all of them unless given.
+
+        '' where the node has removed it.
+        """
+        log = self.run(
             *("logs", name, f"--tail={tail}"),
             *(["--container", container] if container else []),
             *(["--previous"] if previous else []),
         ).decode(errors="replace")
+        # The node says so in place of a log, and kubectl ends with 0.
+        return "" if log.startswith(NO_LOG) else log
 
     def wait(self, name: str, condition: str, timeout: float) -> None:
         """Return once ``kind/name`` has the condition (``condition=Ready``, ``delete``); seconds."""

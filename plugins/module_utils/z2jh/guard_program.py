@@ -25,6 +25,7 @@ import contextlib
 import copy
 import gzip
 import json
+import math
 import os
 import ssl
 import sys
@@ -39,6 +40,8 @@ ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 LOOK_SECONDS = 1.0
 RETRY_SECONDS = 3.0
 ASKING_SECONDS = 20.0
+#: For how long the hub waits for its proxy, without which nobody reaches it.
+PROXY_SECONDS = 60.0
 #: What the API server sets: not part of what an object is to be.
 SERVER_FIELDS = ("resourceVersion", "uid", "generation", "creationTimestamp", "managedFields", "selfLink")
 #: What is never replaced or removed: the data in it is a person's, or the hub's.
@@ -198,6 +201,11 @@ class Guard:
 
     def start(self) -> None:
         """Start the hub, and wait for the release."""
+        # A hub gives its proxy the routes to users' servers when it starts, and later once a minute.
+        for each in self.objects:
+            if is_proxy(each["object"]) and was_ready(each["object"]):
+                self.report(step="waiting for the proxy")
+                self.wait_until_ready(each["path"], PROXY_SECONDS)
         self.report(step="starting the hub")
         self.start_hub()
         # Helm 4 must meet the owners of fields that it knows, not this program.
@@ -384,9 +392,10 @@ class Guard:
             time.sleep(LOOK_SECONDS)
             deployment = self.api.ask("GET", self.hub)
 
-    def wait_until_ready(self, path: str) -> None:
-        """Wait for a deployment that was ready before."""
-        while True:
+    def wait_until_ready(self, path: str, seconds: float = math.inf) -> None:
+        """Wait for a deployment that was ready before, for so long."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
             deployment = self.api.ask("GET", path)
             if is_rolled_out(
                 deployment, deployment["metadata"]["generation"], deployment["spec"]["replicas"]
@@ -452,6 +461,12 @@ def is_rolled_out(deployment: dict[str, Any], generation: int, replicas: int) ->
         and status.get("updatedReplicas", 0) == replicas
         and status.get("availableReplicas", 0) == replicas
     )
+
+
+def is_proxy(state: dict[str, Any]) -> bool:
+    """Whether an object is the deployment by which users reach the hub: the chart labels it so."""
+    labels = state["metadata"].get("labels") or {}
+    return bool(state["kind"] == "Deployment" and labels.get("component") == "proxy")
 
 
 def was_ready(deployment: dict[str, Any]) -> bool:

@@ -22,6 +22,8 @@ from .release import Release
 LOOK_SECONDS = 0.5
 #: For how long a pod may have what mostly does not end by itself: a registry may be slow to answer once.
 STUCK_SECONDS = 30.0
+#: Starts of a container that have ended: the cluster tries the next one after 20 s, which is not waited for.
+MOST_ENDS = 3
 STUCK = (
     "CrashLoopBackOff",
     "ErrImagePull",
@@ -123,7 +125,7 @@ def wait_until_ready(
             progress(line)
         now = time.monotonic()
         stuck_since = (stuck_since or now) if stuck else None
-        if stuck_since and now - stuck_since > STUCK_SECONDS:
+        if stuck_since and (now - stuck_since > STUCK_SECONDS or ends(pods) >= MOST_ENDS):
             raise HubError(f"The new {name} does not start: {line}.", last_words(kubectl, pods))
         if now > deadline:
             raise HubError(
@@ -174,14 +176,29 @@ def describe(deployment: str, pods: Sequence[dict[str, Any]]) -> tuple[str, bool
     return f"{deployment} has no pod yet", False
 
 
+def ends(pods: Sequence[dict[str, Any]]) -> int:
+    """How often a container that does not run has ended."""
+    return max(
+        (
+            each.get("restartCount", 0) + 1
+            for pod in pods
+            for each in pod.get("status", {}).get("containerStatuses", [])
+            if "running" not in each.get("state", {}) and each.get("restartCount")
+        ),
+        default=0,
+    )
+
+
 def last_words(kubectl: Kubectl, pods: Sequence[dict[str, Any]]) -> str:
     """The end of the log of the hub that does not start; of its last start, where it is started again."""
     for pod in pods:
+        # Of one that does not run it is the log itself: the node may have removed the one before.
+        previous = not _is_over(pod)
         # While the next one is being made the cluster may have the log of none that has ended.
         until = time.monotonic() + (WORDS_SECONDS if _has_ended(pod) else 0)
-        while not (log := _log(kubectl, pod, previous=True)) and time.monotonic() < until:
+        while not (log := _log(kubectl, pod, previous)) and time.monotonic() < until:
             time.sleep(LOOK_SECONDS)
-        log = log or _log(kubectl, pod, previous=False)
+        log = log or _log(kubectl, pod, not previous)
         if log:
             return f"Its log ends with:\n{log}"
     return "It has no log."
@@ -190,6 +207,12 @@ def last_words(kubectl: Kubectl, pods: Sequence[dict[str, Any]]) -> str:
 def _has_ended(pod: dict[str, Any]) -> bool:
     """Whether a container of the pod has ended before."""
     return any(each.get("restartCount") for each in pod.get("status", {}).get("containerStatuses", []))
+
+
+def _is_over(pod: dict[str, Any]) -> bool:
+    """Whether a container of the pod does not run at present."""
+    states = [each.get("state", {}) for each in pod.get("status", {}).get("containerStatuses", [])]
+    return any("terminated" in each or "waiting" in each for each in states)
 
 
 def _log(kubectl: Kubectl, pod: dict[str, Any], previous: bool) -> str:

@@ -111,11 +111,7 @@ class Release:
 
     def ask(self, method: str, path: str) -> Any:
         """The answer of the hub's API, through the proxy as people reach it."""
-        address = self.get("service", "proxy-public")["spec"]["clusterIP"]
-        request = urllib.request.Request(f"http://{address}/hub/api{path}", method=method)
-        request.add_header("Authorization", f"token {TOKEN}")
-        with self._direct.open(request, timeout=60) as answer:
-            content = answer.read()
+        content = self._open(method, f"/hub/api{path}")
         return json.loads(content) if content else None
 
     def wait_for_hub(self) -> None:
@@ -136,6 +132,12 @@ class Release:
         """Stop a person's server, and wait until it is gone."""
         self.ask("DELETE", f"/users/{person}/server")
         self.wait(f"{person}'s server has stopped", lambda: not self._server(person))
+
+    def reaches_server(self, person: str) -> bool:
+        """Whether a person's server is reached as its user does: the proxy leads there, not to the hub."""
+        with contextlib.suppress(OSError, ValueError):
+            return "started" in json.loads(self._open("GET", f"/user/{person}/api/status"))
+        return False
 
     def in_server(self, person: str, command: str) -> str:
         """What a command in a person's server prints."""
@@ -221,6 +223,13 @@ class Release:
             if time.monotonic() > limit:
                 raise TimeoutError(f"After {PATIENCE} s it is not so that {what}:\n{self._circumstances()}")
             time.sleep(0.3)
+
+    def _open(self, method: str, path: str) -> bytes:
+        address = self.get("service", "proxy-public")["spec"]["clusterIP"]
+        request = urllib.request.Request(f"http://{address}{path}", method=method)
+        request.add_header("Authorization", f"token {TOKEN}")
+        with self._direct.open(request, timeout=60) as answer:
+            return bytes(answer.read())
 
     def _server(self, person: str) -> dict[str, Any]:
         return dict(self.ask("GET", f"/users/{person}")["servers"].get("", {}))

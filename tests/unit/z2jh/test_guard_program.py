@@ -315,6 +315,59 @@ def test_what_is_asked_for_is_restored(cluster: Cluster) -> None:
     assert kept["metadata"]["annotations"] == {"note": "as it is"}
 
 
+PROXY = "/apis/apps/v1/namespaces/jhub/deployments/proxy"
+
+
+def with_proxy(cluster: Cluster) -> program.Guard:
+    """A guard of a release whose proxy was ready, and is to be another one."""
+    old = deployment("proxy:1", selector="proxy")
+    old["metadata"].update(name="proxy", labels={"component": "proxy"})
+    old["status"] = {"availableReplicas": 1}
+    new = copy.deepcopy(old)
+    new["spec"]["template"]["spec"]["containers"][0]["image"] = "proxy:2"
+    cluster.server.put(PROXY, {**new, "status": {}})
+    cluster.ask(state="restoring")
+    guard = cluster.guard()
+    guard.objects.append(
+        {"path": PROXY, "collection": PROXY.rpartition("/")[0], "namespaced": True, "object": old}
+    )
+    cluster.server.allows = lambda _verb, _path: True
+    return guard
+
+
+@pytest.mark.parametrize(
+    ("seconds", "replicas"),
+    [
+        # The proxy is there before the hub starts.
+        (60.0, 0),
+        # It is waited for in vain, and comes when the hub has started.
+        (0.05, 1),
+    ],
+)
+def test_a_hub_starts_when_its_proxy_can_take_the_routes_to_servers_or_does_not_come(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, seconds: float, replicas: int
+) -> None:
+    monkeypatch.setattr(program, "PROXY_SECONDS", seconds)
+    guard = with_proxy(cluster)
+    hub_had: list[int] = []
+
+    def react(_method: str, _path: str) -> None:
+        cluster.run_controllers()
+        proxy, hub = cluster.objects[PROXY], cluster.objects[HUB]["spec"]["replicas"]
+        is_awaited = cluster.meeting.get("step", "").startswith("waiting for")
+        if is_awaited and hub == replicas and not hub_had:
+            assert proxy["spec"]["template"]["spec"]["containers"][0]["image"] == "proxy:1"
+            hub_had.append(hub)
+        if hub_had:
+            counts = {key: 1 for key in ("replicas", "updatedReplicas", "availableReplicas")}
+            proxy["status"] = {"observedGeneration": proxy["metadata"]["generation"], **counts}
+
+    cluster.server.changed = react
+    guard.run()
+    assert hub_had == [replicas]
+    assert_is_old(cluster)
+
+
 def test_what_was_lost_before_its_upgrade_began_costs_no_outage(cluster: Cluster) -> None:
     for entry in cluster.guard().objects:
         cluster.server.put(entry["path"], entry["object"])
