@@ -8,6 +8,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import BLOCKER
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh import report
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils import plans
+from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.facts import hand_on
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.progress import run_with_progress
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.screen import show
 
@@ -29,6 +30,7 @@ class ActionModule(ActionBase):
         limit = 2 * int(arguments.get("timeout") or 600) + int(arguments.get("migration_timeout") or 3600)
         result.update(run_with_progress(self, task_vars, limit + MORE_SECONDS))
         if "findings" in result:
+            hand_on(result, z2jh_digests=result["digests"])
             findings = plans.findings_of(result)
             line = report.rehearsed(findings, result["version"], result["timings"])
             # The blockers are what the run ends with.

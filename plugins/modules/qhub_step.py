@@ -39,6 +39,11 @@ options:
       - remove_callbacks
       - restore_old_domain
       - verify_old_site
+  ready:
+    description:
+      - Carry nothing out. Only see whether the step could be carried out now, and fail where it could not.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - hubops.jupyterhub.qhub_site
 attributes:
@@ -92,7 +97,11 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import fr
 
 def take(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Carry out the step."""
-    taken = redeployment.take(from_dict(Site, params["site"]), params["step"], check)
+    site = from_dict(Site, params["site"])
+    if params["ready"]:
+        taken = redeployment.ready(site, params["step"])
+    else:
+        taken = redeployment.take(site, params["step"], check)
     answer: dict[str, Any] = {"changed": taken.changed, "message": taken.message, "evidence": {}}
     if taken.result:
         answer["evidence"] = taken.result.evidence
@@ -107,7 +116,10 @@ def take(params: dict[str, Any], check: bool) -> dict[str, Any]:
 
 def main() -> None:
     """Arguments, call, result."""
-    steps = {"step": {"type": "str", "required": True, "choices": list(NAMES)}}
+    steps = {
+        "step": {"type": "str", "required": True, "choices": list(NAMES)},
+        "ready": {"type": "bool", "default": False},
+    }
     arguments.run(dict(**steps, **arguments.QHUB_SITE), take)
 
 

@@ -117,6 +117,10 @@ release:
           description: Its image.
           type: str
           sample: quay.io/jupyterhub/k8s-singleuser-sample:3.3.8
+        digest:
+          description: Of the image that it runs; empty where the cluster does not say.
+          type: str
+          sample: "sha256:0123456789abcdef..."
         claims:
           description: The claims that it has mounted.
           type: list

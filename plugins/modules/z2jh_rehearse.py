@@ -115,6 +115,11 @@ images:
   returned: success
   type: dict
   sample: {"registry.example.org/teaching:2026": "5.5.0"}
+digests:
+  description: Which image each name has meant, the hub's first; empty where the cluster does not say.
+  returned: success
+  type: dict
+  sample: {"registry.example.org/teaching:2026": "sha256:0123456789abcdef..."}
 report:
   description: The findings as Markdown, for review.
   returned: success

@@ -58,6 +58,11 @@ options:
       - Without it the users are named in a warning.
     type: bool
     default: false
+  digests:
+    description: Which image each name has meant in the rehearsal, as M(hubops.jupyterhub.z2jh_rehearse)
+      returns them. A hub of another one is named in a warning.
+    type: dict
+    default: {}
   run:
     description: The run of the guard that is given heartbeats meanwhile; none, when empty.
     type: str
@@ -164,6 +169,7 @@ def act(params: dict[str, Any], check: bool) -> dict[str, Any]:
             user,
             servers,
             params["fix_volumes"] and not check,
+            params["digests"],
         )
     return {"changed": bool(found.fixed), **to_dict(found), "summary": summary(found, user)}
 
@@ -179,6 +185,7 @@ def main() -> None:
             user=dict(type="str", default=""),
             servers=dict(type="str", choices=["kept", "stopped"], default="kept"),
             fix_volumes=dict(type="bool", default=False),
+            digests=dict(type="dict", default={}),
             run=dict(type="str", default=""),
             patience=dict(type="int", default=120),
         ),

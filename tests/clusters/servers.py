@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh import rehe
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.cluster import Access, Chart
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.planner import Wanted
 
+from tests.clusters.releases import NEW, NEW_HUB, OLD, OLD_HUB
 from tests.testbed.kubernetes import Cluster
 from tests.testbed.z2jh.images import build_server_image
 from tests.testbed.z2jh.release import Release
@@ -21,34 +24,81 @@ PASSWORD = "s3cret-of-the-database"
 LEFT_SECONDS = 60
 
 
-def installed_beside(
-    cluster: Cluster, charts: dict[str, Path], folder: Path, kind: str, port: int, probe: Sequence[str]
-) -> Release:
-    """A namespace with a server of this kind, the service ``database``, in which no release is yet.
+@dataclass(frozen=True)
+class Kind:
+    """A kind of server: the name of its image, its port, and what ends with 0 once it can be used."""
 
-    ``probe`` ends with 0 once it can be used.
-    """
-    image = build_server_image(kind)
-    cluster.load([image])
-    made = Release(cluster, charts, folder, f"{kind}-{os.getpid()}")
+    name: str
+    port: int
+    probe: tuple[str, ...]
+
+
+POSTGRESQL = Kind("postgresql", 5432, ("pg_isready", "-h", "127.0.0.1"))
+MARIADB = Kind("mariadb", 3306, ("mariadb-admin", "ping", "--host=127.0.0.1"))
+
+
+@contextlib.contextmanager
+def release_beside(
+    kind: Kind, cluster: Cluster, charts: dict[str, Path], folder: Path, values: dict[str, Any]
+) -> Iterator[Release]:
+    """A release of chart 3 with its database in a server, and three users: ada's server runs."""
+    made = Release(cluster, charts, folder, f"{kind.name}-{os.getpid()}")
+    try:
+        install_server(kind, made)
+        made.install(OLD, values)
+        made.start_server("ada")
+        yield made
+    finally:
+        made.remove()
+
+
+def install_server(kind: Kind, made: Release) -> None:
+    """The service ``database`` of this kind, in the namespace of a release that is not installed yet."""
+    image = build_server_image(kind.name)
+    made.cluster.load([image])
     labels = {"app": "database"}
     container = {
         "name": "server",
         "image": image,
         "imagePullPolicy": "IfNotPresent",
         "envFrom": [{"secretRef": {"name": "database"}}],
-        "readinessProbe": {"exec": {"command": [*probe]}, "periodSeconds": 1},
+        "readinessProbe": {"exec": {"command": [*kind.probe]}, "periodSeconds": 1},
     }
     template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
     for kind_of_object, version, rest in (
         ("Secret", "v1", {"stringData": {"PASSWORD": PASSWORD}}),
         ("Deployment", "apps/v1", {"spec": {"selector": {"matchLabels": labels}, "template": template}}),
-        ("Service", "v1", {"spec": {"selector": labels, "ports": [{"port": port}]}}),
+        ("Service", "v1", {"spec": {"selector": labels, "ports": [{"port": kind.port}]}}),
     ):
         thing = {"apiVersion": version, "kind": kind_of_object, "metadata": {"name": "database"}, **rest}
         made.kubectl("apply", "--filename=-", stdin=json.dumps(thing))
     made.kubectl("rollout", "status", "deployment/database", "--timeout=180s")
-    return made
+
+
+def assert_is_upgraded(release: Release, **variables: Any) -> str:
+    """Upgrade it: the new hub has everybody, and no later start migrates. What was printed."""
+    before = release.state()
+    status, printed = release.upgrade(NEW, **variables)
+    assert status == 0, printed
+    assert PASSWORD not in printed
+    now = release.state()
+    assert (now.chart, now.jupyterhub) == (NEW, NEW_HUB)
+    assert (now.users, now.servers) == (before.users, before.servers)
+    assert "upgrade" not in release.helm("get", "values", "hub")["hub"]["db"]
+    assert_nothing_is_left(release)
+    return printed
+
+
+def assert_is_rolled_back_without_edsger(release: Release) -> str:
+    """Have a person come, and roll back: the old hub, and who is lost is named. What was printed."""
+    release.ask("POST", "/users/edsger")
+    status, printed = release.playbook("z2jh_rollback.yml")
+    assert status == 0, printed
+    assert "The hub will not know these users: edsger." in printed
+    assert PASSWORD not in printed
+    assert release.state().jupyterhub == OLD_HUB
+    assert_nothing_is_left(release)
+    return printed
 
 
 def rehearse(release: Release, version: str, values: dict[str, Any]) -> rehearsal.Rehearsed:

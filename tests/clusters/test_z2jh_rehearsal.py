@@ -133,7 +133,19 @@ def test_a_plan_that_is_rehearsed_has_the_new_hub_serve_and_names_old_images(rel
     assert "JupyterHub 5.4.6 serves on a copy of the database (its migration took" in printed
     assert f"The image {old}: It has JupyterHub 4.1.6, the hub has 5.4.6: another major." in printed
     page = file.read_text()
-    assert f"| `{new}` | 5.4.6 |" in page and f"| `{old}` | 4.1.6 |" in page
+    for image, version, digest in (
+        (images_of(VERSIONS[NEW]).hub, "5.4.6", "sha256:"),
+        (new, "5.4.6", "sha256:"),
+        (old, "4.1.6", digest_of_ada(release)),
+    ):
+        assert f"| `{image}` | {version} | {digest}" in page
+    assert "single-user-image-moved" not in page
+
+
+def digest_of_ada(release: Release) -> str:
+    """Of the image that her server runs."""
+    [container] = release.get("pod", "jupyter-ada")["status"]["containerStatuses"]
+    return str(container["imageID"]).rpartition("@")[2]
 
 
 @pytest.mark.usefixtures("untouched")

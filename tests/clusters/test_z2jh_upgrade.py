@@ -25,12 +25,22 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.recovery im
 )
 
 from tests.clusters.door import MOMENTS, door
+from tests.clusters.releases import (
+    NEW,
+    NEW_HUB,
+    OLD,
+    OLD_HUB,
+    assert_is_new,
+    assert_is_old,
+    old_release,
+    old_state,
+    pending,
+)
 from tests.testbed.kubernetes import Cluster
 from tests.testbed.z2jh.release import VALUES, Release, State
 
-OLD, NEW = "3.3.8", "4.3.5"
-OLD_HUB, NEW_HUB = "4.1.6", "5.4.6"
 PATIENCE = 30
+CHECK = "hubops-check"
 #: It starts only after the database was migrated, and then raises.
 BROKEN = """
 from jupyterhub.auth import DummyAuthenticator
@@ -45,33 +55,18 @@ c.JupyterHub.authenticator_class = Broken
 def release(
     cluster: Cluster, charts: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Release]:
-    """A release of chart 3 with three users, of which ada has a running server and a file in her volume."""
-    made = Release(cluster, charts, tmp_path_factory.mktemp("release"), f"upgrade-{os.getpid()}")
-    made.install(OLD)
-    made.start_server("ada")
-    made.in_server("ada", "echo mine > ~/mine.txt")
-    yield made
-    made.remove()
+    with old_release(cluster, charts, tmp_path_factory.mktemp("release"), "upgrade") as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
 def before(release: Release) -> State:
-    state = release.state()
-    assert (state.chart, state.jupyterhub) == (OLD, OLD_HUB)
-    assert state.users == ("ada", "admin", "bob")
-    assert len(state.volumes) == len(state.servers) == 1
-    return state
+    return old_state(release)
 
 
 def hub(**values: Any) -> dict[str, Any]:
     """The values of the release with others for the hub."""
     return {**VALUES, "hub": {**VALUES["hub"], **values}}
-
-
-def assert_is_as_before(release: Release, before: State) -> None:
-    assert release.state() == before
-    assert release.in_server("ada", "cat ~/mine.txt") == "mine\n"
-    assert release.guards() == []
 
 
 def test_a_hub_that_fails_after_its_migration_ends_in_the_old_one_with_its_rows(
@@ -84,7 +79,7 @@ def test_a_hub_that_fails_after_its_migration_ends_in_the_old_one_with_its_rows(
     assert "broken on purpose" in printed, printed
     assert "The old release serves again" in printed
     assert "the copy that the hub made before its migration" in printed
-    assert_is_as_before(release, before)
+    assert_is_old(release, before)
 
 
 def test_a_controller_that_is_killed_in_the_middle_leaves_the_old_one(
@@ -125,26 +120,33 @@ def test_a_helm_that_is_killed_ends_in_the_old_one(
     assert passed.is_over, passed.written
     assert status != 0
     assert "helm upgrade was killed by the signal 9" in printed
-    assert_is_as_before(release, before)
-    assert not pending(release)
+    assert_is_old(release, before)
 
 
-def test_an_upgrade_keeps_users_servers_and_volumes(release: Release, before: State) -> None:
+def test_an_upgrade_keeps_users_servers_and_volumes(release: Release, before: State, tmp_path: Path) -> None:
+    """And nobody who runs it a second time meanwhile gets in its way."""
     copies = release.folder / "copies"
-    status, printed = release.upgrade(
-        NEW, z2jh_rehearse=True, z2jh_verify_user="bob", z2jh_backup_fetch=str(copies)
-    )
+    second: list[tuple[int, str]] = []
+
+    def run_again() -> bool:
+        second.append(release.upgrade(NEW))
+        return True
+
+    with door(release.cluster, tmp_path / "door", MOMENTS["hub changed, proxy not yet"], run_again) as passed:
+        status, printed = release.upgrade(
+            NEW,
+            z2jh_helm=str(passed.program),
+            z2jh_rehearse=True,
+            z2jh_verify_user="bob",
+            z2jh_backup_fetch=str(copies),
+        )
     assert status == 0, printed
+    [(refused, said)] = second
+    assert refused != 0 and "Another run works on the release hub" in said
     (copy,) = copies.glob(f"{release.namespace}/hub/*/jupyterhub.sqlite")
     with contextlib.closing(sqlite3.connect(copy)) as connection:
         assert connection.execute("SELECT count(*) FROM users").fetchone() == (3,)
-    state = release.state()
-    assert (state.chart, state.jupyterhub) == (NEW, NEW_HUB)
-    assert state.users == before.users
-    assert state.servers == before.servers
-    assert before.volumes.items() <= state.volumes.items()
-    assert release.in_server("ada", "cat ~/mine.txt") == "mine\n"
-    assert release.guards() == []
+    assert_is_new(release, before)
     # Again, it changes nothing.
     status, printed = release.upgrade(NEW)
     assert status == 0 and "changed=0" in printed, printed
@@ -163,12 +165,38 @@ def test_a_rollback_later_restores_the_old_one_and_names_who_is_lost(release: Re
     assert release.guards() == []
 
 
+def test_a_hub_that_does_not_serve_as_it_should_ends_in_the_old_one_and_stopped_servers_stay_so(
+    release: Release, before: State
+) -> None:
+    """The values name the old image of the hub, which starts, and a command with which no server does."""
+    name, _colon, tag = before.image.rpartition(":")
+    singleuser = {**VALUES["singleuser"], "cmd": ["false"], "startTimeout": 15}
+    values = {**hub(image={"name": name, "tag": tag}), "singleuser": singleuser}
+    status, printed = release.upgrade(
+        NEW,
+        z2jh_values_files=[str(release.file("unfit.json", values))],
+        z2jh_verify_user=CHECK,
+        z2jh_running_servers="stop",
+    )
+    assert status != 0
+    assert f"The hub is {OLD_HUB}, not {NEW_HUB}." in printed
+    assert f"The server of {CHECK} has failed to start" in printed
+    assert "The old release serves again" in printed
+    state = release.state()
+    assert (state.chart, state.jupyterhub, state.users) == (OLD, OLD_HUB, before.users)
+    assert state.servers == {}
+    assert release.guards() == []
+    release.start_server("ada")
+    assert release.in_server("ada", "cat ~/mine.txt") == "mine\n"
+    assert before.volumes.items() <= release.volumes().items()
+
+
 def test_a_revision_that_somebody_elses_helm_has_left_pending_is_ended(release: Release) -> None:
     argv = [str(release.cluster.helm4_program), "upgrade", "hub", str(release.charts[OLD]), "--reuse-values"]
     argv += ["--namespace", release.namespace, "--set", "hub.image.tag=none", "--wait", "--timeout", "300s"]
     helm = subprocess.Popen(argv, env=release.cluster.environment, stdout=subprocess.DEVNULL)
-    while not pending(release):
-        assert helm.poll() is None
+    release.wait("that Helm has broken the hub", lambda: pending(release) and hub_is_broken(release))
+    assert helm.poll() is None
     helm.kill()
     helm.wait()
     status, printed = release.upgrade(NEW)
@@ -181,8 +209,11 @@ def test_a_revision_that_somebody_elses_helm_has_left_pending_is_ended(release: 
     assert status != 0 and "hub-not-ready" in printed
 
 
-def pending(release: Release) -> bool:
-    return any(each["status"].startswith("pending") for each in release.helm("history", "hub"))
+def hub_is_broken(release: Release) -> bool:
+    """Whether its pod is to have an image that is not there, and the old one is gone."""
+    found = release.get("deployment", "hub")
+    [container] = found["spec"]["template"]["spec"]["containers"]
+    return container["image"].endswith(":none") and not found["status"].get("readyReplicas")
 
 
 def test_what_is_outside_of_namespaces_is_put_back_by_the_controller(

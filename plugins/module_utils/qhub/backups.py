@@ -18,6 +18,9 @@ from .site import Backup, Site
 
 #: Checksums of the files beside it, as `sha256sum` writes them.
 SUMS = "SHA256SUMS"
+#: Files of `qhub_backup`, and the mark beside them while some of them are new and others are not.
+MADE = ("home.tar", "jupyterhub.sqlite")
+INCOMPLETE = "INCOMPLETE"
 MAKE_IT = "Make it again as QHub's guide to manual backups says, and name the new file."
 
 
@@ -38,7 +41,8 @@ def look(site: Site) -> dict[str, Backup]:
     if missing:
         raise HubError(
             f"No backup is named: {' and '.join(missing)}.",
-            "Back up the shared volume as a tar and the hub's jupyterhub.sqlite, and name the files.",
+            "Run the playbook qhub_backup and name its folder: qhub_backups. Or back up the shared volume as "
+            "a tar and the hub's jupyterhub.sqlite, and name the files.",
         )
     found = {name: backup for name, backup in named.items() if backup}
     if objects.is_object(found["hub_database"].path):
@@ -47,6 +51,7 @@ def look(site: Site) -> dict[str, Backup]:
             "The database is small: name a file of this host as qhub_hub_database_backup.",
         )
     for backup in found.values():
+        require_complete(backup.path)
         age = time.time() - _modified(backup)
         if age > site.backup_max_age:
             raise HubError(
@@ -61,6 +66,19 @@ def verify_all(site: Site) -> dict[str, Verified]:
     """Read both backups to their ends. Raises HubError for one that is missing, changed, broken or old."""
     readers = {"user_data": _tar_content, "hub_database": _database_content}
     return {name: _verify(backup, readers[name]) for name, backup in look(site).items()}
+
+
+def require_complete(path: str) -> None:
+    """Raises HubError for a file of a run of `qhub_backup` that was cut off."""
+    if objects.is_object(path):
+        return
+    file = Path(path)
+    cut_off = not file.exists() and file.with_name(f"{file.name}.part").exists()
+    if cut_off or (file.name in MADE and file.with_name(INCOMPLETE).exists()):
+        raise HubError(
+            f"The backup {path} is incomplete: the run of qhub_backup that made it was cut off, or goes on.",
+            "Run the playbook qhub_backup to its end. It makes the backup again.",
+        )
 
 
 def _modified(backup: Backup) -> float:

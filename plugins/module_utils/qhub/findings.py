@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ..errors import HubError
 from ..planning.findings.finding import BLOCKER, NOTE, WARNING, Finding, Kind, listing
 from ..releases.versions import parse_release
@@ -14,7 +16,7 @@ DOWNGRADE = Kind(
     "qhub-older",
     BLOCKER,
     "The wanted version of QHub is older than the site's, or has no `qhub upgrade`.",
-    "`qhub upgrade` goes forward only, and exists from 0.3.12 on.",
+    "`qhub upgrade` goes forward only, and exists from 0.4.0 on.",
     "Name a newer version: qhub_version.",
 )
 NO_REDEPLOYMENT = Kind(
@@ -110,7 +112,9 @@ def check(site: Site, config: Config, redeployed: tuple[Redeployed, ...]) -> lis
         FIRST_WITH_UPGRADE
     ):
         return [DOWNGRADE.found(f"The site has QHub {old}, and {site.version} is wanted.")]
-    found = [*_programs(site, old), *_backups(site)]
+    # Only a second site needs the old program.
+    versions = [*([old] if redeployed else []), site.version]
+    found = [*_programs(site, versions), *_backups(site)]
     if gets_keycloak(old, site.version):
         found += _authentication(config)
     if not redeployed:
@@ -129,13 +133,10 @@ def check(site: Site, config: Config, redeployed: tuple[Redeployed, ...]) -> lis
     return found
 
 
-def _programs(site: Site, old: str) -> list[Finding]:
+def _programs(site: Site, versions: list[str]) -> list[Finding]:
     found = []
-    for attempt in (
-        lambda: programs.python(site),
-        lambda: programs.requirements(site, old),
-        lambda: programs.requirements(site, site.version),
-    ):
+    attempts = [partial(programs.requirements, site, version) for version in versions]
+    for attempt in (partial(programs.python, site), *attempts):
         try:
             attempt()
         except HubError as error:

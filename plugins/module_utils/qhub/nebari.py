@@ -131,6 +131,7 @@ def have_program(wanted: Wanted, kept: Path, version: str) -> None:
 def _upgrade(wanted: Wanted, kept: Path, present: Config, version: str) -> Upgraded:
     old = present.get("nebari_version")
     folder = kept / "upgrade"
+    _put_aside(folder / KEYCLOAK_BACKUP, kept)
     shutil.rmtree(folder, ignore_errors=True)
     state.make_private(folder)
     content = wanted.path.read_bytes()
@@ -183,6 +184,14 @@ def _upgrade(wanted: Wanted, kept: Path, present: Config, version: str) -> Upgra
     )
 
 
+def _put_aside(dump: Path, kept: Path) -> None:
+    """Keep the dump of a run that was cut off: it may have changed the cluster, and made the only one."""
+    if dump.exists():
+        number = len(list(kept.glob("keycloak-backup-of-a-run-*.sql"))) + 1
+        dump.chmod(0o600)
+        files.rename(dump, kept / f"keycloak-backup-of-a-run-{number}.sql")
+
+
 def _keep_keycloak_backup(folder: Path, kept: Path, old: str) -> dict[str, str]:
     """Keeps the dump of Keycloak's database that an upgrade has made, once its content was read.
 
@@ -193,7 +202,8 @@ def _keep_keycloak_backup(folder: Path, kept: Path, old: str) -> dict[str, str]:
         return {}
     content = keycloak_dump.read(made, REALM)
     path = kept / f"{made.stem}-{old}{made.suffix}"
+    _put_aside(path, kept)
+    made.chmod(0o600)
     files.rename(made, path)
-    path.chmod(0o600)
     counts = {"keycloak_users": str(len(content.users)), "keycloak_groups": str(content.groups)}
     return {"keycloak_backup": str(path), **counts}

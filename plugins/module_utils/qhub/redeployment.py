@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import time
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from pathlib import Path
 
 from ..errors import HubError
@@ -21,6 +20,7 @@ from .steps.kinds import STEPS
 from .steps.roll_back import ROLLBACK
 from .versions import gets_keycloak, redeployments
 
+NOT_NEEDED = "not needed: no version on the way needs a redeployment"
 #: What the record of a redeployment that has begun keeps as it was, and how the inventory calls it.
 _FIXED = {"folder": "qhub_folder", "to_version": "qhub_version"}
 
@@ -37,6 +37,8 @@ class PlannedStep:
     by: str = ""
     evidence: dict[str, str] | None = None
     why: str = ""
+    failed: str = ""
+    """When, and why its last attempt has failed; empty where it has not."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Plan:
     steps: tuple[PlannedStep, ...]
     findings: tuple[Finding, ...]
     callback_url: str
+    destruction_begun: str = ""
     rollback: tuple[PlannedStep, ...] = ()
     """The steps of the way back, once it has begun."""
 
@@ -78,6 +81,7 @@ def plan(site: Site) -> Plan:
         steps=tuple(_planned(work)),
         findings=tuple(sorted(found, key=lambda each: SEVERITIES.index(each.severity))),
         callback_url=findings.callback_url(config),
+        destruction_begun=begun.destruction_begun if begun else "",
         rollback=_planned_rollback(last) if last and last.rollback_begun else (),
     )
 
@@ -125,17 +129,13 @@ def _require_same(site: Site, begun: Redeployment) -> None:
 
 def _steps(redeployment: Redeployment) -> list[Step]:
     """Those that the way from the old to the new version takes."""
-    redeployed = _is_redeployed(redeployment)
+    redeployed = redeployment.needs_second_site
     keycloak = gets_keycloak(redeployment.from_version, redeployment.to_version)
     return [
         step
         for step in STEPS
         if (redeployed or not step.only_redeployed) and (keycloak or not step.only_with_keycloak)
     ]
-
-
-def _is_redeployed(redeployment: Redeployment) -> bool:
-    return bool(redeployments(redeployment.from_version, redeployment.to_version, redeployment.provider))
 
 
 def _planned(work: Work) -> list[PlannedStep]:
@@ -148,7 +148,8 @@ def _planned(work: Work) -> list[PlannedStep]:
         if done and not why:
             planned.append(PlannedStep(step.name, step.title, "done", done.at, done.by, done.evidence))
             continue
-        planned.append(PlannedStep(step.name, step.title, "again" if why else is_next, why=why))
+        state, failed = "again" if why else is_next, _failure(work.record, step)
+        planned.append(PlannedStep(step.name, step.title, state, why=why, failed=failed))
         is_next = "later"
     return planned
 
@@ -161,9 +162,16 @@ def _planned_rollback(begun: Redeployment) -> tuple[PlannedStep, ...]:
         if done:
             planned.append(PlannedStep(step.name, step.title, "done", done.at, done.by, done.evidence))
         else:
-            planned.append(PlannedStep(step.name, step.title, is_next))
+            planned.append(PlannedStep(step.name, step.title, is_next, failed=_failure(begun, step)))
             is_next = "later"
     return tuple(planned)
+
+
+def _failure(begun: Redeployment, step: Step) -> str:
+    failed = begun.failed
+    if failed is None or failed.name != step.name:
+        return ""
+    return f"failed at {failed.at} by {failed.by}: {failed.message}"
 
 
 @dataclass(frozen=True)
@@ -189,6 +197,38 @@ def take(site: Site, name: str, check: bool = False) -> Taken:
         return take_it(site, config, kept, name, check=False)
 
 
+def ready(site: Site, name: str) -> Taken:
+    """Only look whether a step can be carried out. Raises HubError before its turn, and where it cannot."""
+    config = configs.read(site.path)
+    kept = site.kept_in(config.get("domain"))
+    begun = record.read(kept)
+    if begun is None or begun.rollback_begun:
+        raise HubError(
+            f"No redeployment of {config.get('domain')} is under way.",
+            "Run the playbook qhub_redeploy first.",
+        )
+    work = Work(_complete(site, begun), begun, kept)
+    _require_same(work.site, begun)
+    planned = {each.name: each for each in _planned(work)}
+    if name not in planned:
+        return Taken(name, False, NOT_NEEDED)
+    _require_turn(planned, name)
+    next(each for each in STEPS if each.name == name).require(work)
+    return Taken(name, False, "can be carried out")
+
+
+def _require_turn(planned: dict[str, PlannedStep], name: str) -> None:
+    """Raises HubError where an earlier step is not done."""
+    names = list(planned)
+    earlier = [each for each in names[: names.index(name)] if planned[each].state != "done"]
+    if earlier:
+        why = planned[earlier[0]].why
+        raise HubError(
+            f"The step {name} comes after {', '.join(earlier)}" + (f" ({why})." if why else "."),
+            f"Take that first: the playbook qhub_redeploy goes on with {earlier[0]}.",
+        )
+
+
 def _take(site: Site, config: Config, kept: Path, name: str, check: bool) -> Taken:
     begun = record.read(kept)
     if begun and _is_over(begun):
@@ -206,25 +246,24 @@ def _take(site: Site, config: Config, kept: Path, name: str, check: bool) -> Tak
     work = Work(site, redeployment, kept)
     planned = {each.name: each for each in _planned(work)}
     if name not in planned:
-        return Taken(name, False, "not needed: no version on the way needs a redeployment")
+        return Taken(name, False, NOT_NEEDED)
     if planned[name].state == "done":
         return Taken(name, False, f"done at {planned[name].at}")
-    names = list(planned)
-    earlier = [each for each in names[: names.index(name)] if planned[each].state != "done"]
     if check:
         return Taken(name, True, "would be carried out")
-    if earlier:
-        why = planned[earlier[0]].why
-        raise HubError(
-            f"The step {name} comes after {', '.join(earlier)}" + (f" ({why})." if why else "."),
-            f"Take that first: the playbook qhub_redeploy goes on with {earlier[0]}.",
-        )
+    _require_turn(planned, name)
     step = next(each for each in STEPS if each.name == name)
-    step.require(work)
-    if step.final:
-        redeployment = redeployment.with_destruction()
-        record.write(kept, redeployment)
-    done, result = _carry_out(step, work)
+    try:
+        step.require(work)
+        if step.final:
+            redeployment = redeployment.with_destruction()
+            record.write(kept, redeployment)
+        done, result = _carry_out(step, work)
+    except HubError as error:
+        # Before the first step was carried out nothing has begun.
+        if begun:
+            record.write(kept, redeployment.with_failure(name, error.message))
+        raise
     record.write(kept, redeployment.with_step(done))
     return Taken(name, True, "carried out", result)
 
@@ -233,15 +272,20 @@ def _carry_out(step: Step, work: Work) -> tuple[Done, Result]:
     """Carry out a step, and note when and by whom."""
     began = time.monotonic()
     result = step.carry_out(work)
-    at = datetime.now(timezone.utc).isoformat(timespec="seconds")
     seconds = round(time.monotonic() - began, 1)
-    return Done(step.name, at, getpass.getuser(), seconds, result.evidence), result
+    return Done(step.name, record.now(), getpass.getuser(), seconds, result.evidence), result
 
 
 def _go_back(site: Site, config: Config, kept: Path, name: str, check: bool) -> Taken:
     """Carry out a step of the way back, unless it is done."""
     begun = record.read(kept)
-    if begun is None or not (begun.evidence("back_up") and _is_redeployed(begun)):
+    if begun and begun.evidence("back_up") and not begun.needs_second_site:
+        raise HubError(
+            f"{begun.domain} is upgraded in place: there is no old site that could have the domain.",
+            f"Deploy {configs.NAME}.before-{begun.to_version} of its folder with QHub {begun.from_version}; "
+            "what users have had is in the backups.",
+        )
+    if begun is None or not begun.evidence("back_up"):
         raise HubError(
             f"No redeployment of {config.get('domain')} has begun: its site has its domain.",
             "There is nothing to go back to.",
@@ -264,11 +308,15 @@ def _go_back(site: Site, config: Config, kept: Path, name: str, check: bool) -> 
     if planned[name].state == "later":
         raise HubError(f"The step {name} comes after {ROLLBACK[0].name}.", "Run the playbook qhub_rollback.")
     step = next(each for each in ROLLBACK if each.name == name)
-    step.require(work)
-    if not begun.rollback_begun:
-        begun = begun.with_rollback()
-        record.write(kept, begun)
-    done, result = _carry_out(step, replace(work, record=begun))
+    try:
+        step.require(work)
+        if not begun.rollback_begun:
+            begun = begun.with_rollback()
+            record.write(kept, begun)
+        done, result = _carry_out(step, replace(work, record=begun))
+    except HubError as error:
+        record.write(kept, begun.with_failure(name, error.message))
+        raise
     record.write(kept, begun.with_rollback(done))
     return Taken(name, True, "carried out", result)
 
@@ -293,13 +341,19 @@ def lines(plan: Plan) -> list[str]:
     ]
     shown += [f"  {finding.severity}: {sentence(finding)}" for finding in plan.findings]
     for step in plan.steps:
-        ended = f" at {step.at} by {step.by}" if step.at else f": {step.why}" if step.why else ""
-        shown.append(f"  {step.state:5} {step.title}{ended}")
-        shown += [f"          {name}: {value}" for name, value in (step.evidence or {}).items() if value]
+        shown += _step_lines(step, "")
     for step in plan.rollback:
-        ended = f" at {step.at} by {step.by}" if step.at else ""
-        shown.append(f"  rollback, {step.state}: {step.title}{ended}")
-        shown += [f"          {name}: {value}" for name, value in (step.evidence or {}).items() if value]
+        shown += _step_lines(step, "rollback, ")
     if plan.callback_url:
         shown.append(f"  callback URL of the new site: {plan.callback_url}")
+    return shown
+
+
+def _step_lines(step: PlannedStep, mark: str) -> list[str]:
+    """A step for people, with its evidence, or why its last attempt has failed."""
+    ended = f" at {step.at} by {step.by}" if step.at else f": {step.why}" if step.why else ""
+    state = f"{mark}{step.state}:" if mark else f"{step.state:5}"
+    shown = [f"  {state} {step.title}{ended}"]
+    shown += [f"          {name}: {value}" for name, value in (step.evidence or {}).items() if value]
+    shown += [f"          {line}" for line in step.failed.splitlines()]
     return shown

@@ -22,8 +22,8 @@ REDEPLOYED = (
     Redeployed("0.3.11", "its Kubernetes config map cannot be changed in place", provider="aws"),
     Redeployed("0.4", "Keycloak takes the place of the users in the config, and the cluster is another one"),
 )
-#: The first that has `qhub upgrade`.
-FIRST_WITH_UPGRADE = "0.3.12"
+#: The first that has `qhub upgrade`. It knows steps for older configs, but 0.3.14 has no such command.
+FIRST_WITH_UPGRADE = "0.4.0"
 #: Shared folders were within ``home`` before it, and users had numbers of their own.
 FIRST_WITH_KEYCLOAK = "0.4"
 #: `qhub upgrade` to this version or later does not add them, and `qhub deploy` ends with a KeyError without

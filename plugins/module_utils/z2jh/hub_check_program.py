@@ -20,8 +20,10 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import http.client
 import json
 import os
+import ssl
 import subprocess
 import sys
 import time
@@ -34,10 +36,12 @@ HUB = "http://127.0.0.1:8081"
 TOKEN_SECONDS = 1800
 #: What the hub has made itself it knows at once, but for a moment.
 KNOWN_SECONDS = 20
-#: A proxy that has just started gets its routes from the hub.
+#: A proxy that has just started may not listen yet.
 PROXY_SECONDS = 30
 #: A hub that has just started looks for each server, and gives the proxy their routes, one after the other.
 SERVERS_SECONDS = 60
+#: How long the hub is left alone after it was asked to give the proxy its routes.
+HAND_OUT_SECONDS = 5
 ASKING_SECONDS = 30
 REASON_SECONDS = 5
 LOOK_SECONDS = 0.5
@@ -67,9 +71,9 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     base = f"{HUB}{request['base_url'].rstrip('/')}/hub/api"
     try:
         result["version"] = ask(base, "/")["version"]
-        result["problems"] += ask_proxy(request["base_url"])
         with lent_token(request) as token:
             ask(base, "/users?limit=1", token, seconds=request["seen_within"])
+            result["problems"] += ask_proxy(base, token, request["base_url"])
             result["users"] = users(base, token)
             if request["stop"]:
                 result["stopped"] = stop_all(base, token, request["seconds"])
@@ -141,7 +145,7 @@ def ask(
     deadline = time.monotonic() + seconds
     while True:
         try:
-            with urllib.request.build_opener().open(request, timeout=ASKING_SECONDS) as reply:
+            with opener().open(request, timeout=ASKING_SECONDS) as reply:
                 return json.loads(reply.read() or b"null")
         except urllib.error.HTTPError as error:
             if error.code == 404:
@@ -161,30 +165,72 @@ def said(error: urllib.error.HTTPError) -> str:
         return ""
 
 
-def ask_proxy(base_url: str) -> list[str]:
+def ask_proxy(base: str, token: str, base_url: str) -> list[str]:
     """What is wrong with the way to the hub that browsers take, by the addresses that a pod is given."""
-    found = [name for name in os.environ if name.endswith("PROXY_PUBLIC_SERVICE_HOST")]
-    if not found:
-        return []
-    host, port = os.environ[found[0]], os.environ.get(found[0].replace("_HOST", "_PORT"), "80")
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}{base_url.rstrip('/')}/hub/api/"
+    urls = [f"{address}{base_url.rstrip('/')}/hub/api/" for address in proxy_addresses()]
     deadline = time.monotonic() + PROXY_SECONDS
-    problem = ""
-    while True:
-        try:
-            with urllib.request.build_opener().open(url, timeout=ASKING_SECONDS):
-                return []
-        except urllib.error.HTTPError as error:
-            # Any other answer, such as a redirection to HTTPS, is the proxy's own.
-            if error.code < 500:
-                return []
-            problem = f"{error.code}"
-        except OSError as error:
-            # Behind the redirection there is a name that a pod may not know.
-            problem = f"{error}"
+    while urls:
+        problem = proxy_problem(urls)
+        if not problem:
+            break
         if time.monotonic() > deadline:
-            return [f"The proxy does not answer at {url}: {problem}."]
+            return [problem]
+        hand_out_routes(base, token)
         time.sleep(LOOK_SECONDS)
+    return []
+
+
+def proxy_addresses() -> list[str]:
+    """Where the proxy is, best first. With HTTPS its service has that port first, as the chart makes it."""
+    name = next((each for each in os.environ if each.endswith("PROXY_PUBLIC_SERVICE_HOST")), "")
+    if not name:
+        return []
+    host = os.environ[name]
+    at = f"[{host}]" if ":" in host else host
+    port = name[: -len("HOST")] + "PORT"
+    named = {scheme: os.environ.get(f"{port}_{scheme.upper()}") for scheme in ("https", "http")}
+    found = [f"{scheme}://{at}:{number}" for scheme, number in named.items() if number]
+    if named["https"]:
+        # Where somebody else ends TLS (``offload``), plain HTTP comes in by this port.
+        found.append(f"http://{at}:{named['https']}")
+    return found or [f"http://{at}:{os.environ.get(port, '80')}"]
+
+
+def proxy_problem(urls: list[str]) -> str:
+    """Why the hub is not reached through the proxy at any of these; '' where it is at one."""
+    problems = []
+    for url in urls:
+        try:
+            with opener(NoRedirect).open(url, timeout=ASKING_SECONDS):
+                return ""
+        except urllib.error.HTTPError as error:
+            # A proxy without routes has no such page. A redirection or a refusal is an answer.
+            if error.code < 500 and error.code not in (400, 404):
+                return ""
+            problems.append(f"{url} with {error.code}")
+        except (OSError, http.client.HTTPException) as error:
+            problems.append(f"{url}: {error}")
+    return f"The hub does not answer through the proxy: {'; '.join(problems)}."
+
+
+def hand_out_routes(base: str, token: str) -> None:
+    """Have the hub give the proxy all routes, as it does at its start, and then once a minute or less.
+
+    A proxy that was replaced after the hub's start has none until then.
+    """
+    # A proxy that does not run yet is the hub's error.
+    with contextlib.suppress(Unanswered):
+        ask(base, "/proxy", token, "POST")
+
+
+def opener(*handlers: Any) -> urllib.request.OpenerDirector:
+    """Asks within the cluster, past any proxy for the Internet, and whatever name a certificate has."""
+    # Addresses have no names; nothing secret is sent to what is asked by HTTPS.
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    direct = urllib.request.ProxyHandler({})
+    return urllib.request.build_opener(direct, urllib.request.HTTPSHandler(context=context), *handlers)
 
 
 def pages(base: str, token: str, path: str) -> Iterator[Any]:
@@ -245,8 +291,13 @@ def silent(base: str, token: str, servers: list[list[str]]) -> list[list[str]]:
     """Those of the servers to which the proxy has no route, or that do not answer where it leads."""
     left = [(each[0], each[1]) for each in servers]
     deadline = time.monotonic() + SERVERS_SECONDS
+    next_hand_out = time.monotonic()
     while left:
         known = routes(base, token)
+        if time.monotonic() >= next_hand_out and any(each not in known for each in left):
+            hand_out_routes(base, token)
+            next_hand_out = time.monotonic() + HAND_OUT_SECONDS
+            known = routes(base, token)
         with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as threads:
             answers = list(threads.map(is_answering, [known.get(each) for each in left]))
         left = [each for each, is_so in zip(left, answers) if not is_so]
@@ -282,7 +333,7 @@ def status(target: str, path: str, token: str = "") -> tuple[int, str]:
     url = f"{parts.scheme}://{parts.netloc}{path}api/status"
     request = urllib.request.Request(url, headers={"Authorization": f"token {token}"} if token else {})
     try:
-        with urllib.request.build_opener(NoRedirect).open(request, timeout=ASKING_SECONDS) as reply:
+        with opener(NoRedirect).open(request, timeout=ASKING_SECONDS) as reply:
             return reply.status, reply.headers.get(VERSION_HEADER, "")
     except urllib.error.HTTPError as error:
         return error.code, error.headers.get(VERSION_HEADER, "")
@@ -361,8 +412,9 @@ class Person:
         request = urllib.request.Request(f"{self.base}{self.path}/server/progress")
         request.add_header("Authorization", f"token {self.token}")
         last = ""
-        opener = urllib.request.build_opener()
-        with contextlib.suppress(OSError, ValueError), opener.open(request, timeout=REASON_SECONDS) as lines:
+        with contextlib.suppress(OSError, ValueError), opener().open(
+            request, timeout=REASON_SECONDS
+        ) as lines:
             for line in lines:
                 if line.startswith(b"data:"):
                     last = json.loads(line[5:]).get("message") or last

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ LABELS = {"app.kubernetes.io/name": "hubops", "app.kubernetes.io/managed-by": "h
 RESOURCES = {"requests": {"cpu": "10m", "memory": "64Mi"}}
 #: Where a Job's pod leaves its answer for the guard.
 MESSAGE = [{"name": "HUBOPS_MESSAGE", "value": "/dev/termination-log"}]
+#: In what runtimes call an image that runs: `docker.io/library/hub@sha256:...` or `sha256:...`.
+DIGEST = re.compile("sha256:[0-9a-f]{64}")
 #: Characters of a release's name in ours: Kubernetes allows a Job 63 in all, Helm a release 53.
 MOST_OF_RELEASE = 40
 
@@ -60,6 +63,14 @@ def shared(hub: dict[str, Any]) -> dict[str, Any]:
     """What a pod beside the hub takes over from the hub's deployment."""
     pod = hub["spec"]["template"]["spec"]
     return {key: pod[key] for key in SHARED if pod.get(key)}
+
+
+def digest_of(pod: dict[str, Any], container: str) -> str:
+    """The image that a container was started from, whatever its tag means by now; '' where it is not told."""
+    for each in pod.get("status", {}).get("containerStatuses", []):
+        if each["name"] == container and (found := DIGEST.search(each.get("imageID") or "")):
+            return found[0]
+    return ""
 
 
 def why_waiting(pods: Sequence[dict[str, Any]]) -> str:

@@ -45,7 +45,7 @@ from .cluster import Access, CommandError, Helm, Kubectl
 from .databases import database_of
 from .hub_database import Copy
 from .planner import Wanted, supplied_values, target_chart
-from .pods import LABELS
+from .pods import LABELS, digest_of
 from .rehearsal_findings import (
     DATABASE_NOT_COPIED,
     DATABASE_NOT_REHEARSED,
@@ -119,6 +119,8 @@ class Rehearsed:
     named_images: tuple[str, ...] = ()
     #: JupyterHub of each image that users' servers start from; '' where it is not known.
     images: dict[str, str] = field(default_factory=dict)
+    #: Which image each name has meant, the hub's first; '' where it is not known.
+    digests: dict[str, str] = field(default_factory=dict)
 
     def result(self, accept: Sequence[str]) -> dict[str, Any]:
         """The shape that the module returns."""
@@ -130,7 +132,8 @@ class Rehearsed:
             "rows": self.rows,
             "version": self.version,
             "images": self.images,
-            "report": report.rehearsal(findings, self.version, self.timings, self.images),
+            "digests": self.digests,
+            "report": report.rehearsal(findings, self.version, self.timings, self.images, self.digests),
         }
 
 
@@ -198,8 +201,13 @@ def rehearse(
     found = read_images(kubectl, named, pull_secrets, effective, seconds.pod, progress)
     return replace(
         rehearsed,
-        findings=(*rehearsed.findings, *single_user_images.judge(found, target.version)),
+        findings=(
+            *rehearsed.findings,
+            *single_user_images.judge(found, target.version),
+            *single_user_images.moved(found, release.servers),
+        ),
         images={each.name: each.jupyterhub for each in found},
+        digests={**rehearsed.digests, **{each.name: each.digest for each in found}},
     )
 
 
@@ -231,6 +239,7 @@ def rehearse_hub(
         progress(f"Waiting for a pod of {main_container(target.hub)['image']}")
         try:
             pod = await_pod(kubectl, name, seconds.pod, progress)
+            digest = digest_of(kubectl.one("pods", pod) or {}, CONTAINER)
             if database.sent:
                 progress("Copying the hub's database into it")
                 send_copy(kubectl, release, present_hub, pod)
@@ -240,7 +249,8 @@ def rehearse_hub(
             return Rehearsed((POD_DOES_NOT_RUN.found(of.redacted(str(error), target.hidden)),))
     rehearsed = shown(result, database.problem, target.version, present, target.hidden)
     users = [*other_users(release, present_hub, target.hub)]
-    return replace(rehearsed, findings=(*rehearsed.findings, *users))
+    digests = {main_container(target.hub)["image"]: digest}
+    return replace(rehearsed, findings=(*rehearsed.findings, *users), digests=digests)
 
 
 def copy_of(access: Access, release: Release, name: str, image: str) -> Copy:

@@ -67,10 +67,17 @@ SINGLE_USER_IMAGE_UNKNOWN = Kind(
     "Servers from an image with another major do not start.",
     "See that the cluster can get it, and that its PATH leads to jupyterhub-singleuser; or take it out.",
 )
+SINGLE_USER_IMAGE_MOVED = Kind(
+    "single-user-image-moved",
+    WARNING,
+    "An image that was pushed again under the same name is not the one that servers run.",
+    "A node that has the earlier one may go on starting it: the rehearsal has looked at the other one alone.",
+    "Name it by its digest, or by a tag that is never pushed again.",
+)
 KINDS = (
     *(POD_DOES_NOT_RUN, DATABASE_NOT_COPIED, DATABASE_NOT_REHEARSED, HUB_USER_CHANGES),
     *(SINGLE_USER_IMAGE_MISSING, SINGLE_USER_IMAGE_VERSION),
-    *(SINGLE_USER_IMAGE_RELEASE, SINGLE_USER_IMAGE_UNKNOWN),
+    *(SINGLE_USER_IMAGE_RELEASE, SINGLE_USER_IMAGE_UNKNOWN, SINGLE_USER_IMAGE_MOVED),
 )
 #: Those of a rehearsal of a hub on a host that are found here as well.
 SHARED = (

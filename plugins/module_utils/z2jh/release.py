@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from ..errors import HubError
 from .cluster import Access, CommandError, Helm, Kubectl
+from .pods import digest_of
 
 CHART = "jupyterhub"
 
@@ -50,6 +51,8 @@ class Server:
     pod: str
     phase: str = ""
     image: str = ""
+    #: Of the image that it runs; '' where that is not known.
+    digest: str = ""
     claims: tuple[str, ...] = ()
 
 
@@ -175,6 +178,7 @@ def servers(kubectl: Kubectl) -> tuple[Server, ...]:
             pod=pod["metadata"]["name"],
             phase=pod.get("status", {}).get("phase", ""),
             image=_main_container(pod["spec"]).get("image", ""),
+            digest=digest_of(pod, _main_container(pod["spec"]).get("name", "")),
             claims=tuple(_claims(pod["spec"])),
         )
         for pod in kubectl.get("pods", selector=SERVER_SELECTOR)

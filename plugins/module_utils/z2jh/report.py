@@ -80,13 +80,20 @@ def markdown(plan: Plan) -> str:
 
 
 def rehearsal(
-    findings: Sequence[Finding], version: str, timings: dict[str, float], images: dict[str, str]
+    findings: Sequence[Finding],
+    version: str,
+    timings: dict[str, float],
+    images: dict[str, str],
+    digests: dict[str, str],
 ) -> str:
-    """What a rehearsal has shown, as Markdown: a part of the plan."""
+    """What a rehearsal has shown, as Markdown: a part of the plan. The first of the digests is the hub's."""
     lines = ["", "## Rehearsal", "", rehearsed(findings, version, timings), ""]
-    if images:
-        lines += ["| image of users' servers | JupyterHub |", "|---|---|"]
-        lines += [f"| `{name}` | {found or 'not known'} |" for name, found in images.items()]
+    if digests:
+        lines += ["| image | JupyterHub | digest |", "|---|---|---|"]
+        lines += [
+            f"| `{name}` | {images.get(name, version) or 'not known'} | {digest or 'not known'} |"
+            for name, digest in digests.items()
+        ]
         lines.append("")
     for finding in findings:
         first, _newline, log = finding.found.partition("\n")

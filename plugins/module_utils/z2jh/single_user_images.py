@@ -18,8 +18,8 @@ from ..releases.versions import FAIL, WARN, compare, parse_release
 from . import rehearsal_findings as kinds
 from . import values as of
 from .cluster import Kubectl
-from .pods import LABELS
-from .release import single_user_images
+from .pods import LABELS, digest_of
+from .release import Server, single_user_images
 from .upgrade import STUCK, STUCK_SECONDS, describe
 
 LOOK_SECONDS = 1.0
@@ -45,6 +45,8 @@ class SingleUserImage:
     name: str
     #: The JupyterHub in it; '' where that is not known.
     jupyterhub: str = ""
+    #: Of the image that was asked; '' where it is not known.
+    digest: str = ""
     #: Why it is not known.
     problem: str = ""
     #: Whether the cluster cannot get it.
@@ -175,6 +177,7 @@ def _read(
     kubectl: Kubectl, pods: Sequence[dict[str, Any]], image: str, container: str, state: dict[str, Any]
 ) -> SingleUserImage:
     """What is known of one image."""
+    digest = next((found for pod in pods if (found := digest_of(pod, container))), "")
     ended = state.get("terminated")
     if ended is None:
         waiting = state.get("waiting", {})
@@ -184,14 +187,14 @@ def _read(
     try:
         printed = kubectl.logs(pods[0]["metadata"]["name"], container, tail=5).strip()
     except HubError as error:
-        return SingleUserImage(image, problem=error.message)
+        return SingleUserImage(image, digest=digest, problem=error.message)
     # What a runtime cannot start has no log.
     last = (printed or ended.get("message") or ended.get("reason") or "it has printed nothing").splitlines()[
         -1
     ]
     if ended.get("exitCode") == 0 and re.fullmatch(r"\d+\.\d+\S*", last):
-        return SingleUserImage(image, last)
-    return SingleUserImage(image, problem=last)
+        return SingleUserImage(image, last, digest)
+    return SingleUserImage(image, digest=digest, problem=last)
 
 
 def judge(images: Sequence[SingleUserImage], version: str) -> Iterator[Finding]:
@@ -211,3 +214,18 @@ def judge(images: Sequence[SingleUserImage], version: str) -> Iterator[Finding]:
                 yield kind.found(f"The image {each.name}: {judged.reason}")
     if unknown:
         yield kinds.SINGLE_USER_IMAGE_UNKNOWN.found(f"Not known: {listing(unknown)}.")
+
+
+def moved(images: Sequence[SingleUserImage], servers: Sequence[Server]) -> Iterator[Finding]:
+    """Images whose name meant another one when servers that run were started."""
+    for each in images:
+        users = sorted(
+            server.user
+            for server in servers
+            if server.image == each.name and each.digest and server.digest not in ("", each.digest)
+        )
+        if users:
+            yield kinds.SINGLE_USER_IMAGE_MOVED.found(
+                f"{each.name} is {each.digest} now, and servers of these users run another one: "
+                f"{listing(users)}."
+            )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from ..errors import HubError
@@ -14,8 +15,9 @@ from ..system.source import source_of
 from . import hub_check_program, volume_links
 from .cluster import Access, Helm, Kubectl
 from .databases import database_of, database_of_backup
+from .pods import digest_of
 from .recovery import RecoveryPoint
-from .release import Release, Server, Volume, volumes
+from .release import HUB_SELECTOR, Release, Server, Volume, volumes
 from .server_program import SEEN_SECONDS
 from .server_programs import program_of
 
@@ -133,12 +135,14 @@ def verify(
     user: str = "",
     servers: Sequence[Server] = (),
     fix_volumes: bool = False,
+    digests: Mapping[str, str] = MappingProxyType({}),
 ) -> Verified:
     """See that the hub serves as it should: the one of ``jupyterhub_version``, with the users of ``point``.
 
     Volumes must be those of ``volumes_of``, ``servers`` must answer, and ``user`` be able to log in and to
     use a server; ``before`` is the release as it was found. ``fix_volumes`` has the hub told of the claims
-    of ``volumes_of`` that it would not use any more. Raises HubError that names all that is missing.
+    of ``volumes_of`` that it would not use any more; ``digests`` has the images that were rehearsed. Raises
+    HubError that names all that is missing.
     """
     kubectl = Kubectl(access)
     running = [each for each in servers if each.phase == "Running"]
@@ -175,6 +179,7 @@ def verify(
     if ended:
         warnings.append(f"The servers of these users have ended meanwhile: {_some(_users(ended))}.")
     warnings += compare_single_user(answer["version"], answer["single_user_version"])
+    warnings += other_images(kubectl.get("pods", selector=HUB_SELECTOR), digests)
     return Verified(
         answer["version"],
         len(answer["users"]),
@@ -325,6 +330,23 @@ def compare_single_user(hub: str, single_user: str) -> list[str]:
         return []
     verdict = compare(parse_release(hub), parse_release(single_user))
     return [f"The users' image: {verdict.reason}"] if verdict.verdict == FAIL else []
+
+
+def other_images(pods: Sequence[dict[str, Any]], digests: Mapping[str, str]) -> list[str]:
+    """Sentences on hubs of images that are not those which were rehearsed under the same names."""
+    sentences = []
+    for pod in pods:
+        if "deletionTimestamp" in pod["metadata"]:
+            continue
+        for container in pod["spec"]["containers"]:
+            image = container["image"]
+            wanted, found = digests.get(image, ""), digest_of(pod, container["name"])
+            if wanted and found and wanted != found:
+                sentences.append(
+                    f"The hub's image {image} has been pushed again since the rehearsal, which had {wanted}: "
+                    f"it is {found}."
+                )
+    return sentences
 
 
 def _pods(kubectl: Kubectl) -> list[str]:

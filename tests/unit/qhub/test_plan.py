@@ -79,6 +79,7 @@ def test_a_plan_without_blockers_changes_nothing(wanted: dict[str, Any], tmp_pat
     ("expected", "replaced", "changes"),
     [
         (findings.DOWNGRADE, ("", ""), {"version": "0.3.13"}),
+        (findings.DOWNGRADE, ("0.3.14", "0.3.10"), {"version": "0.3.14"}),
         (findings.OLD_DOMAIN, ("", ""), {"old_domain": ""}),
         (findings.OLD_DOMAIN, ("", ""), {"old_domain": "qhub.example.org"}),
         (findings.OLD_DOMAIN, ("", ""), {"old_domain": "https://old"}),
@@ -108,7 +109,8 @@ def test_findings(
 
 
 def test_where_no_redeployment_is_needed_the_second_site_is_left_out(wanted: dict[str, Any]) -> None:
-    plan = planned(wanted, CONFIG.replace("0.3.14", "0.4.0"))
+    plan = planned(wanted, CONFIG.replace("0.3.14", "0.4.0"), old_domain="", project="")
+    assert [each.id for each in plan.findings if each.severity == BLOCKER] == []
     assert [each.name for each in plan.steps] == ["back_up", "install", "upgrade_config", "deploy", "commit"]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.hub_scripts.rehearsed_app import images_in
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh import single_user_images as images
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.release import Server
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.single_user_images import (
     SingleUserImage,
 )
@@ -80,6 +81,33 @@ def test_an_image_that_only_some_choose_and_that_is_missing_is_a_warning() -> No
     [found] = images.judge([SingleUserImage("a", "5.4.6"), missing], "5.4.6")
     assert (found.id, found.severity) == ("single-user-image-unknown", "warning")
     assert "b:1 (ErrImagePull)" in found.found
+
+
+ONE, OTHER = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("running", "looked_at", "users"),
+    [
+        (ONE, ONE, []),
+        (OTHER, ONE, ["ada"]),
+        # Of what is not known nothing is said: a server that starts, an image that could not be had.
+        ("", ONE, []),
+        (OTHER, "", []),
+    ],
+)
+def test_servers_of_an_image_that_was_pushed_again_are_named(
+    running: str, looked_at: str, users: list[str]
+) -> None:
+    servers = [
+        Server("ada", "", "jupyter-ada", image="base:2", digest=running),
+        Server("bob", "", "jupyter-bob", image="base:1", digest=OTHER),
+    ]
+    found = [*images.moved([SingleUserImage("base:2", "5.4.6", looked_at)], servers)]
+    assert [each.found.rpartition(": ")[2] for each in found] == [f"{user}." for user in users]
+    for each in found:
+        assert (each.id, each.severity) == ("single-user-image-moved", "warning")
+        assert f"base:2 is {looked_at} now" in each.found
 
 
 def test_the_interpreter_of_the_program_is_asked_not_the_first_on_the_path(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.verificatio
     compare_single_user,
     compare_volumes,
     lost_servers,
+    other_images,
     refuse_servers,
     sentence,
 )
@@ -91,6 +92,35 @@ def test_a_single_user_version_that_does_not_go_with_the_hub_is_said(
     hub: str, single_user: str, said: list[str]
 ) -> None:
     assert compare_single_user(hub, single_user) == said
+
+
+ONE, OTHER = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("runs", "rehearsed", "said"),
+    [
+        (f"docker.io/library/hub@{ONE}", {"hub:5": ONE}, 0),
+        (f"docker.io/library/hub@{OTHER}", {"hub:5": ONE}, 1),
+        # Not rehearsed, or not known.
+        (OTHER, {}, 0),
+        (OTHER, {"hub:5": ""}, 0),
+        ("", {"hub:5": ONE}, 0),
+    ],
+)
+def test_a_hub_of_an_image_that_was_pushed_again_since_its_rehearsal_is_said(
+    runs: str, rehearsed: dict[str, str], said: int
+) -> None:
+    pod: dict[str, Any] = {
+        "metadata": {"name": "hub-1"},
+        "spec": {"containers": [{"name": "hub", "image": "hub:5"}]},
+        "status": {"containerStatuses": [{"name": "hub", "imageID": runs}]},
+    }
+    sentences = other_images([pod], rehearsed)
+    assert len(sentences) == said
+    assert all(ONE in each and OTHER in each for each in sentences)
+    ends = {**pod, "metadata": {"name": "hub-0", "deletionTimestamp": "now"}}
+    assert other_images([ends], rehearsed) == []
 
 
 def test_servers_are_refused_by_their_users_names() -> None:

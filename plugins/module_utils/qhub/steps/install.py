@@ -1,4 +1,4 @@
-"""Old and new QHub, each in a venv of its own."""
+"""Old and new QHub, each in a venv of its own; the new one alone where the old site is changed in place."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ class Install(Step):
     only_redeployed = False
 
     def carry_out(self, work: Work) -> Result:
-        versions = (work.record.from_version, work.record.to_version)
+        record = work.record
+        versions = [*([record.from_version] if record.needs_second_site else []), record.to_version]
         for version in versions:
             if not programs.is_installed(work.site, work.kept, version):
                 programs.install(work.site, work.kept, version)

@@ -17,6 +17,7 @@ from ...system import files
 from .. import backups, objects
 from ..record import Redeployment
 from ..versions import gets_keycloak
+from ..volume import volume_at
 from .base import Result, Step, Work
 
 #: From 0.4 on all users' files belong to them.
@@ -27,7 +28,7 @@ RESTORE_IT = "Restore it as QHub's guide to manual backups says, and run again: 
 
 
 class Restore(Step):
-    """Compares what a person has restored: every file of the tar, and the rows that have to be there."""
+    """Compares what was restored: every file of the tar, and the rows that have to be there."""
 
     name = "restore"
     title = "Compare what was restored with the backups"
@@ -37,8 +38,9 @@ class Restore(Step):
         if not site.restored_data or not site.restored_database:
             raise HubError(
                 "It is not said where restored data is: qhub_restored_data, qhub_restored_database.",
-                "Restore both backups into the new site. Name the folder where its shared volume is mounted "
-                "here, and a copy of its hub's jupyterhub.sqlite.",
+                "Run the playbook qhub_restore, which restores both through the cluster. Or restore them "
+                "yourself, and name the folder where the new site's shared volume is mounted here, and a "
+                "copy of its hub's jupyterhub.sqlite.",
             )
         known = record.evidence("back_up")
         for name in ("user_data", "hub_database"):
@@ -47,6 +49,7 @@ class Restore(Step):
                     f"The backup {known[name]} is at S3: what was restored cannot be compared with it there.",
                     f"Fetch it, and name the file: qhub_{name}_backup. The step back_up verifies it again.",
                 )
+            backups.require_complete(known[name])
             if files.sha256(Path(known[name])) != known[f"{name}_sha256"]:
                 raise HubError(
                     f"The backup {known[name]} has changed since it was verified.",
@@ -64,35 +67,35 @@ def new_place(name: str, moved: bool) -> str:
     return name[len("home/") :] if moved and (f"{name}/").startswith("home/shared/") else name
 
 
-def _compare_files(backup: Path, folder: Path, moved: bool, record: Redeployment) -> int:
+def _compare_files(backup: Path, restored: Path, moved: bool, record: Redeployment) -> int:
     """The number of files that are there as the tar has them. Raises HubError with those that are not."""
+    volume = volume_at(restored)
     missing, other, owned = [], [], []
     number = 0
     with tarfile.open(backup) as archive:
         for member in archive:
             place = new_place(member.name, moved)
-            path = folder / place
             if member.isfile():
                 number += 1
-                if not path.is_file() or path.is_symlink():
+                found = volume.checksum(place)
+                if not found:
                     missing.append(place)
                     continue
                 source = archive.extractfile(member)
-                if source and _checksum(source) != files.sha256(path):
+                if source and _checksum(source) != found:
                     other.append(place)
-            if moved and place.startswith(("home/", "shared/")) and os.path.lexists(path):
-                found = path.lstat()
-                if (found.st_uid, found.st_gid) != OWNER:
-                    owned.append(place)
+            owner = volume.owner(place) if moved and place.startswith(("home/", "shared/")) else None
+            if owner not in (None, OWNER):
+                owned.append(place)
     problems = [
         *([f"{len(missing)} files are missing: {listing(missing)}"] if missing else []),
         *([f"{len(other)} files have another content: {listing(other)}"] if other else []),
         *([f"{len(owned)} do not belong to {OWNER[0]}:{OWNER[1]}: {listing(owned)}"] if owned else []),
     ]
-    if moved and (folder / "home/shared").exists():
+    if moved and volume.owner("home/shared"):
         problems.append(f"home/shared is still there, and QHub {record.to_version} has shared beside home")
     if problems:
-        raise HubError(f"{folder} is not what the backup {backup} has: {'; '.join(problems)}.", RESTORE_IT)
+        raise HubError(f"{restored} is not what the backup {backup} has: {'; '.join(problems)}.", RESTORE_IT)
     return number
 
 

@@ -18,6 +18,15 @@ class ImportUsers(Step):
     title = "Import users and groups into Keycloak"
     only_with_keycloak = True
 
+    def require(self, work: Work) -> None:
+        if not work.site.keycloak_url:
+            raise HubError(
+                "It is not said where the new site's Keycloak is.",
+                f"Name it: qhub_keycloak_url: https://{work.record.domain}/auth.",
+            )
+        _wanted(work)
+        work.keycloak().users()
+
     def carry_out(self, work: Work) -> Result:
         wanted, present = _imported(work)
         groups = {str(user["username"]): set(_texts(user["groups"])) for user in wanted["users"]}
@@ -43,8 +52,8 @@ def imported_users(work: Work) -> int:
     return len(_imported(work)[0]["users"])
 
 
-def _imported(work: Work) -> tuple[dict[str, list[dict[str, object]]], dict[str, str]]:
-    """The content of the file, and Keycloak's users; all of the file are there."""
+def _wanted(work: Work) -> dict[str, list[dict[str, object]]]:
+    """The content of the file. Raises HubError where it is another one than `qhub upgrade` has made."""
     known = work.record.evidence("upgrade_config")
     path = Path(known["import"])
     wanted = read_import(path)
@@ -53,6 +62,12 @@ def _imported(work: Work) -> tuple[dict[str, list[dict[str, object]]], dict[str,
             f"{path} is not as `qhub upgrade` has made it.",
             f"Restore it from {work.kept / 'upgraded' / path.name}.",
         )
+    return wanted
+
+
+def _imported(work: Work) -> tuple[dict[str, list[dict[str, object]]], dict[str, str]]:
+    """The content of the file, and Keycloak's users; all of the file are there."""
+    wanted = _wanted(work)
     present = work.keycloak().users()
     missing = sorted({str(user["username"]) for user in wanted["users"]} - set(present))
     if missing:
