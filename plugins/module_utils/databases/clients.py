@@ -30,10 +30,12 @@ _REMEDIES = {
 }
 
 
-def found(program: str, search_path: str, folders: Iterable[Path]) -> list[str]:
-    """All programs of this name that can be run: those of the search path, then those of ``folders``."""
+def found(programs: Sequence[str], search_path: str, folders: Iterable[Path]) -> list[str]:
+    """All programs of these names that can be run: in each folder of the search path, then of ``folders``."""
     places = [*search_path.split(os.pathsep), *os.defpath.split(os.pathsep), *map(str, folders)]
-    paths = [shutil.which(program, path=place) for place in dict.fromkeys(places) if place]
+    paths = [
+        shutil.which(program, path=place) for place in dict.fromkeys(places) if place for program in programs
+    ]
     return [path for path in dict.fromkeys(paths) if path]
 
 

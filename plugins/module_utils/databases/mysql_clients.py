@@ -17,7 +17,7 @@ from . import clients, mysql_option_files
 from .access import Access
 from .mysql_access import OVER_TCP
 
-#: By what they do; MariaDB's names first.
+#: By what they do; the first folder of the search path that has one counts, and there MariaDB's name.
 PROGRAMS = {"client": ("mariadb", "mysql"), "dump": ("mariadb-dump", "mysqldump")}
 PACKAGE = "mariadb-client"
 FOLDERS = (Path("/usr/local/mysql/bin"), Path("/usr/local/mariadb/bin"), Path("/opt/mysql/bin"))
@@ -44,7 +44,7 @@ class Client:
 
 def find(what: str, search_path: str) -> Client | None:
     """The program that is the ``client``, or makes a ``dump``; None where there is none that runs."""
-    paths = (path for name in PROGRAMS[what] for path in clients.found(name, search_path, FOLDERS))
+    paths = clients.found(PROGRAMS[what], search_path, FOLDERS)
     return next(filter(None, map(_identified, paths)), None)
 
 

@@ -71,7 +71,7 @@ def installed(search_path: str) -> tuple[Programs, ...]:
     folders = [folder for pattern in FOLDERS for folder in Path("/").glob(pattern[1:])]
     found = [
         Programs(Path(path).parent, clients.version(path))
-        for path in clients.found(PROGRAMS[0], search_path, folders)
+        for path in clients.found(PROGRAMS[:1], search_path, folders)
         if all(os.access(Path(path).with_name(program), os.X_OK) for program in PROGRAMS)
         and not _is_script(Path(path))
     ]

@@ -20,7 +20,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.execution
 )
 
 from tests.testbed.databases import POSTGRESQL_15, POSTGRESQL_18, Server
-from tests.testbed.databases.mysql import mysql
+from tests.testbed.databases.mysql import MYSQL_8, mysql, mysqls_own
 from tests.testbed.databases.postgresql import postgresql
 
 #: Characters that a URL, a shell, a file of options or SQL would take for something else.
@@ -42,6 +42,8 @@ KINDS = {
     "postgresql-18": Kind(lambda: postgresql(POSTGRESQL_18), str(POSTGRESQL_18), ("psycopg[binary]",)),
     "mariadb-10.11": Kind(mysql, "/usr/bin", ("PyMySQL",)),
 }
+#: With which hubs are tested, and not every operation by itself.
+MORE = {"mysql-8.0": Kind(mysqls_own, str(MYSQL_8), ("PyMySQL",))}
 
 
 class Place(NamedTuple):

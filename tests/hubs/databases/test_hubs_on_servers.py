@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import signal
@@ -25,7 +26,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import jour
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.process_records import recorded_in
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system.state import guard_folder
 
-from tests.hubs.databases.servers import KINDS, Place, empty_place
+from tests.hubs.databases.servers import KINDS, MORE, Place, empty_place
 from tests.hubs.real_hub import build, fill_database, running_hub
 from tests.hubs.recovery.staged_hub import NEW, OLD, Hub
 from tests.testbed.releases import APP, DOES_NOT_START
@@ -38,12 +39,19 @@ class HubOnServer(NamedTuple):
     place: Place
 
 
-@pytest.fixture(scope="module", params=["postgresql-15", "mariadb-10.11"])
+#: Whose hubs are restored in every way.
+SERVERS = ("postgresql-15", "mariadb-10.11")
+on_each = functools.partial(pytest.mark.parametrize, "shared", indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
 def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubOnServer]:
-    kind, folder = KINDS[request.param], tmp_path_factory.mktemp("hub")
+    kind, folder = {**KINDS, **MORE}[request.param], tmp_path_factory.mktemp("hub")
     environment = folder / "environment"
     build(environment, OLD, *kind.packages)
-    with kind.start() as server:
+    with kind.start() as server, pytest.MonkeyPatch.context() as here:
+        # Of the hub's service, too: MySQL's own programs are found before MariaDB's.
+        here.setenv("PATH", kind.programs, os.pathsep)
         place = empty_place(server, kind, folder)
         fill_database(environment, place.config.url)
         # An idle hub on MariaDB looks at its database when it writes its users' activity, every 300 s.
@@ -61,6 +69,7 @@ def on_server(shared: HubOnServer) -> Iterator[HubOnServer]:
     assert place.databases() == [place.name]
 
 
+@on_each([*SERVERS, *MORE])
 def test_a_hub_is_rehearsed_upgraded_and_rolled_back_later(on_server: HubOnServer) -> None:
     hub, place = on_server
     before = place.server.content(place.name)
@@ -110,6 +119,7 @@ def breaks(hub: Hub) -> None:
         file.write(DOES_NOT_START)
 
 
+@on_each(SERVERS)
 def test_a_hub_that_does_not_start_is_followed_by_the_restore(on_server: HubOnServer) -> None:
     hub, place = on_server
     before = place.server.content(place.name)
@@ -122,6 +132,7 @@ def test_a_hub_that_does_not_start_is_followed_by_the_restore(on_server: HubOnSe
     assert hub.now().outcome["left"] == []
 
 
+@on_each(SERVERS)
 def test_the_guard_restores_without_the_config_and_waits_for_the_server(on_server: HubOnServer) -> None:
     hub, place = on_server
     before = place.server.content(place.name)

@@ -271,6 +271,19 @@ def test_a_process_of_a_token_that_is_to_end_at_once_removes_it_first(tmp_path: 
         assert content(hub) == before
 
 
+def test_a_process_of_a_token_makes_no_tables_which_the_hub_that_starts_makes_then(tmp_path: Path) -> None:
+    """No migration makes these two, and the later of two who make one at the same time fails."""
+    with stopped_hub("6.1.1", tmp_path) as hub:
+        with contextlib.closing(sqlite3.connect(database_file(hub))) as database, database:
+            database.execute("DROP TABLE share_codes")
+            database.execute("DROP TABLE shares")
+        place, context = str(hub.hub_environment.path), service_of(hub.service).context()
+        with verification.lending(database_of(hub.database), place, context, "", starts=False) as lender:
+            assert lender.token()
+            assert "shares" not in content(hub)
+        assert "shares" not in content(hub)
+
+
 def test_that_the_process_of_a_token_was_killed_is_no_fault_of_the_database(tmp_path: Path) -> None:
     with stopped_hub("6.1.1", tmp_path) as hub:
         others = {process.pid for process in family(os.getpid())}

@@ -1,4 +1,4 @@
-"""MariaDB: Debian's 10.11."""
+"""MariaDB: Debian's 10.11; and MySQL's own server, 8.0 from Maven Central."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ from pathlib import Path
 
 from .server import Server, running
 
+#: Where ``tools/database-servers`` puts MySQL's own programs.
+MYSQL_8 = Path("/var/cache/hubops/mysql-8.0.33/bin")
+
 
 class Mysql(Server):
     """A MariaDB server; its superuser needs no password. ``options`` are further ones of the server."""
 
     dialect = "mysql+pymysql"
+    client: tuple[str | Path, ...] = ("mariadb",)
+    dumper: tuple[str | Path, ...] = ("mariadb-dump", "--no-defaults")
+    server: str | Path = "/usr/sbin/mariadbd"
 
     def __init__(self, folder: Path, *options: str) -> None:
         super().__init__(folder)
@@ -35,7 +41,7 @@ class Mysql(Server):
 
     def command(self) -> Sequence[str | Path]:
         return [
-            *("/usr/sbin/mariadbd", "--no-defaults", *self._data, f"--port={self.port}"),
+            *(self.server, "--no-defaults", *self._data, f"--port={self.port}"),
             *(f"--socket={self.socket}", f"--pid-file={self.folder / 'pid'}", f"--tmpdir={self.folder}"),
             *("--bind-address=127.0.0.1,::1", "--skip-log-bin", "--innodb-buffer-pool-size=32M"),
             "--innodb-flush-log-at-trx-commit=0",
@@ -44,7 +50,7 @@ class Mysql(Server):
     def sql(self, statement: str, database: str = "", **variables: str) -> str:
         return self.run(
             [
-                *("mariadb", "--no-defaults", "--batch", "--skip-column-names", "--raw"),
+                *(*self.client, "--no-defaults", "--batch", "--skip-column-names", "--raw"),
                 *(f"--socket={self.socket}", "--user=root", "--default-character-set=utf8mb4"),
                 # Whatever the server's is.
                 "--init-command=SET SESSION sql_mode = ''",
@@ -61,8 +67,12 @@ class Mysql(Server):
         # As mysql_native_password keeps what PyMySQL, the driver of the tests' hubs, sends.
         sent = hashlib.sha1(password.encode("latin-1")).digest()
         kept = f"*{hashlib.sha1(sent).hexdigest().upper()}"
-        self.sql(f"CREATE USER '{user}'@'localhost' IDENTIFIED BY PASSWORD '{kept}'")
+        self.sql(f"CREATE USER '{user}'@'localhost' {self._identified(kept)}")
         self._may_copy |= {user} if may_copy else set()
+
+    def _identified(self, kept: str) -> str:
+        """By a password that the server keeps as these characters."""
+        return f"IDENTIFIED BY PASSWORD '{kept}'"
 
     def make_database(self, name: str, owner: str) -> None:
         pattern = name.replace("_", r"\_")
@@ -71,11 +81,11 @@ class Mysql(Server):
             self.sql(rf"GRANT ALL ON `{pattern}\_hubops\_%`.* TO '{owner}'@'localhost'")
 
     def content(self, database: str) -> list[str]:
-        own = ("--no-defaults", f"--socket={self.socket}", "--user=root", "--skip-comments")
+        own = (f"--socket={self.socket}", "--user=root", "--skip-comments")
         rows = ("--hex-blob", "--order-by-primary", "--skip-extended-insert")
         dump = self.run(
             [
-                "mariadb-dump",
+                *self.dumper,
                 *own,
                 *rows,
                 "--routines",
@@ -135,3 +145,25 @@ class MysqlWithClientCertificates(MysqlWithTls):
 def mysql_with_client_certificates() -> AbstractContextManager[MysqlWithClientCertificates]:
     """Debian's MariaDB, as `MysqlWithClientCertificates`."""
     return running(MysqlWithClientCertificates)
+
+
+class MysqlsOwn(Mysql):
+    """MySQL's own server, with its own programs; TLS comes with it."""
+
+    client = (MYSQL_8 / "mysql",)
+    dumper = (MYSQL_8 / "mysqldump", "--no-defaults", "--no-tablespaces", "--column-statistics=0")
+    server = MYSQL_8 / "mysqld"
+
+    def prepare(self) -> None:
+        self.run([self.server, "--no-defaults", "--initialize-insecure", *self._data])
+
+    def command(self) -> Sequence[str | Path]:
+        return [*super().command(), "--mysqlx=OFF"]
+
+    def _identified(self, kept: str) -> str:
+        return f"IDENTIFIED WITH mysql_native_password AS '{kept}'"
+
+
+def mysqls_own(*options: str) -> AbstractContextManager[MysqlsOwn]:
+    """MySQL's own server, that can be used; gone afterwards."""
+    return running(MysqlsOwn, *options)
