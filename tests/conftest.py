@@ -19,6 +19,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (not is_alone(item), in_container(item)))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Have the groups count: xdist 3.8 writes them where pytest does not look any more since 9.2.
+
+    https://github.com/pytest-dev/pytest-xdist/issues/1386: without this each worker has hubs of its own for
+    a file, and begins in the middle of a story.
+    """
+    for item in session.items:
+        grouped = getattr(item, "_nodeid", item.nodeid)
+        if grouped != item.nodeid:
+            item._id = type(item._id).parse(grouped)
+
+
 def is_alone(item: pytest.Item) -> bool:
     """Whether a test shares nothing with the others of its file."""
     return in_container(item) or item.get_closest_marker("alone") is not None

@@ -110,6 +110,30 @@ def test_the_upgrade_goes_on_without_environments_that_cannot_be_upgraded(fresh_
     assert ran_as and ran_as <= numbers, "root or somebody else has run what users have put there"
 
 
+def test_servers_that_systemd_has_started_run_on(fresh_hub: Hub) -> None:
+    hub, user = fresh_hub, PEOPLE[0]
+    python = "/opt/jupyterhub/bin/python"
+    hub.exec([python, "-m", "pip", "install", "--quiet", "jupyterhub-systemdspawner"])
+    hub.exec(["tee", "-a", hub.layout.config_file], stdin='\nc.JupyterHub.spawner_class = "systemd"\n')
+    hub.service("restart")
+    hub.wait_until_answers("4.1.6")
+    hub.start_server(user)
+    unit = ["systemctl", "show", "--property=ActiveState,MainPID", f"jupyter-{user}-singleuser"]
+    runs = hub.exec(unit).stdout
+    assert "ActiveState=active" in runs
+
+    finished = hub.playbook("upgrade.yml", {"jupyterhub_version": TARGET})
+
+    assert finished.report["outcome"] == "upgraded", finished.report
+    assert not [each for each in finished.report["warnings"] if user in each]
+    assert hub.exec(unit).stdout == runs
+    assert (hub.version(), hub.single_user_version(user)) == (TARGET, "4.1.6")
+    hub.stop_server(user)
+    assert "MainPID=0" in hub.exec(unit).stdout
+    hub.start_server(user)
+    assert hub.single_user_version(user) == TARGET
+
+
 def test_a_shell_that_reads_files_and_changes_the_user(fresh_hub: Hub) -> None:
     hub = fresh_hub
     unit = f"/etc/systemd/system/{hub.layout.systemd_unit}"
