@@ -454,7 +454,7 @@ def _fetched(progress: Progress, installer: Installer, version: str) -> dict[str
 
 def nobody() -> Account:
     """An account that no user, service or process of this host has."""
-    running = {os.stat(f"/proc/{name}").st_uid for name in os.listdir("/proc") if name.isdigit()}
+    running = set(_users_of_processes())
     for number in random.sample(_NOBODYS_NUMBERS, len(_NOBODYS_NUMBERS)):
         with contextlib.suppress(KeyError):
             pwd.getpwuid(number)
@@ -462,6 +462,13 @@ def nobody() -> Account:
         if number not in running:
             return Account(f"user number {number}", number, number, (), "/nonexistent", "")
     raise HubError("Every number for a user of its own is taken.", "See which processes have them.")
+
+
+def _users_of_processes() -> Iterator[int]:
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError):  # One that has ended meanwhile.
+                yield os.stat(f"/proc/{name}").st_uid
 
 
 def end_all(progress: Progress) -> None:

@@ -35,6 +35,8 @@ class Environment(ABC):
     comes_with_python: bool
     #: Whether the new one may be a copy of another's, where both hold the same.
     can_be_a_copy = False
+    #: Whether another user does what changes it, in a process of its own.
+    of_another_user = False
     #: What installs packages into them.
     installer: type[Installer]
 

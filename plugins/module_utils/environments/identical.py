@@ -109,12 +109,15 @@ def models(
             group.sort(key=lambda each: owner_of(likely[each][0].path) is None)
             entry, installer = likely[group[0]]
             progress(f"Staging {', '.join(entry.requirements)} once for {len(group)} environments")
-            with contextlib.suppress(HubError, OSError):
+            try:
                 contents = looks[group[0]][2]
                 model = _make(entry, installer, folder / f"identical-{number}", contents, progress)
-                if model:
-                    for each in group:
-                        members[likely[each][0].path] = Member(model, *looks[each][:2])
+            except (HubError, OSError) as error:
+                progress(f"Each of them is staged alone: {error}")
+                continue
+            if model:
+                for each in group:
+                    members[likely[each][0].path] = Member(model, *looks[each][:2])
         yield members
     finally:
         made = {member.model.root.parent for member in members.values()}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any, Callable, Iterable
 
 from ..progress import Progress
 from ..shapes import from_dict
 from ..system.as_user import get_ready
+from ..system.exchange import aside_of
 from . import identical
 from .as_owner import Owner, OwnersInstaller
 from .base import Environment, Recorded
@@ -19,6 +22,8 @@ from .staged import Staged
 
 class OwnedEnvironment(Environment):
     """What is only read is read as it is; see `as_owner` for the rest."""
+
+    of_another_user = True
 
     def __init__(self, like: Environment, owner: Owner) -> None:
         super().__init__(like.name)
@@ -96,7 +101,11 @@ class OwnedEnvironment(Environment):
         return from_dict(Staged, done) if done else None
 
     def require_staged(self, entry: PlannedEnvironment, recovery_point_id: str) -> None:
-        self._do("require_staged", entry, recovery_point_id)
+        if os.path.lexists(aside_of(Path(self.name))):
+            self._do("require_staged", entry, recovery_point_id)
+        else:
+            # No exchange was interrupted, so nothing is changed: that costs no process in the outage.
+            self._like.require_staged(entry, recovery_point_id)
 
     def switch(
         self,

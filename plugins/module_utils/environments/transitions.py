@@ -22,6 +22,9 @@ from .kinds import environment_of
 from .planned import FAIL, IntermediateVersion, Planned, PlannedEnvironment
 from .staged import package_changes
 
+#: So many processes of other users work at the same time in the outage.
+AT_ONCE = 8
+
 
 def apply(
     wanted: str,
@@ -173,19 +176,33 @@ def switch(
     """
     for entry in entries:
         _in_place(entry).require_staged(entry, recovery_point_id)
-    changed = []
-    for entry in entries:
+
+    def switch_one(entry: PlannedEnvironment) -> bool:
         environment = _in_place(entry)
-        changed.append(not environment.is_switched(entry, recovery_point_id))
-        if changed[-1]:
-            environment.switch(entry, recovery_point_id, installer_for, progress)
-            progress(f"{entry.path} is the new environment")
-    return changed
+        if environment.is_switched(entry, recovery_point_id):
+            return False
+        environment.switch(entry, recovery_point_id, installer_for, progress)
+        progress(f"{entry.path} is the new environment")
+        return True
+
+    return _for_each(entries, switch_one)
 
 
 def switch_back(entries: Sequence[PlannedEnvironment], recovery_point_id: str) -> list[bool]:
     """Restore the old environments, move the new ones to their staged paths; return which have changed."""
-    return [_in_place(entry).switch_back(entry, recovery_point_id) for entry in entries]
+    return _for_each(entries, lambda entry: _in_place(entry).switch_back(entry, recovery_point_id))
+
+
+def _for_each(
+    entries: Sequence[PlannedEnvironment], change: Callable[[PlannedEnvironment], bool]
+) -> list[bool]:
+    """Change our own one after the other, and then those of other users, whose processes work together."""
+    others = [entry for entry in entries if _in_place(entry).of_another_user]
+    done = {entry.path: change(entry) for entry in entries if entry not in others}
+    if others:
+        with concurrent.futures.ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+            done.update(zip((entry.path for entry in others), pool.map(change, others)))
+    return [done[entry.path] for entry in entries]
 
 
 def _would_stage(entry: Planned, installer: Installer) -> dict[str, Any]:

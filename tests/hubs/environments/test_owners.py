@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments import transitions
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import rebuilding
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments import as_owner, transitions
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.asking import passing_installer
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.environment import (
     read_environment,
@@ -39,6 +40,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.pla
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.singleuser_hosts import exchange
 
 from tests import people
 from tests.healthy_hub import deployment
@@ -349,3 +351,18 @@ def test_the_module_has_its_owner_do_it(place: Place) -> None:
     assert not done["failed"], done
     assert done["environments"][0]["packages_after"]["jupyterhub"] == "2.0.0"
     assert place.users() == {people.account("games").pw_uid}
+
+
+@pytest.mark.parametrize("around", ["in a home", "in a folder of root's"])
+def test_one_that_cannot_run_is_built_again_by_its_owner(place: Place, around: str) -> None:
+    folder = place.home("games") if around == "in a home" else place.folder / "opt"
+    folder.mkdir(exist_ok=True)
+    env = place.environment("games", folder)
+    arguments = ("user", "its interpreter is gone", people.PYTHON, place.options, Progress(), False)
+    done = rebuilding._rebuild(str(env), *arguments)
+    games = people.account("games")
+    assert all_packages(env)["jupyterhub"] == "1.0.0"
+    assert owned_by(env) == owned_by(Path(done.aside)) == {(games.pw_uid, games.pw_gid)}
+    as_owner.do(done.aside, exchange._remove, done.aside)
+    assert [each.name for each in folder.iterdir()] == ["env"]
+    assert place.users() == {games.pw_uid}
