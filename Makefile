@@ -137,6 +137,7 @@ bench: images servers firewall  ## measure outage, rehearsal, large databases an
 	python -m tests.bench.fleet
 	python -m tests.bench.index
 	python -m tests.bench.people
+	python -m tests.bench.servers
 	python -m tests.bench.environments
 
 clean:  ## remove what the tests made: containers, build, caches

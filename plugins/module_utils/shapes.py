@@ -47,7 +47,7 @@ def from_dict(shape: type[_Shape], data: Any) -> _Shape:
 
 def to_dict(shape: Any) -> dict[str, Any]:
     """What JSON and Ansible take for ``shape``: the inverse of `from_dict`."""
-    return {_key(field.name): _plain(getattr(shape, field.name)) for field in fields(shape)}
+    return {_key(field.name): plain(getattr(shape, field.name)) for field in fields(shape)}
 
 
 def _key(name: str) -> str:
@@ -55,13 +55,14 @@ def _key(name: str) -> str:
     return name[:-1] if name.endswith("_") else name
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """What JSON has of a value and of the shapes within it."""
     if is_dataclass(value):
         return to_dict(value)
     if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
+        return {key: plain(each) for key, each in value.items()}
     return value
 
 

@@ -13,6 +13,13 @@ description:
   - Reads the config of the site and the record of its redeployment, and says which steps there are, which are
     done, with their evidence, and which is next. Before the first step it also says what is missing.
   - Nothing is changed, installed or deployed, and no cloud is asked.
+options:
+  fetch:
+    description:
+      - File on the controller to write the report into. Page and ticket go beside it, with the suffixes
+        C(.html) and C(.md).
+    type: str
+    default: ""
 extends_documentation_fragment:
   - hubops.jupyterhub.qhub_site
   - hubops.jupyterhub.attributes.reads
@@ -91,6 +98,10 @@ plan:
           description: Why it has to be carried out again.
           type: str
           sample: ""
+        failed:
+          description: When, and why its last attempt has failed; empty where it has not.
+          type: str
+          sample: "failed at 2026-11-20T21:15:00+00:00 by root: The backup /backups/home.tar is 25.0 h old."
     findings:
       description: What to know before the first step; none later.
       type: list
@@ -124,6 +135,10 @@ plan:
       description: The URL that the OAuth application has to be told; empty without one.
       type: str
       sample: https://qhub.example.org/auth/realms/qhub/broker/github/endpoint
+    destruction_begun:
+      description: Since when the old site may be gone, UTC; empty while it is the way back.
+      type: str
+      sample: ""
     rollback:
       description: The steps of the way back, once it has begun, as in RV(plan.steps).
       type: list
@@ -158,7 +173,7 @@ def look(params: dict[str, Any], _check: bool) -> dict[str, Any]:
 
 def main() -> None:
     """Arguments, call, result."""
-    arguments.run(dict(**arguments.QHUB_SITE), look)
+    arguments.run({**arguments.QHUB_SITE, "fetch": {"type": "str", "default": ""}}, look)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 ``python -m tests.bench.databases`` fills a database of each kind with API tokens up to a size, prints the
 figures, and writes ``build/databases.json``. Until the stop a writer adds 100 rows a second, and keeps the
 names of those that the database has acknowledged. After the seal the database is damaged as by a migration
-that has failed. The servers have little memory, and PostgreSQL does not wait for its disk (``fsync=off``).
+that has failed. The servers have little memory, and PostgreSQL does not wait for its disk (``fsync=off``),
+unless its kind ends with ``-synced``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,8 +30,12 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.kinds 
     find_database,
 )
 
-from tests.hubs.databases.servers import KINDS, SQLALCHEMY, context_in, empty_place
+from tests.hubs.databases.servers import KINDS as TESTED
+from tests.hubs.databases.servers import SQLALCHEMY, context_in, empty_place
 from tests.hubs.real_hub import environment, fill_database
+from tests.testbed.databases import POSTGRESQL_15, POSTGRESQL_18
+from tests.testbed.databases.postgresql import Postgresql
+from tests.testbed.databases.server import running
 
 RESULT = Path(__file__).resolve().parents[2] / "build" / "databases.json"
 HUB = "4.1.6"
@@ -64,6 +69,20 @@ EXPRESSIONS = {
         "digest": "concat('sha512:1:16:', n, repeat(md5(n), 4))",
         "note": "concat('oauth token ', n)",
     },
+}
+
+
+class Synced(Postgresql):
+    """A server that waits for its disk, as in production."""
+
+    def command(self) -> Sequence[str | Path]:
+        return [*super().command(), "-c", "fsync=on"]
+
+
+KINDS = {
+    **TESTED,
+    "postgresql-15-synced": TESTED["postgresql-15"]._replace(start=lambda: running(Synced, POSTGRESQL_15)),
+    "postgresql-18-synced": TESTED["postgresql-18"]._replace(start=lambda: running(Synced, POSTGRESQL_18)),
 }
 
 

@@ -69,12 +69,14 @@ def make_hub_wheel(
     return make_wheel(folder, "jupyterhub", version, sources, scripts=scripts, **more)
 
 
-def make_venv(path: Path, wheels: Path, *requirements: str, pip: bool = False) -> Path:
+def make_venv(
+    path: Path, wheels: Path, *requirements: str, pip: bool = False, python: str = sys.executable
+) -> Path:
     """A venv with requirements from a folder of wheels; with pip in it only when requested."""
     if pip:
         subprocess.run([sys.executable, "-m", "venv", path], check=True)
     else:
-        subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, path], check=True)
+        subprocess.run([UV, "venv", "--quiet", "--python", python, path], check=True)
     if requirements:
         install(path, wheels, *requirements)
     return path

@@ -54,6 +54,10 @@ def test_a_site_is_deployed_by_the_new_version_and_none_beside_it(
     # Neither another domain and project nor the old version's packages are asked for.
     unneeded = ("qhub_old_domain", "qhub_project", "qhub_kubernetes_version", "qhub_old_deploy_options")
     variables = {name: value for name, value in site.inventory().items() if name not in unneeded}
+    # Backups as qhub_backup leaves them.
+    for name in ("qhub_user_data_backup", "qhub_hub_database_backup"):
+        del variables[name]
+    variables["qhub_backups"] = str(site.data.parent)
     before = site.config
 
     planned = run_playbook("qhub_plan.yml", tmp_path, variables)
@@ -77,5 +81,5 @@ def test_a_site_is_deployed_by_the_new_version_and_none_beside_it(
 
     again = run_playbook("qhub_redeploy.yml", tmp_path, variables)
     assert re.search(r"changed=0 .* failed=0", again.stdout), again.stdout
-    with pytest.raises(HubError, match="There is nothing to go back to"):
+    with pytest.raises(HubError, match=f"Deploy qhub-config.yaml.before-{NEW} of its folder with QHub {OLD}"):
         site.take("restore_old_domain")

@@ -122,6 +122,8 @@ def test_users_before_their_turn_or_of_another_file_are_not_imported(
     site.after("restore")
     done = site.run(server.url)
     assert f"{users} is not as `qhub upgrade` has made it. Restore it from" in done.stdout, done.stdout
+    done = site.run("")
+    assert f"Name it: qhub_keycloak_url: https://{DOMAIN}/auth." in done.stdout, done.stdout
     assert "mallory" not in server.groups()
 
 

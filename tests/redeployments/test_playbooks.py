@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -27,19 +28,24 @@ def test_planned_redeployed_looked_at_and_redeployed_again(
     site = RealSite(tmp_path)
     for name, value in site.environment.items():
         monkeypatch.setenv(name, value)
-    variables = {**site.inventory(), **NAMED}
+    report = tmp_path / "report.json"
+    variables = {**site.inventory(), **NAMED, "qhub_report_fetch": str(report)}
     content = site.content()
 
     def run(playbook: str, wanted: dict[str, Any], *arguments: str) -> subprocess.CompletedProcess[str]:
         """As verbose as somebody runs it who looks for a fault, and without a secret."""
         done = run_playbook(playbook, tmp_path, wanted, "-vvv", *arguments)
         root = re.findall(r"initial_root_password: (\S+)", site.config)
-        assert [secret for secret in (*PLANTED, *root) if secret in done.stdout + done.stderr] == []
+        written = "".join(path.read_text() for path in tmp_path.glob("report.*"))
+        assert [secret for secret in (*PLANTED, *root) if secret in done.stdout + done.stderr + written] == []
         return done
 
     blocked = run("qhub_redeploy.yml", {**variables, "qhub_project": ""})
     assert blocked.returncode != 0
     assert "No project name is given for the new site." in blocked.stdout
+    # However it ends, it is told how it stands.
+    assert "aws): not begun, 1 blockers" in blocked.stdout
+    assert "No project name is given" in report.with_suffix(".md").read_text()
 
     planned = run("qhub_plan.yml", variables)
     assert "QHub 0.3.14 -> 0.4.5 at https://qhub.example.org (aws): not begun, 0 blockers" in planned.stdout
@@ -52,6 +58,10 @@ def test_planned_redeployed_looked_at_and_redeployed_again(
     assert "9 of 14 steps done" in done.stdout
     assert "+project_name: newproj" in done.stdout
     assert "initial_root_password: ********" in done.stdout
+    page = report.with_suffix(".html").read_text()
+    assert "Next: Import users and groups into Keycloak." in page
+    assert "qhub_rollback -i INVENTORY -e qhub_accept_loss=true" in page
+    assert len(json.loads(report.read_text())["steps"]) == 14
 
     again = run("qhub_redeploy.yml", variables)
     assert re.search(r"changed=0 .* failed=0", again.stdout), again.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -18,6 +19,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.qhub.site import
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.system import files
 
 from tests import REPOSITORY
+from tests.hubs.playbook import run_playbook
 from tests.redeployments.killed import killed_at
 from tests.redeployments.restored_site import RestoredSite
 
@@ -240,3 +242,19 @@ def test_a_claim_without_the_hubs_database_is_refused(restored: Restored, tmp_pa
     done = run("put_database.sh", tmp_path / "nowhere.sqlite", restored.backup)
     assert "There is no" in done.stderr and "qhub_new_hub_claim" in done.stderr
     assert not (tmp_path / "nowhere.sqlite").exists()
+
+
+def test_a_cluster_that_does_not_answer_is_named_and_nothing_begun(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(
+        "{apiVersion: v1, kind: Config, current-context: old, "
+        "clusters: [{name: old, cluster: {server: 'http://127.0.0.1:1'}}], "
+        "contexts: [{name: old, context: {cluster: old, user: old}}], users: [{name: old, user: {}}]}"
+    )
+    wanted = {"qhub_backups": str(tmp_path / "backups"), "qhub_kubeconfig": str(kubeconfig)}
+    done = run_playbook("qhub_backup.yml", tmp_path, wanted)
+    assert done.returncode != 0
+    told = " ".join(done.stdout.split())
+    assert re.search(r"The cluster does not answer: .*Connection refused", told), told
+    assert "Look at the kubeconfig and the context of the site: qhub_kubeconfig, qhub_context." in told
+    assert not list((tmp_path / "backups").iterdir())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 import shutil
 import sqlite3
 import tarfile
@@ -198,10 +199,15 @@ def test_a_deployment_that_fails_leaves_the_gate_and_can_be_repeated(upgraded: R
         upgraded.take("deploy")
     assert "All of the output is in" in failure.value.hint
     assert "prevent_deploy: true" in upgraded.config
+    # Who looks at it later is told.
+    lines = redeployment.lines(redeployment.plan(upgraded.wanted))
+    failed = lines.index("  next  Deploy the new site") + 1
+    assert re.search(r"failed at 20\S+ by root: `qhub deploy` has ended with status 1", lines[failed])
 
     (upgraded.terraform / "fails").unlink()
     assert upgraded.take("deploy").changed
     assert "prevent_deploy" not in upgraded.config
+    assert [line for line in redeployment.lines(redeployment.plan(upgraded.wanted)) if "failed" in line] == []
 
 
 def test_what_qhub_does_not_upgrade_is_told_and_the_site_unchanged(site: RealSite) -> None:

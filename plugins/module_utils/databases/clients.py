@@ -117,8 +117,12 @@ def private_file(content: bytes, context: ExecutionContext) -> Iterator[tuple[st
 
 def _failure(argv: Sequence[str], complaint: str, status: int) -> HubError:
     why = reason(complaint)
-    hint = next((hint for said, hint in _REMEDIES.items() if re.search(said, why)), "")
-    return HubError(f"{Path(argv[0]).name}: {why or f'status {status}'}.", hint)
+    return HubError(f"{Path(argv[0]).name}: {why or f'status {status}'}.", remedy(why))
+
+
+def remedy(why: str) -> str:
+    """What is to be done where a server has refused a connection in these words; '' where that is unknown."""
+    return next((hint for said, hint in _REMEDIES.items() if re.search(said, why)), "")
 
 
 def reason(complaint: str) -> str:

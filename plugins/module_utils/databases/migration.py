@@ -23,7 +23,7 @@ from ..system import files, state
 from ..system.execution_context import ExecutionContext
 from ..system.processes import birth, is_alive
 from ..system.source import source_of
-from . import schema
+from . import clients, schema
 from .base import Contents, Database, DatabaseCopy
 
 SOCKET = "migration.socket"
@@ -355,6 +355,8 @@ def _seconds(answer: dict[str, Any], database: Database) -> float:
         )
     elif "database is locked" in reason:
         hint = "Another process has the database open; find it with `fuser`."
+    else:
+        hint = clients.remedy(reason)
     raise HubError(f"The migration of {database.name} failed: {reason.splitlines()[0]}.", hint)
 
 

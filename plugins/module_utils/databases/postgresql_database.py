@@ -327,6 +327,7 @@ class PostgresqlDatabase(ServerDatabase):
                 self.clients.psql(
                     [
                         sql.drop(copy.access.database),
+                        sql.CLONE_FILES,
                         self._copied(copy.access.database, server),
                         sql.make_private(copy.access.database),
                     ]
@@ -392,6 +393,7 @@ class PostgresqlDatabase(ServerDatabase):
             [
                 sql.drop(new, force=True),
                 *make_space,
+                sql.CLONE_FILES,
                 self._copied(new, server, by_files=not keeps_it),
                 end_sessions,
                 *sql.swap(new, name, aside),

@@ -226,6 +226,13 @@ def create_like(database: str, model: str) -> str:
     )
 
 
+#: Have the kernel copy files where a server can ask for that (18): some file systems share blocks then.
+CLONE_FILES = (
+    "SELECT set_config(name, 'clone', false) FROM pg_settings "
+    "WHERE name = 'file_copy_method' AND 'clone' = ANY (enumvals);"
+)
+
+
 def create_from(database: str, template: str, owner: str, by_files: bool) -> str:
     """Copy a database that nobody is connected to; ``by_files`` from 15 on, where the server can choose."""
     strategy = " STRATEGY file_copy" if by_files else ""

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from ..environments import interpreter, staging
+from ..environments import as_owner, interpreter, staging
 from ..environments.discovery import expand_environments
 from ..environments.environment import read_environment
 from ..environments.facts import EnvironmentFacts
-from ..environments.installer import Installer, InstallerOptions
+from ..environments.installer import InstallerOptions
 from ..environments.kinds import environment_of
 from ..environments.planned import REBUILD, PackageChange, PlannedEnvironment
 from ..environments.staged import package_changes
@@ -118,12 +118,9 @@ def _rebuild(
         return Rebuilt(path, fault, facts.jupyterhub, entry.python, aside)
     progress(f"{path} cannot run: {fault}")
     with alone([entry]):
-        staged = environment_of(facts.kind, path).stage(entry, Installer(options, path, progress), progress)
-        place, new = Path(path), Path(entry.staged_path)
-        # It takes the old one's place in every record as well.
-        _inherit_marker(place, new)
-        exchange(place, new)
-        move(new, Path(aside))
+        environment = environment_of(facts.kind, path)
+        staged = environment.stage(entry, environment.make_installer(options, path, progress), progress)
+        as_owner.do(path, _put_in_place, Path(path), Path(entry.staged_path), Path(aside))
     return Rebuilt(
         path,
         fault,
@@ -148,6 +145,13 @@ def _entry(facts: EnvironmentFacts, version: str, role: str, python: str) -> Pla
         jupyterhub=version,
         requirements=(f"jupyterhub=={version}",),
     )
+
+
+def _put_in_place(progress: Progress, place: Path, new: Path, aside: Path) -> None:
+    # It takes the old one's place in every record as well.
+    _inherit_marker(place, new)
+    exchange(place, new)
+    move(new, aside)
 
 
 def _inherit_marker(old: Path, new: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Iterator
 from ..releases.config_options import read_options
 from ..releases.migrations import heads, read_revisions
 from ..releases.versions import parse_release
+from .as_owner import passing_builder, stand_in
 from .facts import EnvironmentFacts
 from .installer import Installer, InstallerOptions, find_uv
 from .kinds import environment_of
@@ -21,13 +22,18 @@ from .packages import installed_version
 @contextlib.contextmanager
 def passing_installer(environment: EnvironmentFacts, options: InstallerOptions) -> Iterator[Installer]:
     """The installer of an environment for queries, which leaves nothing behind on the host."""
-    make, path = environment_of(environment.kind, environment.path).installer, environment.path
+    path = environment.path
+    asked = stand_in(path)
     with tempfile.TemporaryDirectory(prefix="hubops-asking-") as folder:
-        has_uv = options.installer != "pip" and bool(find_uv(path, options))
-        has_pip = options.installer != "uv" and bool(installed_version(path, "pip"))
-        if not has_uv and not has_pip:
+        has_uv = options.installer != "pip" and bool(find_uv(asked, options))
+        has_pip = options.installer != "uv" and bool(installed_version(asked, "pip"))
+        if not has_uv and asked != path:
+            # Of another user: what root answers, it answers with uv, which is then there for all of them.
+            options, has_pip = replace(options, builder_folder=passing_builder()), False
+        elif not has_uv and not has_pip:
             options = replace(options, builder_folder=f"{folder}/builder")
-        yield make(options, path, may_build=not has_pip)
+        make_installer = environment_of(environment.kind, path).make_installer
+        yield make_installer(options, path, may_build=not has_pip)
 
 
 def target_facts(version: str, environment: EnvironmentFacts, options: InstallerOptions) -> dict[str, Any]:

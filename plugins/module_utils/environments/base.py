@@ -7,7 +7,8 @@ from typing import Callable, Iterable, Mapping
 
 from ..progress import Progress
 from .facts import EnvironmentFacts, Obstacle
-from .installer import Installer
+from .identical import Member
+from .installer import Installer, InstallerOptions, silent
 from .kept import KeptEnvironment
 from .planned import Planned, PlannedEnvironment
 from .staged import Staged
@@ -40,6 +41,16 @@ class Environment(ABC):
     def __init__(self, name: str) -> None:
         self.name = name
 
+    def make_installer(
+        self,
+        options: InstallerOptions,
+        environment: str,
+        progress: Callable[[str], None] = silent,
+        may_build: bool = True,
+    ) -> Installer:
+        """What installs packages into it and its copies. Raises HubError where there is none."""
+        return self.installer(options, environment, progress, may_build)
+
     @abstractmethod
     def facts(self) -> EnvironmentFacts:
         """What is known of it. Raises HubError when there is none, or it may not be read."""
@@ -69,6 +80,12 @@ class Environment(ABC):
         Raises HubError: no space, a requirement that is not available, incompatible packages, an
         environment that cannot import JupyterHub.
         """
+
+    @abstractmethod
+    def stage_as_copy(
+        self, member: Member, entry: PlannedEnvironment, installer: Installer, progress: Progress
+    ) -> Staged | None:
+        """The same, as a copy of the model that stands for it; None where the old one has changed since."""
 
     @abstractmethod
     def require_staged(self, entry: PlannedEnvironment, recovery_point_id: str) -> None:

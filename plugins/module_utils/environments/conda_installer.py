@@ -28,6 +28,8 @@ class CondaInstaller(Installer):
     Packages that pip has installed into the environment remain pip's: for them it is an `Installer`.
     """
 
+    takes_wheels = False
+
     def __init__(
         self,
         options: InstallerOptions,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 #: Ids of the findings that `Obstacle` has.
 NO_CONDA, PINNED, ENVIRONMENTS_INSIDE = "no-conda", "conda-pinned", "environments-inside"
+OWNER = "environment-owner"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from ..errors import HubError
 from ..progress import Progress
 from ..system.execution_context import NEEDS_ROOT
 from ..system.trees import changed_since, tree_sha256
-from . import locations, staging, switching
+from . import identical, locations, staging, switching
 from .base import Environment, Recorded
 from .environment import read_environment
 from .facts import EnvironmentFacts, Obstacle
@@ -50,6 +50,11 @@ class Folder(Environment):
             f"{self.name} is a {self.kind} environment, which cannot be staged.",
             "Upgrade it with what has made it.",
         )
+
+    def stage_as_copy(
+        self, member: identical.Member, entry: PlannedEnvironment, installer: Installer, progress: Progress
+    ) -> Staged | None:
+        return identical.stage(member, entry, installer, progress)
 
     def require_staged(self, entry: PlannedEnvironment, recovery_point_id: str) -> None:
         switching.require_staged(entry, recovery_point_id)

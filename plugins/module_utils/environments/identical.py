@@ -13,6 +13,8 @@ import os
 import re
 import shutil
 import stat
+import subprocess
+import tempfile
 import time
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -21,13 +23,15 @@ from typing import Any, Iterable, Iterator, Sequence
 
 from ..errors import HubError
 from ..progress import Progress
-from ..system.trees import tree_stamp
+from ..system import siblings
+from ..system.trees import LEFT_OUT, tree_stamp
 from . import staging
+from .as_owner import Owner, OwnersInstaller, counter, end_all, nobody, owner_of
 from .installer import Installer
 from .ownership import own_tree
 from .packages import all_packages
 from .planned import IN_PLACE, REBUILD, Planned, PlannedEnvironment
-from .relocation import SMOKE_SECONDS, run_python, walk
+from .relocation import SMOKE_SECONDS, compile_all, run_python, walk
 from .staged import Staged
 
 #: With fewer the copy that is nobody's costs more than it saves.
@@ -49,12 +53,22 @@ class Model:
     path: str
     root: Path
     version: str
-    contents: str
     size: int
     count: int
     renamed: tuple[str, ...]
     kept: tuple[str, ...]
     warnings: tuple[str, ...]
+    modes: tuple[tuple[str, int], ...] = ()
+    """Those of files and folders that all may read meanwhile, and that not all may write."""
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[int]:
+        """The model as an open folder, from which a process copies that could not come there by its path."""
+        folder = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            yield folder
+        finally:
+            os.close(folder)
 
 
 @dataclass(frozen=True)
@@ -64,6 +78,10 @@ class Member:
     model: Model
     moment: float
     stamp: str
+
+    def here(self) -> Member:
+        """The same for a process that works in the model."""
+        return replace(self, model=replace(self.model, root=Path()))
 
 
 @contextlib.contextmanager
@@ -87,16 +105,20 @@ def models(
     members: dict[str, Member] = {}
     try:
         for number, group in enumerate(each for each in found.values() if len(each) >= FEWEST):
+            # One of another user's first: then root does not install what that user's programs are part of.
+            group.sort(key=lambda each: owner_of(likely[each][0].path) is None)
             entry, installer = likely[group[0]]
             progress(f"Staging {', '.join(entry.requirements)} once for {len(group)} environments")
             with contextlib.suppress(HubError, OSError):
-                model = _make(entry, installer, folder / f"identical-{number}", progress)
-                if model and model.contents == looks[group[0]][2]:
+                contents = looks[group[0]][2]
+                model = _make(entry, installer, folder / f"identical-{number}", contents, progress)
+                if model:
                     for each in group:
                         members[likely[each][0].path] = Member(model, *looks[each][:2])
         yield members
     finally:
-        for left in folder.glob("identical-*"):
+        made = {member.model.root.parent for member in members.values()}
+        for left in {*folder.glob("identical-*"), *made}:
             shutil.rmtree(left, ignore_errors=True)
 
 
@@ -111,10 +133,16 @@ def _likely(
             and entry.strategy not in (IN_PLACE, REBUILD)
             and not os.path.islink(entry.path)
             and not staging.is_staged(entry, installer)
+            and _is_able(entry)
         ):
             packages = sorted(all_packages(entry.path).items())
             found.setdefault(f"{_asked(entry)} {packages}", []).append((entry, installer))
     return (each for group in found.values() if len(group) >= FEWEST for each in group)
+
+
+def _is_able(entry: PlannedEnvironment) -> bool:
+    owner = owner_of(entry.path)
+    return owner is None or owner.obstacle is None
 
 
 def _asked(entry: PlannedEnvironment) -> str:
@@ -134,17 +162,118 @@ def _look(path: str) -> tuple[float, str, str]:
         return moment, "", ""
 
 
-def _make(entry: PlannedEnvironment, installer: Installer, folder: Path, progress: Progress) -> Model | None:
-    """Stage an environment for nobody; None where it cannot be copied. Raises HubError as staging does."""
+def _make(
+    entry: PlannedEnvironment, installer: Installer, folder: Path, contents: str, progress: Progress
+) -> Model | None:
+    """Stage an environment for nobody; None where it cannot be copied, or has other ``contents`` now.
+
+    Raises HubError as staging does.
+    """
     shutil.rmtree(folder, ignore_errors=True)
+    if isinstance(installer, OwnersInstaller):
+        return _made_by_nobody(entry, installer, contents, progress)
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.mkdir(mode=0o700)
     old, new = folder / "old", folder / "new"
     size, count = staging.measure(Path(entry.path))
     staging.require_space(new, 2 * size, 2 * count)
+    # Its owner cannot change it any more while it is looked at.
     staging.copy(Path(entry.path), old, count, progress)
-    contents = contents_of(old, entry.path)
+    if contents_of(old, entry.path) != contents:
+        return None
     warnings = staging.build(entry, old, new, all_packages(old), installer, progress, count)
+    return _model(entry, old, new, warnings)
+
+
+def _made_by_nobody(
+    entry: PlannedEnvironment, installer: OwnersInstaller, contents: str, progress: Progress
+) -> Model | None:
+    """The same where programs of other users run: by a user number that nothing and nobody else has.
+
+    Whoever they are of, they reach neither root's files nor those of another user. The old environment comes
+    as an archive that its owner makes, who reads nothing else and writes nothing afterwards, and without
+    bytecode, which does not count as contents and would run as the other owners.
+    """
+    account = nobody()
+    folder = counter() / f"identical-{account.uid}"
+    folder.mkdir(mode=0o700)
+    try:
+        old, new = folder / "old", folder / "new"
+        size, count = staging.measure(Path(entry.path))
+        staging.require_space(new, 3 * size, 2 * count)
+        os.chown(folder, account.uid, account.gid)
+        owner = Owner(str(old), account)
+        with tempfile.TemporaryFile(dir=counter()) as archive:
+            installer.owner.call(_pack, entry.path, opened=archive.fileno())
+            archive.seek(0)
+            owner.call(_unpack, old, opened=archive.fileno())
+        model = None
+        if contents_of(old, entry.path) == contents:
+            try:
+                warnings = installer.call(
+                    _build, entry, old, new, count, entry=entry, owner=owner, progress=progress
+                )
+            finally:
+                owner.call(end_all)
+            os.chown(folder, 0, 0)
+            made = _model(entry, old, new, warnings)
+            model = _open_to_members(made) if made else None
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    if model is None:
+        shutil.rmtree(folder, ignore_errors=True)
+    return model
+
+
+def _pack(progress: Progress, path: str) -> None:
+    """Write an environment as an archive to the standard output."""
+    _tar("--create", f"--exclude={LEFT_OUT}", f"--directory={path}", ".")
+
+
+def _unpack(progress: Progress, folder: Path) -> None:
+    """Make a folder of what is at the standard input."""
+    folder.mkdir()
+    _tar("--extract", "--preserve-permissions", f"--directory={folder}")
+
+
+def _tar(*arguments: str) -> None:
+    done = subprocess.run(
+        ["tar", "--file=-", *arguments], stderr=subprocess.PIPE, text=True, errors="replace", check=False
+    )
+    if done.returncode:
+        raise HubError(f"tar has failed: {done.stderr.strip()[-500:]}.", "Let the owner read all of it.")
+
+
+def _build(
+    progress: Progress, installer: Installer, entry: PlannedEnvironment, old: Path, new: Path, count: int
+) -> list[str]:
+    warnings = staging.build(entry, old, new, all_packages(old), installer, progress, count)
+    compile_all(new, Path(entry.path))
+    return warnings
+
+
+def _open_to_members(model: Model) -> Model | None:
+    """A model that all of its members can read and only root can write; None where that cannot be."""
+    modes = []
+    for place in ("", *(each.path[len(str(model.root)) + 1 :] for each in walk(model.root))):
+        path = model.root / place
+        found = path.lstat()
+        if found.st_uid != 0:
+            return None
+        if stat.S_ISLNK(found.st_mode):
+            continue
+        mode = stat.S_IMODE(found.st_mode)
+        readable = mode | stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0)
+        if readable & ~(stat.S_IWGRP | stat.S_IWOTH) != mode:
+            path.chmod(readable & ~(stat.S_IWGRP | stat.S_IWOTH))
+            modes.append((place, mode))
+    # A folder whose mode forbids to write it gets that once all is in it.
+    return replace(model, modes=tuple(reversed(modes)))
+
+
+def _model(entry: PlannedEnvironment, old: Path, new: Path, warnings: Sequence[str]) -> Model | None:
+    """What was made, for others to be copies of; the old one is removed."""
     renamed: list[str] = []
     kept: list[str] = []
     for place in _places(new):
@@ -157,12 +286,10 @@ def _make(entry: PlannedEnvironment, installer: Installer, folder: Path, progres
         (kept if before == text and not (new / place).is_symlink() else renamed).append(place)
     shutil.rmtree(old)
     # A copy is its owner's only once it is complete, and nobody else's before.
-    own_tree(new, folder.stat())
+    own_tree(new, new.parent.stat())
     version = all_packages(new)["jupyterhub"]
     size, count = staging.measure(new)
-    return Model(
-        entry.path, new, version, contents, size, count, tuple(renamed), tuple(kept), tuple(warnings)
-    )
+    return Model(entry.path, new, version, size, count, tuple(renamed), tuple(kept), tuple(warnings))
 
 
 def stage(
@@ -180,6 +307,8 @@ def stage(
     staging.require_space(new, model.size, model.count)
     try:
         staging.copy(model.root, new, 0, progress)
+        for place, mode in model.modes:
+            (new / place).chmod(mode)
         for place in model.kept:
             (new / place).write_bytes(_read_inside(old, place))
         for place in model.renamed:
@@ -197,7 +326,7 @@ def stage(
         warnings = list(model.warnings)
         staging.confirm(entry, installer, before, member.moment, member.stamp, warnings)
     except BaseException:
-        shutil.rmtree(new, ignore_errors=True)
+        siblings.remove_what_can_be(new)
         raise
     seconds, after = round(time.monotonic() - started, 1), all_packages(new)
     progress(f"{new} is ready after {seconds:.0f} s")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import shutil
@@ -18,7 +19,7 @@ from typing import Any, Callable, Iterable, Iterator, Sequence
 from ..errors import HubError
 from ..releases.requirements import normalised, requirement_name
 from ..releases.versions import parse_release
-from ..system import state
+from ..system import files, state
 from ..system.processes import succeeded
 from .layout import python_of
 from .packages import installed_version
@@ -112,6 +113,10 @@ class Installer:
 
     #: The image that has what was planned; '' where packages are installed into a folder.
     image = ""
+    #: Whether all that it installs can be had as wheels, without the environment that it is for.
+    takes_wheels = True
+    #: What `asked` says where another process has looked; None where this one looks.
+    known: dict[str, Any] | None = None
 
     def __init__(
         self,
@@ -143,6 +148,19 @@ class Installer:
         self._uv = ""
         self._uv = self._uv_to_use(progress, may_build)
         self.name = "uv" if self._uv else "pip"
+
+    def asked(self) -> dict[str, Any]:
+        """What has been set and decides what is installed, by the words of a sentence."""
+        if self.known is not None:
+            return self.known
+        options = self.options
+        wheels = sorted(wheel.name for wheel in Path(options.wheels).glob("*.whl")) if options.wheels else []
+        return {
+            "the wheels": [options.wheels, *wheels],
+            "the image": options.image,
+            "the constraints": files.sha256(Path(options.constraints)) if options.constraints else "",
+            "the index": hashlib.sha256(options.index_url.encode()).hexdigest(),
+        }
 
     def install(
         self,

@@ -9,20 +9,28 @@ import shutil
 from pathlib import Path
 
 from ..errors import HubError
+from ..progress import Progress
 from ..releases.requirements import satisfies
 from ..system.image_places import ImagePlace
-from ..system.processes import succeeded
+from ..system.processes import version_of_python
+from . import as_owner
 from .layout import python_of, python_version_of
 
 
 def version_of(python: str) -> str:
-    """The version of an interpreter, such as ``3.11.2``; '' where it does not run."""
-    place = ImagePlace.of(Path(python).parent.parent)
+    """The version of an interpreter, such as ``3.11.2``; '' where it does not run, for its owner."""
+    environment = Path(python).parent.parent
+    place = ImagePlace.of(environment)
     if place:
         return place.python_version
-    code = "import platform; print(platform.python_version())"
-    done = succeeded([python, "-I", "-S", "-c", code])
-    return done.stdout.strip() if done else ""
+    try:
+        return str(as_owner.do(environment, _version_of, python))
+    except HubError:
+        return ""
+
+
+def _version_of(progress: Progress, python: str) -> str:
+    return version_of_python(python)
 
 
 def fault(root: Path) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from ..errors import HubError
+from .as_owner import owner_of
 from .base import Environment
 from .conda import CondaEnvironment
 from .image import ImageEnvironment
+from .owned import OwnedEnvironment
 from .system import SystemEnvironment
 from .venv import Venv
 
@@ -21,7 +23,8 @@ def environment_of(kind: str, name: str) -> Environment:
             f"{name} is a {kind} environment, which this version of the collection does not know.",
             f"Known are: {', '.join(sorted(KINDS))}.",
         )
-    return KINDS[kind](name)
+    environment, owner = KINDS[kind](name), owner_of(name)
+    return OwnedEnvironment(environment, owner) if owner else environment
 
 
 def upgradable() -> list[str]:

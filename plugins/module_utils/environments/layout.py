@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Iterator
 
 from ..errors import HubError
+from ..system import files
 from ..system.execution_context import NEEDS_ROOT
 from ..system.image_places import ImagePlace
 
@@ -117,7 +118,7 @@ def _pyvenv_settings(root: Path) -> dict[str, str]:
     settings = {}
     config = root / "pyvenv.cfg"
     if config.is_file():
-        for line in config.read_text(encoding="utf-8", errors="replace").splitlines():
+        for line in files.beginning(config).splitlines():
             key, equals, value = line.partition("=")
             if equals:
                 settings[key.strip().lower()] = value.strip()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Iterator, NamedTuple, Union
 
 from ..errors import HubError
+from ..system import files
 from . import conda_records
 from .layout import site_packages
 from .relocation import walk
@@ -19,6 +20,10 @@ REMEDY = (
     "Replace the link by a copy of what it leads to; or name the environment's interpreter in "
     "jupyterhub_python, to have the environment built from its list of packages."
 )
+
+
+#: Bytes of the list of a package's files: more than any has.
+MOST_OF_RECORD = 64 * 1024 * 1024
 
 
 class Link(NamedTuple):
@@ -125,8 +130,8 @@ def _recorded(root: str) -> set[str]:
         if not _is_within(str(folder), root):
             continue  # The system's packages, which the environment only sees.
         for record in folder.glob("*.dist-info/RECORD"):
-            with record.open(encoding="utf-8", errors="replace", newline="") as lines:
-                found.update(os.path.normpath(folder / row[0]) for row in csv.reader(lines) if row)
+            lines = files.beginning(record, MOST_OF_RECORD).splitlines()
+            found.update(os.path.normpath(folder / row[0]) for row in csv.reader(lines) if row)
     return found
 
 

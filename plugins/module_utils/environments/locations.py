@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import glob
 import os
-import shutil
 from pathlib import Path
 from typing import Iterable
 
 from ..errors import HubError
+from ..system import siblings
 from ..system.exchange import aside_of, exchange, move
 from .base import Recorded
 from .kept import KeptEnvironment
@@ -69,12 +69,12 @@ def remove_unneeded(entry: KeptEnvironment, recorded: Iterable[KeptEnvironment])
 
 def _remove(path: Path) -> None:
     if path.is_symlink():
-        path.unlink()  # its target belongs to the administrator
+        siblings.remove(path)  # its target belongs to the administrator
         return
     removing = path if path.name.endswith(".removing") else path.with_name(f"{path.name}.removing")
     if removing != path:
-        path.rename(removing)  # half of an environment is never taken for one
-    shutil.rmtree(removing, ignore_errors=True)
+        siblings.rename(path, removing)  # half of an environment is never taken for one
+    siblings.remove_what_can_be(removing)
 
 
 def _candidates(entry: KeptEnvironment) -> list[Path]:

@@ -11,6 +11,7 @@ from typing import Iterator
 
 from ..errors import HubError
 from ..releases.requirements import normalised
+from ..system import files
 from ..system.execution_context import NEEDS_ROOT
 from .layout import site_packages
 
@@ -55,6 +56,10 @@ def related(packages: dict[str, str]) -> dict[str, str]:
     }
 
 
+#: Name and version are at the beginning, before lists that may be long.
+_MOST_OF_METADATA = 16 * 1024
+
+
 def all_packages(path: str | os.PathLike[str]) -> dict[str, str]:
     """``{normalised name: version}`` of everything installed in the environment.
 
@@ -80,7 +85,7 @@ def addresses(root: Path) -> dict[str, str]:
     for folder in site_packages(root):
         for record in folder.glob("*.dist-info/direct_url.json"):
             read = _read_metadata(record.with_name("METADATA"))
-            origin = json.loads(record.read_text(encoding="utf-8"))
+            origin = json.loads(files.beginning(record))
             version_control = origin.get("vcs_info")
             address = str(origin["url"])
             if version_control:
@@ -100,7 +105,7 @@ def declared_requirements(root: Path) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for folder in site_packages(root):
         for metadata in folder.glob("*.dist-info/METADATA"):
-            header = metadata.read_text(encoding="utf-8", errors="replace").split("\n\n", 1)[0]
+            header = files.beginning(metadata).split("\n\n", 1)[0]
             name = re.search(r"^Name: *(\S+)", header, re.MULTILINE)
             if name:
                 requires = re.findall(r"^Requires-Dist: *(.*)$", header, re.MULTILINE)
@@ -154,14 +159,14 @@ def _read_metadata(metadata: Path) -> tuple[str, str] | None:
     """Name and version; None when the file is not there, as in what a broken removal leaves behind."""
     name = version = ""
     try:
-        with metadata.open(encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                if line.startswith("Name:"):
-                    name = line[5:].strip()
-                elif line.startswith("Version:"):
-                    version = line[8:].strip()
-                elif not line.strip() or (name and version):
-                    break
-    except (FileNotFoundError, NotADirectoryError):
+        lines = files.beginning(metadata, _MOST_OF_METADATA).splitlines()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
+    for line in lines:
+        if line.startswith("Name:"):
+            name = line[5:].strip()
+        elif line.startswith("Version:"):
+            version = line[8:].strip()
+        elif not line.strip() or (name and version):
+            break
     return (normalised(name), version) if name and version else None

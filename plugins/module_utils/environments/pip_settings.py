@@ -104,6 +104,16 @@ def uv_settings(settings: dict[str, str]) -> dict[str, str] | None:
     return variables
 
 
+def settings_in_variables(settings: dict[str, str]) -> dict[str, str]:
+    """The same settings as pip's own environment variables."""
+    return {f"PIP_{option.upper().replace('-', '_')}": value for option, value in settings.items() if value}
+
+
+def without_configuration() -> dict[str, str]:
+    """The variables with which neither pip nor uv reads any file of settings."""
+    return {"PIP_CONFIG_FILE": os.devnull, "UV_NO_CONFIG": "1"}
+
+
 def without_index(settings: dict[str, str]) -> bool:
     """Whether pip is set to use no index; uv has only an argument for that, no variable."""
     return _is_true(settings.get("no-index", ""))

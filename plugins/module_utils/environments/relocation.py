@@ -194,6 +194,15 @@ def _compile(root: Path, place: Path, sources: Iterable[Path]) -> None:
         run_python(root, ["-c", _COMPILE], json.dumps(pairs), COMPILE_SECONDS)
 
 
+def compile_all(root: Path, place: Path) -> None:
+    """Compile whatever has no bytecode, for an environment whose place is going to be another one."""
+    files = [Path(each.path) for each in walk(root)]
+    compiled = {file.parent.with_name(file.name.split(".")[0]) for file in files if file.suffix == ".pyc"}
+    _compile(
+        root, place, (file for file in files if file.suffix == ".py" and file.with_suffix("") not in compiled)
+    )
+
+
 def _require_no_new_conflicts(entry: PlannedEnvironment, found: Iterable[str], known: Iterable[str]) -> None:
     had = {_without_version(line) for line in known}
     new = [line.replace("`", "") for line in found if _without_version(line) not in had]

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import stat
 import subprocess
 import time
@@ -18,7 +17,7 @@ from typing import Any, Iterable, Union
 from ..errors import HubError
 from ..progress import Progress
 from ..releases.requirements import requirement_name
-from ..system import files
+from ..system import files, siblings
 from ..system.trees import tree_stamp
 from . import interpreter, links, own_files
 from .installer import Installer
@@ -40,7 +39,7 @@ PathLike = Union[str, Path]
 def read_marker(path: PathLike) -> dict[str, Any]:
     """The marker of an environment's staging; empty when it was not staged by us or not completely."""
     try:
-        marker = json.loads((Path(path) / MARKER).read_text(encoding="utf-8"))
+        marker = json.loads(files.beginning(Path(path) / MARKER))
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return {}
     return marker if isinstance(marker, dict) else {}
@@ -123,7 +122,7 @@ def stage(entry: Planned, installer: Installer, progress: Progress) -> Staged:
         after = all_packages(new)
         confirm(entry, installer, before, made_at, made_from, warnings)
     except BaseException:
-        shutil.rmtree(new, ignore_errors=True)
+        siblings.remove_what_can_be(new)
         raise
     result = Staged(
         str(old), str(new), entry.strategy, True, before, after, _seconds(started), warnings, replaced
@@ -166,13 +165,14 @@ def _stage_intermediate(
     remove_staged(new)
     progress(f"Staging {', '.join(entry.requirements)} for the migration alone")
     try:
+        siblings.prepare(new)
         installer.create(str(new), entry.python, prompt=new.name)
         installer.install(str(new), entry.requirements, progress)
         os.sync()
         marker = {"id": uuid.uuid4().hex, **_requested(asked), "complete": True, "warnings": []}
         write_marker(new, marker)
     except BaseException:
-        shutil.rmtree(new, ignore_errors=True)
+        siblings.remove_what_can_be(new)
         raise
     return Staged(str(new), str(new), entry.strategy, True, {}, all_packages(new), _seconds(started))
 
@@ -185,7 +185,7 @@ def remove_staged(staged_path: PathLike) -> bool:
     # Without its marker a half-removed environment cannot be taken for a whole one.
     (path / MARKER).unlink(missing_ok=True)
     try:
-        shutil.rmtree(path)
+        siblings.remove(path)
     except OSError as error:
         raise HubError(f"{path} cannot be removed: {error.strerror}.", "Remove it manually.") from error
     return True
@@ -203,6 +203,7 @@ def build(
     requirements = entry.requirements
     known: Inodes = {}
     if entry.strategy == REBUILD:
+        siblings.prepare(new)
         installer.create(str(new), entry.python, prompt=old.name, system_packages=_sees_system_packages(old))
         installer.fill(str(new), {**before, **addresses(old)}, requirements, progress)
         # An old one that cannot run does not tell which conflicts it had.
@@ -227,6 +228,7 @@ def copy(old: Path, new: Path, count: int, progress: Progress) -> None:
 
     ``count`` is the number of its files for `progress`; with 0 it is not told how far the copy is.
     """
+    siblings.prepare(new)
     argv = ["cp", "--archive", "--reflink=auto", "--no-target-directory", f"{old}/", str(new)]
     if count:
         argv.insert(1, "--verbose")
@@ -240,15 +242,14 @@ def copy(old: Path, new: Path, count: int, progress: Progress) -> None:
             progress.count(f"Copying {old}, files", number, count)
     if process.returncode:
         raise HubError(
-            f"{old} cannot be copied to {new}: {complaint}.", "Run as the user who owns it, or as root."
+            f"{old} cannot be copied to {new}: {complaint}.",
+            "Let its owner read all of it, and run as that user or as root.",
         )
     (new / MARKER).unlink(missing_ok=True)
 
 
 def _asked(entry: Planned, installer: Installer, packages: dict[str, str]) -> dict[str, Any]:
     """All that decides what the staged environment is going to hold, by the words of a sentence."""
-    options = installer.options
-    wheels = sorted(wheel.name for wheel in Path(options.wheels).glob("*.whl")) if options.wheels else []
     return {
         "the path": entry.path,
         "the strategy": entry.strategy,
@@ -256,10 +257,7 @@ def _asked(entry: Planned, installer: Installer, packages: dict[str, str]) -> di
         "the requirements": entry.requirements,
         "the environment in use": environment_id(entry.path),
         "its packages": packages,
-        "the wheels": [options.wheels, *wheels],
-        "the image": options.image,
-        "the constraints": files.sha256(Path(options.constraints)) if options.constraints else "",
-        "the index": hashlib.sha256(options.index_url.encode()).hexdigest(),
+        **installer.asked(),
     }
 
 
@@ -316,7 +314,7 @@ def require_space(new: Path, size: int, count: int) -> None:
     figures = os.statvfs(parent)
     if figures.f_files and figures.f_favail < count:
         raise HubError(f"{parent} has space for {figures.f_favail} files, staging needs {count} there.", hint)
-    if not os.access(parent, os.W_OK):
+    if not siblings.may_make(new):
         raise HubError(f"{parent} may not be written.", "Run as the user who owns it, or as root.")
 
 

@@ -15,6 +15,7 @@ from typing import Callable
 
 from ..errors import HubError
 from ..progress import Progress
+from ..system import siblings
 from ..system.exchange import exchange, finish_exchange, move
 from . import links
 from .installer import Installer
@@ -193,12 +194,14 @@ def _switch_in_place(
 
 
 def _link(place: Path, copy: Path) -> None:
+    siblings.prepare(copy)
     argv = ["cp", "--archive", "--link", "--no-target-directory", f"{place}/", str(copy)]
     process = subprocess.run(argv, check=False, capture_output=True, text=True, errors="replace")
     if process.returncode:
         reason = process.stderr.strip().splitlines()[0]
         raise HubError(
-            f"{place} cannot be kept aside as {copy}: {reason}", "Run as the user who owns it, or as root."
+            f"{place} cannot be kept aside as {copy}: {reason}",
+            "Let its owner read all of it, and run as that user or as root.",
         )
 
 

@@ -79,8 +79,8 @@ def _apply(
     kinds = {entry.path: entry.kind for entry in entries}
 
     def installer_for(path: str) -> Installer:
-        make = environment_of(kinds[path], path).installer
-        return make(options, path, progress, may_build=not check)
+        environment = environment_of(kinds[path], path)
+        return environment.make_installer(options, path, progress, may_build=not check)
 
     if wanted == "staged" and not check:
         done = _stage_side_by_side(entries, installer_for, options.builder_folder, progress, failures)
@@ -141,7 +141,7 @@ def _stage_side_by_side(
         try:
             made = None
             if entry.path in members and isinstance(entry, PlannedEnvironment):
-                made = identical.stage(members[entry.path], entry, installer, progress)
+                made = _in_place(entry).stage_as_copy(members[entry.path], entry, installer, progress)
             made = made or _in_place(entry).stage(entry, installer, progress)
             return {**made.result(), "fault": ""}
         except HubError as error:

@@ -94,8 +94,7 @@ class Downloader(Installer):
 
     def have(self, need: WheelNeed, folder: Path, progress: Callable[[str], None]) -> list[str]:
         """Have all wheels of a need in a folder; return their names. Raises HubError where there is none."""
-        named = {normalised(re.split(r"[^\w.-]", each, maxsplit=1)[0]) for each in need.requirements}
-        kept = {name: version for name, version in need.packages.items() if name not in named}
+        kept = _kept(need)
         pins = self._resolved(need, kept, folder)
         wanted = {
             name: version for name, version in pins.items() if need.from_scratch or kept.get(name) != version
@@ -108,6 +107,14 @@ class Downloader(Installer):
             progress(f"Downloading {len(absent)} wheels for Python {need.python}")
             found += self._download(absent, need, folder)
         return sorted(found)
+
+    def resolved(self, need: WheelNeed) -> dict[str, str]:
+        """``{name: version}`` of all that the requirements need; what may stay keeps its version.
+
+        Raises HubError where there is none as a wheel.
+        """
+        with tempfile.TemporaryDirectory(prefix="hubops-wheels-") as folder:
+            return self._resolved(need, _kept(need), Path(folder))
 
     def _resolved(self, need: WheelNeed, kept: Mapping[str, str], folder: Path) -> dict[str, str]:
         """``{name: version}`` of all that the requirements need; what may stay keeps its version."""
@@ -151,6 +158,12 @@ class Downloader(Installer):
             for name in names:
                 (target / name).replace(folder / name)
         return names
+
+
+def _kept(need: WheelNeed) -> dict[str, str]:
+    """The packages that an environment has and that no requirement names."""
+    named = {normalised(re.split(r"[^\w.-]", each, maxsplit=1)[0]) for each in need.requirements}
+    return {name: version for name, version in need.packages.items() if name not in named}
 
 
 def _key(need: WheelNeed) -> str:

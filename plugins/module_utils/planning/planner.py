@@ -10,6 +10,7 @@ from ..deployment import server_images
 from ..deployment.model import Deployment
 from ..deployment.server_images import ServerImage, StaleContainer
 from ..environments.installer import InstallerOptions
+from ..environments.kinds import environment_of
 from . import host, newest
 from .basis import FailedUpgrade
 from .findings import kinds
@@ -39,6 +40,9 @@ def plan(
     """
     kinds.require_known(policy.accept)
     version = newest.release_of(version, deployment, policy, options)
+    for each in deployment.environments:
+        # Before there are threads: what works for owners of environments is made when the first one is met.
+        environment_of(each.kind, each.path)
     with concurrent.futures.ThreadPoolExecutor(max_workers=3) as pool:
         target = pool.submit(find_target, deployment, version, options)
         resolved = pool.submit(resolve, deployment, version, policy, options)

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..databases.drivers import missing_drivers
 from ..deployment.model import Deployment
 from ..environments import interpreter
+from ..environments.as_owner import stand_in
 from ..environments.installer import InstallerOptions, find_uv
 from ..environments.kinds import environment_of
 from ..environments.packages import addresses, all_packages
@@ -49,7 +50,7 @@ def wheel_needs(
         )
         for each in intermediate_versions.needed(deployment, version, policy.python)
     ]
-    if options.installer != "pip" and not find_uv(hub.path, options):
+    if options.installer != "pip" and not find_uv(stand_in(hub.path), options):
         here = ".".join(map(str, sys.version_info[:2]))
         found.append(WheelNeed(options.builder_folder, here, this_platform(), ("uv",)))
     return found

@@ -41,7 +41,8 @@ def look(site: Site) -> dict[str, Backup]:
     if missing:
         raise HubError(
             f"No backup is named: {' and '.join(missing)}.",
-            "Back up the shared volume as a tar and the hub's jupyterhub.sqlite, and name the files.",
+            "Run the playbook qhub_backup and name its folder: qhub_backups. Or back up the shared volume as "
+            "a tar and the hub's jupyterhub.sqlite, and name the files.",
         )
     found = {name: backup for name, backup in named.items() if backup}
     if objects.is_object(found["hub_database"].path):

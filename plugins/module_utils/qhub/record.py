@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -33,6 +34,19 @@ class Done:
 
 
 @dataclass(frozen=True)
+class Failed:
+    """The last attempt of a step, which has failed; a process that was killed leaves none."""
+
+    name: str
+    at: str
+    """When it ended, UTC."""
+    by: str
+    """The user of the host who ran it."""
+    message: str
+    """Why, without secrets."""
+
+
+@dataclass(frozen=True)
 class Redeployment:
     """The content of the file. The first fields say what was begun, and do not change."""
 
@@ -50,6 +64,8 @@ class Redeployment:
     """When, UTC; the old site is no way back since."""
     rollback: tuple[Done, ...] = ()
     """The steps of the way back that were carried out."""
+    failed: Failed | None = None
+    """Nothing once a step was carried out after it."""
 
     @property
     def needs_second_site(self) -> bool:
@@ -68,17 +84,26 @@ class Redeployment:
     def with_step(self, step: Done) -> Redeployment:
         """The same with a step, in the place of an earlier one of that name."""
         others = [each for each in self.steps if each.name != step.name]
-        return replace(self, steps=(*others, step))
+        return replace(self, steps=(*others, step), failed=None)
+
+    def with_failure(self, step: str, message: str) -> Redeployment:
+        """The same, with an attempt that has failed."""
+        return replace(self, failed=Failed(step, now(), getpass.getuser(), message))
 
     def with_destruction(self) -> Redeployment:
         """The same, whose old site may be gone from now on."""
-        begun = self.destruction_begun or datetime.now(timezone.utc).isoformat(timespec="seconds")
+        begun = self.destruction_begun or now()
         return replace(self, destruction_begun=begun)
 
     def with_rollback(self, *steps: Done) -> Redeployment:
         """The same with further steps of the way back, which has begun."""
-        begun = self.rollback_begun or datetime.now(timezone.utc).isoformat(timespec="seconds")
-        return replace(self, rollback_begun=begun, rollback=(*self.rollback, *steps))
+        begun = self.rollback_begun or now()
+        return replace(self, rollback_begun=begun, rollback=(*self.rollback, *steps), failed=None)
+
+
+def now() -> str:
+    """The time as the record has it."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def read(folder: Path) -> Redeployment | None:

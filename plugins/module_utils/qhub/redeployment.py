@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import time
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from pathlib import Path
 
 from ..errors import HubError
@@ -38,6 +37,8 @@ class PlannedStep:
     by: str = ""
     evidence: dict[str, str] | None = None
     why: str = ""
+    failed: str = ""
+    """When, and why its last attempt has failed; empty where it has not."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Plan:
     steps: tuple[PlannedStep, ...]
     findings: tuple[Finding, ...]
     callback_url: str
+    destruction_begun: str = ""
     rollback: tuple[PlannedStep, ...] = ()
     """The steps of the way back, once it has begun."""
 
@@ -79,6 +81,7 @@ def plan(site: Site) -> Plan:
         steps=tuple(_planned(work)),
         findings=tuple(sorted(found, key=lambda each: SEVERITIES.index(each.severity))),
         callback_url=findings.callback_url(config),
+        destruction_begun=begun.destruction_begun if begun else "",
         rollback=_planned_rollback(last) if last and last.rollback_begun else (),
     )
 
@@ -145,7 +148,8 @@ def _planned(work: Work) -> list[PlannedStep]:
         if done and not why:
             planned.append(PlannedStep(step.name, step.title, "done", done.at, done.by, done.evidence))
             continue
-        planned.append(PlannedStep(step.name, step.title, "again" if why else is_next, why=why))
+        state, failed = "again" if why else is_next, _failure(work.record, step)
+        planned.append(PlannedStep(step.name, step.title, state, why=why, failed=failed))
         is_next = "later"
     return planned
 
@@ -158,9 +162,16 @@ def _planned_rollback(begun: Redeployment) -> tuple[PlannedStep, ...]:
         if done:
             planned.append(PlannedStep(step.name, step.title, "done", done.at, done.by, done.evidence))
         else:
-            planned.append(PlannedStep(step.name, step.title, is_next))
+            planned.append(PlannedStep(step.name, step.title, is_next, failed=_failure(begun, step)))
             is_next = "later"
     return tuple(planned)
+
+
+def _failure(begun: Redeployment, step: Step) -> str:
+    failed = begun.failed
+    if failed is None or failed.name != step.name:
+        return ""
+    return f"failed at {failed.at} by {failed.by}: {failed.message}"
 
 
 @dataclass(frozen=True)
@@ -242,11 +253,17 @@ def _take(site: Site, config: Config, kept: Path, name: str, check: bool) -> Tak
         return Taken(name, True, "would be carried out")
     _require_turn(planned, name)
     step = next(each for each in STEPS if each.name == name)
-    step.require(work)
-    if step.final:
-        redeployment = redeployment.with_destruction()
-        record.write(kept, redeployment)
-    done, result = _carry_out(step, work)
+    try:
+        step.require(work)
+        if step.final:
+            redeployment = redeployment.with_destruction()
+            record.write(kept, redeployment)
+        done, result = _carry_out(step, work)
+    except HubError as error:
+        # Before the first step was carried out nothing has begun.
+        if begun:
+            record.write(kept, redeployment.with_failure(name, error.message))
+        raise
     record.write(kept, redeployment.with_step(done))
     return Taken(name, True, "carried out", result)
 
@@ -255,15 +272,20 @@ def _carry_out(step: Step, work: Work) -> tuple[Done, Result]:
     """Carry out a step, and note when and by whom."""
     began = time.monotonic()
     result = step.carry_out(work)
-    at = datetime.now(timezone.utc).isoformat(timespec="seconds")
     seconds = round(time.monotonic() - began, 1)
-    return Done(step.name, at, getpass.getuser(), seconds, result.evidence), result
+    return Done(step.name, record.now(), getpass.getuser(), seconds, result.evidence), result
 
 
 def _go_back(site: Site, config: Config, kept: Path, name: str, check: bool) -> Taken:
     """Carry out a step of the way back, unless it is done."""
     begun = record.read(kept)
-    if begun is None or not (begun.evidence("back_up") and begun.needs_second_site):
+    if begun and begun.evidence("back_up") and not begun.needs_second_site:
+        raise HubError(
+            f"{begun.domain} is upgraded in place: there is no old site that could have the domain.",
+            f"Deploy {configs.NAME}.before-{begun.to_version} of its folder with QHub {begun.from_version}; "
+            "what users have had is in the backups.",
+        )
+    if begun is None or not begun.evidence("back_up"):
         raise HubError(
             f"No redeployment of {config.get('domain')} has begun: its site has its domain.",
             "There is nothing to go back to.",
@@ -286,11 +308,15 @@ def _go_back(site: Site, config: Config, kept: Path, name: str, check: bool) -> 
     if planned[name].state == "later":
         raise HubError(f"The step {name} comes after {ROLLBACK[0].name}.", "Run the playbook qhub_rollback.")
     step = next(each for each in ROLLBACK if each.name == name)
-    step.require(work)
-    if not begun.rollback_begun:
-        begun = begun.with_rollback()
-        record.write(kept, begun)
-    done, result = _carry_out(step, replace(work, record=begun))
+    try:
+        step.require(work)
+        if not begun.rollback_begun:
+            begun = begun.with_rollback()
+            record.write(kept, begun)
+        done, result = _carry_out(step, replace(work, record=begun))
+    except HubError as error:
+        record.write(kept, begun.with_failure(name, error.message))
+        raise
     record.write(kept, begun.with_rollback(done))
     return Taken(name, True, "carried out", result)
 
@@ -315,13 +341,19 @@ def lines(plan: Plan) -> list[str]:
     ]
     shown += [f"  {finding.severity}: {sentence(finding)}" for finding in plan.findings]
     for step in plan.steps:
-        ended = f" at {step.at} by {step.by}" if step.at else f": {step.why}" if step.why else ""
-        shown.append(f"  {step.state:5} {step.title}{ended}")
-        shown += [f"          {name}: {value}" for name, value in (step.evidence or {}).items() if value]
+        shown += _step_lines(step, "")
     for step in plan.rollback:
-        ended = f" at {step.at} by {step.by}" if step.at else ""
-        shown.append(f"  rollback, {step.state}: {step.title}{ended}")
-        shown += [f"          {name}: {value}" for name, value in (step.evidence or {}).items() if value]
+        shown += _step_lines(step, "rollback, ")
     if plan.callback_url:
         shown.append(f"  callback URL of the new site: {plan.callback_url}")
+    return shown
+
+
+def _step_lines(step: PlannedStep, mark: str) -> list[str]:
+    """A step for people, with its evidence, or why its last attempt has failed."""
+    ended = f" at {step.at} by {step.by}" if step.at else f": {step.why}" if step.why else ""
+    state = f"{mark}{step.state}:" if mark else f"{step.state:5}"
+    shown = [f"  {state} {step.title}{ended}"]
+    shown += [f"          {name}: {value}" for name, value in (step.evidence or {}).items() if value]
+    shown += [f"          {line}" for line in step.failed.splitlines()]
     return shown

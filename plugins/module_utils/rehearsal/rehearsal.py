@@ -22,6 +22,7 @@ from ..deployment import server_images
 from ..deployment.config import LoadedConfig, load_config
 from ..deployment.database import database_of
 from ..deployment.model import Deployment
+from ..environments.as_owner import owner_of
 from ..environments.discovery import environment_of_command
 from ..environments.environment import read_environment
 from ..environments.packages import SERVERS, can_serve, installed_version
@@ -520,6 +521,10 @@ def _ask_for_server(
     folder = scene.staged.get(place, place)
     if not can_serve(folder) and not can_serve(place):
         found = f"{place} has neither {' nor '.join(SERVERS)}, today as well."
+        rehearsal.findings.append(kinds.SPAWN_NOT_REHEARSED.found(found))
+        return
+    if scene.context.uid == 0 and owner_of(place):
+        found = f"{place} is not root's, and the rehearsal's hub would start servers of it as root."
         rehearsal.findings.append(kinds.SPAWN_NOT_REHEARSED.found(found))
         return
     scene.progress("Starting a server of the new version")

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..environments import transitions
+from ..environments import as_owner, transitions
 from ..environments.installer import InstallerOptions
 from ..environments.planned import PlannedEnvironment
 from ..environments.staging import remove_staged
@@ -128,9 +128,13 @@ def _locked(folder: Path) -> Iterator[Record | None]:
 def _keep(folder: Path, record: Record) -> None:
     _apply("switched", record)
     for path in record.earlier.kept_paths if record.earlier else ():
-        remove_staged(path)
+        as_owner.do(path, _remove, path)
     write(folder, replace(record, earlier=None), KEPT)
     guard.remove(folder)
+
+
+def _remove(progress: Progress, path: str) -> None:
+    remove_staged(path)
 
 
 def _restore(folder: Path, record: Record) -> None:

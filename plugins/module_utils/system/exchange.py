@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
-import platform
 from pathlib import Path
 
 from ..errors import HubError
-from . import files
-
-#: linux/fs.h and linux/fcntl.h
-RENAME_EXCHANGE = 2
-AT_FDCWD = -100
-#: Numbers of renameat2 for C libraries that have no function for it (glibc before 2.28, musl).
-_SYSTEM_CALLS = {"x86_64": 316, "aarch64": 276, "ppc64le": 357, "s390x": 347, "riscv64": 276}
-_NOT_SUPPORTED = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
+from . import files, siblings
 
 
 def exchange(place: Path, other: Path) -> None:
@@ -42,7 +33,7 @@ def finish_exchange(place: Path, other: Path) -> None:
     if not os.path.lexists(aside):
         return
     try:
-        aside.rename(other if os.path.lexists(place) else place)
+        siblings.rename(aside, other if os.path.lexists(place) else place)
     except OSError as error:
         raise _refusal(place, other, error) from error
     _sync_parents(place, other)
@@ -51,7 +42,7 @@ def finish_exchange(place: Path, other: Path) -> None:
 def move(source: Path, target: Path) -> None:
     """Give a folder another name on its file system, durably. Raises HubError when the system refuses."""
     try:
-        source.rename(target)
+        siblings.rename(source, target)
     except OSError as error:
         raise HubError(
             f"{source} cannot be renamed to {target}: {error.strerror}.",
@@ -61,32 +52,19 @@ def move(source: Path, target: Path) -> None:
 
 
 def _exchange_at_once(place: Path, other: Path) -> bool:
-    """renameat2(2) with RENAME_EXCHANGE; False where the kernel or the file system does not know it."""
-    library = ctypes.CDLL(None, use_errno=True)
-    arguments = (AT_FDCWD, os.fsencode(place), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE)
-    if hasattr(library, "renameat2"):
-        failed = library.renameat2(*arguments)
-    elif platform.machine() in _SYSTEM_CALLS:
-        failed = library.syscall(_SYSTEM_CALLS[platform.machine()], *arguments)
-    else:
-        return False
-    if not failed:
-        return True
-    number = ctypes.get_errno()
-    if number in _NOT_SUPPORTED:
-        return False
-    raise OSError(number, os.strerror(number))
+    """Whether the two have changed places in one system call, or else the file system cannot do that."""
+    return siblings.exchange(place, other)
 
 
 def _exchange_by_renames(place: Path, other: Path) -> None:
     aside = aside_of(place)
-    place.rename(aside)
+    siblings.rename(place, aside)
     try:
-        other.rename(place)
+        siblings.rename(other, place)
     except OSError:
-        aside.rename(place)
+        siblings.rename(aside, place)
         raise
-    aside.rename(other)
+    siblings.rename(aside, other)
 
 
 def aside_of(place: Path) -> Path:

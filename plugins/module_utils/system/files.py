@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -25,6 +26,19 @@ def sha256(path: Path) -> str:
         for chunk in iter(lambda: file.read(CHUNK), b""):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def beginning(path: Path, most: int = CHUNK) -> str:
+    """The first bytes of a file as text: of an ordinary one, for whoever owns it could have anything there.
+
+    Raises FileNotFoundError where it is none, and other OSErrors where it cannot be read.
+    """
+    # A pipe that nobody writes into would be waited for.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise FileNotFoundError(errno.ENOENT, "It is no ordinary file", str(path))
+        return file.read(most).decode("utf-8", "replace")
 
 
 def free_space(folder: Path) -> int:

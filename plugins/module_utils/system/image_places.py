@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..shapes import from_dict
+from . import files
 
 #: In such a folder: what it stands for.
 PLACE = ".hubops-image.json"
@@ -32,8 +33,11 @@ class ImagePlace:
     @classmethod
     def of(cls, folder: Path) -> ImagePlace | None:
         """What a folder of the host stands for; None where it is what it is."""
+        file = folder / PLACE
         try:
-            return from_dict(cls, json.loads((folder / PLACE).read_bytes()))
+            # Only we make such folders: one in another user's environment means nothing.
+            is_ours = file.stat().st_uid == os.geteuid()
+            return from_dict(cls, json.loads(files.beginning(file))) if is_ours else None
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             return None
 

@@ -199,6 +199,12 @@ def succeeded(argv: Sequence[str], timeout: float = 20) -> subprocess.CompletedP
     return None if done.returncode else done
 
 
+def version_of_python(python: str) -> str:
+    """The version of an interpreter, such as ``3.11.2``; '' where it does not run."""
+    done = succeeded([python, "-I", "-S", "-c", "import platform; print(platform.python_version())"])
+    return done.stdout.strip() if done else ""
+
+
 def zero_separated(data: bytes) -> list[str]:
     """``a\\0b\\0`` as a list; nothing from nothing."""
     return os.fsdecode(data).rstrip("\0").split("\0") if data else []

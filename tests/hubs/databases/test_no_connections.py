@@ -6,14 +6,17 @@ import contextlib
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO, NamedTuple
 
 import pytest
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import migration
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.kinds import find_database
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 
 from tests.hubs.databases.servers import KINDS, PASSWORD, SQLALCHEMY, Place, empty_place
-from tests.hubs.real_hub import environment, fill_database
+from tests.hubs.databases.test_migration import add_revision
+from tests.hubs.real_hub import environment, fill_database, link_environment
 
 #: What a test lets the hub's role have.
 FEW = 3
@@ -84,6 +87,21 @@ def test_what_has_to_be_done_is_said(limit: Limit, tmp_path_factory: pytest.Temp
         deadline = time.monotonic() + 60
         while problem := find_database(place.config, place.context, SQLALCHEMY, 5).problem:
             assert time.monotonic() < deadline, problem
+
+
+def test_a_migration_that_is_refused_one_says_it_too(tmp_path: Path) -> None:
+    kind = KINDS["postgresql-15"]
+    target = link_environment("6.1.1", tmp_path / "target", *kind.packages)
+    # Others come while it is at work.
+    add_revision(target, "SELECT 1", "held = [op.get_bind().engine.connect() for _ in range(20)]")
+    with kind.start() as server:
+        place = empty_place(server, kind, tmp_path)
+        fill_database(environment("4.1.6", *kind.packages), place.config.url)
+        server.sql(f'ALTER ROLE "{place.name}" CONNECTION LIMIT 10')
+        with pytest.raises(
+            HubError, match=r"failed: .*too many connections for role.*raise its CONNECTION LIMIT"
+        ):
+            migration.migrate(place.database(), place.context, target, tmp_path / "state")
 
 
 @contextlib.contextmanager

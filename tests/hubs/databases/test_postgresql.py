@@ -15,6 +15,9 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import
     migration,
     postgresql_clients,
 )
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases import (
+    postgresql_statements as sql,
+)
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.databases.access import (
     CopiesConfig,
     DatabaseConfig,
@@ -378,6 +381,21 @@ def test_clients_older_than_the_server(tmp_path: Path, point: Path) -> None:
             HubError, match=r"refuses a server of version 18\. Install .*postgresql-client-18"
         ):
             here.database().back_up(point, 5)
+
+
+def test_a_server_that_can_clone_files_does_and_an_older_one_copies_them(
+    place: Place, tmp_path: Path
+) -> None:
+    ask = [sql.CLONE_FILES, "SELECT 'by ' || current_setting('file_copy_method', true);"]
+    assert "by" not in postgresql_clients.Clients(place.database().access).psql(ask)
+    with postgresql(POSTGRESQL_18) as server:
+        (tmp_path / "18").mkdir()
+        newer = empty_place(server, KINDS["postgresql-18"], tmp_path / "18")
+        assert postgresql_clients.Clients(newer.database().access).psql(ask).split() == [
+            "clone",
+            "by",
+            "clone",
+        ]
 
 
 def test_clients_newer_than_the_server(place: Place, point: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,30 +12,37 @@ from typing import Any
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments import identical, transitions
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.identical import contents_of
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import (
-    Installer,
-    InstallerOptions,
-)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.installer import InstallerOptions
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.kinds import environment_of
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.packages import site_packages
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.planned import (
     REPORT,
     PlannedEnvironment,
 )
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.staging import is_staged, stage
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.progress import Progress
 
+from tests import people as people_of
 from tests.hubs.small_wheels import UV, fingerprint, make_hub_wheel, make_venv, make_wheel
 from tests.plans import planned_environment
 
 USERS = ("ada", "bob", "cyd", "dan")
-#: As root, accounts that do not exist; any other user can only keep their own files.
-OWNERS = {name: 12345 + number if os.geteuid() == 0 else os.geteuid() for number, name in enumerate(USERS)}
+#: As root, users of this machine; any other user can only keep their own files.
+OWNERS = {
+    name: people_of.account(people_of.NAMES[number]).pw_uid if os.geteuid() == 0 else os.geteuid()
+    for number, name in enumerate(USERS)
+}
 
 
 @pytest.fixture
-def wheels(tmp_path: Path) -> Path:
-    folder = tmp_path / "wheels"
+def place() -> Iterator[Path]:
+    with people_of.place_for_all() as folder:
+        yield folder
+
+
+@pytest.fixture
+def wheels(place: Path) -> Path:
+    folder = place / "wheels"
     make_hub_wheel(folder, "1.0.0")
     make_hub_wheel(folder, "2.0.0", requires=["newcomer"])
     make_hub_wheel(folder, "3.0.0", files={"jupyterhub/singleuser.py": "raise RuntimeError('no server')\n"})
@@ -44,13 +52,14 @@ def wheels(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def people(tmp_path: Path, wheels: Path) -> dict[str, Path]:
+def people(place: Path, wheels: Path) -> dict[str, Path]:
     """Environments of users who each own theirs; dan has changed a file of a package."""
     os.environ["PATH"] = f"{Path(UV).parent}:{os.environ['PATH']}"
-    found = {name: tmp_path / name / "venv" for name in USERS}
+    found = {name: place / name / "venv" for name in USERS}
     for name, path in found.items():
         path.parent.mkdir()
-        make_venv(path, wheels, "jupyterhub==1.0.0", "bystander==1.0")
+        os.chown(path.parent, OWNERS[name], -1)
+        make_venv(path, wheels, "jupyterhub==1.0.0", "bystander==1.0", python=people_of.PYTHON)
         (path / "pyvenv.cfg").write_text((path / "pyvenv.cfg").read_text() + f"prompt = {name}\n")
     [packages] = site_packages(found["dan"])
     (packages / "bystander/__init__.py").write_text("CHANGED = True\n")
@@ -96,9 +105,10 @@ def test_each_gets_what_it_would_have_got_alone(people: dict[str, Path], wheels:
     assert [each["packages_after"]["jupyterhub"] for each in done["environments"]] == ["2.0.0"] * 4
     for (name, path), entry in zip(people.items(), entries(people)):
         new, other = Path(entry.staged_path), path.with_name("alone")
-        installer = Installer(InstallerOptions(wheels=str(wheels)), str(path))
-        assert is_staged(entry, installer)
-        stage(replace(entry, staged_path=str(other)), installer, Progress())
+        environment = environment_of("venv", str(path))
+        installer = environment.make_installer(InstallerOptions(wheels=str(wheels)), str(path))
+        assert environment.is_staged(entry, installer)
+        environment.stage(replace(entry, staged_path=str(other)), installer, Progress())
         assert contents_of(new, str(path)) == contents_of(other, str(path)) != ""
         for own in ("pyvenv.cfg", "bin/activate", "bin/newcomer", "bin/bystander"):
             assert (new / own).read_text() == (other / own).read_text()
@@ -108,7 +118,7 @@ def test_each_gets_what_it_would_have_got_alone(people: dict[str, Path], wheels:
         path.rename(path.with_name("gone"))
         new.rename(path)
         assert subprocess.run([path / "bin/jupyterhub"]).returncode == 0
-    assert list((wheels.parent / "state/hub").iterdir()) == []
+    assert not list(wheels.parent.glob("state/hub/*"))
 
 
 def test_one_that_changes_meanwhile_is_staged_alone(people: dict[str, Path], wheels: Path) -> None:

@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments import ownership
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 
+from tests import people
+
 ADA = 12345
 
 
-class AsRoot:
-    """What root would have done, on any account: the owners that were set, by what the files are called."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.done: list[str] = []
-        self.before: Any = None
-        monkeypatch.setattr(os, "geteuid", lambda: 0)
-        monkeypatch.setattr(os, "fchown", self._fchown)
-        monkeypatch.setattr(os, "chown", self._chown)
-
-    def _fchown(self, file: int, uid: int, gid: int) -> None:
-        self._done(os.readlink(f"/proc/self/fd/{file}"), uid)
-
-    def _chown(self, path: str, uid: int, gid: int, *, dir_fd: int, follow_symlinks: bool) -> None:
-        assert not follow_symlinks
-        self._done(f"{os.readlink(f'/proc/self/fd/{dir_fd}')}/{path}", uid)
-
-    def _done(self, path: str, uid: int) -> None:
-        assert uid == ADA
-        self.done.append(path)
-        if self.before:
-            self.before(path)
+@pytest.fixture(autouse=True)
+def _as_root() -> None:
+    people.require_root()
 
 
 @pytest.fixture
@@ -55,51 +38,64 @@ def owner() -> os.stat_result:
     return os.stat_result((0, 0, 0, 0, ADA, ADA, 0, 0, 0, 0))
 
 
+def owned(root: Path) -> set[str]:
+    """What is Ada's, by its path in the environment."""
+    return {str(path.relative_to(root)) for path in [root, *root.rglob("*")] if path.lstat().st_uid == ADA}
+
+
+def each_time(monkeypatch: pytest.MonkeyPatch, seen: Callable[[str], None]) -> None:
+    """Call ``seen`` with the path of what has just been given to its owner, by its open file."""
+    give = os.fchown
+
+    def fchown(file: int, uid: int, gid: int) -> None:
+        path = os.readlink(f"/proc/self/fd/{file}")
+        give(file, uid, gid)
+        seen(path)
+
+    monkeypatch.setattr(os, "fchown", fchown)
+
+
 def test_a_folder_is_handed_over_after_what_is_in_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    done = AsRoot(monkeypatch).done
+    def seen(path: str) -> None:
+        below = [each for each in Path(path).rglob("*") if not Path(path).is_file()]
+        assert {each.lstat().st_uid for each in below} <= {ADA}
+
+    each_time(monkeypatch, seen)
     ownership.own_tree(root, owner())
-    assert sorted(done) == sorted([str(root), *map(str, root.rglob("*"))])
-    for path in map(Path, done):
-        assert not any(str(parent) in done[: done.index(str(path))] for parent in path.parents)
+    assert owned(root) == {".", "a", "a/one", "b", "b/two", "link"}
 
 
-def test_what_was_there_before_keeps_its_owner(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    done = AsRoot(monkeypatch).done
+def test_what_was_there_before_keeps_its_owner(root: Path) -> None:
     ownership.own_tree(root, owner(), {"a/one", "b"})
-    assert sorted(done) == [str(root), f"{root}/a/one", f"{root}/b"]
+    assert owned(root) == {".", "a/one", "b"}
 
 
 def test_a_folder_that_becomes_a_link_is_not_followed(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    as_root = AsRoot(monkeypatch)
+    swapped: list[str] = []
 
     def swap(path: str) -> None:
-        as_root.before = None
-        other = root / ("b" if "/a/" in path else "a")
-        other.rename(tmp_path / "away")
-        other.symlink_to(tmp_path / "others")
+        if not swapped:
+            swapped.append(path)
+            other = root / ("b" if "/a/" in path else "a")
+            other.rename(tmp_path / "away")
+            other.symlink_to(tmp_path / "others")
 
-    as_root.before = swap
+    each_time(monkeypatch, swap)
     with pytest.raises(HubError, match="something in it was replaced meanwhile"):
         ownership.own_tree(root, owner(), {"a/one", "b/two", "a", "b"})
-    assert not [path for path in as_root.done if "others" in path or "away" in path]
+    assert owned(tmp_path / "others") == owned(tmp_path / "away") == set()
 
 
-def test_a_root_that_is_a_link_is_refused(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    done = AsRoot(monkeypatch).done
+def test_a_root_that_is_a_link_is_refused(root: Path, tmp_path: Path) -> None:
     with pytest.raises(HubError, match="something in it was replaced meanwhile"):
         ownership.own_tree(root / "link", owner())
-    assert done == []
+    assert owned(tmp_path / "others") == owned(root) == set()
 
 
-def test_a_file_of_another_by_a_second_name_stays_theirs(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    done = AsRoot(monkeypatch).done
+def test_a_file_of_another_by_a_second_name_stays_theirs(root: Path, tmp_path: Path) -> None:
     os.link(tmp_path / "others/two", root / "b/shadow")
     ownership.own_tree(root, owner())
-    assert not [path for path in done if "shadow" in path or "others/two" in path]
-    assert f"{root}/b/two" in done
+    assert owned(tmp_path / "others") == set()
+    assert owned(root) == {".", "a", "a/one", "b", "b/two", "link"}

@@ -575,6 +575,15 @@ CASES += [
         host=obstructed("environments-inside", "/opt/jupyterhub has /opt/jupyterhub/envs/other within it."),
     ),
     Case(
+        "environment-owner",
+        "/opt/jupyterhub belongs to the user number 1234, which this host does not know.",
+        hub(),
+        host=obstructed(
+            "environment-owner",
+            "/opt/jupyterhub belongs to the user number 1234, which this host does not know.",
+        ),
+    ),
+    Case(
         "interpreter-gone",
         "/opt/user-env/bin/python is not there or does not run.",
         hub(user_environments__python=None),

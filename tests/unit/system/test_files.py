@@ -71,3 +71,15 @@ def test_owner_and_mode_are_compared_and_given(tmp_path: Path) -> None:
 def test_free_space_is_what_the_file_system_says(tmp_path: Path) -> None:
     figures = os.statvfs(tmp_path)
     assert files.free_space(tmp_path) == pytest.approx(figures.f_bavail * figures.f_frsize, rel=0.1)
+
+
+def test_only_an_ordinary_file_has_a_beginning(tmp_path: Path) -> None:
+    """In a folder of another user's: what is read there must not wait for that user, nor be without end."""
+    (tmp_path / "file").write_text("text\n")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    assert files.beginning(tmp_path / "file") == "text\n"
+    assert files.beginning(tmp_path / "file", 2) == "te"
+    for name in ("pipe", "endless", "nothing"):
+        with pytest.raises(FileNotFoundError):
+            files.beginning(tmp_path / name)

@@ -8,7 +8,7 @@ from typing import Iterator
 
 from ...environments import links
 from ...environments.conda_tool import NONE_FOUND_FIX
-from ...environments.facts import ENVIRONMENTS_INSIDE, NO_CONDA, PINNED, EnvironmentFacts
+from ...environments.facts import ENVIRONMENTS_INSIDE, NO_CONDA, OWNER, PINNED, EnvironmentFacts
 from ...environments.kinds import environment_of, upgradable
 from ...environments.planned import REBUILD, PlannedEnvironment
 from ...hub import logs
@@ -140,6 +140,14 @@ NESTED_ENVIRONMENTS = Kind(
     "They would be exchanged and restored with it: what their users install in between would be lost.",
     "Make an environment of its own for the hub (conda create --clone base), and change its service.",
 )
+OF_UNCLEAR_OWNER = Kind(
+    OWNER,
+    BLOCKER,
+    "An environment that is not root's has an owner as whom it cannot be upgraded.",
+    "What is in it is executed and written by its owner alone: that one has to be known on the host, be the "
+    "only one who can replace it, and be able to write where the new one has to be.",
+    "Give the environment and the folders around it to one user, or to root.",
+)
 KINDS = (
     NO_JUPYTERHUB_FOR_USERS,
     VERSION_MISMATCH,
@@ -148,6 +156,7 @@ KINDS = (
     NO_CONDA_FOUND,
     CONDA_PINNED,
     NESTED_ENVIRONMENTS,
+    OF_UNCLEAR_OWNER,
     NO_SUCH_PYTHON,
     PYTHON_TOO_OLD,
     INTERPRETER_GONE,
@@ -168,7 +177,7 @@ _CHOSEN_PACKAGES = (
     *("jupyterhub", "jupyterhub-*", "*authenticator*", "*spawner*", "configurable-http-proxy"),
     *("jupyterlab", "notebook", "jupyter-server", "ipykernel", "psycopg*", "pymysql", "mysqlclient"),
 )
-_OBSTACLES = {kind.id: kind for kind in (NO_CONDA_FOUND, CONDA_PINNED, NESTED_ENVIRONMENTS)}
+_OBSTACLES = {kind.id: kind for kind in (NO_CONDA_FOUND, CONDA_PINNED, NESTED_ENVIRONMENTS, OF_UNCLEAR_OWNER)}
 _NEWER_PYTHON_BY_CONDA = (
     "Take a newer Python in a clone of it (conda create --clone, conda install python=...), try the hub with "
     "that, and change its service."

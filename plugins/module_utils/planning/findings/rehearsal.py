@@ -160,7 +160,8 @@ PROXY_NOT_REHEARSED = Kind(
 SPAWN_NOT_REHEARSED = Kind(
     "spawn-not-rehearsed",
     NOTE,
-    "The single-user environment has neither jupyter-server nor notebook, today as well.",
+    "The single-user environment has neither jupyter-server nor notebook, today as well; or it is not "
+    "the one of root, as whom the hub runs.",
     "No server was started from it.",
     "Nothing, where single-user servers come from elsewhere, such as an image.",
 )

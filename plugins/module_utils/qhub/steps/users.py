@@ -19,6 +19,11 @@ class ImportUsers(Step):
     only_with_keycloak = True
 
     def require(self, work: Work) -> None:
+        if not work.site.keycloak_url:
+            raise HubError(
+                "It is not said where the new site's Keycloak is.",
+                f"Name it: qhub_keycloak_url: https://{work.record.domain}/auth.",
+            )
         _wanted(work)
         work.keycloak().users()
 
