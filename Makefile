@@ -82,7 +82,7 @@ kubernetes: venv  ## the programs of a Kubernetes cluster, built once for all ch
 	tools/kubernetes
 
 clusters: images kubernetes  ## releases of Zero to JupyterHub in a real cluster of one node, or in that of KUBECONFIG
-	pytest tests/clusters --durations 20
+	$(PYTEST) tests/clusters
 
 clusters-killed: images kubernetes  ## Helm killed at ten moments of an upgrade, and run again
 	pytest tests/clusters/killed.py

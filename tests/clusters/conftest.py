@@ -1,4 +1,7 @@
-"""A cluster and the charts for all tests, and a release for each."""
+"""A cluster and the charts for all tests, and a release for each.
+
+Two processes share the cluster: a test waits most of its time.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,27 @@ def cluster() -> Iterator[Cluster]:
     with running_cluster() as cluster:
         cluster.load(images)
         yield cluster
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, and end with those that need the cluster for themselves."""
+    items.sort(key=lambda item: (cuts_power(item), not getattr(module_of(item), "IS_LONG", False)))
+
+
+def module_of(item: pytest.Item) -> object:
+    parent = item.getparent(pytest.Module)
+    return parent.obj if parent else None
+
+
+def cuts_power(item: pytest.Item) -> bool:
+    return bool(getattr(module_of(item), "CUTS_POWER", False))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def power(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[None]:
+    """No node loses its power while the tests of a file run, unless they do it."""
+    with cluster.power(cut=cuts_power(request.node)):
+        yield
 
 
 @pytest.fixture(scope="session")

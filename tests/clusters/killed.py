@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.clusters.door import MOMENTS, door
-from tests.clusters.releases import NEW, assert_is_new, assert_is_old, old_release, old_state
+from tests.clusters.releases import NEW, assert_is_new, assert_is_old, go_back, old_release, old_state
 from tests.testbed.kubernetes import Cluster
 from tests.testbed.z2jh.release import Release, State
 
@@ -51,9 +51,3 @@ def assert_another_run_ends_in_the_new_one(release: Release, before: State) -> N
     status, printed = release.upgrade(NEW)
     assert status == 0, printed
     assert_is_new(release, before)
-
-
-def go_back(release: Release, before: State) -> None:
-    status, printed = release.playbook("z2jh_rollback.yml")
-    assert status == 0, printed
-    assert_is_old(release, before)

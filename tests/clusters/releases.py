@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.cluster import Access
+
 from tests.testbed.kubernetes import Cluster
 from tests.testbed.z2jh.release import Release, State
 
@@ -62,6 +64,24 @@ def assert_nothing_is_lost(release: Release) -> None:
     assert not pending(release)
 
 
+def go_back(release: Release, before: State) -> None:
+    """Roll it back to what it was."""
+    status, printed = release.playbook("z2jh_rollback.yml")
+    assert status == 0, printed
+    assert_is_old(release, before)
+
+
 def pending(release: Release) -> bool:
     """Whether Helm takes itself to be at work."""
     return any(each["status"].startswith("pending") for each in release.helm("history", "hub"))
+
+
+def access(release: Release) -> Access:
+    """How the collection's own code gets at it."""
+    cluster = release.cluster
+    return Access(
+        kubeconfig=str(cluster.kubeconfig),
+        namespace=release.namespace,
+        helm=str(cluster.helm4_program),
+        kubectl=str(cluster.kubectl_program),
+    )

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh import rehearsal
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.cluster import Access, Chart
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.cluster import Chart
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.planner import Wanted
 
-from tests.clusters.releases import NEW, NEW_HUB, OLD, OLD_HUB
+from tests.clusters.releases import NEW, NEW_HUB, OLD, OLD_HUB, access
 from tests.testbed.kubernetes import Cluster
 from tests.testbed.z2jh.images import build_server_image
 from tests.testbed.z2jh.release import Release
@@ -103,15 +103,9 @@ def assert_is_rolled_back_without_edsger(release: Release) -> str:
 
 def rehearse(release: Release, version: str, values: dict[str, Any]) -> rehearsal.Rehearsed:
     """What a rehearsal of the upgrade to this version of the chart shows."""
-    access = Access(
-        kubeconfig=str(release.cluster.kubeconfig),
-        namespace=release.namespace,
-        helm=str(release.cluster.helm4_program),
-        kubectl=str(release.cluster.kubectl_program),
-    )
     chart = Chart(str(release.charts[version]), version=version)
     wanted = Wanted(chart, (("values.json", json.dumps(values)),))
-    return rehearsal.rehearse(access, "", wanted, rehearsal.Seconds(), images=False)
+    return rehearsal.rehearse(access(release), "", wanted, rehearsal.Seconds(), images=False)
 
 
 def in_server(release: Release, *argv: str) -> list[str]:

@@ -22,10 +22,11 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh import plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.cluster import Access, Chart, Helm
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.planner import Plan, Wanted
 
+from tests.clusters import releases
+from tests.clusters.releases import NEW, OLD
 from tests.testbed.kubernetes import Cluster
 from tests.testbed.z2jh.release import TOKEN, VALUES, Release, new_release
 
-OLD, NEW = "3.3.8", "4.3.5"
 #: Her claim and pod get another name by KubeSpawner 7.
 PERSON, CLAIM = "grace.h", "claim-grace-2eh"
 PATIENCE = 60
@@ -45,12 +46,7 @@ def release(
 
 @pytest.fixture(scope="module")
 def access(release: Release) -> Access:
-    return Access(
-        kubeconfig=str(release.cluster.kubeconfig),
-        namespace=release.namespace,
-        helm=str(release.cluster.helm4_program),
-        kubectl=str(release.cluster.kubectl_program),
-    )
+    return releases.access(release)
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,7 @@ from tests.clusters.servers import (
 from tests.testbed.kubernetes import Cluster
 from tests.testbed.z2jh.release import VALUES, Release
 
+IS_LONG = True
 URL = "postgresql+psycopg2://hub@database:5432/jupyterhub"
 #: It starts only after the database was migrated, and then raises.
 BROKEN = """

@@ -17,16 +17,16 @@ from typing import Any
 
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh import rehearsal
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.cluster import Access, Chart
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.cluster import Chart
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.planner import Wanted
 
 from tests import REPOSITORY
+from tests.clusters.releases import NEW, OLD, access
 from tests.testbed.kubernetes import Cluster
 from tests.testbed.z2jh.images import images_of
 from tests.testbed.z2jh.release import VALUES, Release
 from tests.testbed.z2jh.versions import VERSIONS
 
-OLD, NEW = "3.3.8", "4.3.5"
 SECRET = "secret-of-a-config"
 PATIENCE = 120
 #: What a hub, its people and their database have, down to each change of an object.
@@ -96,15 +96,6 @@ def everything(release: Release) -> dict[str, str]:
 
 def in_hub(release: Release, program: str) -> str:
     return release.kubectl("exec", "deploy/hub", "--", "python3", "-c", program)
-
-
-def access(release: Release) -> Access:
-    return Access(
-        kubeconfig=str(release.cluster.kubeconfig),
-        namespace=release.namespace,
-        helm=str(release.cluster.helm4_program),
-        kubectl=str(release.cluster.kubectl_program),
-    )
 
 
 def rehearse(release: Release, **hub: Any) -> rehearsal.Rehearsed:

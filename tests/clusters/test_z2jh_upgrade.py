@@ -40,6 +40,7 @@ from tests.testbed.kubernetes import Cluster
 from tests.testbed.z2jh.release import VALUES, Release, State
 
 PATIENCE = 30
+IS_LONG = True
 CHECK = "hubops-check"
 #: It starts only after the database was migrated, and then raises.
 BROKEN = """
@@ -80,6 +81,8 @@ def test_a_hub_that_fails_after_its_migration_ends_in_the_old_one_with_its_rows(
     assert "The old release serves again" in printed
     assert "the copy that the hub made before its migration" in printed
     assert_is_old(release, before)
+    # The proxy was replaced, too: the old hub gives it the routes when it starts, and not minutes later.
+    release.wait("ada's server is reached", lambda: release.reaches_server("ada"))
 
 
 def test_a_controller_that_is_killed_in_the_middle_leaves_the_old_one(

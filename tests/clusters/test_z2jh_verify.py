@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh import deletion, planner, report
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.cluster import Access, Chart
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.cluster import Chart
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.z2jh.planner import Wanted
 
+from tests.clusters.releases import NEW, OLD, access
 from tests.testbed.kubernetes import Cluster
 from tests.testbed.z2jh.release import VALUES, Release, State
 
-OLD, NEW = "3.3.8", "4.3.5"
 #: Their claims get other names by KubeSpawner 7; so does that of a named server.
 GRACE, KAY, ADA = ("grace.h", ""), ("kay.m", ""), ("ada", "work")
 PEOPLE = (GRACE, KAY, ADA)
@@ -101,16 +101,6 @@ def test_servers_that_run_are_refused_where_the_administrator_wants_that(
     assert [each.found for each in made.blockers] == ["Servers of these users run: grace.h, kay.m."]
     assert "2 running servers (refused), 3 claims of 3 users" in report.summary(made)
     assert release.state() == before
-
-
-def access(release: Release) -> Access:
-    cluster = release.cluster
-    return Access(
-        kubeconfig=str(cluster.kubeconfig),
-        namespace=release.namespace,
-        helm=str(cluster.helm4_program),
-        kubectl=str(cluster.kubectl_program),
-    )
 
 
 def test_a_new_hub_is_used_by_a_temporary_user_and_those_who_will_lose_their_files_are_named(

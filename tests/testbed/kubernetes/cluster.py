@@ -1,11 +1,13 @@
 """A real Kubernetes cluster of one node on this machine, or the one that ``KUBECONFIG`` names.
 
-``with running_cluster() as cluster`` starts the node and removes it, unless it runs already.
+``with running_cluster() as cluster`` starts the node and removes it, unless it runs already. Of several
+processes that do so at once the first one starts it, and the last one removes it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -15,7 +17,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from .api import Api
 from .provisioner import STORAGE_CLASS
@@ -27,8 +29,12 @@ INTERFACE = "hubops-node"
 NETWORKS = (WIRE, PODS, SERVICES)
 LAST_RESORT = "4000000000"
 KUBECONFIG = "settings/administrator.kubeconfig"
+#: In the folder of a node that was started for a test run.
+FOR_TESTS = "for-tests"
 #: Seconds until the node must be ready; it takes 6 to 10.
 PATIENCE = 300
+#: Seconds until this machine's end of a dead node's wire is removed.
+WIRE_SECONDS = 30
 
 
 class Cluster:
@@ -60,6 +66,11 @@ class Cluster:
     def load(self, images: Iterable[str]) -> None:
         """Give the nodes the images of this machine's Docker engine that they lack."""
         raise NotImplementedError
+
+    @contextlib.contextmanager
+    def power(self, cut: bool) -> Iterator[None]:
+        """A block in which nobody else cuts the nodes' power; ``cut``: in which nobody else needs it."""
+        yield
 
     def _run(self, program: Path, arguments: Iterable[str], stdin: str | None) -> str:
         done = subprocess.run(
@@ -108,7 +119,15 @@ class OneNode(Cluster):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             (self.folder / f"{name}.pid").unlink(missing_ok=True)
-        self._wait("the node has ended", lambda: not Path("/sys/class/net", INTERFACE).exists())
+        # With its last process its end of the wire goes; the kernel was seen to keep it for minutes.
+        patience = time.monotonic() + WIRE_SECONDS
+
+        def is_gone() -> bool:
+            if time.monotonic() > patience:
+                subprocess.run(["ip", "link", "delete", INTERFACE], capture_output=True)
+            return not Path("/sys/class/net", INTERFACE).exists()
+
+        self._wait("the node has ended", is_gone)
         _remove_cgroups()
 
     def remove(self) -> None:
@@ -124,6 +143,46 @@ class OneNode(Cluster):
         missing = [image for image in images if f"docker.io/{image}" not in listed]
         if not missing:
             return
+        with self._lock("images"):
+            listed = self._ctr("images", "list", "--quiet").stdout.split()
+            missing = [image for image in missing if f"docker.io/{image}" not in listed]
+            if missing:
+                self._import(missing)
+
+    @contextlib.contextmanager
+    def power(self, cut: bool) -> Iterator[None]:
+        with self._lock("power", fcntl.LOCK_EX if cut else fcntl.LOCK_SH):
+            yield
+
+    @contextlib.contextmanager
+    def used(self) -> Iterator[None]:
+        """A block in which the node runs: started unless it does, and removed by the last who uses it so."""
+        with self._lock("users", fcntl.LOCK_UN) as users:
+            try:
+                with self._lock("start"):
+                    fcntl.flock(users, fcntl.LOCK_SH)
+                    if not self.runs:
+                        # Whatever an earlier run may have left.
+                        self.remove()
+                        self.folder.mkdir()
+                        (self.folder / FOR_TESTS).touch()
+                        self.start()
+                yield
+            finally:
+                with self._lock("start"), contextlib.suppress(BlockingIOError):
+                    fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    if (self.folder / FOR_TESTS).exists():
+                        self.remove()
+
+    @contextlib.contextmanager
+    def _lock(self, name: str, kind: int = fcntl.LOCK_EX) -> Iterator[IO[str]]:
+        """A lock beside the node's folder, between processes."""
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        with Path(f"{self.folder}.{name}").open("w") as file:
+            fcntl.flock(file, kind)
+            yield file
+
+    def _import(self, missing: Iterable[str]) -> None:
         with subprocess.Popen(["docker", "save", *missing], stdout=subprocess.PIPE) as saved:
             done = self._ctr("images", "import", "-", stdin=saved.stdout)
         if saved.returncode != 0 or done.returncode != 0:
@@ -210,16 +269,8 @@ def running_cluster() -> Iterator[Cluster]:
         yield Given(Path(given), _programs("clients"))
         return
     node = one_node()
-    if node.runs:
+    with node.used():
         yield node
-        return
-    # Whatever an earlier run may have left.
-    node.remove()
-    try:
-        node.start()
-        yield node
-    finally:
-        node.remove()
 
 
 def one_node() -> OneNode:
