@@ -50,6 +50,9 @@ sys.meta_path.insert(0, Rule())
 """
 
 
+SPY = "import os; open(f'/srv/seen/{os.geteuid()}', 'a').close()\n"
+
+
 def test_the_upgrade_goes_on_without_environments_that_cannot_be_upgraded(fresh_hub: Hub) -> None:
     hub = fresh_hub
     for name in (*PEOPLE, "nobody"):
@@ -62,6 +65,12 @@ def test_the_upgrade_goes_on_without_environments_that_cannot_be_upgraded(fresh_
     ).stdout.split()
     hub.write(f"{packages}/rule.py", RULE)
     hub.write(f"{packages}/rule.pth", "import rule\n")
+    for name in PEOPLE:
+        # What is in a user's environment runs as that user, however the folder around it is owned.
+        hub.write(packages.replace(PEOPLE[2], name) + "/spy.pth", SPY)
+        hub.exec(["chown", "--recursive", f"{name}:{name}", f"/srv/people/{name}/venv"])
+    hub.exec(["chown", "user-000:", "/srv/people/user-000"])
+    hub.exec(["install", "--directory", "--mode", "1777", "/srv/seen"])
 
     staged.lay_out(hub)
     variables = {
@@ -89,6 +98,16 @@ def test_the_upgrade_goes_on_without_environments_that_cannot_be_upgraded(fresh_
     assert versions == {"user-000": TARGET, "user-001": "4.1.6", "user-002": "4.1.6", "nobody": "4.1.6"}
     assert hub.version() == TARGET
     assert "staged" not in hub.exec(["ls", "/srv/people/user-002", "/srv/people/user-001"]).stdout
+    seen = hub.exec(["stat", "--format", "%n %U", "/srv/people/user-000/venv", "/srv/people/user-000"])
+    assert seen.stdout.split() == [
+        "/srv/people/user-000/venv",
+        "user-000",
+        "/srv/people/user-000",
+        "user-000",
+    ]
+    ran_as = {int(number) for number in hub.exec(["ls", "/srv/seen"]).stdout.split()}
+    numbers = {int(hub.exec(["id", "--user", name]).stdout) for name in PEOPLE}
+    assert ran_as and ran_as <= numbers, "root or somebody else has run what users have put there"
 
 
 def test_servers_that_systemd_has_started_run_on(fresh_hub: Hub) -> None:

@@ -199,9 +199,9 @@ class Clients:
         Raises HubError with the first statement's error.
         """
         argv = [self.newest.path("psql"), *_PSQL, "-o", "/dev/null", self._connection()]
-        with self._as_hub(self.newest) as (context, descriptors), clients.piped(
-            context, argv, pass_fds=descriptors
-        ) as process:
+        with contextlib.ExitStack() as stack:
+            context, descriptors = stack.enter_context(self._as_hub(self.newest))
+            process = stack.enter_context(clients.piped(context, argv, pass_fds=descriptors))
             if process.stdin is None:
                 raise AssertionError("psql has no input.")
             with contextlib.suppress(BrokenPipeError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..databases.base import Database
+from ..environments.as_owner import owner_of
 from ..environments.base import Environment
 from ..errors import HubError
 from ..hub import logs
@@ -14,7 +15,7 @@ from . import kept_database, kept_environments
 from .manifest import Manifest
 
 IMPORT_SECONDS = 120
-#: Runs in the old environment, as the hub's user. Its own models refuse a database of another revision.
+#: Runs in the old environment, as the hub's user or its own. Its models refuse any other revision.
 _OPEN = """
 import sys
 if sys.path[0] == "":
@@ -77,7 +78,8 @@ def _failure(
         return "its Python is gone"
     url = database.url(environment.packages().get("sqlalchemy", "")) if database else ""
     try:
-        done = context.run([python, "-B", "-c", _OPEN], input=url, timeout=IMPORT_SECONDS)
+        by = context if database else _owners(environment, context)
+        done = by.run([python, "-B", "-c", _OPEN], input=url, timeout=IMPORT_SECONDS)
     except HubError as error:
         return error.message.rstrip(".")
     if done.returncode:
@@ -86,3 +88,13 @@ def _failure(
     if database and counted not in done.stdout.splitlines():
         return f"it finds {done.stdout.strip() or 'nothing'} in the database, not {counted}"
     return ""
+
+
+def _owners(environment: Environment, context: ExecutionContext) -> ExecutionContext:
+    """As whom a single-user environment is tried: what it runs may be another user's."""
+    owner = owner_of(environment.name)
+    if owner is None:
+        return context
+    if owner.account is None:
+        raise owner.refusal()
+    return owner.account.context("/", owner.account.names)
