@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,9 @@ def test_volume_and_database_get_into_another_cluster(
     folder = tmp_path / "backups"
     cluster = old.release.cluster
 
-    def run(playbook: str, site: SiteInCluster, **variables: Any) -> subprocess.CompletedProcess[str]:
+    def run(
+        playbook: str, site: SiteInCluster, *arguments: str, within: Sequence[str] = (), **variables: Any
+    ) -> subprocess.CompletedProcess[str]:
         usual = {
             "qhub_folder": str(tmp_path / "site"),
             "qhub_state_folder": str(tmp_path / "state"),
@@ -144,7 +147,7 @@ def test_volume_and_database_get_into_another_cluster(
             "qhub_kubectl": str(cluster.kubectl_program),
             "qhub_pod_image": site.image,
         }
-        return run_playbook(playbook, tmp_path, {**usual, **variables})
+        return run_playbook(playbook, tmp_path, {**usual, **variables}, *arguments, within=within)
 
     # A claim that is not there is said at once, and no pod waits for it.
     before = (old.release.containers(), old.pods())
@@ -152,6 +155,8 @@ def test_volume_and_database_get_into_another_cluster(
     assert f"The namespace {old.release.namespace} has no claim nowhere." in nowhere.stdout, nowhere.stdout
     assert f"Its claims are hub-db-dir, {old.claim}:" in nowhere.stdout
     assert "name the right one, qhub_claim, or the right namespace" in nowhere.stdout
+    tried = run("qhub_backup.yml", old, "--check")
+    assert (tried.returncode, folder.exists()) == (0, False), tried.stdout
     assert (old.release.containers(), old.pods()) == before
 
     # The old hub goes on, and nothing is left in it, nor of what a run has left that was killed.
@@ -181,6 +186,9 @@ def test_volume_and_database_get_into_another_cluster(
 
     # What the new site has already is not overwritten, nor is its hub stopped.
     before = (new.release.containers(), new.pods())
+    tried = run("qhub_restore.yml", new, "--check", qhub_accept_loss=True)
+    assert (tried.returncode, site.evidence("restore")) == (0, {}), tried.stdout
+    assert (new.release.containers(), new.pods()) == before
     kept = run("qhub_restore.yml", new)
     assert "has 1 files in its homes already, such as home/ada/analysis.ipynb" in kept.stdout, kept.stdout
     assert (new.release.containers(), new.pods()) == before
@@ -189,8 +197,16 @@ def test_volume_and_database_get_into_another_cluster(
     assert f"The namespace {new.release.namespace} has no claim nowhere." in nowhere.stdout, nowhere.stdout
     assert (new.release.containers(), new.pods()) == before
 
-    for name in ("hubops-restore-data", "hubops-restore-database"):
-        new.leave(name, "restore")
+    # Killed when it is about to send the tar, the hub stopped; another run has left the other pod.
+    pidfile, kubectl = tmp_path / "pid", tmp_path / "kubectl"
+    kubectl.write_text(f'#!/bin/sh\nkill -KILL "$(cat {pidfile})"\n')
+    kubectl.chmod(0o755)
+    within = ("sh", "-c", 'echo $$ >"$0"; exec "$@"', str(pidfile))
+    killed = run("qhub_restore.yml", new, within=within, qhub_kubectl=str(kubectl), qhub_accept_loss=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stdout
+    assert "hubops-restore-data" in new.pods()
+    assert new.release.get("deployment", "hub")["spec"]["replicas"] == 0
+    new.leave("hubops-restore-database", "restore")
     done = run("qhub_restore.yml", new, qhub_accept_loss=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert site.evidence("restore")["files"] == "4"
