@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 from ..databases.base import Database
 from ..environments.as_owner import owner_of
 from ..environments.base import Environment
+from ..environments.relocation import run_python
 from ..errors import HubError
 from ..hub import logs
+from ..progress import Progress
 from ..services.kinds import service_of
 from ..system.execution_context import ExecutionContext
 from . import kept_database, kept_environments
@@ -76,25 +79,27 @@ def _failure(
     python = environment.facts().python
     if python is None:
         return "its Python is gone"
+    owner = None if database else owner_of(environment.name)
     url = database.url(environment.packages().get("sqlalchemy", "")) if database else ""
     try:
-        by = context if database else _owners(environment, context)
-        done = by.run([python, "-B", "-c", _OPEN], input=url, timeout=IMPORT_SECONDS)
+        if owner:
+            return str(owner.call(_failure_to_import, environment.name))
+        done = context.run([python, "-B", "-c", _OPEN], input=url, timeout=IMPORT_SECONDS)
     except HubError as error:
         return error.message.rstrip(".")
     if done.returncode:
-        return logs.reason(done.stderr) or f"it ended with {done.returncode}"
+        return _reason(done)
     counted = f"users {rows.get('users')}"
     if database and counted not in done.stdout.splitlines():
         return f"it finds {done.stdout.strip() or 'nothing'} in the database, not {counted}"
     return ""
 
 
-def _owners(environment: Environment, context: ExecutionContext) -> ExecutionContext:
-    """As whom a single-user environment is tried: what it runs may be another user's."""
-    owner = owner_of(environment.name)
-    if owner is None:
-        return context
-    if owner.account is None:
-        raise owner.refusal()
-    return owner.account.context("/", owner.account.names)
+def _failure_to_import(_progress: Progress, path: str) -> str:
+    """The same for an environment of another user, in a process of its owner's."""
+    done = run_python(Path(path), ["-c", _OPEN], input="", seconds=IMPORT_SECONDS)
+    return _reason(done) if done.returncode else ""
+
+
+def _reason(done: subprocess.CompletedProcess[str]) -> str:
+    return logs.reason(done.stderr) or f"it ended with {done.returncode}"
