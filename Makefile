@@ -93,6 +93,12 @@ molecule: $(SCENARIOS:%=molecule-%)  ## the molecule scenarios; `make molecule-s
 $(SCENARIOS:%=molecule-%): images
 	molecule test --scenario-name $(@:molecule-%=%)
 
+# Not in `make test`: tests/hubs/layouts/test_littlest.py has the layout there.
+.PHONY: molecule-littlest
+molecule-littlest: engine  ## the scenario of The Littlest JupyterHub's layout, with its image
+	python -m tests.testbed littlest
+	molecule test --scenario-name littlest
+
 refusals: images  ## bad input, each refused with its message and nothing changed
 	pytest tests/refusals
 
