@@ -18,6 +18,7 @@ from .row import BRIEF, CONFIRM_SECONDS, NEW, OLD, RESTORE_SECONDS, WHOLE, Fault
 from .tasks import (
     IN_PLACE,
     MIGRATE,
+    SERVERS,
     START,
     STOP,
     SWITCH,
@@ -197,14 +198,16 @@ def _is_one_of(*steps: str) -> Callable[[Moment], bool]:
 
 IN = "in the middle of"
 KILLED = "ansible-playbook killed (SIGKILL)"
+POWER_CUT = "power cut, and the run continues"
+PROGRAM_KILLED = "program of the outage killed"
 KINDS = (
     Kind(KILLED, killed, (NEW,)),
     Kind("ansible-playbook interrupted (SIGINT)", interrupted, (NEW,)),
     Kind("controller frozen, and late", frozen, (NEW,)),
     Kind("host not reachable any more", cut_off, (NEW,)),
-    Kind("power cut, and the run continues", without_power, (OLD,)),
+    Kind(POWER_CUT, without_power, (OLD,)),
     Kind("power cut in the step, and the run continues", without_power_in, (OLD,), IN, _is_step),
-    Kind("program of the outage killed", without_program, (OLD,), has=_is_step),
+    Kind(PROGRAM_KILLED, without_program, (OLD,), has=_is_step),
     Kind("program of the outage killed in the step", in_step("program"), (OLD,), IN, _is_step),
     Kind("program and guard killed", without_program_and_guard, (OLD,), has=_is_step),
     Kind("guard killed", without_guard, (NEW,), has=_is_step),
@@ -232,7 +235,7 @@ SELECTED = {
     (KILLED, START): BRIEF,
     (KILLED, "hub_guard : accept"): BRIEF,
     ("controller frozen, and late", MIGRATE): BRIEF,
-    ("power cut, and the run continues", SWITCH): BRIEF,
+    (POWER_CUT, SWITCH): BRIEF,
     ("program of the outage killed in the step", SWITCH): WHOLE,
 }
 
@@ -270,37 +273,37 @@ def is_prepared(moment: Moment, tasks: list[Task]) -> bool:
 
 
 def at_random(count: int, seed: int, tasks: list[Task], reference: Reference) -> Iterator[Fault]:
-    """So many faults, each at any moment from the start of the outage to the acceptance."""
+    """So many faults, each at any moment from the first step of the outage to the acceptance."""
     chance = random.Random(seed)
     within = tasks[next(number for number, task in enumerate(tasks) if is_outage(task)) :]
     longest = sum(reference.seconds(task) for task in within)
     for _number in range(count):
-        what = chance.choice(["killed", "power cut", "program of the outage killed"])
+        what = chance.choice([KILLED, POWER_CUT, PROGRAM_KILLED])
         seconds = round(chance.uniform(0, longest), 3)
         yield Fault(
             f"{what} (seed {seed})",
-            f"{seconds:.3f} s after the start of {within[0]}",
-            _after(what, seconds, within[0]),
+            f"{seconds:.3f} s after the start of {SERVERS}",
+            _after(what, seconds),
             ends=(OLD, NEW),
             heals=False,
             prepared=True,
+            unattended=what == KILLED,
         )
 
 
-def _after(what: str, seconds: float, first: Task) -> Callable[[Row], None]:
+def _after(what: str, seconds: float) -> Callable[[Row], None]:
     def inject(row: Row) -> None:
-        attempt = row.upgrade()
-        attempt.go_to(first)
-        attempt.go_on()
+        attempt = begun(row, SERVERS)
+        row.go_on()
         time.sleep(seconds)
-        if what == "killed":
+        if what == KILLED:
             attempt.signal(signal.SIGKILL)
             row.host.end_session()
-        elif what == "power cut":
+        elif what == POWER_CUT:
             row.hub.cut_power()
             row.hub.boot()
         else:
-            # It may not have begun, or be over.
+            # It may be over.
             with contextlib.suppress(RuntimeError):
                 row.host.kill_program()
         attempt.end()

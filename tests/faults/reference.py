@@ -40,13 +40,16 @@ tar --create --gzip --exclude=guard --exclude='migration.*' --exclude=lock --exc
     var/lib/hubops $(ls -d srv/jupyterhub/*.hubops-reserve) etc/systemd/system/jupyterhub.service.d | base64
 """
 #: Puts it onto another one, and lets the outage have begun, as its program records before it stops the hub.
+#: The argument is the run's confirm timeout.
 _LAY_OUT = r"""
 set -e
 base64 --decode | tar --extract --gzip --directory=/
 systemctl daemon-reload
 run=/var/lib/hubops/jupyterhub/run.json
 sed --in-place 's/^  "phase": "armed"/  "phase": "outage"/; s/^  "doing": ""/  "doing": "stop"/' $run
+sed --in-place "s/^  \"confirm_timeout\": .*/  \"confirm_timeout\": $1,/" $run
 grep --quiet '^  "phase": "outage"' $run
+grep --quiet "^  \"confirm_timeout\": $1," $run
 """
 
 
@@ -62,7 +65,8 @@ class Reference:
 
     def lay_out(self, hub: Hub) -> None:
         """Let an upgrade of this hub be cut off at the start of its outage; its environments are staged."""
-        hub.exec(["sh", "-c", _LAY_OUT], stdin=self.prepared)
+        confirm_timeout = str(VARIABLES["jupyterhub_confirm_timeout"])
+        hub.exec(["sh", "-c", _LAY_OUT, "lay-out", confirm_timeout], stdin=self.prepared)
 
     def seconds(self, task: Task) -> float:
         return next(seconds for name, number, seconds in self.tasks if (name, number) == task)
