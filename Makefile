@@ -84,8 +84,8 @@ kubernetes: venv  ## the programs of a Kubernetes cluster, built once for all ch
 clusters: images kubernetes  ## releases of Zero to JupyterHub in a real cluster of one node, or in that of KUBECONFIG
 	$(PYTEST) tests/clusters
 
-clusters-killed: images kubernetes  ## Helm, controller and node killed at each moment of an upgrade, and run again: half an hour
-	$(PYTEST) tests/clusters/killed.py
+clusters-killed: images kubernetes  ## Helm, controller and node killed at each moment of an upgrade, and run again; PostgreSQL through all majors: half an hour
+	$(PYTEST) tests/clusters/killed.py tests/clusters/majors.py
 	pytest tests/clusters/killed_node.py
 
 molecule: $(SCENARIOS:%=molecule-%) molecule-z2jh  ## the molecule scenarios; `make molecule-systemd` makes one

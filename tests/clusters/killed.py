@@ -1,6 +1,6 @@
-"""Helm and the controller are killed at every moment of an upgrade, and the upgrade is run again.
+"""Helm and the controller are killed at every moment of an upgrade, and other ends of one.
 
-It takes too long for every run of the suite: ``make clusters-killed``. `test_z2jh_upgrade.py` has two of
+They take too long for every run of the suite: ``make clusters-killed``. `test_z2jh_upgrade.py` has two of
 the moments of Helm, and one of the controller. Each test finds the release as it was installed, and leaves
 it so: any worker may take it.
 """
@@ -32,7 +32,7 @@ from tests.clusters.releases import (
     old_state,
 )
 from tests.testbed.kubernetes import Cluster
-from tests.testbed.z2jh.release import Release, State
+from tests.testbed.z2jh.release import VALUES, Release, State
 
 #: Files with the tasks of an upgrade, from the first one that changes something on.
 FILES = ("protect", "main", "accept")
@@ -116,7 +116,22 @@ def test_servers_are_stopped_for_it_where_that_is_wanted(release: Release, befor
     assert release.state().volumes == before.volumes
     status, printed = release.playbook("z2jh_rollback.yml")
     assert status == 0, printed
+    assert "since they were started later, were stopped: ada." in printed
+    release.wait("ada's pod is gone", lambda: release.state().servers == {})
+    release.start_server("ada")
+    assert release.state().volumes == before.volumes
     assert_nothing_is_lost(release)
+
+
+def test_a_hub_whose_image_is_not_there_ends_in_the_old_one(release: Release, before: State) -> None:
+    """Where nothing was rehearsed."""
+    image = {"name": "hubops-test/none", "tag": "none", "pullPolicy": "Never"}
+    values = release.file("none.json", {**VALUES, "hub": {**VALUES["hub"], "image": image}})
+    status, printed = release.upgrade(NEW, z2jh_values_files=[str(values)])
+    assert status != 0
+    assert "ErrImageNeverPull" in printed, printed
+    assert "The old release serves again" in printed
+    assert_is_old(release, before)
 
 
 def assert_next_run_ends_it(release: Release, before: State) -> None:
