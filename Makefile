@@ -98,6 +98,12 @@ $(SCENARIOS:%=molecule-%) molecule-z2jh: images
 other-systems: engine  ## a hub in a container of Debian 13, with its Python 3.13, upgraded and rolled back; its images are built for that
 	pytest -s tests/hubs/docker/other_systems.py
 
+# Not in `make test`: tests/hubs/layouts/test_littlest.py has the layout there.
+.PHONY: molecule-littlest
+molecule-littlest: engine  ## the scenario of The Littlest JupyterHub's layout, with its image
+	python -m tests.testbed littlest
+	molecule test --scenario-name littlest
+
 refusals: images  ## bad input, each refused with its message and nothing changed
 	pytest tests/refusals
 

@@ -28,12 +28,16 @@ REPOSITORY = "hubops-test"
 
 
 class Image(NamedTuple):
-    """A Dockerfile's folder, the image it is built from, the files it takes in and its build arguments."""
+    """A Dockerfile's folder, the image it is built from, the files it takes in and its build arguments.
+
+    ``modules`` are files of the test bed that it takes in as well.
+    """
 
     folder: str
     parent: str | None
     inputs: tuple[str, ...]
     arguments: dict[str, str]
+    modules: tuple[str, ...] = ()
 
 
 #: Of databases that a server has.
@@ -59,6 +63,9 @@ IMAGES = {
     "database": Image("database", "base", ("database",), {}),
     "server": Image("server", "container", ("server",), {}),
     "server-new": Image("server", "container-new", ("server",), {}),
+    "littlest": Image(
+        "littlest", "base", ("littlest", "tljh", "common"), {"HUB": "4.1.6"}, modules=("old_conda.py",)
+    ),
     "old": Image(
         "systemd", "base", ("systemd", "common"), {"HUB": "2.3.1", "RELATED_PACKAGES": "sqlalchemy<2"}
     ),
@@ -87,8 +94,10 @@ def image(name: str) -> str:
         else:
             arguments["PARENT"] = image(recipe.parent)
         with tempfile.TemporaryDirectory() as context:
-            shutil.copytree(FOLDER, context, dirs_exist_ok=True)
+            shutil.copytree(FOLDER, context, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
             shutil.copy(CERTIFICATES, Path(context, "ca-certificates.crt"))
+            for module in recipe.modules:
+                shutil.copy(FOLDER.with_name(module), context)
             build(tag, Path(context), f"{recipe.folder}/Dockerfile", arguments)
     return tag
 
@@ -153,8 +162,10 @@ def _fingerprint(name: str) -> str:
         digest.update(_fingerprint(recipe.parent).encode())
     for entry in recipe.inputs:
         path = FOLDER / entry
-        for file in [path] if path.is_file() else sorted(path.iterdir()):
+        for file in [path] if path.is_file() else sorted(filter(Path.is_file, path.iterdir())):
             digest.update(file.name.encode() + file.read_bytes())
+    for module in recipe.modules:
+        digest.update(FOLDER.with_name(module).read_bytes())
     return digest.hexdigest()[:12]
 
 
