@@ -84,13 +84,15 @@ kubernetes: venv  ## the programs of a Kubernetes cluster, built once for all ch
 clusters: images kubernetes  ## releases of Zero to JupyterHub in a real cluster of one node, or in that of KUBECONFIG
 	$(PYTEST) tests/clusters
 
-clusters-killed: images kubernetes  ## Helm killed at ten moments of an upgrade, and run again
-	pytest tests/clusters/killed.py
+clusters-killed: images kubernetes  ## Helm, controller and node killed at each moment of an upgrade, and run again; PostgreSQL through all majors: half an hour
+	$(PYTEST) tests/clusters/killed.py tests/clusters/majors.py
+	pytest tests/clusters/killed_node.py
 
-molecule: $(SCENARIOS:%=molecule-%)  ## the molecule scenarios; `make molecule-systemd` makes one
+molecule: $(SCENARIOS:%=molecule-%) molecule-z2jh  ## the molecule scenarios; `make molecule-systemd` makes one
 
-.PHONY: $(SCENARIOS:%=molecule-%)
-$(SCENARIOS:%=molecule-%): images
+.PHONY: $(SCENARIOS:%=molecule-%) molecule-z2jh
+molecule-z2jh: kubernetes  # a release through all versions of the chart; not in `make test`
+$(SCENARIOS:%=molecule-%) molecule-z2jh: images
 	molecule test --scenario-name $(@:molecule-%=%)
 
 refusals: images  ## bad input, each refused with its message and nothing changed

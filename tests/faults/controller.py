@@ -13,12 +13,12 @@ from typing import Callable
 
 from .attempt import Attempt, NotInjected
 from .host import OVER
-from .reference import Reference
 from .row import BRIEF, CONFIRM_SECONDS, NEW, OLD, RESTORE_SECONDS, WHOLE, Fault, Row
 from .tasks import (
     IN_PLACE,
     MIGRATE,
     START,
+    STEPS,
     STOP,
     SWITCH,
     VERIFY,
@@ -37,6 +37,8 @@ KEPT = re.compile(r"The new hub was accepted already, by the guard")
 WORKER_DELAY_SECONDS = 0.01
 #: How long a module may take to begin its step, where it takes one.
 MODULE_SECONDS = 0.6
+#: How long after the start of a step a random fault comes at the latest; only starting the hub takes longer.
+SHORTLY_SECONDS = 3
 
 
 def begun(row: Row, moment: Moment) -> Attempt:
@@ -197,14 +199,16 @@ def _is_one_of(*steps: str) -> Callable[[Moment], bool]:
 
 IN = "in the middle of"
 KILLED = "ansible-playbook killed (SIGKILL)"
+POWER_CUT = "power cut, and the run continues"
+PROGRAM_KILLED = "program of the outage killed"
 KINDS = (
     Kind(KILLED, killed, (NEW,)),
     Kind("ansible-playbook interrupted (SIGINT)", interrupted, (NEW,)),
     Kind("controller frozen, and late", frozen, (NEW,)),
     Kind("host not reachable any more", cut_off, (NEW,)),
-    Kind("power cut, and the run continues", without_power, (OLD,)),
+    Kind(POWER_CUT, without_power, (OLD,)),
     Kind("power cut in the step, and the run continues", without_power_in, (OLD,), IN, _is_step),
-    Kind("program of the outage killed", without_program, (OLD,), has=_is_step),
+    Kind(PROGRAM_KILLED, without_program, (OLD,), has=_is_step),
     Kind("program of the outage killed in the step", in_step("program"), (OLD,), IN, _is_step),
     Kind("program and guard killed", without_program_and_guard, (OLD,), has=_is_step),
     Kind("guard killed", without_guard, (NEW,), has=_is_step),
@@ -232,7 +236,7 @@ SELECTED = {
     (KILLED, START): BRIEF,
     (KILLED, "hub_guard : accept"): BRIEF,
     ("controller frozen, and late", MIGRATE): BRIEF,
-    ("power cut, and the run continues", SWITCH): BRIEF,
+    (POWER_CUT, SWITCH): BRIEF,
     ("program of the outage killed in the step", SWITCH): WHOLE,
 }
 
@@ -269,38 +273,37 @@ def is_prepared(moment: Moment, tasks: list[Task]) -> bool:
     return moment == tasks[-1] or (_is_step(moment) and moment != IN_PLACE)
 
 
-def at_random(count: int, seed: int, tasks: list[Task], reference: Reference) -> Iterator[Fault]:
-    """So many faults, each at any moment from the start of the outage to the acceptance."""
+def at_random(count: int, seed: int) -> Iterator[Fault]:
+    """So many faults, each at any moment of the outage: shortly after the start of one of its steps."""
     chance = random.Random(seed)
-    within = tasks[next(number for number, task in enumerate(tasks) if is_outage(task)) :]
-    longest = sum(reference.seconds(task) for task in within)
     for _number in range(count):
-        what = chance.choice(["killed", "power cut", "program of the outage killed"])
-        seconds = round(chance.uniform(0, longest), 3)
+        what = chance.choice([KILLED, POWER_CUT, PROGRAM_KILLED])
+        step = chance.choice([step for step in STEPS if step != IN_PLACE])
+        seconds = round(chance.uniform(0, SHORTLY_SECONDS), 3)
         yield Fault(
             f"{what} (seed {seed})",
-            f"{seconds:.3f} s after the start of {within[0]}",
-            _after(what, seconds, within[0]),
+            f"{seconds:.3f} s after the start of {step}",
+            _after(what, step, seconds),
             ends=(OLD, NEW),
             heals=False,
             prepared=True,
+            unattended=what == KILLED,
         )
 
 
-def _after(what: str, seconds: float, first: Task) -> Callable[[Row], None]:
+def _after(what: str, step: str, seconds: float) -> Callable[[Row], None]:
     def inject(row: Row) -> None:
-        attempt = row.upgrade()
-        attempt.go_to(first)
-        attempt.go_on()
+        attempt = begun(row, step)
+        row.go_on()
         time.sleep(seconds)
-        if what == "killed":
+        if what == KILLED:
             attempt.signal(signal.SIGKILL)
             row.host.end_session()
-        elif what == "power cut":
+        elif what == POWER_CUT:
             row.hub.cut_power()
             row.hub.boot()
         else:
-            # It may not have begun, or be over.
+            # It may be over.
             with contextlib.suppress(RuntimeError):
                 row.host.kill_program()
         attempt.end()

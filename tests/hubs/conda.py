@@ -17,6 +17,7 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 import tarfile
 from collections.abc import Callable, Iterable
 from importlib.util import cache_from_source
@@ -36,7 +37,7 @@ from tests.hubs.small_wheels import UV
 
 CONDA_VERSION = "4.3.16"
 #: Channels are made again where their packages are made in another way.
-CHANNEL_FORMAT = 4
+CHANNEL_FORMAT = 5
 #: conda writes the environment's path over this one; in binaries it needs the space.
 PLACEHOLDER = "/opt/placeholder" + "_" * 200
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -56,9 +57,10 @@ platform.linux_distribution = lambda: ("", "", "")
 LEFT_OUT = re.compile(r"/(test|idlelib|tkinter|ensurepip|site-packages|config-[^/]+)(/|$)")
 
 
-def conda() -> str:
-    """The program, which also is the first one on the PATH that `on_path` gives."""
-    return str(_made(f"conda-{CONDA_VERSION}", _install_conda) / "bin/conda")
+def conda(python: str = sys.executable) -> str:
+    """The program, run by a Python; that of the tests may be in root's home, where no other user comes."""
+    name = f"conda-{CONDA_VERSION}" if python == sys.executable else f"conda-{CONDA_VERSION}-for-all"
+    return str(_made(name, lambda path: _install_conda(path, python)) / "bin/conda")
 
 
 def channel(*versions: str) -> str:
@@ -67,16 +69,16 @@ def channel(*versions: str) -> str:
     return f"file://{_made(name, lambda folder: _fill_channel(folder, versions))}"
 
 
-def create(path: Path, source: str, *specs: str) -> Path:
+def create(path: Path, source: str, *specs: str, python: str = sys.executable) -> Path:
     """An environment that conda makes of a channel's packages."""
-    run("create", path, source, *specs)
+    run("create", path, source, *specs, python=python)
     return path
 
 
-def run(action: str, path: Path, source: str, *specs: str) -> None:
+def run(action: str, path: Path, source: str, *specs: str, python: str = sys.executable) -> None:
     """What an administrator says to conda; packages are unpacked once for all tests."""
     argv: list[str | Path] = [
-        conda(),
+        conda(python),
         action,
         "--yes",
         "--quiet",
@@ -105,10 +107,12 @@ def _made(name: str, make: Callable[[Path], None]) -> Path:
     return path
 
 
-def _install_conda(path: Path) -> None:
-    subprocess.run([UV, "venv", "--quiet", "--clear", "--python", sys.executable, path], check=True)
+def _install_conda(path: Path, python: str) -> None:
+    subprocess.run([UV, "venv", "--quiet", "--clear", "--python", python, path], check=True)
     [packages] = path.glob("lib/python3*/site-packages")
-    (packages / "sitecustomize.py").write_text(FITTED)
+    # Debian's Python has a sitecustomize of its own.
+    (packages / "fitted.py").write_text(FITTED)
+    (packages / "fitted.pth").write_text("import fitted\n")
     install = [UV, "pip", "install", "--quiet", f"--python={path}/bin/python"]
     needed = ["pip", "setuptools<80", "wheel", "cytoolz", "pycosat", "requests", "ruamel.yaml"]
     subprocess.run([*install, *needed], check=True)
@@ -165,8 +169,15 @@ def _python_package(folder: Path) -> dict[str, dict[str, object]]:
         if not LEFT_OUT.search(place) and file.is_file():
             files[place] = file
     files[f"lib/{PYTHON}/site-packages/README.txt"] = b"Packages of the environment.\n"
+    program = (base / "bin" / PYTHON).resolve().read_bytes()
+    if sysconfig.get_config_var("Py_ENABLE_SHARED"):
+        # As conda's own: its library is in the environment, and not where other users may not come.
+        folder_of_library, library = map(sysconfig.get_config_var, ("LIBDIR", "INSTSONAME"))
+        files[f"lib/{library}"] = Path(folder_of_library, library)
+        there = f"\0{folder_of_library}\0".encode()
+        program = program.replace(there, b"\0$ORIGIN/../lib".ljust(len(there), b"\0"))
     for name in ("python", "python3", PYTHON):
-        files[f"bin/{name}"] = (base / "bin" / PYTHON).resolve()
+        files[f"bin/{name}"] = program
     version = ".".join(map(str, sys.version_info[:3]))
     return _package(folder, "python", version, files, [])
 

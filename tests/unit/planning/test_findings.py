@@ -800,6 +800,12 @@ CASES += [
         "The container jupyterhub.service has numpy 2.0, scipy 1.0, and its image does not.",
         hub(service__lost=["numpy 2.0", "scipy 1.0"]),
     ),
+    Case(
+        "packages-lost",
+        "The container jupyterhub.service has numpy 2.0, and its image does not. "
+        "A rollback from an accepted upgrade has none of it either.",
+        hub(service__lost=["numpy 2.0"], service__defined_in="Compose's service hub has the image hub:4."),
+    ),
     *(
         Case(
             f"changes-{major}",
