@@ -18,7 +18,7 @@ CHECK := sanity lint unit docs artifact
 TEST := engine images tests clusters faults-short $(SCENARIOS:%=molecule-%) failures-short artifact docs lint sanity demo demo-clean
 ON_IMAGES := $(filter faults-short molecule-% failures-short clusters,$(TEST))
 
-.PHONY: help venv check test lint sanity artifact docs unit hubs servers firewall browser engine images kubernetes clusters clusters-killed molecule other-systems refusals pages hub-pages keycloak redeployments faults faults-short failures failures-short tests demo demo-clean bench clean
+.PHONY: help venv check test lint sanity artifact docs unit hubs servers firewall browser engine images kubernetes clusters clusters-killed molecule other-systems refusals pages hub-pages keycloak redeployments faults faults-short failures failures-short tests demo demo-clean cores bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -139,6 +139,9 @@ demo:  ## a real hub upgraded under build/demo, without root, Docker or Node
 
 demo-clean:  ## stop the demo's hub and remove build/demo
 	demo/clean
+
+cores: images  ## sanity and unit tests with each supported ansible-core, a scenario with the oldest and the newest; for a release
+	python -m tests.cores
 
 bench: images servers firewall  ## measure outage, rehearsal, large databases and their move, a fleet's controller and index, many environments; writes build/bench.json
 	python -m tests.bench
