@@ -18,7 +18,7 @@ CHECK := sanity lint unit docs artifact
 TEST := engine images tests clusters faults-short $(SCENARIOS:%=molecule-%) failures-short artifact docs lint sanity demo demo-clean
 ON_IMAGES := $(filter faults-short molecule-% failures-short clusters,$(TEST))
 
-.PHONY: help venv check test lint sanity artifact docs unit hubs servers firewall browser engine images kubernetes clusters clusters-killed molecule refusals pages hub-pages keycloak redeployments faults faults-short failures failures-short tests demo demo-clean bench clean
+.PHONY: help venv check test lint sanity artifact docs unit hubs servers firewall browser engine images kubernetes clusters clusters-killed molecule other-systems refusals pages hub-pages keycloak redeployments faults faults-short failures failures-short tests demo demo-clean cores bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -84,14 +84,19 @@ kubernetes: venv  ## the programs of a Kubernetes cluster, built once for all ch
 clusters: images kubernetes  ## releases of Zero to JupyterHub in a real cluster of one node, or in that of KUBECONFIG
 	$(PYTEST) tests/clusters
 
-clusters-killed: images kubernetes  ## Helm killed at ten moments of an upgrade, and run again
-	pytest tests/clusters/killed.py
+clusters-killed: images kubernetes  ## Helm, controller and node killed at each moment of an upgrade, and run again; PostgreSQL through all majors: half an hour
+	$(PYTEST) tests/clusters/killed.py tests/clusters/majors.py
+	pytest tests/clusters/killed_node.py
 
-molecule: $(SCENARIOS:%=molecule-%)  ## the molecule scenarios; `make molecule-systemd` makes one
+molecule: $(SCENARIOS:%=molecule-%) molecule-z2jh  ## the molecule scenarios; `make molecule-systemd` makes one
 
-.PHONY: $(SCENARIOS:%=molecule-%)
-$(SCENARIOS:%=molecule-%): images
+.PHONY: $(SCENARIOS:%=molecule-%) molecule-z2jh
+molecule-z2jh: kubernetes  # a release through all versions of the chart; not in `make test`
+$(SCENARIOS:%=molecule-%) molecule-z2jh: images
 	molecule test --scenario-name $(@:molecule-%=%)
+
+other-systems: engine  ## a hub in a container of Debian 13, with its Python 3.13, upgraded and rolled back; its images are built for that
+	pytest -s tests/hubs/docker/other_systems.py
 
 # Not in `make test`: tests/hubs/layouts/test_littlest.py has the layout there.
 .PHONY: molecule-littlest
@@ -134,6 +139,9 @@ demo:  ## a real hub upgraded under build/demo, without root, Docker or Node
 
 demo-clean:  ## stop the demo's hub and remove build/demo
 	demo/clean
+
+cores: images  ## sanity and unit tests with each supported ansible-core, a scenario with the oldest and the newest; for a release
+	python -m tests.cores
 
 bench: images servers firewall  ## measure outage, rehearsal, large databases and their move, a fleet's controller and index, many environments; writes build/bench.json
 	python -m tests.bench

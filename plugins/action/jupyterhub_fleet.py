@@ -10,13 +10,12 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
-from ansible_collections.hubops.jupyterhub.plugins.filter.reviewed_version import reviewed_version
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.newest import WORDS
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.recovery.status import Status
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.runs import fleet
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
-from ansible_collections.hubops.jupyterhub.plugins.plugin_utils import fleets
+from ansible_collections.hubops.jupyterhub.plugins.plugin_utils import fleets, reviewed_plans
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.facts import hand_on
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.screen import show
 
@@ -55,7 +54,9 @@ class ActionModule(ActionBase):
     def _decided(self) -> fleet.Decision:
         given = self._task.args
         looked, plans = given["looked"], given.get("plans") or {}
-        versions = {host: reviewed_version(each, plans, host) for host, each in given["versions"].items()}
+        versions = {
+            host: reviewed_plans.version(each, plans, host) for host, each in given["versions"].items()
+        }
         _require_numbers(versions)
         batches = fleet.batches(list(versions), given.get("canaries") or [], _sizes(given.get("serial")))
         hubs = [

@@ -11,11 +11,12 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.planned import (
     IntermediateVersion,
 )
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.errors import HubError
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.drift import fingerprint
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.findings.finding import BLOCKER
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.plan import FallbackPath, Plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import from_dict, to_dict
-from ansible_collections.hubops.jupyterhub.plugins.plugin_utils import plans, vulnerabilities
+from ansible_collections.hubops.jupyterhub.plugins.plugin_utils import plans, reviewed_plans, vulnerabilities
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.facts import hand_on
 from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.progress import (
     INSTALL_SECONDS,
@@ -40,6 +41,10 @@ class ActionModule(ActionBase):
         self._vars = task_vars or {}
         self._arguments = dict(self._task.args)
         self._plan = from_dict(Plan, self._arguments["plan"])
+        try:
+            self._reviewed = reviewed_plans.read(self, self._arguments.get("reviewed") or "")
+        except HubError as error:
+            return {**result, "failed": True, "msg": str(error)}
         self._staged: list[dict[str, Any]] = self._arguments.get("staged") or []
         self._audited = self._audit()
         rehearsal = self._rehearsal()
@@ -125,13 +130,10 @@ class ActionModule(ActionBase):
 
     def _objections(self, rehearsal: dict[str, Any]) -> list[str]:
         """Reasons to stop."""
-        reviewed = self._arguments.get("reviewed") or {}
-        changed = plans.changes(reviewed, self._plan) if reviewed else []
-        why = f"This is not the plan that was reviewed: {' '.join(changed)}"
-        not_reviewed = [f"{why} Run plan.yml again, and review that."] if changed else []
-        known = self._arguments.get("fingerprints") or {}
-        another = plans.another(known, self._vars["inventory_hostname"], self._plan)
-        return rehearsal.get("blockers") or not_reviewed or another
+        host, file = self._vars["inventory_hostname"], self._arguments.get("reviewed") or ""
+        blockers, known = rehearsal.get("blockers") or [], self._arguments.get("fingerprints") or {}
+        found = reviewed_plans.objections(self._plan, blockers, self._reviewed, host, file)
+        return found or plans.another(known, host, self._plan)
 
     def _asked(self, name: str, default: bool) -> bool:
         return boolean(self._arguments.get(name, default))

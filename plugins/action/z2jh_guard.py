@@ -49,4 +49,9 @@ def conclusion_of(result: dict[str, Any]) -> str:
         return CONCLUSIONS[result["outcome"]]
     used = (result.get("database") or {}).get("used", "")
     database = f", with {used}" if used else ""
-    return f"The old release serves again, as of the recovery point {result['recovery_point']}{database}."
+    stopped = ", ".join(result.get("stopped") or [])
+    servers = f" Servers that it does not know, since they were started later, were stopped: {stopped}."
+    return (
+        f"The old release serves again, as of the recovery point {result['recovery_point']}{database}."
+        f"{servers if stopped else ''}"
+    )

@@ -103,6 +103,16 @@ options:
     type: list
     elements: dict
     default: []
+  reviewed:
+    description:
+      - File on the controller with the plans that were reviewed, which
+        M(hubops.jupyterhub.jupyterhub_plan_files) has written; any plan will do, when empty. It also says
+        which versions V(patch) and V(latest) are.
+      - This plan must not differ from it in versions, environments, intermediate versions, packages and
+        findings. Packages are compared once they are known; numbers in the text of a finding are not, since
+        sizes and times are others at each look.
+    type: str
+    default: ""
   details:
     description: Whether to show why each note matters, and the steps.
     type: bool
@@ -342,6 +352,12 @@ blockers:
   type: list
   elements: str
   sample: ["downgrade: The hub runs JupyterHub 6.1.1, which is newer than 5.4.6. An upgrade never goes down."]
+objections:
+  description: What forbids to carry it out, the blockers, or else that it is not the one that was reviewed.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 seconds:
   description: How long it took.
   returned: always
@@ -406,6 +422,7 @@ def main() -> None:
             stale_containers=dict(type="str", choices=["keep", "remove"], default="keep"),
             **arguments.DATABASE_SESSIONS,
             singleuser_hosts=dict(type="list", elements="dict", default=[]),
+            reviewed=dict(type="str", default=""),
             details=dict(type="bool", default=False),
             **arguments.INSTALLER,
         ),

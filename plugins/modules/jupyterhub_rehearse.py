@@ -51,9 +51,11 @@ options:
     elements: dict
     default: []
   reviewed:
-    description: The plan that was reviewed, which this one must not differ from; any, when empty.
-    type: dict
-    default: {}
+    description:
+      - File on the controller with the plans that were reviewed, from which this one must not differ; any,
+        when empty.
+    type: str
+    default: ""
   fingerprints:
     description:
       - Fingerprints of the plans that were reviewed, by host, as an earlier job has handed them on
@@ -305,7 +307,7 @@ def main() -> None:
             plan=dict(type="dict", required=True),
             rehearse=dict(type="bool", default=True),
             staged=dict(type="list", elements="dict", default=[]),
-            reviewed=dict(type="dict", default={}),
+            reviewed=dict(type="str", default=""),
             fingerprints=dict(type="dict", default={}),
             details=dict(type="bool", default=False),
             audit=dict(type="str", choices=["auto", "never"], default="auto"),

@@ -26,7 +26,8 @@ options:
       - V(armed) starts the guard, and returns when it watches. It is refused while there is another one.
       - V(accepted) keeps the new release, and removes the guard.
       - V(restored) has it restore the old release, waits, puts back what is outside of namespaces, and
-        removes the guard. Nothing is done where O(run) has none.
+        removes the guard. Nothing is done where O(run) has none. Users' servers that were started since, and
+        which the old hub does not know, are stopped.
       - V(resumed) ends a run that was cut off, whoever began it, and a revision that a killed Helm has left
         pending. It is refused while another controller is at work.
     type: str
@@ -122,6 +123,13 @@ database:
   returned: state=restored and state=resumed
   type: dict
   sample: {"used": "the copy that the hub made before its migration", "revision": "4621fec11365"}
+stopped:
+  description: Whose servers were stopped after a restore, as C(user) or C(user/server). They were started
+    since the recovery point, and the old hub does not know them.
+  returned: state=restored and state=resumed
+  type: list
+  elements: str
+  sample: [ada]
 seconds:
   description: How long it took.
   returned: always

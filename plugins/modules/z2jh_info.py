@@ -126,6 +126,10 @@ release:
           type: list
           elements: str
           sample: [claim-ada]
+        created:
+          description: When its pod was made, in UTC.
+          type: str
+          sample: "2026-11-30T12:49:38Z"
     volumes:
       description: Each person's claims of volumes.
       type: list

@@ -51,6 +51,12 @@ options:
     type: str
     choices: [kept, stopped]
     default: kept
+  stopped:
+    description: Users whose servers were stopped since O(volumes_of), as C(user) or C(user/server), and are
+      not looked at; what M(hubops.jupyterhub.z2jh_guard) returns by this name.
+    type: list
+    elements: str
+    default: []
   fix_volumes:
     description:
       - Whether to write the claims of O(volumes_of) that the hub would not use any more back into its
@@ -160,6 +166,7 @@ def act(params: dict[str, Any], check: bool) -> dict[str, Any]:
         if params["run"]:
             stack.enter_context(heartbeats(access, release.name, params["run"], params["patience"]))
         servers = volumes_of.servers if volumes_of and params["servers"] == "kept" else ()
+        servers = tuple(each for each in servers if each.person not in params["stopped"])
         found = verify(
             access,
             release,
@@ -184,6 +191,7 @@ def main() -> None:
             jupyterhub_version=dict(type="str", default=""),
             user=dict(type="str", default=""),
             servers=dict(type="str", choices=["kept", "stopped"], default="kept"),
+            stopped=dict(type="list", elements="str", default=[]),
             fix_volumes=dict(type="bool", default=False),
             digests=dict(type="dict", default={}),
             run=dict(type="str", default=""),

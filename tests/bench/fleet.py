@@ -1,13 +1,18 @@
-"""What a fleet costs its controller: ``python -m tests.bench.fleet [HUBS ...]``.
+"""What a fleet costs its controller: ``python -m tests.bench.fleet [--before FOLDER] [HUBS ...]``.
 
 `fleet.yml` looks at hubs that are done, and `plan.yml` plans hubs. Playbooks, roles and action plugins are
-the real ones, and so is all that is sent for a module. Only what modules then do on the hubs' hosts is not
-done: each prints the sample of its documentation. What these stand-ins take is taken off.
+the real ones, and so is all that is sent for a module. Only a hub's host is none: instead of its Python a
+shell reads what is sent, and prints the sample of the module's documentation. Those few milliseconds are
+counted.
+
+With another checkout's FOLDER that one is measured as well, before this one at each size.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib
+import itertools
 import json
 import os
 import resource
@@ -31,15 +36,9 @@ TARGET = "6.1.1"
 WANTED = {"s": "500 hubs planned in under 300", "CPU s a hub": "at most 1.5", "MB a hub": "under 1"}
 MODULES = "ansible_collections.hubops.jupyterhub.plugins.modules"
 PARTS = ("galaxy.yml", "meta", "playbooks", "plugins", "roles")
-#: Stands before the module's own lines, which are packed and sent all the same.
-STAND_IN = """
-import resource, sys
-print({answer!r})
-sys.stdout.flush()
-with open({file!r}, "a") as file:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    file.write("%f\\n" % (used.ru_utime + used.ru_stime))
-sys.exit(0)
+#: The interpreter of a hub's host: reads a module to its end, and prints its answer.
+STAND_IN = r"""#!/bin/sh
+exec cat "{folder}/answers/$(grep --text --only-matching 'modules\.jupyterhub_[a-z]*' | tail -n 1)"
 """
 
 
@@ -53,26 +52,33 @@ class Cost:
     memory: float
 
 
-def collection(folder: Path) -> Path:
-    """The collection, with stand-ins for its modules; the file in which they note their CPU seconds."""
-    root, noted = folder / "ansible_collections/hubops/jupyterhub", folder / "cpu"
+def collection(folder: Path, source: Path) -> None:
+    """Install the collection of a checkout."""
+    root = folder / "ansible_collections/hubops/jupyterhub"
     root.mkdir(parents=True)
     for part in PARTS:
-        source = REPOSITORY / part
-        shutil.copytree(source, root / part) if source.is_dir() else shutil.copy(source, root / part)
-    deployment, plan = _sample("jupyterhub_info", "deployment"), _sample("jupyterhub_plan", "plan")
+        if (source / part).is_dir():
+            shutil.copytree(source / part, root / part)
+        else:
+            shutil.copy(source / part, root / part)
+
+
+def interpreter(folder: Path) -> Path:
+    """What stands in for the Python of all hubs' hosts."""
     done = to_dict(from_dict(Status, _sample("jupyterhub_status", "hubs")[0]))
+    plan = {"plan": _sample("jupyterhub_plan", "plan"), "blockers": []}
     answers: dict[str, dict[str, Any]] = {
-        "jupyterhub_info": {"changed": False, "seconds": 0.9, "deployment": deployment},
-        "jupyterhub_plan": {"changed": False, "seconds": 1.5, "plan": plan, "blockers": []},
-        "jupyterhub_status": {"changed": False, "hubs": [done], "clock": "2026-11-29T21:00:00+00:00"},
+        "jupyterhub_info": {"seconds": 0.9, "deployment": _sample("jupyterhub_info", "deployment")},
+        "jupyterhub_plan": {"seconds": 1.5, **plan},
+        "jupyterhub_status": {"hubs": [done], "clock": "2026-11-29T21:00:00+00:00"},
     }
+    (folder / "answers").mkdir()
     for name, answer in answers.items():
-        module = root / f"plugins/modules/{name}.py"
-        lines = STAND_IN.format(answer=json.dumps(answer), file=str(noted))
-        first = "from __future__ import annotations\n"
-        module.write_text(module.read_text().replace(first, first + lines, 1))
-    return noted
+        (folder / f"answers/modules.{name}").write_text(json.dumps({"changed": False, **answer}))
+    program = folder / "interpreter"
+    program.write_text(STAND_IN.format(folder=folder))
+    program.chmod(0o755)
+    return program
 
 
 def _sample(module: str, name: str) -> Any:
@@ -88,14 +94,14 @@ def _of(value: dict[str, Any]) -> Any:
     return [made] if value["type"] == "list" else made
 
 
-def measure(playbook: str, hubs: int) -> Cost:
-    """Run a playbook for as many hubs."""
+def measure(playbook: str, hubs: int, source: Path = REPOSITORY) -> Cost:
+    """Run a playbook of a checkout for as many hubs."""
     with tempfile.TemporaryDirectory() as folder:
-        noted = collection(Path(folder))
+        collection(Path(folder), source)
         hosts: dict[str, dict[str, Any]] = {f"hub{number:04}": {} for number in range(hubs)}
         shared = {
             "ansible_connection": "ansible.builtin.local",
-            "ansible_python_interpreter": sys.executable,
+            "ansible_python_interpreter": str(interpreter(Path(folder))),
             "jupyterhub_version": TARGET,
             "jupyterhub_rehearse": False,
             "jupyterhub_plan" if playbook == "plan" else "jupyterhub_fleet_report": f"{folder}/kept.json",
@@ -116,26 +122,30 @@ def measure(playbook: str, hubs: int) -> Cost:
         assert ran.returncode == 0, ran.stdout[-3000:]
         kept = json.loads(Path(folder, "kept.json").read_text())
         assert len(kept if playbook == "plan" else kept["hubs"]) == hubs
-        stood_in = sum(map(float, noted.read_text().split()))
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Cost(hubs, wall, cpu - stood_in, after.ru_maxrss / 1024)
+    return Cost(hubs, wall, cpu, after.ru_maxrss / 1024)
 
 
 def main() -> None:
     """Measure, the smallest fleet first, since the memory is that of the largest process up to then."""
-    wanted = sorted(int(each) for each in sys.argv[1:]) or [1, 100, 500]
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench.fleet", description="What a fleet costs its controller."
+    )
+    parser.add_argument("--before", type=Path, metavar="FOLDER", help="another checkout, measured as well")
+    parser.add_argument("hubs", type=int, nargs="*", default=[1, 100, 500])
+    given = parser.parse_args()
+    checkouts = {"before": given.before, "now": REPOSITORY} if given.before else {"now": REPOSITORY}
     print("Wanted: " + ", ".join(f"{name}: {limit}" for name, limit in WANTED.items()))
     for playbook in ("fleet", "plan"):
-        costs: list[Cost] = []
-        print(f"\n| `{playbook}.yml`, hubs | s | times one hub | CPU s a hub | MB | MB a hub |")
-        print("|---|---|---|---|---|---|")
-        for hubs in wanted:
-            cost = measure(playbook, hubs)
-            costs.append(cost)
-            one = costs[0]
+        first: dict[str, Cost] = {}
+        print(f"\n| `{playbook}.yml`, hubs | | s | times one hub | CPU s a hub | MB | MB a hub |")
+        print("|---|---|---|---|---|---|---|")
+        for hubs, (name, source) in itertools.product(sorted(given.hubs), checkouts.items()):
+            cost = measure(playbook, hubs, source)
+            one = first.setdefault(name, cost)
             more = f"{(cost.memory - one.memory) / hubs:.2f}" if cost is not one else ""
             print(
-                f"| {hubs} | {cost.wall:.1f} | {cost.wall / one.wall:.1f} | {cost.cpu / hubs:.2f} "
+                f"| {hubs} | {name} | {cost.wall:.1f} | {cost.wall / one.wall:.1f} | {cost.cpu / hubs:.2f} "
                 f"| {cost.memory:.0f} | {more} |",
                 flush=True,
             )

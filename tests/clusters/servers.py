@@ -39,13 +39,18 @@ MARIADB = Kind("mariadb", 3306, ("mariadb-admin", "ping", "--host=127.0.0.1"))
 
 @contextlib.contextmanager
 def release_beside(
-    kind: Kind, cluster: Cluster, charts: dict[str, Path], folder: Path, values: dict[str, Any]
+    kind: Kind,
+    cluster: Cluster,
+    charts: dict[str, Path],
+    folder: Path,
+    values: dict[str, Any],
+    version: str = OLD,
 ) -> Iterator[Release]:
-    """A release of chart 3 with its database in a server, and three users: ada's server runs."""
+    """A release of the chart with its database in a server, and three users: ada's server runs."""
     made = Release(cluster, charts, folder, f"{kind.name}-{os.getpid()}")
     try:
         install_server(kind, made)
-        made.install(OLD, values)
+        made.install(version, values)
         made.start_server("ada")
         yield made
     finally:

@@ -157,11 +157,15 @@ def test_an_upgrade_keeps_users_servers_and_volumes(release: Release, before: St
 
 def test_a_rollback_later_restores_the_old_one_and_names_who_is_lost(release: Release, before: State) -> None:
     release.ask("POST", "/users/edsger")
+    release.start_server("bob")
     status, printed = release.playbook("z2jh_rollback.yml", "--check")
     assert status == 0, printed
     assert "The hub will not know these users: edsger." in printed
+    assert "Servers that were started since are stopped: bob." in printed
     status, printed = release.playbook("z2jh_rollback.yml")
     assert status == 0, printed
+    assert "since they were started later, were stopped: bob." in printed
+    release.wait("bob's pod is gone", lambda: "jupyter-bob" not in release.state().servers)
     state = release.state()
     assert state._replace(volumes=before.volumes) == before
     assert before.volumes.items() <= state.volumes.items()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.testbed.hub import REPOSITORY
 
-from . import catalog, mutations
+from . import catalog, controller, mutations
 from .checkout import copy
 from .ledger import FEW_CALLS_PER_SECOND
 from .reference import reference
@@ -38,7 +38,7 @@ def main() -> int:
         if options.random:
             seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
             print(f"seed: {seed}", flush=True)
-            faults = list(catalog.at_random(checkout, options.random, seed))
+            faults = list(controller.at_random(options.random, seed))
         if options.undisturbed:
             faults = list(catalog.undisturbed(options.undisturbed))
         chosen = [

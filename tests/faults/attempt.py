@@ -58,8 +58,8 @@ class Attempt:
         self._said = ""
         #: The task at whose start the playbook waits, None while it works.
         self.at: Task | None = None
-        #: When each task was begun, by ``time.monotonic()``.
-        self.begun: dict[Task, float] = {}
+        #: Each task that was begun.
+        self.begun: set[Task] = set()
         threading.Thread(target=self._serve, daemon=True).start()
         self._output = (self._folder / "output").open("w+")
         self._process = subprocess.Popen(
@@ -177,7 +177,7 @@ class Attempt:
                 name = line.strip()
                 times[name] += 1
                 task = Task(name, times[name])
-                self.begun[task] = time.monotonic()
+                self.begun.add(task)
                 self._wait_at(task)
                 try:
                     stream.write("go on\n")

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from . import controller, hosts, releases, servers
-from .reference import reference
 from .row import NEW, Fault, Row
 from .tasks import outage
 
@@ -32,7 +31,3 @@ def undisturbed(count: int) -> Iterator[Fault]:
     for number in range(1, count + 1):
         moment = f"upgrade {number} of {count}"
         yield Fault("none", moment, nothing, ends=(NEW,), heals=False, prepared=number > 1)
-
-
-def at_random(checkout: Path, count: int, seed: int) -> Iterator[Fault]:
-    return controller.at_random(count, seed, outage(checkout), reference(checkout))

@@ -13,13 +13,12 @@ from typing import Callable
 
 from .attempt import Attempt, NotInjected
 from .host import OVER
-from .reference import Reference
 from .row import BRIEF, CONFIRM_SECONDS, NEW, OLD, RESTORE_SECONDS, WHOLE, Fault, Row
 from .tasks import (
     IN_PLACE,
     MIGRATE,
-    SERVERS,
     START,
+    STEPS,
     STOP,
     SWITCH,
     VERIFY,
@@ -38,6 +37,8 @@ KEPT = re.compile(r"The new hub was accepted already, by the guard")
 WORKER_DELAY_SECONDS = 0.01
 #: How long a module may take to begin its step, where it takes one.
 MODULE_SECONDS = 0.6
+#: How long after the start of a step a random fault comes at the latest; only starting the hub takes longer.
+SHORTLY_SECONDS = 3
 
 
 def begun(row: Row, moment: Moment) -> Attempt:
@@ -272,18 +273,17 @@ def is_prepared(moment: Moment, tasks: list[Task]) -> bool:
     return moment == tasks[-1] or (_is_step(moment) and moment != IN_PLACE)
 
 
-def at_random(count: int, seed: int, tasks: list[Task], reference: Reference) -> Iterator[Fault]:
-    """So many faults, each at any moment from the first step of the outage to the acceptance."""
+def at_random(count: int, seed: int) -> Iterator[Fault]:
+    """So many faults, each at any moment of the outage: shortly after the start of one of its steps."""
     chance = random.Random(seed)
-    within = tasks[next(number for number, task in enumerate(tasks) if is_outage(task)) :]
-    longest = sum(reference.seconds(task) for task in within)
     for _number in range(count):
         what = chance.choice([KILLED, POWER_CUT, PROGRAM_KILLED])
-        seconds = round(chance.uniform(0, longest), 3)
+        step = chance.choice([step for step in STEPS if step != IN_PLACE])
+        seconds = round(chance.uniform(0, SHORTLY_SECONDS), 3)
         yield Fault(
             f"{what} (seed {seed})",
-            f"{seconds:.3f} s after the start of {SERVERS}",
-            _after(what, seconds),
+            f"{seconds:.3f} s after the start of {step}",
+            _after(what, step, seconds),
             ends=(OLD, NEW),
             heals=False,
             prepared=True,
@@ -291,9 +291,9 @@ def at_random(count: int, seed: int, tasks: list[Task], reference: Reference) ->
         )
 
 
-def _after(what: str, seconds: float) -> Callable[[Row], None]:
+def _after(what: str, step: str, seconds: float) -> Callable[[Row], None]:
     def inject(row: Row) -> None:
-        attempt = begun(row, SERVERS)
+        attempt = begun(row, step)
         row.go_on()
         time.sleep(seconds)
         if what == KILLED:

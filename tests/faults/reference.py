@@ -19,7 +19,7 @@ from tests.testbed.staged import TARGET
 from .attempt import Attempt
 from .checkout import digest
 from .ledger import Ledger, without_ledger
-from .tasks import Task, is_outage, outage
+from .tasks import is_outage, outage
 
 VARIABLES: dict[str, Any] = {
     "jupyterhub_version": TARGET,
@@ -55,11 +55,9 @@ grep --quiet "^  \"confirm_timeout\": $1," $run
 
 @dataclass(frozen=True)
 class Reference:
-    """The hub after a good upgrade, and what that has taken."""
+    """The hub after a good upgrade, and what that had prepared."""
 
     fingerprint: dict[str, Any]
-    #: Seconds of each task until the next one, in order: ``[[name, number, seconds]]``.
-    tasks: list[list[Any]]
     #: All that it had prepared when its outage began.
     prepared: str
 
@@ -67,9 +65,6 @@ class Reference:
         """Let an upgrade of this hub be cut off at the start of its outage; its environments are staged."""
         confirm_timeout = str(VARIABLES["jupyterhub_confirm_timeout"])
         hub.exec(["sh", "-c", _LAY_OUT, "lay-out", confirm_timeout], stdin=self.prepared)
-
-    def seconds(self, task: Task) -> float:
-        return next(seconds for name, number, seconds in self.tasks if (name, number) == task)
 
 
 def fingerprint(hub: Hub) -> dict[str, Any]:
@@ -109,8 +104,7 @@ def _make(checkout: Path, kind: str) -> Reference:
                 raise RuntimeError(f"A good upgrade fails:\n{attempt.output()}")
             if not staged.is_in_place(hub):
                 raise RuntimeError(f"A good upgrade stages again what is staged:\n{attempt.output()}")
-            begun = list(attempt.begun.items())
-            escaped = set(outage(checkout)) - attempt.begun.keys()
+            escaped = set(outage(checkout)) - attempt.begun
             if escaped:
                 raise RuntimeError(f"A good upgrade does not come to these tasks of its outage: {escaped}")
         finally:
@@ -118,6 +112,5 @@ def _make(checkout: Path, kind: str) -> Reference:
         hub.wait_until_answers(TARGET)
         return Reference(
             fingerprint=fingerprint(hub),
-            tasks=[[*task, round(next_ - moment, 3)] for (task, moment), (_, next_) in zip(begun, begun[1:])],
             prepared=prepared,
         )

@@ -30,14 +30,15 @@ from tests.testbed import old_conda
 from tests.testbed.old_conda import PLACEHOLDER, SUBDIR, package, python_package, write_index
 
 #: Channels are made again where their packages are made in another way.
-CHANNEL_FORMAT = 4
+CHANNEL_FORMAT = 6
 #: A file of `jupyterhub-base` into which conda writes the path of the environment, as into a library.
 BINARY = "lib/libjupyterhub.so"
 
 
-def conda() -> str:
-    """The program, which also is the first one on the PATH that `on_path` gives."""
-    return str(_made(f"conda-{old_conda.VERSION}", _install_conda) / "bin/conda")
+def conda(python: str = sys.executable) -> str:
+    """The program, run by a Python; that of the tests may be in root's home, where no other user comes."""
+    name = f"conda-{old_conda.VERSION}" if python == sys.executable else f"conda-{old_conda.VERSION}-for-all"
+    return str(_made(name, lambda path: _install_conda(path, python)) / "bin/conda")
 
 
 def channel(*versions: str) -> str:
@@ -46,16 +47,16 @@ def channel(*versions: str) -> str:
     return f"file://{_made(name, lambda folder: _fill_channel(folder, versions))}"
 
 
-def create(path: Path, source: str, *specs: str) -> Path:
+def create(path: Path, source: str, *specs: str, python: str = sys.executable) -> Path:
     """An environment that conda makes of a channel's packages."""
-    run("create", path, source, *specs)
+    run("create", path, source, *specs, python=python)
     return path
 
 
-def run(action: str, path: Path, source: str, *specs: str) -> None:
+def run(action: str, path: Path, source: str, *specs: str, python: str = sys.executable) -> None:
     """What an administrator says to conda; packages are unpacked once for all tests."""
     argv: list[str | Path] = [
-        conda(),
+        conda(python),
         action,
         "--yes",
         "--quiet",
@@ -84,8 +85,8 @@ def _made(name: str, make: Callable[[Path], None]) -> Path:
     return path
 
 
-def _install_conda(path: Path) -> None:
-    subprocess.run([UV, "venv", "--quiet", "--clear", "--python", sys.executable, path], check=True)
+def _install_conda(path: Path, python: str) -> None:
+    subprocess.run([UV, "venv", "--quiet", "--clear", "--python", python, path], check=True)
     install = [UV, "pip", "install", "--quiet", f"--python={path}/bin/python"]
     subprocess.run([*install, *old_conda.NEEDS], check=True)
     old_conda.prepare(path)

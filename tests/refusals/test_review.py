@@ -41,7 +41,7 @@ def test_what_was_reviewed_is_what_is_done(
 
     # A difference from the review is reported at once, without a rehearsal.
     absent = tmp_path / "absent.json"
-    assert str(absent) in refusal(hub, jupyterhub_plan=str(absent))
+    assert f"There is no reviewed plan {absent}. Name the file" in refusal(hub, jupyterhub_plan=str(absent))
     other.write_text("{}")
     assert f"{other} has no plan for {hub.container}." in refusal(hub, jupyterhub_plan=str(other))
     other.write_text(json.dumps({hub.container: {**plan, "to_version": "6.1.0"}}))

@@ -71,6 +71,15 @@ IMAGES = {
     ),
 }
 
+#: Of another userland: built when a test asks for one, as none of `make test` does.
+OTHERS = {
+    "debian-13": Image("debian-13", None, ("debian-13",), {}),
+    "container-debian-13": Image("container", "debian-13", ("container",), {"HUB": "4.1.6"}),
+    "container-new-debian-13": Image("container", "debian-13", ("container",), {"HUB": "6.1.1"}),
+}
+#: Debian's, by what mmdebstrap calls them.
+RELEASES = {"12": "bookworm", "13": "trixie"}
+
 
 def image(name: str) -> str:
     """The tag of an image, built with its parents unless it is there already."""
@@ -78,10 +87,10 @@ def image(name: str) -> str:
     with one_builder(tag) as is_missing:
         if not is_missing:
             return tag
-        recipe = IMAGES[name]
+        recipe = _recipe(name)
         arguments = dict(recipe.arguments)
         if recipe.parent is None:
-            arguments["BASE"] = debian()
+            arguments["BASE"] = debian("13" if name in OTHERS else "12")
         else:
             arguments["PARENT"] = image(recipe.parent)
         with tempfile.TemporaryDirectory() as context:
@@ -91,6 +100,10 @@ def image(name: str) -> str:
                 shutil.copy(FOLDER.with_name(module), context)
             build(tag, Path(context), f"{recipe.folder}/Dockerfile", arguments)
     return tag
+
+
+def _recipe(name: str) -> Image:
+    return {**IMAGES, **OTHERS}[name]
 
 
 def name_for_molecule(name: str) -> None:
@@ -117,23 +130,21 @@ def build(tag: str, folder: Path, dockerfile: str, arguments: dict[str, str]) ->
     print(f"image {tag}: built in {time.monotonic() - started:.0f} s", flush=True)
 
 
-def debian() -> str:
-    """The image of a bare Debian 12."""
-    if "TESTBED_BASE" in os.environ:
+def debian(release: str = "12") -> str:
+    """The image of a bare Debian of a release of `RELEASES`."""
+    if "TESTBED_BASE" in os.environ and release == "12":
         return os.environ["TESTBED_BASE"]
     if shutil.which("mmdebstrap") is None:
-        return "debian:12"
-    tag = f"{REPOSITORY}/debian:12"
+        return f"debian:{release}"
+    tag = f"{REPOSITORY}/debian:{release}"
     if not _exists(tag):
         print(f"image {tag}: building with mmdebstrap", flush=True)
-        bootstrap = ["mmdebstrap", "--quiet", "--variant=minbase"]
-        with subprocess.Popen(
-            [*bootstrap, "--include=ca-certificates", "bookworm", "-"], stdout=subprocess.PIPE
-        ) as tree:
+        bootstrap = ["mmdebstrap", "--quiet", "--variant=minbase", "--include=ca-certificates"]
+        with subprocess.Popen([*bootstrap, RELEASES[release], "-"], stdout=subprocess.PIPE) as tree:
             subprocess.run(["docker", "import", "-", tag], stdin=tree.stdout, check=True)
         if tree.returncode != 0:
             subprocess.run(["docker", "image", "rm", tag], check=True)
-            raise RuntimeError("mmdebstrap could not build a Debian 12.")
+            raise RuntimeError(f"mmdebstrap could not build a Debian {release}.")
     return tag
 
 
@@ -143,7 +154,7 @@ def _tag(name: str) -> str:
 
 def _fingerprint(name: str) -> str:
     """Hash of everything an image is made of: its own files and arguments, and its parent's."""
-    recipe = IMAGES[name]
+    recipe = _recipe(name)
     digest = hashlib.sha256(repr(sorted(recipe.arguments.items())).encode())
     if recipe.parent is None:
         digest.update(os.environ.get("TESTBED_BASE", "").encode() + CERTIFICATES.read_bytes())

@@ -13,6 +13,7 @@ import io
 import json
 import re
 import sys
+import sysconfig
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -79,8 +80,15 @@ def python_package(folder: Path) -> dict[str, dict[str, object]]:
         files[f"lib/{PYTHON}/sysconfig.py"] = DEBIANS_QUESTION.sub("True", text).encode()
         files[f"lib/{PYTHON}/sitecustomize.py"] = SITE_PACKAGES
     files[f"lib/{PYTHON}/site-packages/README.txt"] = b"Packages of the environment.\n"
+    program = (base / "bin" / PYTHON).resolve().read_bytes()
+    if sysconfig.get_config_var("Py_ENABLE_SHARED"):
+        # As conda's own: its library is in the environment, and not where other users may not come.
+        folder_of_library, library = map(sysconfig.get_config_var, ("LIBDIR", "INSTSONAME"))
+        files[f"lib/{library}"] = Path(folder_of_library, library)
+        there = f"\0{folder_of_library}\0".encode()
+        program = program.replace(there, b"\0$ORIGIN/../lib".ljust(len(there), b"\0"))
     for name in ("python", "python3", PYTHON):
-        files[f"bin/{name}"] = (base / "bin" / PYTHON).resolve()
+        files[f"bin/{name}"] = program
     return package(folder, "python", ".".join(map(str, sys.version_info[:3])), files, [])
 
 

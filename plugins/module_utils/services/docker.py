@@ -25,6 +25,7 @@ from ..system.containers import (
     in_place,
     make,
     remove,
+    remove_stopped,
     set_restart_policy,
 )
 from ..system.image_places import ImagePlace
@@ -227,7 +228,19 @@ class DockerContainer(Service):
     def remove_hold(self, hold_file: Path) -> None:
         super().remove_hold(hold_file)
         self._restore_policy(hold_file)
+        self.settle()
         remove_abandoned()
+
+    def settle(self) -> None:
+        """Remove those of its containers that Compose would take for the hub's as well.
+
+        It knows containers by their labels alone, which cannot be changed: of two it removes one, and starts
+        the other. What stands in a removed one's place later is made of its image, which is kept.
+        """
+        if any(each.name == self.name for each in containers(self.name)):
+            for other in self._others():
+                if compose.PROJECT in other.labels:
+                    remove_stopped(other.name)
 
     def _restore_policy(self, hold_file: Path) -> None:
         file = self._policy_file(hold_file)

@@ -18,7 +18,7 @@ from typing import Any
 
 from ..errors import HubError
 from ..system.source import source_of
-from . import guard_program
+from . import forgotten_servers, guard_program
 from .cluster import Access, CommandError, Kubectl
 from .databases import database_of_backup
 from .guard_program import KEPT_KINDS, record_name
@@ -489,6 +489,8 @@ class Resumed:
     database: dict[str, Any] = field(default_factory=dict)
     #: Paths of what was put back outside of namespaces, by the controller.
     outside: tuple[str, ...] = ()
+    #: Whose servers were stopped, because the old hub does not know them.
+    stopped: tuple[str, ...] = ()
 
 
 def finish(
@@ -501,7 +503,8 @@ def finish(
 ) -> Resumed:
     """Have the old release restored by the guard of this run, and remove the guard.
 
-    There is nothing to do where there is no such guard. Raises HubError as `restore` does.
+    Servers that were started since, which the old hub does not know, are stopped. There is nothing to do
+    where there is no such guard. Raises HubError as `restore` does.
     """
     meeting = Meeting(access, release)
     state = meeting.read()
@@ -513,9 +516,13 @@ def finish(
     state = restore(access, release, reason, timeout, progress)
     point = choose(kept(Kubectl(access), release), release, state.recovery_point)
     changed = complete(access, point)
+    stopped: tuple[str, ...] = ()
+    # The old release serves: servers that nobody reaches are no reason to say that it does not.
+    with contextlib.suppress(HubError):
+        stopped = forgotten_servers.remove(access, point)
     remove(access, release)
     database = json.loads(state.database) if state.database else {}
-    return Resumed("restored", state.reason, state.recovery_point, database, tuple(changed))
+    return Resumed("restored", state.reason, state.recovery_point, database, tuple(changed), stopped)
 
 
 def resume(

@@ -69,7 +69,9 @@ class Api:
         self.url = url or f"https://{host}:{os.environ['KUBERNETES_SERVICE_PORT']}"
         self.account = account
         authority = os.path.join(account, "ca.crt")
-        self.context = ssl.create_default_context(cafile=authority) if os.path.exists(authority) else None
+        context = ssl.create_default_context(cafile=authority) if os.path.exists(authority) else None
+        # Made once: from Python 3.12 on each one without a context reads all of the system's authorities.
+        self.opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
 
     def ask(self, method: str, path: str, body: Any = None, kind: str = "application/json") -> Any:
         """What the server answers. Raises ApiError, and OSError where it does not answer."""
@@ -81,8 +83,7 @@ class Api:
         request.add_header("Authorization", f"Bearer {token}")
         request.add_header("Content-Type", kind)
         try:
-            secure = urllib.request.HTTPSHandler(context=self.context)
-            with urllib.request.build_opener(secure).open(request, timeout=ASKING_SECONDS) as reply:
+            with self.opener.open(request, timeout=ASKING_SECONDS) as reply:
                 return json.load(reply)
         except urllib.error.HTTPError as error:
             text = error.read().decode(errors="replace")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import HubError
@@ -42,8 +43,7 @@ def compare(access: Access, release: Release, point: RecoveryPoint) -> Loss:
         return Loss((), (*lines, f"What the database has got since is not known: {error.message}"))
     users = sorted(set(now.get("users", [])) - set(point.database.users))
     if users:
-        more = f" and {len(users) - SHOWN} more" if len(users) > SHOWN else ""
-        lines.append(f"The hub will not know these users: {', '.join(users[:SHOWN])}{more}.")
+        lines.append(f"The hub will not know these users: {some(users)}.")
     if "schema" not in now:
         lines.append("Where no hub has migrated the database since, it stays as it is, with its rows.")
     elif now["schema"] == point.database.schema:
@@ -53,5 +53,15 @@ def compare(access: Access, release: Release, point: RecoveryPoint) -> Loss:
         before = point.database.rows.get(table, 0)
         if count > before:
             lines.append(f"{table}: {count} rows become about {before}.")
+    # Both times end with Z: as texts they are in the order of time.
+    started = [each.person for each in release.servers if each.created > point.created]
+    if started:
+        lines.append(f"Servers that were started since are stopped: {some(started)}. Their files stay.")
     lines.append("Users' volumes are not touched.")
     return Loss(tuple(users), tuple(lines))
+
+
+def some(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{', '.join(names[:SHOWN])}{more}"

@@ -54,6 +54,13 @@ class Server:
     #: Of the image that it runs; '' where that is not known.
     digest: str = ""
     claims: tuple[str, ...] = ()
+    #: When its pod was made, as the API server writes it; '' in records of earlier versions.
+    created: str = ""
+
+    @property
+    def person(self) -> str:
+        """``user``, or ``user/server``."""
+        return f"{self.user}/{self.server}".rstrip("/")
 
 
 @dataclass(frozen=True)
@@ -174,12 +181,13 @@ def servers(kubectl: Kubectl) -> tuple[Server, ...]:
     """The servers that run or start, by user and name."""
     found = [
         Server(
-            *_person(pod["metadata"]),
+            *person_of(pod["metadata"]),
             pod=pod["metadata"]["name"],
             phase=pod.get("status", {}).get("phase", ""),
             image=_main_container(pod["spec"]).get("image", ""),
             digest=digest_of(pod, _main_container(pod["spec"]).get("name", "")),
             claims=tuple(_claims(pod["spec"])),
+            created=pod["metadata"].get("creationTimestamp", ""),
         )
         for pod in kubectl.get("pods", selector=SERVER_SELECTOR)
         if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
@@ -191,7 +199,7 @@ def volumes(kubectl: Kubectl) -> tuple[Volume, ...]:
     """Each person's claims, by user, server and claim."""
     found = [
         Volume(
-            *_person(claim["metadata"]),
+            *person_of(claim["metadata"]),
             claim=claim["metadata"]["name"],
             size=claim["spec"].get("resources", {}).get("requests", {}).get("storage", ""),
             storage_class=claim["spec"].get("storageClassName") or "",
@@ -353,7 +361,7 @@ def _claims(pod: dict[str, Any]) -> Iterator[str]:
             yield volume["persistentVolumeClaim"]["claimName"]
 
 
-def _person(metadata: dict[str, Any]) -> tuple[str, str]:
+def person_of(metadata: dict[str, Any]) -> tuple[str, str]:
     """User and server as the hub knows them: annotations have them as they are, labels escaped."""
     annotations, labels = metadata.get("annotations") or {}, metadata.get("labels") or {}
     return (

@@ -357,7 +357,7 @@ def _pods(kubectl: Kubectl) -> list[str]:
 
 
 def _users(servers: Sequence[Server]) -> list[str]:
-    return sorted(f"{each.user}/{each.server}".rstrip("/") for each in servers)
+    return sorted(each.person for each in servers)
 
 
 def _url(access: Access, release: Release, point: RecoveryPoint | None) -> str:

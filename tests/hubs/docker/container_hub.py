@@ -67,7 +67,7 @@ def container(
     name = unique_name()
     folder.mkdir(exist_ok=True)
     (folder / "jupyterhub_config.py").write_text(CONFIG + config)
-    try:
+    with removed_afterwards(name):
         mount = f"{folder}:/srv/jupyterhub"
         given = ["--env", f"PROBE_TOKEN={TOKEN}", "--volume", mount, *options]
         docker("create", "--name", name, *given, image(of), *command)
@@ -75,6 +75,13 @@ def container(
             docker("network", "connect", network, name)
         docker("start", name)
         yield name
+
+
+@contextlib.contextmanager
+def removed_afterwards(name: str) -> Iterator[None]:
+    """Whatever begins with a container's name is removed, and what was kept of it."""
+    try:
+        yield
     finally:
         remove_helpers()
         for each in docker("ps", "--all", "--format", "{{.Names}}", "--filter", f"name=^{name}").splitlines():

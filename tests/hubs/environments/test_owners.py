@@ -18,7 +18,11 @@ from typing import Any
 import pytest
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.deployment import rebuilding
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments import as_owner, transitions
-from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.asking import passing_installer
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.asking import (
+    passing_installer,
+    target_facts,
+)
+from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.conda_records import records
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.environment import (
     read_environment,
 )
@@ -44,6 +48,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.singleuser_hosts
 
 from tests import people
 from tests.healthy_hub import deployment
+from tests.hubs import conda
 from tests.hubs.module import run_module
 from tests.hubs.small_wheels import UV, fingerprint, make_hub_wheel, make_venv, make_wheel
 from tests.plans import planned_environment
@@ -351,6 +356,32 @@ def test_the_module_has_its_owner_do_it(place: Place) -> None:
     assert not done["failed"], done
     assert done["environments"][0]["packages_after"]["jupyterhub"] == "2.0.0"
     assert place.users() == {people.account("games").pw_uid}
+
+
+def test_conda_changes_one_as_its_owner(place: Place) -> None:
+    games, old, new = people.account("games"), "4.1.6", "6.1.1"
+    channel = conda.channel(old, new)
+    parts = [f"jupyterhub-base={old}", f"jupyterhub-singleuser={old}"]
+    env = conda.create(place.home("games") / "env", channel, "pip", *parts, python=people.PYTHON)
+    (site_packages(env)[0] / "spy.pth").write_text(SPY.format(seen=str(place.seen)))
+    people.give(env, "games")
+    # Without jupyter-server, which the channel does not have.
+    entry = planned_environment(env, new, role="both", kind="conda", jupyterhub=old)
+    options = replace(place.options, wheels="")
+    before = fingerprint(env)
+
+    assert environment_of("conda", str(env)).obstacles(entry.requirements) == []
+    assert target_facts(new, read_environment(env), options)["version"] == new
+    [staged] = place.apply("staged", entry, options=options)["environments"]
+    assert (staged["packages_before"]["jupyterhub"], staged["packages_after"]["jupyterhub"]) == (old, new)
+    assert fingerprint(env) == before
+    assert owned_by(Path(entry.staged_path)) == {(games.pw_uid, games.pw_gid)}
+    place.apply("switched", entry, options=options)
+    assert records(env)["jupyterhub-singleuser"].version == new
+    place.apply("restored", entry, options=options)
+    place.apply("absent", entry, options=options)
+    assert (fingerprint(env), [each.name for each in env.parent.iterdir()]) == (before, ["env"])
+    assert place.users() == {games.pw_uid}
 
 
 @pytest.mark.parametrize("around", ["in a home", "in a folder of root's"])

@@ -43,6 +43,7 @@ ADMIN = "an-admin-of-tests-0123456789"
 STATE = b"gAAAA\x00\xff'\""
 CONFIG = f"""
 c.JupyterHub.db_url = 'sqlite:///jupyterhub.sqlite'  # the database
+c.JupyterHub.last_activity_interval = 1  # An idle hub on MariaDB looks then, else every 300 s.
 c.JupyterHub.services = [{{'name': 'tester', 'api_token': '{ADMIN}'}}]
 c.JupyterHub.load_roles = [
     {{'name': 'tester', 'services': ['tester'], 'scopes': ['admin:users', 'admin:groups', 'tokens']}}

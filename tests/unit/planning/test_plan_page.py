@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ansible_collections.hubops.jupyterhub.plugins.filter.plan_files import plan_files
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.shapes import to_dict
+from ansible_collections.hubops.jupyterhub.plugins.plugin_utils.plan_files import contents
 
 from tests import stories
 from tests.hostile import ATTACK, hostile
@@ -15,7 +15,7 @@ PLAN = to_dict(stories.plan())
 
 
 def files(plans: dict[str, object], name: str = "plan.json") -> dict[str, str]:
-    return {each["path"]: each["content"] for each in plan_files(plans, f"/reviews/{name}")}
+    return {str(path): content for path, content in contents(plans, f"/reviews/{name}").items()}
 
 
 def test_the_plan_that_an_upgrade_follows_has_pages_beside_it() -> None:

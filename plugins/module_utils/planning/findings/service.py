@@ -127,7 +127,8 @@ COMPOSE_FILE = Kind(
     "compose-file",
     WARNING,
     "The hub's container was made by Compose, whose file names the old image.",
-    "`docker compose up` would start the old hub again, on a migrated database: it does not start.",
+    "The next `docker compose up` that makes the container again (after `down`, or a change of the file) "
+    "starts the old hub, on a migrated database: it does not start.",
     "Change the image there once the upgrade has succeeded, and back after a rollback.",
 )
 KINDS = (
@@ -187,7 +188,9 @@ def check(upgrade: Upgrade) -> Iterator[Finding]:
         yield SERVICE_NOT_REPLACEABLE.found(f"The container {service.name} cannot be replaced. {obstacle}")
     if service.lost:
         lost = ", ".join(service.lost)
-        yield PACKAGES_LOST.found(f"The container {service.name} has {lost}, and its image does not.")
+        # Compose would take a second container for the hub's, so that the old one does not stay.
+        later = " A rollback from an accepted upgrade has none of it either." if service.defined_in else ""
+        yield PACKAGES_LOST.found(f"The container {service.name} has {lost}, and its image does not.{later}")
     yield from _images(upgrade)
     yield from _servers(upgrade)
 
