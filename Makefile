@@ -18,7 +18,7 @@ CHECK := sanity lint unit docs artifact
 TEST := engine images tests clusters faults-short $(SCENARIOS:%=molecule-%) failures-short artifact docs lint sanity demo demo-clean
 ON_IMAGES := $(filter faults-short molecule-% failures-short clusters,$(TEST))
 
-.PHONY: help venv check test lint sanity artifact docs unit hubs servers firewall browser engine images kubernetes clusters clusters-killed molecule refusals pages hub-pages keycloak redeployments faults faults-short failures failures-short tests demo demo-clean cores bench clean
+.PHONY: help venv check test lint sanity artifact docs unit hubs servers firewall browser engine images kubernetes clusters clusters-killed molecule other-systems refusals pages hub-pages keycloak redeployments faults faults-short failures failures-short tests demo demo-clean cores bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -94,6 +94,15 @@ molecule: $(SCENARIOS:%=molecule-%) molecule-z2jh  ## the molecule scenarios; `m
 molecule-z2jh: kubernetes  # a release through all versions of the chart; not in `make test`
 $(SCENARIOS:%=molecule-%) molecule-z2jh: images
 	molecule test --scenario-name $(@:molecule-%=%)
+
+other-systems: engine  ## a hub in a container of Debian 13, with its Python 3.13, upgraded and rolled back; its images are built for that
+	pytest -s tests/hubs/docker/other_systems.py
+
+# Not in `make test`: tests/hubs/layouts/test_littlest.py has the layout there.
+.PHONY: molecule-littlest
+molecule-littlest: engine  ## the scenario of The Littlest JupyterHub's layout, with its image
+	python -m tests.testbed littlest
+	molecule test --scenario-name littlest
 
 refusals: images  ## bad input, each refused with its message and nothing changed
 	pytest tests/refusals

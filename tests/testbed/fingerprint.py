@@ -37,16 +37,23 @@ def environment(path: Path) -> dict[str, Any]:
     for file in files(path):
         if "__pycache__" not in file.parts:
             digest.update(str(file.relative_to(path)).encode() + content(file)["sha256"].encode())
-    config = dict(
-        line.split(" = ", 1) for line in (path / "pyvenv.cfg").read_text().splitlines() if " = " in line
-    )
     return {
         "target": str(path.resolve()),
-        "python": config.get("version_info") or config.get("version"),
+        "python": python(path),
         "packages": sorted(folder.stem for folder in path.glob("lib/python3*/site-packages/*.dist-info")),
         "sha256": digest.hexdigest(),
         **owner(path),
     }
+
+
+def python(environment: Path) -> str | None:
+    """The version of an environment's interpreter, as a venv's config or conda's record has it."""
+    if not (environment / "pyvenv.cfg").exists():
+        [record] = environment.glob("conda-meta/python-[0-9]*.json")
+        return str(json.loads(record.read_text())["version"])
+    lines = (environment / "pyvenv.cfg").read_text().splitlines()
+    config = dict(line.split(" = ", 1) for line in lines if " = " in line)
+    return config.get("version_info") or config.get("version")
 
 
 def service(unit: str) -> dict[str, str]:

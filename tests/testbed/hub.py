@@ -17,7 +17,7 @@ import urllib.parse
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ class Layout:
     version: str
     run_options: tuple[str, ...]
     systemd_unit: str = ""
+    keeps_auth_state: bool = True
 
     @property
     def config_file(self) -> str:
@@ -76,6 +77,16 @@ LAYOUTS = {
     "old": _under_systemd("2.3.1"),
     "postgresql": _under_systemd("4.1.6", "postgresql:jupyterhub"),
     "mysql": _under_systemd("4.1.6", "mysql:jupyterhub"),
+    "littlest": replace(
+        _under_systemd("4.1.6", "/opt/tljh/state/jupyterhub.sqlite"),
+        environments=("/opt/tljh/hub", "/opt/tljh/user"),
+        config_folder="/opt/tljh/config/jupyterhub_config.d",
+        secrets=(
+            "/opt/tljh/state/jupyterhub_cookie_secret",
+            "/opt/tljh/config/jupyterhub_config.d/environment",
+        ),
+        keeps_auth_state=False,
+    ),
     "supervisord": Layout(
         environments=("/home/hub/jupyterhub", "/home/hub/user-env"),
         config_folder="/home/hub/hub",
@@ -114,7 +125,8 @@ class Hub:
     """One hub in its container.
 
     ``Hub.start("systemd")`` gives a seeded, answering hub of version 4.1.6 in seconds, ``"supervisord"`` the
-    same without root, ``"postgresql"`` and ``"mysql"`` ones with such a database, ``"old"`` version 2.3.1.
+    same without root, ``"postgresql"`` and ``"mysql"`` ones with such a database, ``"littlest"`` the layout
+    of The Littlest JupyterHub, ``"old"`` version 2.3.1.
     Users ``admin`` and ``user-000`` to ``user-199`` log in with the password ``testbed``; ``admin`` and the
     first fifty have the API token ``token-of-<name>``. Under systemd the users up to ``user-004`` can start
     servers, under supervisord all can. Use it as a context manager, or ``remove()`` it.

@@ -28,12 +28,16 @@ REPOSITORY = "hubops-test"
 
 
 class Image(NamedTuple):
-    """A Dockerfile's folder, the image it is built from, the files it takes in and its build arguments."""
+    """A Dockerfile's folder, the image it is built from, the files it takes in and its build arguments.
+
+    ``modules`` are files of the test bed that it takes in as well.
+    """
 
     folder: str
     parent: str | None
     inputs: tuple[str, ...]
     arguments: dict[str, str]
+    modules: tuple[str, ...] = ()
 
 
 #: Of databases that a server has.
@@ -59,10 +63,22 @@ IMAGES = {
     "database": Image("database", "base", ("database",), {}),
     "server": Image("server", "container", ("server",), {}),
     "server-new": Image("server", "container-new", ("server",), {}),
+    "littlest": Image(
+        "littlest", "base", ("littlest", "tljh", "common"), {"HUB": "4.1.6"}, modules=("old_conda.py",)
+    ),
     "old": Image(
         "systemd", "base", ("systemd", "common"), {"HUB": "2.3.1", "RELATED_PACKAGES": "sqlalchemy<2"}
     ),
 }
+
+#: Of another userland: built when a test asks for one, as none of `make test` does.
+OTHERS = {
+    "debian-13": Image("debian-13", None, ("debian-13",), {}),
+    "container-debian-13": Image("container", "debian-13", ("container",), {"HUB": "4.1.6"}),
+    "container-new-debian-13": Image("container", "debian-13", ("container",), {"HUB": "6.1.1"}),
+}
+#: Debian's, by what mmdebstrap calls them.
+RELEASES = {"12": "bookworm", "13": "trixie"}
 
 
 def image(name: str) -> str:
@@ -71,17 +87,23 @@ def image(name: str) -> str:
     with one_builder(tag) as is_missing:
         if not is_missing:
             return tag
-        recipe = IMAGES[name]
+        recipe = _recipe(name)
         arguments = dict(recipe.arguments)
         if recipe.parent is None:
-            arguments["BASE"] = debian()
+            arguments["BASE"] = debian("13" if name in OTHERS else "12")
         else:
             arguments["PARENT"] = image(recipe.parent)
         with tempfile.TemporaryDirectory() as context:
-            shutil.copytree(FOLDER, context, dirs_exist_ok=True)
+            shutil.copytree(FOLDER, context, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
             shutil.copy(CERTIFICATES, Path(context, "ca-certificates.crt"))
+            for module in recipe.modules:
+                shutil.copy(FOLDER.with_name(module), context)
             build(tag, Path(context), f"{recipe.folder}/Dockerfile", arguments)
     return tag
+
+
+def _recipe(name: str) -> Image:
+    return {**IMAGES, **OTHERS}[name]
 
 
 def name_for_molecule(name: str) -> None:
@@ -108,23 +130,21 @@ def build(tag: str, folder: Path, dockerfile: str, arguments: dict[str, str]) ->
     print(f"image {tag}: built in {time.monotonic() - started:.0f} s", flush=True)
 
 
-def debian() -> str:
-    """The image of a bare Debian 12."""
-    if "TESTBED_BASE" in os.environ:
+def debian(release: str = "12") -> str:
+    """The image of a bare Debian of a release of `RELEASES`."""
+    if "TESTBED_BASE" in os.environ and release == "12":
         return os.environ["TESTBED_BASE"]
     if shutil.which("mmdebstrap") is None:
-        return "debian:12"
-    tag = f"{REPOSITORY}/debian:12"
+        return f"debian:{release}"
+    tag = f"{REPOSITORY}/debian:{release}"
     if not _exists(tag):
         print(f"image {tag}: building with mmdebstrap", flush=True)
-        bootstrap = ["mmdebstrap", "--quiet", "--variant=minbase"]
-        with subprocess.Popen(
-            [*bootstrap, "--include=ca-certificates", "bookworm", "-"], stdout=subprocess.PIPE
-        ) as tree:
+        bootstrap = ["mmdebstrap", "--quiet", "--variant=minbase", "--include=ca-certificates"]
+        with subprocess.Popen([*bootstrap, RELEASES[release], "-"], stdout=subprocess.PIPE) as tree:
             subprocess.run(["docker", "import", "-", tag], stdin=tree.stdout, check=True)
         if tree.returncode != 0:
             subprocess.run(["docker", "image", "rm", tag], check=True)
-            raise RuntimeError("mmdebstrap could not build a Debian 12.")
+            raise RuntimeError(f"mmdebstrap could not build a Debian {release}.")
     return tag
 
 
@@ -134,7 +154,7 @@ def _tag(name: str) -> str:
 
 def _fingerprint(name: str) -> str:
     """Hash of everything an image is made of: its own files and arguments, and its parent's."""
-    recipe = IMAGES[name]
+    recipe = _recipe(name)
     digest = hashlib.sha256(repr(sorted(recipe.arguments.items())).encode())
     if recipe.parent is None:
         digest.update(os.environ.get("TESTBED_BASE", "").encode() + CERTIFICATES.read_bytes())
@@ -142,8 +162,10 @@ def _fingerprint(name: str) -> str:
         digest.update(_fingerprint(recipe.parent).encode())
     for entry in recipe.inputs:
         path = FOLDER / entry
-        for file in [path] if path.is_file() else sorted(path.iterdir()):
+        for file in [path] if path.is_file() else sorted(filter(Path.is_file, path.iterdir())):
             digest.update(file.name.encode() + file.read_bytes())
+    for module in recipe.modules:
+        digest.update(FOLDER.with_name(module).read_bytes())
     return digest.hexdigest()[:12]
 
 

@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import time
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Iterable, Iterator, Sequence
 
@@ -38,6 +38,8 @@ from .staged import Staged
 FEWEST = 3
 #: Files that have an environment's name or path, or what depends on it, from the day when it was made.
 _ITS_OWN = re.compile(r"(^|/)(pyvenv\.cfg|bin/activate[^/]*|[^/]+\.dist-info/RECORD)$")
+#: Files of packages that installers and Python replace, and that nobody configures.
+_REPLACED = re.compile(r"lib/python3[^/]*/site-packages/(?!.*\.pth$)|share/.*/static/")
 _PATH = b"\0path\0"
 _VERSION = "import jupyterhub; print(jupyterhub.__version__)"
 
@@ -60,6 +62,8 @@ class Model:
     warnings: tuple[str, ...]
     modes: tuple[tuple[str, int], ...] = ()
     """Those of files and folders that all may read meanwhile, and that not all may write."""
+    separate: tuple[str, ...] | None = None
+    """Files of which each copy needs its own, where the others may be links; None where none may."""
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[int]:
@@ -97,7 +101,9 @@ def models(
     The keys are paths of environments. What cannot be staged for all has no members: each then fails itself.
     """
     likely = list(_likely(entries, installers))
-    looks = list(pool.map(_look, (entry.path for entry, _installer in likely)))
+    paths = [entry.path for entry, _installer in likely]
+    known = Known.of(paths)
+    looks = list(pool.map(lambda path: _look(path, known), paths))
     found: dict[tuple[str, str], list[int]] = {}
     for number, (entry, _installer) in enumerate(likely):
         if looks[number][2]:
@@ -153,14 +159,14 @@ def _asked(entry: PlannedEnvironment) -> str:
     return repr(replace(entry, path="", staged_path="", python=entry.python.replace(entry.path, "")))
 
 
-def _look(path: str) -> tuple[float, str, str]:
+def _look(path: str, known: Known) -> tuple[float, str, str]:
     """The moment, and what the environment was then: its stamp, and `contents_of` it.
 
     One that cannot be read is like no other: staging it says why.
     """
     moment = time.time()
     try:
-        return moment, tree_stamp(Path(path)), contents_of(Path(path), path)
+        return moment, tree_stamp(Path(path)), contents_of(Path(path), path, known)
     except OSError:
         return moment, "", ""
 
@@ -185,7 +191,20 @@ def _make(
     if contents_of(old, entry.path) != contents:
         return None
     warnings = staging.build(entry, old, new, all_packages(old), installer, progress, count)
-    return _model(entry, old, new, warnings)
+    made = _model(entry, old, new, warnings)
+    return replace(made, separate=_separate(made)) if made else None
+
+
+def _separate(model: Model) -> tuple[str, ...]:
+    """What may be written in place: all but those files of packages which are only ever replaced."""
+    its_own = {*model.renamed, *model.kept}
+    found = []
+    for each in walk(model.root):
+        place, mode = each.path[len(str(model.root)) + 1 :], each.stat(follow_symlinks=False).st_mode
+        is_others = bool(mode & (stat.S_IWGRP | stat.S_IWOTH))
+        if stat.S_ISREG(mode) and (is_others or place in its_own or not _REPLACED.match(place)):
+            found.append(place)
+    return tuple(found)
 
 
 def _made_by_nobody(
@@ -309,7 +328,7 @@ def stage(
     staging.remove_staged(new)
     staging.require_space(new, model.size, model.count)
     try:
-        staging.copy(model.root, new, 0, progress)
+        _copy(model, old.stat(), new, progress)
         for place, mode in model.modes:
             (new / place).chmod(mode)
         for place in model.kept:
@@ -336,27 +355,72 @@ def stage(
     return Staged(str(old), str(new), entry.strategy, True, before, after, seconds, warnings, replaced)
 
 
-def contents_of(root: Path, path: str) -> str:
+def _copy(model: Model, owner: os.stat_result, new: Path, progress: Progress) -> None:
+    """Copy the model; where it and the environment are of this account alone, most files are links to it.
+
+    Nobody else can write those, and nobody does: see `_separate`.
+    """
+    found = model.root.stat()
+    is_ours = (found.st_uid, found.st_gid) == (owner.st_uid, owner.st_gid) and found.st_uid == os.geteuid()
+    if model.separate is not None and is_ours and found.st_dev == new.parent.stat().st_dev:
+        try:
+            staging.copy(model.root, new, 0, progress, link=True)
+        except HubError:  # A file system without links, or with too few.
+            staging.remove_staged(new)
+        else:
+            for place in model.separate:
+                part = new / f"{place}.hubops"
+                shutil.copy2(model.root / place, part)
+                part.replace(new / place)
+            return
+    staging.copy(model.root, new, 0, progress)
+
+
+@dataclass
+class Known:
+    """What is in files that have been read. Environments made by uv, or by us, have many as links to one."""
+
+    beginning: bytes
+    """How the path of any environment begins that may have them."""
+    digests: dict[tuple[int, ...], bytes] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, paths: Sequence[str]) -> Known:
+        return cls(os.fsencode(os.path.commonprefix(paths)))
+
+    def digest(self, path: str, found: os.stat_result, mine: bytes) -> bytes:
+        """Of a file, in which the environment's own path ``mine`` does not count."""
+        key = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        known = self.digests.get(key)
+        if known is None:
+            text = Path(path).read_bytes()
+            known = hashlib.sha256(text.replace(mine, _PATH)).digest()
+            if self.beginning not in text:
+                self.digests[key] = known
+        return known
+
+
+def contents_of(root: Path, path: str, known: Known | None = None) -> str:
     """A digest of all that an environment holds, equal for two that differ in their paths and owners alone.
 
     ``path`` is where it belongs. Bytecode and times do not count. '' where files have several owners, or a
     link leads out by a relative path: such an environment is like no other.
     """
+    known = known or Known.of([path])
     owner, mine, digest = root.stat(), os.fsencode(path), hashlib.sha256()
-    for place in sorted(_places(root)):
-        found = (root / place).lstat()
+    for place, each in sorted(_entries(root), key=lambda entry: entry[0]):
+        found = each.stat(follow_symlinks=False)
         if (found.st_uid, found.st_gid) != (owner.st_uid, owner.st_gid):
             return ""
         line: list[Any] = [place, found.st_mode]
         if stat.S_ISLNK(found.st_mode):
-            target = os.readlink(root / place)
+            target = os.readlink(each.path)
             if os.path.normpath(os.path.join(os.path.dirname(place), target)).startswith(".."):
                 return ""
             line.append(os.fsencode(target).replace(mine, _PATH))
         elif stat.S_ISREG(found.st_mode):
             if not _ITS_OWN.search(place):
-                text = (root / place).read_bytes()
-                line.append(hashlib.sha256(text.replace(mine, _PATH) if mine in text else text).digest())
+                line.append(known.digest(each.path, found, mine))
         elif not stat.S_ISDIR(found.st_mode):
             return ""
         digest.update(repr(line).encode("utf-8", "surrogateescape"))
@@ -365,11 +429,15 @@ def contents_of(root: Path, path: str) -> str:
 
 def _places(root: Path) -> Iterable[str]:
     """What the environment is made of, relative to it, without bytecode and the marker of a staging."""
+    return (place for place, _entry in _entries(root))
+
+
+def _entries(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
     length = len(str(root)) + 1
     for each in walk(root):
         place = each.path[length:]
         if "__pycache__" not in place and place != staging.MARKER:
-            yield place
+            yield place, each
 
 
 def _text(path: Path) -> bytes:

@@ -43,9 +43,10 @@ def own_tree(root: Path, owner: os.stat_result, made: Container[str] | None = No
 def _own_below(at: int, prefix: str, owner: os.stat_result, made: Container[str] | None) -> None:
     """Do so for what is in the folder that is open as ``at``; ``prefix`` is its path, with a slash."""
     with os.scandir(at) as entries:
-        found = [(each.name, each.stat(follow_symlinks=False).st_mode) for each in entries]
-    for name, mode in found:
-        is_made = made is None or prefix + name in made
+        found = [(each.name, each.stat(follow_symlinks=False)) for each in entries]
+    for name, status in found:
+        mode = status.st_mode
+        is_made = (made is None or prefix + name in made) and not _is_owners(status, owner)
         if stat.S_ISDIR(mode):
             folder = os.open(name, _FOLDER, dir_fd=at)
             try:
@@ -58,6 +59,10 @@ def _own_below(at: int, prefix: str, owner: os.stat_result, made: Container[str]
             os.chown(name, owner.st_uid, owner.st_gid, dir_fd=at, follow_symlinks=False)
         elif is_made and stat.S_ISREG(mode):
             own_file(name, owner, at)
+
+
+def _is_owners(found: os.stat_result, owner: os.stat_result) -> bool:
+    return (found.st_uid, found.st_gid) == (owner.st_uid, owner.st_gid)
 
 
 def own_file(path: str | Path, owner: os.stat_result, at: int | None = None) -> None:

@@ -223,13 +223,15 @@ def build(
     return warnings
 
 
-def copy(old: Path, new: Path, count: int, progress: Progress) -> None:
+def copy(old: Path, new: Path, count: int, progress: Progress, link: bool = False) -> None:
     """Copy a tree with owners, modes, times and links; blocks are shared where the file system can.
 
-    ``count`` is the number of its files for `progress`; with 0 it is not told how far the copy is.
+    ``count`` is the number of its files for `progress`; with 0 it is not told how far the copy is. With
+    ``link`` only folders are made: the copy has all files by further names.
     """
     siblings.prepare(new)
-    argv = ["cp", "--archive", "--reflink=auto", "--no-target-directory", f"{old}/", str(new)]
+    how = "--link" if link else "--reflink=auto"
+    argv = ["cp", "--archive", how, "--no-target-directory", f"{old}/", str(new)]
     if count:
         argv.insert(1, "--verbose")
     with subprocess.Popen(

@@ -14,6 +14,7 @@ from ..deployment import verification
 from ..deployment.database import database_of
 from ..deployment.model import Deployment
 from ..environments import interpreter, links
+from ..environments.as_owner import owner_of
 from ..environments.kinds import environment_of
 from ..environments.packages import all_packages, requirement_files
 from ..errors import HubError
@@ -54,6 +55,7 @@ def look(deployment: Deployment, base: str | None, python: str, user: str = "") 
         state_folder=str(folder),
         free_bytes={path: shutil.disk_usage(_existing(Path(path))).free for path in folders},
         environment_bytes={path: size_of(Path(path)) for path in environments},
+        linkable=[path for path, kind in every.items() if _is_linkable(path, kind, folder)],
         not_writable=[
             path for path in dict.fromkeys(must_write) if not os.access(_existing(Path(path)), os.W_OK)
         ],
@@ -98,6 +100,12 @@ def _is_apart(deployment: Deployment, folder: Path) -> bool:
     """Whether the state folder is on another file system than the database's file."""
     path = deployment.database.path
     return path is not None and _device(folder) != _device(Path(path).parent)
+
+
+def _is_linkable(path: str, kind: str, folder: Path) -> bool:
+    """Whether copies of an environment may be links to one in the state folder ``folder``."""
+    able = environment_of(kind, path).can_be_a_copy and owner_of(path) is None
+    return able and _device(Path(path)) == _device(folder)
 
 
 def _device(folder: Path) -> int:

@@ -10,8 +10,9 @@ from ..databases.drivers import Driver, missing_drivers
 from ..deployment.model import Deployment
 from ..deployment.server_images import KEEP, ServerImage, StaleContainer
 from ..environments.facts import EnvironmentFacts, Obstacle
+from ..environments.identical import FEWEST
 from ..environments.kinds import environment_of
-from ..environments.planned import FAIL, LeftOut, PlannedEnvironment
+from ..environments.planned import FAIL, IN_PLACE, REBUILD, LeftOut, PlannedEnvironment
 from ..releases.requirements import parse_requirement, satisfies
 from ..releases.versions import parse_release
 from .basis import FailedUpgrade, digest
@@ -20,6 +21,8 @@ from .window import Window
 
 #: A copied environment needs its own size again, and space for what is downloaded and compiled.
 STAGING_RESERVE_BYTES = 400 * 1024 * 1024
+#: One of many that hold the same, most of whose files are links: 7 MB were measured.
+LINKED_BYTES = 64 * 1024 * 1024
 #: What is done with others who are connected to the database.
 REFUSE, END = DATABASE_SESSIONS = "refuse", "end"
 #: A recovery point holds the database twice for a moment: the copy and the one that replaces it. Once the new
@@ -83,7 +86,8 @@ class Host:
     ``knows_user`` says whether the hub has the user whose server is to be started;
     ``running_servers`` names those that are registered as running, ``ada`` or ``ada/gpu``; ``now`` is the
     time that its clock shows. ``apart`` says whether the state folder is on another file system than the
-    database. ``server_images`` are those that servers start from after the upgrade, where they are
+    database. ``linkable`` are environments of this account alone on the state folder's file system.
+    ``server_images`` are those that servers start from after the upgrade, where they are
     containers, ``stale_containers`` those of users' servers that do not.
     """
 
@@ -92,6 +96,7 @@ class Host:
     state_folder: str
     free_bytes: dict[str, int] = field(default_factory=dict)
     environment_bytes: dict[str, int] = field(default_factory=dict)
+    linkable: list[str] = field(default_factory=list)
     not_writable: list[str] = field(default_factory=list)
     python_versions: dict[str, str] = field(default_factory=dict)
     links: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
@@ -278,10 +283,17 @@ def bytes_needed(
 ) -> dict[str, int]:
     """Bytes that the upgrade takes, by folder."""
     needed: dict[str, int] = {}
+    alike: dict[str, int] = {}
     for entry in environments:
         parent = entry.path.rpartition("/")[0] or "/"
-        size = 0 if entry.in_place else host.environment_bytes.get(entry.path, 0)
-        needed[parent] = needed.get(parent, 0) + size + STAGING_RESERVE_BYTES
+        taken = STAGING_RESERVE_BYTES + (0 if entry.in_place else host.environment_bytes.get(entry.path, 0))
+        if entry.path in host.linkable and entry.strategy not in (IN_PLACE, REBUILD):
+            packages = sorted(host.installed.get(entry.path, {}).items())
+            key = f"{parent} {entry.role} {entry.requirements} {packages}"
+            alike[key] = alike.get(key, 0) + 1
+            # Staging, which knows better, asks for space once more.
+            taken = taken if alike[key] <= FEWEST else LINKED_BYTES
+        needed[parent] = needed.get(parent, 0) + taken
     database = deployment.database
     # A restore copies what it replaces where it cannot be moved: that space is reserved before the outage.
     copies = [(host.state_folder, DATABASE_COPIES + int(host.apart))]

@@ -219,6 +219,8 @@ def restore(
             kept_database.remember_restore(point)
         before_start()
         started = start(deployment, base, manifest.from_version, timeout)
+        with contextlib.suppress(HubError):  # The hub serves.
+            service_of(deployment.service).settle()
     return {
         **_result(different),
         "changed": bool(different) or started.changed,

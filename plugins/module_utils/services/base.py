@@ -127,6 +127,10 @@ class Service(ABC):
         Done before the outage: it may cost a reload of the manager.
         """
 
+    @abstractmethod
+    def settle(self) -> None:
+        """Remove what would be taken for this hub as well, once it is to stay."""
+
     def remove_hold(self, hold_file: Path) -> None:
         """Undo `install_hold` and `hold`: the service starts on every request."""
         self._forget(hold_file)

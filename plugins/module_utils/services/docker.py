@@ -228,10 +228,10 @@ class DockerContainer(Service):
     def remove_hold(self, hold_file: Path) -> None:
         super().remove_hold(hold_file)
         self._restore_policy(hold_file)
-        self._leave_one_to_compose()
+        self.settle()
         remove_abandoned()
 
-    def _leave_one_to_compose(self) -> None:
+    def settle(self) -> None:
         """Remove those of its containers that Compose would take for the hub's as well.
 
         It knows containers by their labels alone, which cannot be changed: of two it removes one, and starts

@@ -316,6 +316,9 @@ class SupervisordProgram(Service):
     def reread(self) -> None:
         """Nothing: supervisord would also stop and start whatever else has changed in its config."""
 
+    def settle(self) -> None:
+        """Nothing: a service has one hub."""
+
     def spare_servers(self) -> None:
         """Nothing: ``stopasgroup`` reaches none of them, nor the proxy, for each has a session of its own."""
 

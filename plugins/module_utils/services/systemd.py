@@ -217,6 +217,9 @@ class SystemdUnit(Service):
             released.parent.rmdir()
         _uninstall(self.drop_in)
 
+    def settle(self) -> None:
+        """Nothing: a service has one hub."""
+
     def spare_servers(self) -> None:
         text = (
             "# Written by hubops.jupyterhub for the time of an upgrade: users' servers outlive the hub.\n"

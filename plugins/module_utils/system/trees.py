@@ -21,10 +21,11 @@ def tree_sha256(folder: Path) -> str:
     """
     digest = hashlib.sha256()
     root = os.path.realpath(folder)
+    length = len(root) + 1
     for path in _entries(root):
         found = os.lstat(path)
         mode = 0 if stat.S_ISLNK(found.st_mode) else stat.S_IMODE(found.st_mode)
-        line = [os.path.relpath(path, root), stat.S_IFMT(found.st_mode), mode, _content(path, found)]
+        line = [path[length:], stat.S_IFMT(found.st_mode), mode, _content(path, found)]
         digest.update(repr(line).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
@@ -36,9 +37,10 @@ def tree_stamp(folder: Path) -> str:
     """
     digest = hashlib.sha256()
     root = os.path.realpath(folder)
+    length = len(root) + 1
     for path in _entries(root):
         found = os.lstat(path)
-        line: list[object] = [os.path.relpath(path, root), found.st_mode]
+        line: list[object] = [path[length:], found.st_mode]
         if stat.S_ISLNK(found.st_mode):
             line.append(os.readlink(path))
         elif not stat.S_ISDIR(found.st_mode):

@@ -47,7 +47,6 @@ class Project:
         self.data.mkdir(parents=True)
         (self.data / "jupyterhub_config.py").write_text(CONFIG)
         self.name = folder.name
-        self.hub = f"{self.name}_hub_1"
 
     def have(self, version: str) -> None:
         """Have the file name the image of a version."""
@@ -58,10 +57,16 @@ class Project:
         argv = ["docker-compose", "--file", str(self.file), "--project-name", self.name, *arguments]
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        return done.stdout + done.stderr
+        return done.stdout
 
     def up(self) -> str:
         return self.compose("up", "--detach")
+
+    @property
+    def hub(self) -> str:
+        """The name of its first container, which Compose 1 writes with underscores, and 2 with hyphens."""
+        [name, *_others] = self.containers()
+        return name
 
     def containers(self) -> list[str]:
         """Those that Compose takes for the hub's, running or not, by their names."""
@@ -75,8 +80,8 @@ def project(tmp_path: Path) -> Iterator[Project]:
     made = Project(folder)
     made.have(OLD)
     try:
+        made.up()
         with removed_afterwards(made.hub):
-            made.up()
             wait_until_it_answers(made.hub, OLD)
             yield made
     finally:
@@ -84,26 +89,27 @@ def project(tmp_path: Path) -> Iterator[Project]:
 
 
 def test_compose_goes_on_with_what_was_upgraded_and_rolled_back(project: Project, tmp_path: Path) -> None:
-    deployment = find_deployment(project.hub)
+    name = project.hub
+    deployment = find_deployment(name)
     assert deployment.service.defined_in.endswith(f"the image {image(IMAGES[OLD])} of {project.file}:5.")
-    hub = Hub(project.hub, tmp_path)
+    hub = Hub(name, tmp_path)
     hub.ask("/users/of-the-old", "POST")
     hub.stage(image(IMAGES[NEW]))
     run_id = hub.arm()
     assert hub.conduct(run_id).phase == journal.VERIFIED
     rollback.accept(hub.folder, run_id)
-    assert (hub.version(), project.containers()) == (NEW, [project.hub])
+    assert (hub.version(), project.containers()) == (NEW, [name])
     # Of a file that has not changed nothing is made again, and nothing is lost.
     project.up()
-    assert (hub.version(), project.containers()) == (NEW, [project.hub])
+    assert (hub.version(), project.containers()) == (NEW, [name])
     project.have(NEW)
     project.up()
-    wait_until_it_answers(project.hub, NEW)
-    assert (hub.users(), project.containers()) == (["of-the-old"], [project.hub])
+    wait_until_it_answers(name, NEW)
+    assert (hub.users(), project.containers()) == (["of-the-old"], [name])
 
     recovery_point.restore(hub.point, 60, 60)
-    rollback.accept(hub.folder, run_id)
+    assert project.containers() == [name]
     project.have(OLD)
     project.up()
-    wait_until_it_answers(project.hub, OLD)
-    assert (hub.users(), project.containers()) == (["of-the-old"], [project.hub])
+    wait_until_it_answers(name, OLD)
+    assert (hub.users(), project.containers()) == (["of-the-old"], [name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 from collections.abc import Iterator
@@ -119,6 +120,43 @@ def test_each_gets_what_it_would_have_got_alone(people: dict[str, Path], wheels:
         new.rename(path)
         assert subprocess.run([path / "bin/jupyterhub"]).returncode == 0
     assert not list(wheels.parent.glob("state/hub/*"))
+
+
+def test_those_of_this_account_share_what_nobody_writes(place: Path, wheels: Path) -> None:
+    os.environ["PATH"] = f"{Path(UV).parent}:{os.environ['PATH']}"
+    ours = {name: place / name for name in USERS[:3]}
+    for path in ours.values():
+        make_venv(path, wheels, "jupyterhub==1.0.0", "bystander==1.0", python=people_of.PYTHON)
+        [packages] = site_packages(path)
+        (path / "etc").mkdir()
+        (path / "etc/settings.json").write_text("{}")
+        (packages / "site.pth").write_text("/srv/lib\n")
+        (packages / "bystander/state.txt").write_text("1")
+        (packages / "bystander/state.txt").chmod(0o664)
+    (ours["bob"] / "etc/settings.json").touch()
+    done = stage_all(ours, wheels, Lines())
+    assert [each["fault"] for each in done["environments"]] == ["", "", ""]
+    new = {name: Path(f"{path}.staged-2.0.0") for name, path in ours.items()}
+    lib = site_packages(new["ada"])[0].relative_to(new["ada"])
+
+    def shared(file: Path) -> bool:
+        return len({(path / file).stat().st_ino for path in new.values()}) == 1
+
+    assert shared(lib / "jupyterhub/app.py") and shared(lib / "bystander/__init__.py")
+    compiled = Path(importlib.util.cache_from_source(str(new["ada"] / lib / "newcomer/__init__.py")))
+    assert shared(compiled.relative_to(new["ada"]))
+    written = [lib / "site.pth", lib / "bystander/state.txt"]
+    written += map(Path, ("etc/settings.json", "bin/newcomer", "pyvenv.cfg"))
+    assert [file for file in written if shared(file)] == []
+    # What is installed into one is in none of the others.
+    subprocess.run(
+        [UV, "pip", "install", "-q", "--no-index", f"--find-links={wheels}", "--reinstall", "newcomer"]
+        + ["--python", new["bob"] / "bin/python"],
+        check=True,
+    )
+    assert not shared(lib / "newcomer/__init__.py")
+    for path in new.values():
+        assert subprocess.run([path / "bin/python", "-c", "import jupyterhub, newcomer"]).returncode == 0
 
 
 def test_one_that_changes_meanwhile_is_staged_alone(people: dict[str, Path], wheels: Path) -> None:

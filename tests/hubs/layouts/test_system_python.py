@@ -13,9 +13,9 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.environments.ins
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.planner import plan
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade import Policy
 
-from tests.hubs.conda import LEFT_OUT, PYTHON
 from tests.hubs.real_hub import requirements, stopped_hub
 from tests.hubs.small_wheels import UV
+from tests.testbed.old_conda import LEFT_OUT, PYTHON
 
 CHOSEN = ("configurable-http-proxy==0.4.0", "oauthenticator==16.3.1")
 

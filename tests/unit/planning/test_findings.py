@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from datetime import datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -33,6 +34,7 @@ from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.upgrade
     Policy,
     Resolution,
     Target,
+    bytes_needed,
 )
 from ansible_collections.hubops.jupyterhub.plugins.module_utils.planning.window import Window
 
@@ -40,6 +42,7 @@ from tests import REPOSITORY
 from tests.healthy_hub import DEPLOYMENT, GIBIBYTE, HUB, TARGET, USERS, upgraded
 from tests.healthy_hub import deployment as hub
 from tests.healthy_hub import host as machine
+from tests.plans import planned_environment
 
 DATABASE = "/srv/jupyterhub/jupyterhub.sqlite"
 WEEKEND = Window(("sat", "sun"), "22:00", 4)
@@ -1034,6 +1037,23 @@ def test_containers_that_are_not_removed_are_named() -> None:
     [found] = [each for each in plan.findings if each.id == "stale-containers"]
     assert "But these stay, for they run or have files of their users: jupyter-bob." in found.fix
     assert make_plan(case.deployment, TARGET, machine(), removes).stale_containers == ""
+
+
+def test_environments_that_can_be_links_need_little_space() -> None:
+    paths = [f"/opt/users/user{number}" for number in range(200)]
+    entries = [planned_environment(Path(path), "6.1.1", role="user") for path in paths]
+    installed = {path: {"jupyterhub": "4.1.6"} for path in paths}
+    sizes = dict.fromkeys(paths, GIBIBYTE // 4)
+
+    def needed(*linkable: str, **others: dict[str, str]) -> float:
+        host = machine(linkable=linkable, installed={**installed, **others}, environment_bytes=sizes)
+        return bytes_needed(hub(), host, entries)["/opt/users"] / GIBIBYTE
+
+    assert needed() > 100
+    assert needed(*paths) < 16
+    # One with other packages is staged alone.
+    assert needed(*paths, **{paths[9]: {"numpy": "2.0"}}) > needed(*paths) + 0.5
+    assert needed(*paths[100:]) > 60
 
 
 def test_the_line_of_composes_file_is_said() -> None:
