@@ -66,8 +66,11 @@ def in_the_outage():
     raise RuntimeError("this migration breaks")
 """
 #: Leaves a hot journal: pages of its transaction are in the database, and the rollback journal beside it.
+#: What that holds was spoilt and committed before, so that it is not what a restore puts there.
 DIES = """
 def in_the_outage():
+    spoil()
+    commit()
     op.execute("PRAGMA cache_size = 2")
     op.execute("PRAGMA cache_spill = 1")
     for _ in range(3):
