@@ -35,6 +35,11 @@ OWNERS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def uv_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(Path(UV).parent), prepend=os.pathsep)
+
+
 @pytest.fixture
 def place() -> Iterator[Path]:
     with people_of.place_for_all() as folder:
@@ -55,7 +60,6 @@ def wheels(place: Path) -> Path:
 @pytest.fixture
 def people(place: Path, wheels: Path) -> dict[str, Path]:
     """Environments of users who each own theirs; dan has changed a file of a package."""
-    os.environ["PATH"] = f"{Path(UV).parent}:{os.environ['PATH']}"
     found = {name: place / name / "venv" for name in USERS}
     for name, path in found.items():
         path.parent.mkdir()
@@ -123,7 +127,6 @@ def test_each_gets_what_it_would_have_got_alone(people: dict[str, Path], wheels:
 
 
 def test_those_of_this_account_share_what_nobody_writes(place: Path, wheels: Path) -> None:
-    os.environ["PATH"] = f"{Path(UV).parent}:{os.environ['PATH']}"
     ours = {name: place / name for name in USERS[:3]}
     for path in ours.values():
         make_venv(path, wheels, "jupyterhub==1.0.0", "bystander==1.0", python=people_of.PYTHON)
